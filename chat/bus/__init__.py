@@ -1,0 +1,35 @@
+"""Hints between processes: "look at this room". They may be dropped, repeated or reordered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from chat.rooms import Done
+
+
+class Bus(Protocol):
+    """Carries changes after their commit. The log is the truth; losing every hint costs only time."""
+
+    heard: Callable[[Sequence[Done]], None]
+    """Called in the event loop with changes of watched rooms. Set it before `open`."""
+    lost: Callable[[], None]
+    """Called when hints may have been missed, e.g. after a reconnection."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def watch(self, code: str) -> None: ...
+
+    def unwatch(self, code: str) -> None: ...
+
+    def announce(self, changes: Sequence[Done]) -> None:
+        """Tell every process, this one too, of committed changes."""
+
+
+def bus_for(url: str) -> Bus:
+    """The backend that CHAT_REDIS_URL names; none means one process."""
+    from chat.bus.local import LocalBus
+
+    return LocalBus()

@@ -1,0 +1,252 @@
+"""The domain: rooms, members, messages and the rules they obey. Standard library only."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+# No vowels, so that no code spells a word; none of 0 O 1 I L, so that none is misread aloud.
+CODE_ALPHABET = "23456789BCDFGHJKMNPQRSTVWXYZ"
+CODE_LENGTH = 8
+NAME_LENGTH = 32  # characters, after trimming and NFC
+BODY_BYTES = 8192  # UTF-8
+KEY_LENGTH = 64  # characters of a one-time key
+RUN_GAP = 5 * 60 * 1000  # ms: a longer silence starts a new group even for the same author
+FOLD_AGE = 60 * 1000  # ms: an older notice is left alone and a new one begun
+NOTICE_NAMES = 2  # names spelled out in a notice; the others are counted
+
+Verb = Literal["entered", "left"]
+
+
+class Refused(Exception):
+    """Something a person asked for that the rules forbid; the text may be shown to them.
+
+    `field` names the form control at fault ("name", "code", "body"), or is empty.
+    """
+
+    def __init__(self, text: str, field: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.field = field
+
+
+class Position(NamedTuple):
+    """How far a reader has come in a room: every change up to `rev` of this `epoch` is known."""
+
+    epoch: str
+    rev: int
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    code: str
+    epoch: str  # changes whenever history may have been rewritten, e.g. restored from a back-up
+    opened: int  # ms since 1970, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A seat: one person's stay in one room under one name.
+
+    `number` is unique in the room and never reused; `mark` is 1, or higher where the name looks like
+    one that somebody else's seat carried before.
+    """
+
+    code: str
+    number: int
+    person: str
+    name: str
+    mark: int
+
+    @property
+    def label(self) -> str:
+        """The name as plain text, told apart from its look-alikes."""
+        return self.name if self.mark == 1 else f"{self.name} ({self.mark})"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a notice says: who entered or left. `names` are the first few, `count` is everybody."""
+
+    verb: Verb
+    names: tuple[str, ...]
+    count: int
+    ended: tuple[int, ...] = ()  # seats that ended for good; their connections are told goodbye
+
+
+class Before(NamedTuple):
+    """The message just before another one: decides whether the other starts a group or a day."""
+
+    author: int | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of a room's log at its current state.
+
+    `id` is the rev at which it was created, `rev` the one at which it last changed; `at` is in ms since
+    1970, UTC, and never falls within a room. A deleted message has `body` None and keeps its place.
+    Notices have `kind` "notice", no author and a `notice`.
+    """
+
+    id: int
+    rev: int
+    at: int
+    author: int | None  # seat number
+    name: str
+    mark: int
+    body: str | None
+    kind: Literal["text", "notice"] = "text"
+    edited: int | None = None  # ms since 1970
+    notice: Notice | None = None
+    before: Before | None = None
+
+    @property
+    def starts_day(self) -> bool:
+        return self.before is None or self.before.at // 86_400_000 != self.at // 86_400_000
+
+    @property
+    def starts_run(self) -> bool:
+        """True unless this reads as the continuation of the message before it."""
+        return (
+            self.starts_day
+            or self.before is None
+            or self.before.author != self.author
+            or self.at - self.before.at > RUN_GAP
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    pass
+
+
+Amendment = Edit | Delete
+
+
+def new_code() -> str:
+    return "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
+
+
+def new_epoch() -> str:
+    return secrets.token_hex(4)
+
+
+def clean_code(text: str) -> str:
+    """The canonical form of a typed code: case, spaces and dashes do not matter.
+
+    Raises Refused when nothing is left. What is left may still be no code at all.
+    """
+    code = re.sub(r"[\s\-\u2010-\u2015\u2212]+", "", text).upper()
+    if not code:
+        raise Refused("Please enter a room code.", "code")
+    return code
+
+
+def is_code(code: str) -> bool:
+    return len(code) == CODE_LENGTH and all(c in CODE_ALPHABET for c in code)
+
+
+def grouped(code: str) -> str:
+    """A code as it is shown: ABCD-EFGH."""
+    half = CODE_LENGTH // 2
+    return f"{code[:half]}-{code[half:]}"
+
+
+def clean_name(text: str) -> str:
+    """A name fit to be shown to others: trimmed, NFC, 1–32 characters. Raises Refused."""
+    name = unicodedata.normalize("NFC", text).strip()
+    if not name:
+        raise Refused("Please enter a name.", "name")
+    if len(name) > NAME_LENGTH:
+        raise Refused(f"Please use at most {NAME_LENGTH} characters for your name.", "name")
+    if any(_unfit_in_name(c) for c in name):
+        raise Refused("Please use a name without control or direction characters.", "name")
+    if not any(_visible(c) for c in name):
+        raise Refused("Please enter a name that can be seen.", "name")
+    return name
+
+
+def _unfit_in_name(c: str) -> bool:
+    # Zl and Zp break lines; Cf holds the bidi overrides, but also the joiners that Persian, Hindi and
+    # emoji need.
+    return unicodedata.category(c) in {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"} or (
+        unicodedata.category(c) == "Cf" and c not in "\u200c\u200d"
+    )
+
+
+def _visible(c: str) -> bool:
+    return unicodedata.category(c)[0] not in "ZCM" and c not in "\u115f\u1160\u3164\uffa0\u2800"
+
+
+def clean_body(text: str) -> str:
+    """A message's text: line ends as \\n, no control characters, not empty. Raises Refused."""
+    body = text.replace("\r\n", "\n").replace("\r", "\n")
+    body = "".join(c for c in body if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"})
+    body = body.strip("\n").rstrip()
+    if not body.strip():
+        raise Refused("Please write something first.", "body")
+    if len(body.encode()) > BODY_BYTES:
+        raise Refused(f"This is too long: at most {BODY_BYTES // 1024} KiB of text fit in one message.", "body")
+    return body
+
+
+def clean_key(text: str) -> str:
+    """A one-time key of 1–64 printable characters. Raises Refused."""
+    if not 1 <= len(text) <= KEY_LENGTH or not text.isprintable():
+        raise Refused("This form is out of date. Please reload the page and send again.", "key")
+    return text
+
+
+def folded(last: Message | None, verb: Verb, members: Sequence[Member], now: int, ended: bool) -> tuple[Notice, bool]:
+    """The notice that tells of `members`, and whether it replaces `last` instead of following it.
+
+    A notice is amended only while it is the newest message of the room, so a crowd that comes at once is
+    one line and costs one change a second, and no line moves under a reader's eye.
+    """
+    labels = tuple(m.label for m in members)
+    gone = tuple(m.number for m in members) if ended else ()
+    old = last.notice if last else None
+    if last is None or old is None or old.verb != verb or now - last.at > FOLD_AGE:
+        return Notice(verb, labels[:NOTICE_NAMES], len(labels), gone), False
+    names = (old.names + labels)[:NOTICE_NAMES]
+    return Notice(verb, names, old.count + len(labels), old.ended + gone), True
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An accepted change: already on disk. `message` is its state then; a duplicate wrote nothing."""
+
+    code: str
+    message: Message
+    position: Position
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Consecutive messages, oldest first, and the room's position when they were read."""
+
+    messages: list[Message]
+    position: Position
+    more: bool  # older ones exist
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What changed after a position: `created` in id order, `changed` are older messages."""
+
+    created: list[Message] = field(default_factory=list)
+    changed: list[Message] = field(default_factory=list)
+    position: Position = Position("", 0)
+    head: int = 0

@@ -1,0 +1,63 @@
+"""Every CHAT_* setting: its default, its unit and its bounds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+
+class Misconfigured(Exception):
+    """The operator's to mend; the text names the setting and the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process. Each field's `doc` is what the README says of it."""
+
+    database_url: str = field(
+        default="sqlite:///chat.db",
+        metadata={"doc": "Where rooms and messages are kept. `sqlite:////var/lib/chat/chat.db` is an absolute path."},
+    )
+    secret_key: str = field(
+        default="",
+        repr=False,
+        metadata={"doc": "Signs the cookie that says who somebody is; at least 16 characters. "
+                  "Made once and kept beside the database (mode 0600) if not set."},
+    )
+    rate_limit: bool = field(
+        default=True, metadata={"doc": "`off` lifts every rate limit. For load tests only."}
+    )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = field(
+        default=(),
+        metadata={"doc": "Addresses or networks, separated by commas, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed."},
+    )
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
+        """Read CHAT_* variables. Raises Misconfigured for one that is wrong."""
+        secret = env.get("CHAT_SECRET_KEY", "")
+        if secret and len(secret) < 16:
+            raise Misconfigured("CHAT_SECRET_KEY is too short: use at least 16 random characters, or leave it out.")
+        return cls(
+            database_url=env.get("CHAT_DATABASE_URL", cls().database_url),
+            secret_key=secret,
+            rate_limit=_switch("CHAT_RATE_LIMIT", env.get("CHAT_RATE_LIMIT", "on")),
+            trusted_proxies=_networks("CHAT_TRUSTED_PROXIES", env.get("CHAT_TRUSTED_PROXIES", "")),
+        )
+
+
+def _switch(name: str, text: str) -> bool:
+    if text.lower() in {"on", "1", "true", "yes"}:
+        return True
+    if text.lower() in {"off", "0", "false", "no"}:
+        return False
+    raise Misconfigured(f"{name} is {text!r}: use on or off.")
+
+
+def _networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise Misconfigured(f"{name}: {error}. Use addresses or networks such as 127.0.0.1, 10.0.0.0/8.") from None

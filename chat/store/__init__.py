@@ -1,0 +1,117 @@
+"""The log, which is the truth: what every backend of it promises, and how one is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, Protocol
+
+from chat.rooms import Amendment, Done, Member, Page, Position, Room, Verb, Window
+
+HISTORY = 50  # messages of a page
+WINDOW = 1000  # revs a reader may be behind before the newest page is cheaper
+
+
+class Resync(Exception):
+    """A reader's position cannot be continued from: other epoch, ahead of the head, or trimmed."""
+
+
+class Missing(Exception):
+    """The room, seat or message does not exist (any more), or is not the caller's to change."""
+
+
+class Taken(Exception):
+    """A room of this code exists already."""
+
+
+class Unknown(Exception):
+    """The outcome of a write is not known: repeat it with the same key."""
+
+
+class Unavailable(Exception):
+    """The store cannot do this now; certainly nothing was written."""
+
+
+class Store(Protocol):
+    """The ordered log of every room.
+
+    A write returns only once it is committed to `durability`. A room's `rev` rises by exactly one per
+    accepted write, without holes and in the same order for all readers. The same (room, author, key)
+    within 48 hours returns the same message with `duplicate` set, writes nothing and tells nobody.
+    """
+
+    durability: Literal["fsync", "replicated", "os", "memory"]
+    committed: Callable[[Sequence[Done]], None]
+    """Called in the event loop with each batch of changes, in commit order, before their writers
+    continue. Set it before `open`."""
+
+    async def open(self) -> None:
+        """Take the lock, check and migrate. Raises SystemExit-worthy `settings.Misconfigured`."""
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None:
+        """Return when a read answers. Raises Unavailable."""
+
+    async def open_room(self, code: str) -> Room:
+        """Raises Taken."""
+
+    async def find_room(self, code: str) -> Room | None: ...
+
+    async def take_seat(self, code: str, person: str, name: str) -> Member:
+        """The person's seat; the one they hold already, if any, whatever name is asked for.
+
+        A seat that this person left is taken up again if its name is the same. Raises Missing.
+        """
+
+    async def find_seat(self, code: str, person: str) -> Member | None:
+        """The seat the person holds now."""
+
+    async def seats_of(self, code: str, person: str) -> list[int]:
+        """Numbers of every seat the person ever held in the room: whose messages are theirs."""
+
+    async def end_seat(self, code: str, person: str) -> Done | None:
+        """End the person's stay and tell the room, in one write; None if they hold no seat."""
+
+    async def announce(self, code: str, verb: Verb, seats: Iterable[int]) -> Done | None:
+        """Mark seats as here or away and tell the room, in one write.
+
+        Seats already so marked, and ended ones, are passed over; None if none is left.
+        """
+
+    async def here(self, code: str | None = None) -> list[Member]:
+        """Everybody marked as here, in one room or in all: whom a restart has to account for."""
+
+    async def append(self, code: str, author: int, key: str, body: str) -> Done:
+        """Add a message of a seat. Raises Missing, Unavailable, Unknown."""
+
+    async def amend(self, code: str, id: int, by: int | None, key: str, change: Amendment) -> Done:
+        """Edit or delete a text message. `by` None skips the check that it is its author's.
+
+        A deleted text is gone from the store at once. Raises Missing, Unavailable, Unknown.
+        """
+
+    async def history(self, code: str, before: int | None = None, limit: int = HISTORY) -> Page:
+        """The newest messages, or the newest older than `before`. Raises Missing."""
+
+    async def changes(self, code: str, since: Position, window: int = WINDOW) -> Window:
+        """What changed in revs (since, since + window], at its present state.
+
+        `created` have ids in that range; `changed` are older messages last changed in it. The position
+        returned is where to continue; a later window may repeat a change, never a creation.
+        Raises Resync, Missing.
+        """
+
+    async def heads(self, codes: Sequence[str]) -> dict[str, Position]:
+        """The present position of each room that exists."""
+
+
+def store_for(url: str) -> Store:
+    """The backend that a CHAT_DATABASE_URL names; opened by its `open`. Raises Misconfigured."""
+    from chat.settings import Misconfigured
+
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite":
+        from chat.store.sqlite import SQLiteStore
+
+        return SQLiteStore(rest.removeprefix("/"))
+    raise Misconfigured(f"CHAT_DATABASE_URL: unknown kind of database {scheme!r}. Use sqlite:///chat.db")
