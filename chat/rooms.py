@@ -6,7 +6,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 # No vowels, so that no code spells a word; none of 0 O 1 I L, so that none is misread aloud.
@@ -197,7 +197,9 @@ def clean_body(text: str) -> str:
     if not body.strip():
         raise Refused("Please write something first.", "body")
     if len(body.encode()) > BODY_BYTES:
-        raise Refused(f"This is too long: at most {BODY_BYTES // 1024} KiB of text fit in one message.", "body")
+        raise Refused(
+            f"This is too long: at most {BODY_BYTES // 1024} KiB of text fit in one message.", "body"
+        )
     return body
 
 
@@ -208,7 +210,9 @@ def clean_key(text: str) -> str:
     return text
 
 
-def folded(last: Message | None, verb: Verb, members: Sequence[Member], now: int, ended: bool) -> tuple[Notice, bool]:
+def folded(
+    last: Message | None, verb: Verb, members: Sequence[Member], now: int, ended: bool
+) -> tuple[Notice, bool]:
     """The notice that tells of `members`, and whether it replaces `last` instead of following it.
 
     A notice is amended only while it is the newest message of the room, so a crowd that comes at once is
@@ -246,7 +250,7 @@ class Page:
 class Window:
     """What changed after a position: `created` in id order, `changed` are older messages."""
 
-    created: list[Message] = field(default_factory=list)
-    changed: list[Message] = field(default_factory=list)
-    position: Position = Position("", 0)
-    head: int = 0
+    created: list[Message]
+    changed: list[Message]
+    position: Position
+    head: int

@@ -18,20 +18,27 @@ class Settings:
 
     database_url: str = field(
         default="sqlite:///chat.db",
-        metadata={"doc": "Where rooms and messages are kept. `sqlite:////var/lib/chat/chat.db` is an absolute path."},
+        metadata={
+            "doc": "Where rooms and messages are kept. `sqlite:////var/lib/chat/chat.db` is an absolute path."
+        },
     )
     secret_key: str = field(
         default="",
         repr=False,
-        metadata={"doc": "Signs the cookie that says who somebody is; at least 16 characters. "
-                  "Made once and kept beside the database (mode 0600) if not set."},
+        metadata={
+            "doc": "Signs the cookie that says who somebody is; at least 16 characters. "
+            "Made once and kept beside the database (mode 0600) if not set."
+        },
     )
     rate_limit: bool = field(
         default=True, metadata={"doc": "`off` lifts every rate limit. For load tests only."}
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = field(
         default=(),
-        metadata={"doc": "Addresses or networks, separated by commas, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed."},
+        metadata={
+            "doc": "Addresses or networks, separated by commas, whose `X-Forwarded-For`, "
+            "`X-Forwarded-Proto` and `X-Forwarded-Host` are believed. None by default."
+        },
     )
 
     @classmethod
@@ -39,7 +46,9 @@ class Settings:
         """Read CHAT_* variables. Raises Misconfigured for one that is wrong."""
         secret = env.get("CHAT_SECRET_KEY", "")
         if secret and len(secret) < 16:
-            raise Misconfigured("CHAT_SECRET_KEY is too short: use at least 16 random characters, or leave it out.")
+            raise Misconfigured(
+                "CHAT_SECRET_KEY is too short: use at least 16 random characters, or leave it out."
+            )
         return cls(
             database_url=env.get("CHAT_DATABASE_URL", cls().database_url),
             secret_key=secret,
@@ -60,4 +69,6 @@ def _networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
     except ValueError as error:
-        raise Misconfigured(f"{name}: {error}. Use addresses or networks such as 127.0.0.1, 10.0.0.0/8.") from None
+        raise Misconfigured(
+            f"{name}: {error}. Use addresses or networks such as 127.0.0.1, 10.0.0.0/8."
+        ) from None

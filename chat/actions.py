@@ -1,0 +1,65 @@
+"""What people do: the rule, then one call of the store."""
+
+from __future__ import annotations
+
+import hashlib
+
+from chat.rooms import (
+    Done,
+    Member,
+    Refused,
+    Room,
+    clean_body,
+    clean_code,
+    clean_key,
+    clean_name,
+    is_code,
+    new_code,
+)
+from chat.store import Missing, Store, Taken
+
+NO_ROOM = "Room does not exist."
+
+
+async def open_room(store: Store, person: str, name: str) -> Member:
+    """A new room with its first member. Raises Refused."""
+    name = clean_name(name)
+    while True:
+        try:
+            room = await store.open_room(new_code())
+        except Taken:
+            continue
+        return await store.take_seat(room.code, person, name)
+
+
+async def find_room(store: Store, code: str) -> Room:
+    """The room of a typed code. Raises Refused."""
+    code = clean_code(code)
+    room = await store.find_room(code) if is_code(code) else None
+    if room is None:
+        raise Refused(NO_ROOM, "code")
+    return room
+
+
+async def join_room(store: Store, code: str, person: str, name: str) -> Member:
+    """The person's seat in an existing room. Raises Refused."""
+    try:
+        return await store.take_seat(code, person, clean_name(name))
+    except Missing:
+        raise Refused(NO_ROOM, "code") from None
+
+
+async def post_message(store: Store, member: Member, key: str, index: int, body: str) -> Done:
+    """Add a text to the room. Raises Refused, Missing, Unavailable, Unknown.
+
+    `key` is the page's, `index` how many texts it had acknowledged before this one: with the text itself
+    they make a one-time key, so a repeat is harmless and another text under the same key is not lost.
+    """
+    body = clean_body(body)
+    once = hashlib.sha256(f"{clean_key(key)}\0{index}\0{body}".encode()).hexdigest()[:32]
+    return await store.append(member.code, member.number, once, body)
+
+
+async def leave_room(store: Store, member: Member) -> Done | None:
+    """End the person's stay and tell the room; what they wrote stays."""
+    return await store.end_seat(member.code, member.person)

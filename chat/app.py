@@ -1,0 +1,202 @@
+"""create_app(): wires the rooms of the house together."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Coroutine
+from typing import Any
+
+from quart import Quart, Response, abort, request
+from quart.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from chat import guards, logs
+from chat.assets import Assets, folder
+from chat.bus import bus_for
+from chat.context import Context
+from chat.hub import Hub
+from chat.limits import Limits
+from chat.metrics import Metrics
+from chat.pages import TooSoon, here, pages, reached
+from chat.presence import Presence
+from chat.render import Render
+from chat.settings import Misconfigured, Settings
+from chat.sockets import sockets
+from chat.store import Missing, Unavailable, Unknown, store_for
+from chat.visitors import Identities, same_origin, secret_for
+
+FORM_BYTES = 64 * 1024  # of a whole request; the longest message is an eighth of it
+WORTH_COMPRESSING = 500  # bytes
+
+POLICY = {
+    "default-src": "'self'",
+    "object-src": "'none'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+    "frame-src": "'self'",
+    "frame-ancestors": "'none'",
+}
+HEADERS = {
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+ERRORS = {
+    400: ("That did not work", "The server did not understand this request."),
+    403: ("Not for you", "You are not in this room, or the request came from another site."),
+    404: ("Nothing here", "There is no such room or page. Is the code right?"),
+    405: ("That did not work", "This address does not take such requests."),
+    413: ("Too long", "That is more than the server takes at once."),
+    429: ("A little slower, please", "Too many requests."),
+    500: ("Something went wrong", "The fault is ours. It has been noted; please try again."),
+    503: ("Not just now", "The server cannot reach its store. Please try again in a moment."),
+}
+
+
+def create_app(settings: Settings | None = None) -> Quart:
+    """The application, not yet running: nothing is opened before it serves."""
+    logs.configure()
+    guards.install()
+    try:
+        settings = settings or Settings.from_env()
+    except Misconfigured as error:
+        raise SystemExit(f"chat: {error}") from None
+    app = Quart(__name__, static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = FORM_BYTES
+    app.register_blueprint(pages)
+    app.register_blueprint(sockets)
+    app.before_request(_check_origin)
+    app.after_request(_finish)
+    _handle_errors(app)
+    _run_while_serving(app, settings)
+    return app
+
+
+def _run_while_serving(app: Quart, settings: Settings) -> None:
+    tasks: list[asyncio.Task[None]] = []
+
+    @app.before_serving
+    async def start() -> None:
+        try:
+            chat = await _open(settings)
+        except Misconfigured as error:
+            raise SystemExit(f"chat: {error}") from None
+        app.extensions["chat"] = chat
+        app.extensions["terminating"] = chat.hub.terminate
+        for work in (chat.hub.run_checks(), chat.hub.run_beats(), chat.presence.run()):
+            tasks.append(_lasting(work))
+        logs.event("started", store=chat.store.durability)
+
+    @app.after_serving
+    async def stop() -> None:
+        chat: Context = app.extensions["chat"]
+        await chat.hub.terminate()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await chat.hub.bus.close()
+        await chat.store.close()
+        logs.event("stopped")
+
+
+async def _open(settings: Settings) -> Context:
+    """Everything a handler works with, opened. Raises Misconfigured."""
+    assets, metrics = Assets(folder("static")), Metrics()
+    render = Render(folder("templates"), assets)
+    store, bus = store_for(settings.database_url), bus_for("")
+    hub = Hub(store, bus, render)
+
+    def committed(changes: Any) -> None:
+        metrics.messages.inc(len(changes))
+        bus.announce(changes)
+
+    store.committed = committed
+    await store.open()
+    await bus.open()
+    presence = Presence(store, hub, render.roster)
+    await presence.restore()
+    return Context(
+        settings=settings,
+        identities=Identities(secret_for(settings)),
+        store=store,
+        hub=hub,
+        presence=presence,
+        limits=Limits(settings.rate_limit),
+        metrics=metrics,
+        render=render,
+        assets=assets,
+    )
+
+
+def _lasting(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task that must never end by itself: if it does, the log says so."""
+    task = asyncio.create_task(work)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            logs.log.critical("background-work-ended", exc_info=error)
+
+    task.add_done_callback(ended)
+    return task
+
+
+async def _check_origin() -> None:
+    if request.method not in {"GET", "HEAD", "OPTIONS"} and not same_origin(request.headers, reached().host):
+        here().metrics.refusals.labels("origin").inc()
+        abort(403)
+
+
+async def _finish(response: Response) -> Response:
+    """The headers of every answer, and compression of pages."""
+    policy = dict(POLICY)
+    live = request.endpoint == "pages.stream"
+    if live:
+        policy["frame-ancestors"] = "'self'"
+    response.headers["Content-Security-Policy"] = "; ".join(f"{k} {v}" for k, v in policy.items())
+    response.headers.update(HEADERS)
+    if response.mimetype == "text/html" and request.endpoint != "pages.static":
+        response.headers["Cache-Control"] = "private, no-cache"
+        response.vary.update(["Cookie", "Accept-Encoding"])
+        if not live and request.accept_encodings.quality("gzip") > 0:
+            await _compress(response)
+    return response
+
+
+async def _compress(response: Response) -> None:
+    body = await response.get_data(as_text=False)
+    if len(body) >= WORTH_COMPRESSING:
+        response.set_data(gzip.compress(body, 6, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
+
+
+def _handle_errors(app: Quart) -> None:
+    @app.errorhandler(HTTPException)
+    async def refused(error: HTTPException) -> ResponseReturnValue:
+        return _error(error.code or 500)
+
+    @app.errorhandler(TooSoon)
+    async def too_soon(error: TooSoon) -> ResponseReturnValue:
+        return *_error(429, error.text), {"Retry-After": str(round(error.wait) + 1)}
+
+    @app.errorhandler(Missing)
+    async def missing(error: Missing) -> ResponseReturnValue:
+        return _error(404)
+
+    @app.errorhandler(Unavailable)
+    @app.errorhandler(Unknown)
+    async def unavailable(error: Exception) -> ResponseReturnValue:
+        logs.event("store-unavailable")
+        return *_error(503), {"Retry-After": "5"}
+
+    @app.errorhandler(Exception)
+    async def failed(error: Exception) -> ResponseReturnValue:
+        logs.log.exception("request-failed path=%s", request.endpoint)
+        return _error(500)
+
+
+def _error(status: int, text: str = "") -> tuple[str, int]:
+    title, usual = ERRORS.get(status, ERRORS[400 if status < 500 else 500])
+    return here().render.error(status, title, text or usual), status

@@ -1,0 +1,28 @@
+"""What every handler works with, made once by the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chat.assets import Assets
+from chat.hub import Hub
+from chat.limits import Limits
+from chat.metrics import Metrics
+from chat.presence import Presence
+from chat.render import Render
+from chat.settings import Settings
+from chat.store import Store
+from chat.visitors import Identities
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    settings: Settings
+    identities: Identities
+    store: Store
+    hub: Hub
+    presence: Presence
+    limits: Limits
+    metrics: Metrics
+    render: Render
+    assets: Assets

@@ -1,0 +1,426 @@
+"""One live feed per room with members here: what changed lately, and who has yet to be told.
+
+A connection has a cursor, not a queue: whatever it has not seen is joined into one frame when it is ready
+for more, so a slow reader costs nothing and never slows another. Hints from the bus only say "look"; a gap
+is repaired from the log, and every room's head is compared with the log now and then, so losing every hint
+costs seconds and never a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol
+
+from chat.bus import Bus
+from chat.rooms import Done, Member, Message, Page, Position
+from chat.store import WINDOW, Resync, Store, Unavailable
+
+RING = 256  # revs kept in memory per live room
+RING_BYTES = 256 * 1024  # of text, so that a room of long messages costs no more
+CHECK = 5.0  # s between comparisons with the log
+BEAT = 15  # s between heartbeats of a connection
+SOCKETS = 10  # connections of one person
+
+RESTART = 1012  # the browser comes back by itself
+POLICY = 1008  # the browser stays away
+
+log = logging.getLogger("chat")
+
+
+class Shapes(Protocol):
+    """How a change becomes HTML; the same for every reader."""
+
+    def message(self, message: Message) -> str: ...
+
+    def amended(self, message: Message) -> str: ...
+
+    def newest(self, code: str, page: Page) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """Why a connection ends: a close code and, for people, the reason."""
+
+    code: int
+    reason: str = ""
+
+
+class Listener:
+    """One connection's place in a feed. Everything pending for it is worked out when it asks."""
+
+    __slots__ = (
+        "_asked",
+        "_ready",
+        "beat",
+        "cursor",
+        "farewell",
+        "feed",
+        "member",
+        "note",
+        "progress",
+        "roster",
+    )
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+        self.feed: Feed | None = None
+        self.cursor: int | None = None  # None: has not said what it has; -1: wants the newest page
+        self.roster = 0
+        self.beat = False
+        self.note = ""  # the newest private fragment, e.g. an alert
+        self.progress: tuple[int, int] | None = None  # controls to remove, new value of `acked`
+        self.farewell: Farewell | None = None
+        self._asked: asyncio.Future[None] | None = None
+        self._ready = False
+
+    def wake(self) -> None:
+        self._ready = True
+        if self._asked is not None and not self._asked.done():
+            self._asked.set_result(None)
+
+    async def ready(self) -> None:
+        """Return when there may be something to send."""
+        if not self._ready:
+            self._asked = asyncio.get_running_loop().create_future()
+            try:
+                await self._asked
+            finally:
+                self._asked = None
+        self._ready = False
+
+    def dismiss(self, farewell: Farewell) -> None:
+        self.farewell = self.farewell or farewell
+        self.wake()
+
+
+class Feed:
+    """The recent changes of one room and the connections that follow it."""
+
+    def __init__(self, code: str, shapes: Shapes) -> None:
+        self.code = code
+        self.position = Position("", 0)
+        self.listeners: set[Listener] = set()
+        self.ended: set[int] = set()  # seats that ended while this feed was live
+        self.roster = ""
+        self.roster_version = 0
+        self.wanted = 0  # the newest rev a hint has told of
+        self.repairing: asyncio.Task[None] | None = None
+        self.loaded = asyncio.Event()
+        self._shapes = shapes
+        self._floor = 0  # cursors below this cannot be served from the ring
+        self._ring: deque[tuple[int, int]] = deque()  # (rev, id), revs rising
+        self._messages: dict[int, Message] = {}
+        self._bytes = 0
+        self._frames: dict[int, str] = {}  # by cursor, for the present position
+
+    def start_at(self, position: Position) -> None:
+        self.position = position
+        self._floor = position.rev
+        self._ring.clear()
+        self._messages.clear()
+        self._frames.clear()
+        self._bytes = 0
+
+    def apply(self, messages: Iterable[Message], position: Position) -> None:
+        """Take changes in rev order; `position` is where they lead."""
+        for message in messages:
+            self._keep(message)
+        self.position = position
+        self._frames.clear()
+        for listener in self.listeners:
+            listener.wake()
+
+    def _keep(self, message: Message) -> None:
+        old = self._messages.get(message.id)
+        self._bytes += _weight(message) - (_weight(old) if old else 0)
+        self._messages[message.id] = message
+        self._ring.append((message.rev, message.id))
+        if message.notice:
+            self.ended.update(message.notice.ended)
+        while len(self._ring) > RING or (self._bytes > RING_BYTES and len(self._ring) > 1):
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        rev, id = self._ring.popleft()
+        self._floor = rev
+        if self._messages[id].rev == rev:  # otherwise a later entry of the ring still needs it
+            self._bytes -= _weight(self._messages.pop(id))
+
+    def pending(self, cursor: int) -> tuple[list[Message], list[Message]] | None:
+        """Older messages that changed and messages created after `cursor`, each once and in id order.
+
+        None if the cursor is too old for the ring.
+        """
+        if cursor < self._floor:
+            return None
+        ids: set[int] = set()
+        for rev, id in reversed(self._ring):
+            if rev <= cursor:
+                break
+            ids.add(id)
+        newest = [self._messages[id] for id in sorted(ids)]
+        return [m for m in newest if m.id <= cursor], [m for m in newest if m.id > cursor]
+
+    def frame(self, cursor: int) -> str | None:
+        """Everything after `cursor` as one frame, joined once for all who stand there."""
+        if cursor >= self.position.rev:
+            return ""
+        frame = self._frames.get(cursor)
+        if frame is None:
+            pending = self.pending(cursor)
+            if pending is None:
+                return None
+            frame = self._frames[cursor] = join(self._shapes, *pending)
+        return frame
+
+    def show_roster(self, fragment: str) -> None:
+        self.roster = fragment
+        self.roster_version += 1
+        for listener in self.listeners:
+            listener.wake()
+
+
+def join(shapes: Shapes, changed: Iterable[Message], created: Iterable[Message]) -> str:
+    """One frame: htmx looks up what changes before it appends, so changes of older messages go first."""
+    return "".join(chain(map(shapes.amended, changed), map(shapes.message, created)))
+
+
+def _weight(message: Message) -> int:
+    return len(message.body or "") + 200
+
+
+class Hub:
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        shapes: Shapes,
+        check: float = CHECK,
+    ) -> None:
+        self.store = store
+        self.bus = bus
+        self.shapes = shapes
+        self.feeds: dict[str, Feed] = {}
+        self._check = check
+        self._beats: list[set[Listener]] = [set() for _ in range(BEAT)]
+        self._joined = 0
+        self._persons: dict[str, list[Listener]] = {}
+        self._flights: dict[tuple[str, Position], asyncio.Task[tuple[str, int]]] = {}
+        self._terminating = False
+        bus.heard = self.heard
+        bus.lost = self.check_soon
+        self._check_now = asyncio.Event()
+
+    # Joining and leaving ------------------------------------------------------------------------------
+
+    async def join(self, listener: Listener, since: Position) -> None:
+        """Let a connection follow its room from `since`. Raises store errors.
+
+        The feed is followed before the position is looked at, so nothing can fall between the two.
+        """
+        feed = await self._feed(listener.member.code, listener)
+        listener.cursor = since.rev if since.epoch == feed.position.epoch else -1
+        if self._terminating:
+            listener.dismiss(Farewell(RESTART))
+        listener.wake()
+
+    async def _feed(self, code: str, listener: Listener) -> Feed:
+        feed = self.feeds.get(code)
+        if feed is None:
+            feed = self.feeds[code] = Feed(code, self.shapes)
+            self.bus.watch(code)
+            feed.repairing = asyncio.create_task(self._load(feed))
+        feed.listeners.add(listener)
+        listener.feed = feed
+        self._joined += 1
+        self._beats[self._joined % BEAT].add(listener)
+        self._count(listener)
+        try:
+            if not feed.loaded.is_set() and feed.repairing is not None:
+                await asyncio.shield(feed.repairing)
+        except BaseException:
+            self.leave(listener)
+            raise
+        return feed
+
+    def _count(self, listener: Listener) -> None:
+        """Keep a person's connections few: the oldest makes room for the newest."""
+        mine = self._persons.setdefault(listener.member.person, [])
+        mine.append(listener)
+        if len(mine) > SOCKETS:
+            mine[0].dismiss(
+                Farewell(POLICY, f"You have this chat open more than {SOCKETS} times; this one was closed.")
+            )
+
+    def leave(self, listener: Listener) -> None:
+        feed, listener.feed = listener.feed, None
+        for beat in self._beats:
+            beat.discard(listener)
+        if feed is None:
+            return
+        mine = self._persons[listener.member.person]
+        mine.remove(listener)
+        if not mine:
+            del self._persons[listener.member.person]
+        feed.listeners.discard(listener)
+        if not feed.listeners and self.feeds.get(feed.code) is feed:
+            del self.feeds[feed.code]
+            self.bus.unwatch(feed.code)
+
+    # Keeping up with the log --------------------------------------------------------------------------
+
+    async def _load(self, feed: Feed) -> None:
+        try:
+            head = (await self.store.heads([feed.code])).get(feed.code)
+            if head is None:
+                return
+            recent = Position(head.epoch, max(0, head.rev - RING))
+            window = await self.store.changes(feed.code, recent, RING)
+            feed.start_at(recent)
+            feed.apply(_by_rev(window.changed, window.created), window.position)
+            feed.loaded.set()
+        except Exception:
+            # Whoever waits for this feed is told; the next to come starts afresh.
+            self.feeds.pop(feed.code, None)
+            raise
+        finally:
+            feed.repairing = None
+        if feed.wanted > feed.position.rev:
+            self._repair_soon(feed)
+
+    def heard(self, changes: Sequence[Done]) -> None:
+        """Take hints: the next change is applied as it is, anything else makes the hub read the log."""
+        for done in changes:
+            feed = self.feeds.get(done.code)
+            if feed is None:
+                continue
+            if not feed.loaded.is_set() or feed.repairing:
+                feed.wanted = max(feed.wanted, done.position.rev)
+            elif done.position == Position(feed.position.epoch, feed.position.rev + 1):
+                feed.apply((done.message,), done.position)
+            elif done.position.epoch != feed.position.epoch or done.position.rev > feed.position.rev:
+                feed.wanted = max(feed.wanted, done.position.rev)
+                self._repair_soon(feed)
+
+    def _repair_soon(self, feed: Feed) -> None:
+        if feed.repairing is None:
+            feed.repairing = asyncio.create_task(self._repair(feed))
+
+    async def _repair(self, feed: Feed) -> None:
+        try:
+            while self.feeds.get(feed.code) is feed:
+                window = await self.store.changes(feed.code, feed.position, RING)
+                if window.position.rev > feed.position.rev:
+                    feed.apply(_by_rev(window.changed, window.created), window.position)
+                if feed.position.rev >= max(window.head, feed.wanted):
+                    return
+        except Resync:
+            await self._start_over(feed)
+        except Unavailable:
+            log.warning("feed-stale reason=store-unavailable")  # the next check tries again
+        finally:
+            feed.repairing = None
+
+    async def _start_over(self, feed: Feed) -> None:
+        """History was rewritten (a restored back-up): everybody gets the newest page."""
+        head = (await self.store.heads([feed.code])).get(feed.code)
+        if head is not None:
+            feed.wanted = 0
+            feed.start_at(head)
+        for listener in feed.listeners:
+            listener.cursor = -1
+            listener.wake()
+
+    async def catch_up(self, feed: Feed, cursor: int) -> tuple[str, int]:
+        """The frame for a reader too far behind for the ring, and where it leads.
+
+        Those who stand at the same place at the same time share one read of the log.
+        """
+        key = (feed.code, Position(feed.position.epoch, cursor))
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = asyncio.create_task(self._read(feed.code, key[1]))
+            flight.add_done_callback(lambda _: self._flights.pop(key, None))
+        return await asyncio.shield(flight)
+
+    async def _read(self, code: str, since: Position) -> tuple[str, int]:
+        if since.rev >= 0:
+            try:
+                window = await self.store.changes(code, since, WINDOW)
+                if window.position.rev == window.head:
+                    return join(self.shapes, window.changed, window.created), window.head
+            except Resync:
+                pass
+        page = await self.store.history(code)
+        return self.shapes.newest(code, page), page.position.rev
+
+    # Once in a while ----------------------------------------------------------------------------------
+
+    def check_soon(self) -> None:
+        self._check_now.set()
+
+    async def check(self) -> None:
+        """Compare every live room with the log and repair those that missed a hint."""
+        codes = [feed.code for feed in self.feeds.values() if feed.loaded.is_set()]
+        if not codes:
+            return
+        for code, head in (await self.store.heads(codes)).items():
+            feed = self.feeds.get(code)
+            if (
+                feed is not None
+                and head != feed.position
+                and (head.epoch != feed.position.epoch or head.rev > feed.position.rev)
+            ):
+                feed.wanted = max(feed.wanted, head.rev)
+                self._repair_soon(feed)
+
+    async def run_checks(self) -> None:
+        """Check for ever; ends by cancellation."""
+        while True:
+            try:
+                async with asyncio.timeout(self._check):
+                    await self._check_now.wait()
+            except TimeoutError:
+                pass
+            self._check_now.clear()
+            try:
+                await self.check()
+            except Unavailable:
+                log.warning("check-failed reason=store-unavailable")
+
+    async def run_beats(self) -> None:
+        """Let every connection send a heartbeat every BEAT seconds, spread evenly; ends by cancellation."""
+        turn = 0
+        while True:
+            await asyncio.sleep(1)
+            for listener in self._beats[turn % BEAT]:
+                listener.beat = True
+                listener.wake()
+            turn += 1
+
+    # Endings ------------------------------------------------------------------------------------------
+
+    async def terminate(self) -> None:
+        """Tell every connection to come back in a moment, a few hundred at a time."""
+        self._terminating = True
+        everybody = [listener for feed in self.feeds.values() for listener in feed.listeners]
+        for start in range(0, len(everybody), 500):
+            for listener in everybody[start : start + 500]:
+                listener.dismiss(Farewell(RESTART))
+            await asyncio.sleep(0.02)
+
+    def dismiss(self, code: str, person: str, farewell: Farewell) -> None:
+        """End every connection that a person has to a room."""
+        feed = self.feeds.get(code)
+        for listener in list(feed.listeners) if feed else []:
+            if listener.member.person == person:
+                listener.dismiss(farewell)
+
+
+def _by_rev(*parts: Iterable[Message]) -> list[Message]:
+    return sorted(chain(*parts), key=lambda message: message.rev)

@@ -1,0 +1,55 @@
+"""How often something may be done, per person and per address."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`burst` at once, then one every `every` seconds."""
+
+    name: str
+    every: float
+    burst: int
+
+
+def per_minute(name: str, count: int) -> Rate:
+    return Rate(name, 60 / count, count)
+
+
+MESSAGES = Rate("messages", 1 / 5, 10)  # per person
+# Per address, and generous: a whole company or school may stand behind one.
+JOINS = per_minute("joins", 300)
+WRONG_CODES = per_minute("wrong-codes", 20)
+ROOMS = per_minute("rooms", 30)
+
+SWEEP = 10_000  # entries; only those with something to remember survive a sweep
+
+
+class Limits:
+    """Remembers, for each rate and doer, when the next one is due (the generic cell rate algorithm)."""
+
+    def __init__(self, enabled: bool = True, now: Callable[[], float] = time.monotonic) -> None:
+        self._enabled = enabled
+        self._now = now
+        self._due: dict[tuple[str, str], float] = {}
+
+    def take(self, rate: Rate, doer: str, patience: float = 0.0) -> float:
+        """Seconds until this may be done, 0 if now. It counts as done unless that exceeds `patience`."""
+        if not self._enabled:
+            return 0.0
+        now = self._now()
+        if len(self._due) > SWEEP:
+            self._due = {key: due for key, due in self._due.items() if due > now}
+        due = max(self._due.get((rate.name, doer), now), now)
+        wait = max(0.0, due - now - rate.every * (rate.burst - 1))
+        if wait <= patience:
+            self._due[(rate.name, doer)] = due + rate.every
+        return wait
+
+    def spent(self, rate: Rate, doer: str) -> float:
+        """Seconds until this may be done, without doing it."""
+        return max(0.0, self._due.get((rate.name, doer), 0.0) - self._now() - rate.every * (rate.burst - 1))

@@ -1,0 +1,396 @@
+"""HTTP: home, join, room, older messages, posting, leaving, and the live page without JavaScript."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import AsyncIterator
+
+from quart import Blueprint, Response, abort, current_app, make_response, redirect, request
+from quart.typing import ResponseReturnValue
+
+from chat import actions, limits, logs
+from chat.context import Context
+from chat.hub import POLICY, Farewell, Listener
+from chat.limits import Rate
+from chat.render import Form
+from chat.rooms import Member, Page, Refused, clean_code, clean_name, is_code
+from chat.store import Missing, Unavailable, Unknown
+from chat.visitors import COOKIE, COOKIE_AGE, Arrival, arrival
+
+FOREVER = "public, max-age=31536000, immutable"
+ECHOED = 200  # characters of a refused name or code that come back into the form
+
+pages = Blueprint("pages", __name__)
+
+
+class TooSoon(Refused):
+    """A rate limit was met; `wait` is in seconds."""
+
+    def __init__(self, text: str, wait: float, field: str = "") -> None:
+        super().__init__(f"{text} Please try again in {_duration(wait)}.", field)
+        self.wait = wait
+
+
+def _duration(seconds: float) -> str:
+    whole = max(1, math.ceil(seconds))
+    return (
+        "a second" if whole == 1 else f"{whole} seconds" if whole < 90 else f"{math.ceil(whole / 60)} minutes"
+    )
+
+
+def here() -> Context:
+    context: Context = current_app.extensions["chat"]
+    return context
+
+
+def reached() -> Arrival:
+    """Where the request comes from, and which address the browser used for us."""
+    trusted = here().settings.trusted_proxies
+    return arrival(request.headers, request.remote_addr or "", request.scheme, request.host, trusted)
+
+
+# Getting in -------------------------------------------------------------------------------------------
+
+
+@pages.get("/")
+async def home() -> str:
+    return here().render.home(Form())
+
+
+@pages.post("/")
+async def enter() -> ResponseReturnValue:
+    """Create a room or join one, whichever button was pressed."""
+    chat, form = here(), await request.form
+    typed = {field: form.get(field, "")[:ECHOED] for field in ("name", "code")}
+    errors: dict[str, str] = {}
+    status = 422
+    try:
+        clean_name(form.get("name", ""))
+    except Refused as refused:
+        errors["name"] = refused.text
+    try:
+        if "create" in form:
+            if not errors:
+                return await _create(chat, typed["name"])
+        else:
+            code = await _existing(chat, form.get("code", ""))
+            if not errors:
+                return await _join(chat, code, typed["name"])
+    except Refused as refused:
+        errors[refused.field] = refused.text
+        status = 429 if isinstance(refused, TooSoon) else 422
+    return chat.render.home(Form(typed, errors)), status
+
+
+@pages.post("/rooms/<code>")
+async def join(code: str) -> ResponseReturnValue:
+    """Accept an invitation: only a name is needed."""
+    chat, form = here(), await request.form
+    name = form.get("name", "")
+    try:
+        code = await _existing(chat, code)
+    except TooSoon:
+        raise
+    except Refused:
+        abort(404)
+    try:
+        return await _join(chat, code, name)
+    except Refused as refused:
+        status = 429 if isinstance(refused, TooSoon) else 422
+        return chat.render.invitation(
+            code, Form({"name": name[:ECHOED]}, {refused.field: refused.text})
+        ), status
+
+
+async def _create(chat: Context, name: str) -> ResponseReturnValue:
+    _hold(chat, limits.ROOMS, "Many rooms were made from your network just now.")
+    member = await actions.open_room(chat.store, _person(chat) or chat.identities.new(), name)
+    logs.event("room-opened", room=logs.room(member.code))
+    return _seated(chat, member)
+
+
+async def _join(chat: Context, code: str, name: str) -> ResponseReturnValue:
+    _hold(chat, limits.JOINS, "Many people are joining from your network just now.")
+    member = await actions.join_room(chat.store, code, _person(chat) or chat.identities.new(), name)
+    logs.event("seat-taken", room=logs.room(code), seat=member.number)
+    return _seated(chat, member)
+
+
+def _seated(chat: Context, member: Member) -> ResponseReturnValue:
+    response = redirect(f"/rooms/{member.code}", 303)
+    response.set_cookie(  # type: ignore[union-attr]
+        COOKIE,
+        chat.identities.sign(member.person),
+        max_age=COOKIE_AGE,
+        httponly=True,
+        samesite="Lax",
+        secure=reached().scheme == "https",
+    )
+    return response
+
+
+async def _existing(chat: Context, typed: str) -> str:
+    """The code of an existing room. Wrong ones are counted, so that codes cannot be tried out.
+
+    Raises Refused or TooSoon.
+    """
+    address = reached().address
+    if wait := chat.limits.spent(limits.WRONG_CODES, address):
+        chat.metrics.refusals.labels("wrong-codes").inc()
+        raise TooSoon("Too many wrong codes.", wait, "code")
+    try:
+        return (await actions.find_room(chat.store, typed)).code
+    except Refused as refused:
+        if refused.text == actions.NO_ROOM:
+            chat.limits.take(limits.WRONG_CODES, address)
+        raise
+
+
+def _hold(chat: Context, rate: Rate, text: str) -> None:
+    if wait := chat.limits.take(rate, reached().address):
+        chat.metrics.refusals.labels(rate.name).inc()
+        logs.event("refused", reason=rate.name)
+        raise TooSoon(text, wait)
+
+
+# Inside -----------------------------------------------------------------------------------------------
+
+
+@pages.get("/rooms/<code>")
+async def room(code: str) -> ResponseReturnValue:
+    """The room for a member, an invitation for anyone else."""
+    chat = here()
+    member = await _member(chat, code)
+    if member is None:
+        try:
+            existing = await _existing(chat, code)
+        except TooSoon:
+            raise
+        except Refused:
+            abort(404)
+        if existing != code:
+            return redirect(f"/rooms/{existing}", 301)
+        return chat.render.invitation(code, Form())
+    if member.code != code:
+        return redirect(f"/rooms/{member.code}", 301)
+    return await _room_page(chat, member, before=_before())
+
+
+async def _room_page(
+    chat: Context,
+    member: Member,
+    *,
+    before: int | None = None,
+    draft: str = "",
+    many_lines: bool = False,
+    error: str = "",
+) -> str:
+    page = await chat.store.history(member.code, before)
+    address = reached()
+    return chat.render.room(
+        member,
+        await chat.store.seats_of(member.code, member.person),
+        page,
+        chat.presence.people(member.code),
+        link=f"{address.scheme}://{address.host}/rooms/{member.code}",
+        key=secrets.token_urlsafe(9),
+        draft=draft,
+        many_lines=many_lines or "\n" in draft,
+        error=error,
+        older=before is not None,
+    )
+
+
+@pages.get("/rooms/<code>/earlier")
+async def earlier(code: str) -> ResponseReturnValue:
+    """Older messages, for a page that has scrolled to its oldest one."""
+    chat = here()
+    member = await _seat(chat, code)
+    page = await chat.store.history(member.code, _before())
+    return chat.render.earlier(member.code, page)
+
+
+@pages.post("/rooms/<code>/messages")
+async def post(code: str) -> ResponseReturnValue:
+    """Post by an ordinary form: without JavaScript, from curl, or when scripts are blocked."""
+    chat = here()
+    member = await _seat(chat, code)
+    form = await request.form
+    acked, bodies = form.get("acked", 0, type=int), form.getlist("body") or [""]
+    for index, body in enumerate(bodies):
+        try:
+            if wait := chat.limits.take(limits.MESSAGES, member.person):
+                chat.metrics.refusals.labels("messages").inc()
+                raise TooSoon("You are writing very fast.", wait)
+            await actions.post_message(
+                chat.store, member, form.get("key") or secrets.token_urlsafe(9), acked + index, body
+            )
+        except (Refused, Unavailable, Unknown) as reason:
+            return await _not_sent(chat, member, "\n".join(bodies[index:]), reason)
+    return redirect(f"/rooms/{member.code}", 303)
+
+
+async def _not_sent(chat: Context, member: Member, draft: str, reason: Exception) -> ResponseReturnValue:
+    """The text comes back with the reason, in the room if that can be shown."""
+    text, status = "The server could not store this just now. Please send it again.", 503
+    if isinstance(reason, Refused):
+        text, status = reason.text, 429 if isinstance(reason, TooSoon) else 422
+    try:
+        return await _room_page(chat, member, draft=draft, error=text), status
+    except (Unavailable, Missing):
+        return chat.render.error(503, "Not sent", text, kept=draft), 503
+
+
+@pages.post("/rooms/<code>/composer")
+async def composer(code: str) -> ResponseReturnValue:
+    """Switch between one line and many, keeping the draft."""
+    chat = here()
+    member = await _seat(chat, code)
+    form = await request.form
+    draft, many_lines = (form.getlist("body") or [""])[-1], form.get("lines") == "many"
+    if "HX-Request" in request.headers:
+        return chat.render.composer_text(draft, many_lines, member.code)
+    return await _room_page(chat, member, draft=draft, many_lines=many_lines)
+
+
+@pages.post("/rooms/<code>/leave")
+async def leave(code: str) -> ResponseReturnValue:
+    chat = here()
+    member = await _member(chat, code)
+    if member is not None:
+        await actions.leave_room(chat.store, member)
+        chat.presence.forget(member)
+        chat.hub.dismiss(member.code, member.person, Farewell(POLICY, "You left this room."))
+        logs.event("seat-ended", room=logs.room(member.code), seat=member.number)
+    return redirect("/", 303)
+
+
+def _person(chat: Context) -> str | None:
+    return chat.identities.person(request.cookies.get(COOKIE))
+
+
+async def _member(chat: Context, code: str) -> Member | None:
+    """Load and authorise in one: a room is found only through the visitor's seat in it."""
+    person = _person(chat)
+    code = _canonical(code)
+    return await chat.store.find_seat(code, person) if person and code else None
+
+
+async def _seat(chat: Context, code: str) -> Member:
+    member = await _member(chat, code)
+    if member is None:
+        abort(403)
+    return member
+
+
+def _canonical(code: str) -> str:
+    try:
+        code = clean_code(code)
+    except Refused:
+        return ""
+    return code if is_code(code) else ""
+
+
+def _before() -> int | None:
+    before = request.args.get("before", type=int)
+    return before if before is not None and 0 < before < 2**53 else None
+
+
+# Live without JavaScript ------------------------------------------------------------------------------
+
+
+@pages.get("/rooms/<code>/stream")
+async def stream(code: str) -> ResponseReturnValue:
+    """The conversation as a page that never ends; the room shows it in a frame without JavaScript."""
+    chat = here()
+    member = await _seat(chat, code)
+    page = await chat.store.history(member.code)
+    seats = await chat.store.seats_of(member.code, member.person)
+    response = await make_response(_stream(chat, member, seats, page))
+    response.content_type = "text/html; charset=utf-8"
+    response.headers["X-Accel-Buffering"] = "no"
+    response.timeout = None  # type: ignore[union-attr]
+    return response
+
+
+async def _stream(chat: Context, member: Member, seats: list[int], page: Page) -> AsyncIterator[bytes]:
+    listener = Listener(member)
+    chat.presence.arrive(member)
+    chat.metrics.streams.inc()
+    try:
+        yield chat.render.stream_start(seats, page).encode()
+        await chat.hub.join(listener, page.position)
+        while listener.farewell is None:
+            await listener.ready()
+            if text := await _stream_part(chat, listener):
+                yield text.encode()
+    finally:
+        chat.metrics.streams.dec()
+        chat.hub.leave(listener)
+        chat.presence.depart(member)
+
+
+async def _stream_part(chat: Context, listener: Listener) -> str:
+    """What is new; what changed follows the line it replaces, which the stylesheet hides."""
+    feed = listener.feed
+    if feed is None or listener.cursor is None or listener.member.number in feed.ended:
+        listener.dismiss(Farewell(POLICY))
+        return ""
+    pending = feed.pending(listener.cursor)
+    if pending is None:
+        listener.dismiss(Farewell(POLICY))  # too far behind: the page reloads itself and starts at the newest
+        return ""
+    listener.cursor = max(listener.cursor, feed.position.rev)
+    changed, created = pending
+    beat, listener.beat = listener.beat, False
+    parts = [f'<li class="superseded"></li>{chat.render.message(m)}\n' for m in changed if m.kind == "notice"]
+    parts += [f"{chat.render.message(m)}\n" for m in created]
+    return "".join(parts) or ("<!-- -->\n" if beat else "")
+
+
+# Files and figures ------------------------------------------------------------------------------------
+
+
+@pages.get("/static/<path:path>")
+async def static(path: str) -> ResponseReturnValue:
+    chat = here()
+    asset = chat.assets.find(path)
+    if asset is None:
+        abort(404)
+    zipped = asset.compressed is not None and request.accept_encodings.quality("gzip") > 0
+    response = Response(asset.compressed if zipped else asset.body, content_type=asset.type)  # type: ignore[arg-type]
+    response.headers["Cache-Control"] = FOREVER if asset.url.endswith(path) else "no-cache"
+    if asset.compressed is not None:
+        response.headers["Vary"] = "Accept-Encoding"
+    if zipped:
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+@pages.get("/seats/<numbers>.css")
+async def own_style(numbers: str) -> ResponseReturnValue:
+    seats = numbers.split(".")
+    if len(seats) > 100 or not all(seat.isascii() and seat.isdigit() and len(seat) < 10 for seat in seats):
+        abort(404)
+    style = here().render.own_style(map(int, seats))
+    return Response(style, content_type="text/css; charset=utf-8", headers={"Cache-Control": FOREVER})
+
+
+@pages.get("/favicon.ico")
+async def favicon() -> ResponseReturnValue:
+    return redirect(here().assets.url("icon.svg"), 301)
+
+
+@pages.get("/healthz")
+async def healthz() -> ResponseReturnValue:
+    chat = here()
+    await chat.store.ping()
+    return Response(f"ok store={chat.store.durability}\n", content_type="text/plain; charset=utf-8")
+
+
+@pages.get("/metrics")
+async def metrics() -> ResponseReturnValue:
+    chat = here()
+    chat.metrics.rooms.set(len(chat.hub.feeds))
+    return Response(chat.metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,193 @@
+"""Who is here: tabs counted per person, short absences forgiven, notices written, rosters pushed.
+
+Nothing here decides what the log says: the store marks a seat as here or away in the same write as the
+notice, so a notice is written once, whatever restarts in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from chat.hub import Hub
+from chat.rooms import Member
+from chat.store import Missing, Store, Unavailable, Unknown
+
+GRACE = 10.0  # s after the last tab closed before somebody is away
+RESTART_GRACE = 30.0  # s after a start for those to come back who were here before
+PACE = 1.0  # s between notices, and between rosters, of one room
+CROWD = 1000  # every so many people add a second between rosters: their cost is people × pushes
+
+log = logging.getLogger("chat")
+
+
+class Attendance:
+    """One room's people, known by seat number."""
+
+    def __init__(self) -> None:
+        self.people: dict[int, Member] = {}  # here, or away for less than the grace
+        self.tabs: dict[int, int] = {}
+        self.absent_at: dict[int, float] = {}  # when the grace of somebody without a tab ends
+        self.restored: set[int] = set()  # were here before a restart and have yet to come back
+        self.known: set[int] = set()  # the log says they are here, or is about to
+        self.entering: list[int] = []
+        self.leaving: list[int] = []
+        self.notice_at = 0.0
+        self.roster_at = 0.0
+        self.roster_due = False
+
+    def here(self) -> list[Member]:
+        """In the order in which they first took a seat."""
+        return sorted((m for n, m in self.people.items() if n not in self.restored), key=lambda m: m.number)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.absent_at or self.entering or self.leaving or self.roster_due)
+
+
+class Presence:
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub,
+        roster: Callable[[Sequence[Member]], str],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._hub = hub
+        self._roster = roster
+        self._now = now
+        self._rooms: dict[str, Attendance] = {}
+        self._busy: set[str] = set()
+        self._stir = asyncio.Event()
+
+    def people(self, code: str) -> list[Member]:
+        room = self._rooms.get(code)
+        return room.here() if room else []
+
+    def rooms(self) -> int:
+        return len(self._rooms)
+
+    def arrive(self, member: Member) -> None:
+        """A tab was opened."""
+        room = self._rooms.setdefault(member.code, Attendance())
+        number = member.number
+        if number not in room.people or number in room.restored:
+            room.roster_due = True
+        room.people[number] = member
+        room.tabs[number] = room.tabs.get(number, 0) + 1
+        room.absent_at.pop(number, None)
+        room.restored.discard(number)
+        if number in room.leaving:
+            room.leaving.remove(number)  # back before anybody was told
+        elif number not in room.known:
+            room.entering.append(number)
+        room.known.add(number)
+        self._stirred(member.code)
+
+    def depart(self, member: Member) -> None:
+        """A tab was closed, or its connection lost."""
+        room = self._rooms.get(member.code)
+        if room is None or member.number not in room.tabs:
+            return
+        room.tabs[member.number] -= 1
+        if room.tabs[member.number] <= 0:
+            del room.tabs[member.number]
+            room.absent_at[member.number] = self._now() + GRACE
+            self._stirred(member.code)
+
+    def forget(self, member: Member) -> None:
+        """The seat ended; the log has been told already."""
+        room = self._rooms.get(member.code)
+        if room is None:
+            return
+        self._remove(room, member.number)
+        for waiting in (room.entering, room.leaving):
+            if member.number in waiting:
+                waiting.remove(member.number)
+        self._stirred(member.code)
+
+    async def restore(self) -> None:
+        """Expect those back who were here when the process ended. Raises store errors."""
+        for member in await self._store.here():
+            room = self._rooms.setdefault(member.code, Attendance())
+            if member.number not in room.people:
+                room.people[member.number] = member
+                room.restored.add(member.number)
+                room.known.add(member.number)
+                room.absent_at[member.number] = self._now() + RESTART_GRACE
+                self._stirred(member.code)
+
+    async def run(self) -> None:
+        """Keep notices and rosters up to date for ever; ends by cancellation."""
+        while True:
+            await self._stir.wait()
+            await self.tick()
+            if not self._busy:
+                self._stir.clear()
+            await asyncio.sleep(0.1)
+
+    async def tick(self) -> None:
+        """Do what is due now."""
+        for code in list(self._busy):
+            room = self._rooms[code]
+            self._miss(room)
+            await self._tell(code, room)
+            self._show(code, room)
+            if not room.busy:
+                self._busy.discard(code)
+                if not room.people:
+                    del self._rooms[code]
+
+    def _stirred(self, code: str) -> None:
+        self._busy.add(code)
+        self._stir.set()
+
+    def _miss(self, room: Attendance) -> None:
+        """Count those as away whose grace is over."""
+        now = self._now()
+        for number in [n for n, end in room.absent_at.items() if end <= now]:
+            if number in room.entering:
+                room.entering.remove(number)  # came and went before anybody was told
+            else:
+                room.leaving.append(number)
+            self._remove(room, number)
+
+    def _remove(self, room: Attendance, number: int) -> None:
+        shown = number in room.people and number not in room.restored
+        room.roster_due = room.roster_due or shown
+        for known in (room.people, room.tabs, room.absent_at):
+            known.pop(number, None)
+        room.restored.discard(number)
+        room.known.discard(number)
+
+    async def _tell(self, code: str, room: Attendance) -> None:
+        if self._now() < room.notice_at or not (room.entering or room.leaving):
+            return
+        room.notice_at = self._now() + PACE
+        entering, leaving = list(room.entering), list(room.leaving)
+        try:
+            if entering:
+                await self._store.announce(code, "entered", entering)
+                del room.entering[: len(entering)]
+            if leaving:
+                await self._store.announce(code, "left", leaving)
+                room.leaving = [n for n in room.leaving if n not in leaving]
+        except (Unavailable, Unknown):
+            log.warning("notice-delayed reason=store-unavailable")
+        except Missing:
+            room.entering.clear()
+            room.leaving.clear()
+
+    def _show(self, code: str, room: Attendance) -> None:
+        now = self._now()
+        if not room.roster_due or now < room.roster_at:
+            return
+        people = room.here()
+        room.roster_due = False
+        room.roster_at = now + PACE * (1 + len(people) / CROWD)
+        feed = self._hub.feeds.get(code)
+        if feed is not None:
+            feed.show_roster(self._roster(people))

@@ -1,0 +1,225 @@
+"""The only place that names templates: one typed function per page and per fragment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from chat.assets import Assets
+from chat.rooms import Member, Message, Page, grouped
+
+PALETTE = 12  # colours in chat.css
+ROSTER = 100  # people listed; the others are counted
+
+OWN = """\
+.m[data-by="SEAT"]{--side:end;--bubble:var(--own)}
+.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}
+#roster [data-by="SEAT"] bdi::after{content:" (you)"}
+"""
+URL = re.compile(r"https?://[^\s<>\"'`{}|\\^\x00-\x20]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was typed and what is wrong with it, by field."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def focus(self) -> str:
+        """The field to put the cursor in: the first one at fault."""
+        return next(iter(self.errors), "name")
+
+
+class Render:
+    def __init__(self, folder: Path, assets: Assets) -> None:
+        self._assets = assets
+        self._env = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._env.globals.update(asset=assets.url)
+        self._env.filters.update(
+            grouped=grouped, linked=linked, iso=iso, clock=clock, day=day, isoday=isoday, colour=colour
+        )
+        for name in ("line", "lines", "online", "offline"):
+            assets.add(f"{name}.html", self._fragment(f"room/_{name}.html", draft="").encode())
+        self._message = self._env.get_template("room/_message.html")
+
+    # Pages --------------------------------------------------------------------------------------------
+
+    def home(self, form: Form) -> str:
+        return self._page("home.html", form=form)
+
+    def invitation(self, code: str, form: Form) -> str:
+        return self._page("join.html", code=code, form=form)
+
+    def room(
+        self,
+        member: Member,
+        seats: Sequence[int],
+        page: Page,
+        people: Sequence[Member],
+        link: str,
+        key: str,
+        *,
+        draft: str = "",
+        many_lines: bool = False,
+        error: str = "",
+        older: bool = False,
+    ) -> str:
+        """The room as one member sees it; `older` is a page of the past, without the live end."""
+        return self._page(
+            "room.html",
+            member=member,
+            seats=".".join(map(str, seats)),
+            page=page,
+            link=link,
+            key=key,
+            draft=draft,
+            many_lines=many_lines,
+            error=error,
+            older=older,
+            **self._roster(_with(people, member)),
+        )
+
+    def error(self, status: int, title: str, text: str, kept: str = "") -> str:
+        """`kept` is what was typed and could not be taken."""
+        return self._page("error.html", status=status, title=title, text=text, kept=kept)
+
+    def stream_start(self, seats: Sequence[int], page: Page) -> str:
+        """The first part of the live page without JavaScript; messages follow as they come."""
+        return self._page("stream.html", page=page, seats=".".join(map(str, seats)))
+
+    # Fragments: the very shapes that the pages include ------------------------------------------------
+
+    def message(self, message: Message) -> str:
+        return self._message.render(message=message)
+
+    def amended(self, message: Message) -> str:
+        return self._fragment("room/amend_message.html", message=message)
+
+    def newest(self, code: str, page: Page) -> str:
+        return self._fragment("room/replace_messages.html", code=code, page=page)
+
+    def earlier(self, code: str, page: Page) -> str:
+        return self._fragment("room/insert_earlier.html", code=code, page=page)
+
+    def roster(self, people: Sequence[Member]) -> str:
+        return self._fragment("room/replace_roster.html", **self._roster(people))
+
+    def acknowledged(self, controls: int, acked: int) -> str:
+        """Remove that many sent controls from the composer; `acked` are done since the page was loaded."""
+        return self._fragment("room/acknowledge.html", controls=controls, acked=acked)
+
+    def refused(self, code: str, id: str, body: str, reason: str) -> str:
+        return self._fragment("room/append_refused.html", code=code, id=id, body=body, reason=reason)
+
+    def sent_again(self, id: str) -> str:
+        return self._fragment("room/delete_refused.html", id=id)
+
+    def notice(self, text: str) -> str:
+        return self._fragment("room/replace_notice.html", text=text)
+
+    def farewell(self, code: str, reason: str) -> str:
+        return self._fragment("room/farewell.html", code=code, reason=reason)
+
+    def heartbeat(self) -> str:
+        return self._fragment("room/replace_beat.html")
+
+    def composer_text(self, draft: str, many_lines: bool, code: str) -> str:
+        return self._fragment("room/switch_text.html", draft=draft, many_lines=many_lines, code=code)
+
+    def own_style(self, seats: Iterable[int]) -> str:
+        """The stylesheet that makes a member's own messages look so; everybody's HTML is the same."""
+        return "".join(OWN.replace("SEAT", str(seat)) for seat in seats)
+
+    # --------------------------------------------------------------------------------------------------
+
+    def _page(self, template: str, **values: object) -> str:
+        return self._env.get_template(template).render(**values)
+
+    def _fragment(self, template: str, **values: object) -> str:
+        return self._env.get_template(template).render(**values)
+
+    def _roster(self, people: Sequence[Member]) -> dict[str, object]:
+        return {"people": people[:ROSTER], "count": len(people)}
+
+
+def _with(people: Sequence[Member], member: Member) -> list[Member]:
+    """The people here and the one who is just coming in."""
+    if any(m.number == member.number for m in people):
+        return list(people)
+    return sorted([*people, member], key=lambda m: m.number)
+
+
+def linked(text: str) -> Markup:
+    """Escaped text in which web addresses are links."""
+    parts: list[Markup] = []
+    end = 0
+    for match in URL.finditer(text):
+        url = _trimmed(match.group())
+        if not _has_host(url):
+            continue
+        parts += escape(text[end : match.start()]), _anchor(url)
+        end = match.start() + len(url)
+    return Markup("").join([*parts, escape(text[end:])])
+
+
+def _anchor(url: str) -> Markup:
+    return Markup('<a href="{0}" rel="noopener noreferrer nofollow ugc" target="_blank">{0}</a>').format(url)
+
+
+def _trimmed(url: str) -> str:
+    """Without the punctuation of the sentence around it; a bracket stays if it was opened inside."""
+    while url:
+        last = url[-1]
+        if last in ".,;:!?*_~…" or (last in ")]" and url.count(last) > url.count("(["[")]".index(last)])):
+            url = url[:-1]
+        else:
+            break
+    return url
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
+
+
+def _utc(at: int) -> datetime:
+    return datetime.fromtimestamp(at / 1000, UTC)
+
+
+def iso(at: int) -> str:
+    return f"{_utc(at):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def clock(at: int) -> str:
+    return f"{_utc(at):%H:%M}"
+
+
+def isoday(at: int) -> str:
+    return f"{_utc(at):%Y-%m-%d}"
+
+
+def day(at: int) -> str:
+    when = _utc(at)
+    return f"{when:%A}, {when.day} {when:%B %Y}"
+
+
+def colour(seat: int) -> int:
+    return seat % PALETTE

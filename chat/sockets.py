@@ -1,0 +1,300 @@
+"""The WebSocket: admit, converse, send, receive."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from typing import Any
+
+from quart import Blueprint, abort, current_app, websocket
+
+from chat import actions, limits, logs
+from chat.context import Context
+from chat.hub import POLICY, RESTART, Farewell, Listener
+from chat.rooms import Member, Position, Refused, clean_code
+from chat.store import Missing, Unavailable, Unknown
+from chat.visitors import COOKIE, arrival, same_origin
+
+PATIENCE = 20.0  # s that frames over the rate wait before they are refused
+ACKNOWLEDGE = 0.15  # s after a text is stored until its control goes; see _acknowledge
+LINGER = 2.0  # s for the peer to answer a close, so that the last fragment arrives
+BODIES = 100  # texts of one frame; htmx keeps no more while it is offline
+
+sockets = Blueprint("sockets", __name__)
+
+
+@sockets.websocket("/rooms/<code>/live")
+async def live(code: str) -> None:
+    """Admit a visitor, then converse until either side has enough."""
+    chat: Context = current_app.extensions["chat"]
+    reached = arrival(
+        websocket.headers,
+        websocket.remote_addr or "",
+        websocket.scheme,
+        websocket.headers.get("Host", ""),
+        chat.settings.trusted_proxies,
+    )
+    if not same_origin(websocket.headers, reached.host, required=True):
+        chat.metrics.refusals.labels("origin").inc()
+        abort(403)
+    try:
+        code = clean_code(code)
+    except Refused:
+        abort(404)
+    member = await _member(chat, code)
+    await websocket.accept()
+    if member is None:
+        await _say_goodbye(chat, code, Farewell(POLICY, "You are not in this room."))
+    else:
+        await _converse(chat, member)
+
+
+async def _member(chat: Context, code: str) -> Member | None:
+    person = chat.identities.person(websocket.cookies.get(COOKIE))
+    return await chat.store.find_seat(code, person) if person else None
+
+
+async def _converse(chat: Context, member: Member) -> None:
+    listener = Listener(member)
+    chat.metrics.connections.inc()
+    chat.presence.arrive(member)
+    try:
+        async with asyncio.TaskGroup() as group:
+            receiving = group.create_task(_receive(chat, listener))
+            await _send(chat, listener)
+            receiving.cancel()
+        if listener.farewell is not None:
+            await _say_goodbye(chat, member.code, listener.farewell)
+    finally:
+        chat.metrics.connections.dec()
+        chat.presence.depart(member)
+        chat.hub.leave(listener)
+
+
+async def _say_goodbye(chat: Context, code: str, farewell: Farewell) -> None:
+    """Show why, close, and wait a moment: a connection cut at once would make htmx come back for ever."""
+    if farewell.reason:
+        chat.metrics.refusals.labels("farewell").inc()
+        await websocket.send(chat.render.farewell(code, farewell.reason))
+    await websocket.close(farewell.code)
+    if farewell.code != RESTART:
+        try:
+            async with asyncio.timeout(LINGER):
+                while True:
+                    await websocket.receive()
+        except TimeoutError:
+            pass
+
+
+# Sending ----------------------------------------------------------------------------------------------
+
+
+async def _send(chat: Context, listener: Listener) -> None:
+    """Send whatever is pending as one frame, again and again, until there is a reason to stop.
+
+    Waiting for the socket is the back-pressure: what comes meanwhile joins the next frame.
+    """
+    while True:
+        await listener.ready()
+        frame = await _pending(chat, listener)
+        if frame:
+            chat.metrics.frames.inc()
+            await websocket.send(frame)
+        if listener.farewell is not None:
+            return
+
+
+async def _pending(chat: Context, listener: Listener) -> str:
+    """Everything this connection has not seen, messages first."""
+    parts = [await _changes(chat, listener)]
+    if listener.progress is not None:
+        (controls, acked), listener.progress = listener.progress, None
+        parts.append(chat.render.acknowledged(controls, acked))
+    if listener.note:
+        parts.append(listener.note)
+        listener.note = ""
+    feed = listener.feed
+    if feed is not None and listener.roster != feed.roster_version:
+        listener.roster = feed.roster_version
+        parts.append(feed.roster)
+    if listener.beat:
+        listener.beat = False
+        parts.append(chat.render.heartbeat())
+    return "".join(parts)
+
+
+async def _changes(chat: Context, listener: Listener) -> str:
+    feed, cursor = listener.feed, listener.cursor
+    if feed is None or cursor is None:
+        return ""
+    if listener.member.number in feed.ended:
+        listener.dismiss(Farewell(POLICY, "You left this room."))
+        return ""
+    frame = feed.frame(cursor)
+    if frame is None:
+        try:
+            frame, listener.cursor = await chat.hub.catch_up(feed, cursor)
+        except (Unavailable, Missing):
+            listener.dismiss(Farewell(RESTART))
+            return ""
+    else:
+        listener.cursor = max(cursor, feed.position.rev)
+    if frame:
+        chat.metrics.deliveries.inc(max(1, listener.cursor - max(cursor, 0)) if cursor >= 0 else 1)
+    return frame
+
+
+# Receiving --------------------------------------------------------------------------------------------
+
+
+class Sent:
+    """How far this connection has come with the texts of its page: each index is answered once."""
+
+    def __init__(self) -> None:
+        self.key = ""
+        self.acked = 0
+        self.controls = 0  # dealt with, but not yet taken away
+
+    def start(self, key: str, acked: int) -> None:
+        if key != self.key:
+            self.key, self.acked = key, acked
+        self.acked = max(self.acked, acked)
+
+
+async def _receive(chat: Context, listener: Listener) -> None:
+    """Take one frame at a time: the sender's order is the room's, and a flood waits in its own socket."""
+    sent = Sent()
+    while True:
+        while listener.note:  # not yet sent: whoever does not read is not answered any further
+            await asyncio.sleep(0.05)
+        raw = await websocket.receive()
+        try:
+            await _take(chat, listener, sent, raw)
+        except Refused as refused:
+            _note(chat, listener, refused.text)
+        except (Unavailable, Unknown):
+            _note(chat, listener, "The server cannot do this just now. What you wrote is kept; please wait.")
+        except Missing:
+            listener.dismiss(Farewell(POLICY, "You are not in this room any more."))
+        except Exception:
+            logs.log.exception("frame-failed room=%s", logs.room(listener.member.code))
+            _note(chat, listener, "Something went wrong here. Please reload the page.")
+
+
+def _note(chat: Context, listener: Listener, text: str) -> None:
+    chat.metrics.refusals.labels("frame").inc()
+    listener.note = chat.render.notice(text)
+    listener.wake()
+
+
+async def _take(chat: Context, listener: Listener, sent: Sent, raw: object) -> None:
+    """One of the two shapes there are. Raises Refused for anything else."""
+    frame = _parsed(raw)
+    if frame is None:
+        await _pace(chat, listener)
+        raise Refused("The server did not understand that. Please reload the page.")
+    resuming = frame.get("k") == "resume"
+    if not resuming and "body" not in frame:
+        await _pace(chat, listener)
+        raise Refused("The server did not understand that. Please reload the page.")
+    if "body" in frame:
+        await _post(chat, listener, sent, frame)
+    if resuming:
+        await _resume(chat, listener, frame)
+
+
+def _parsed(raw: object) -> dict[str, Any] | None:
+    if not isinstance(raw, str):
+        return None
+    try:
+        frame = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return frame if isinstance(frame, dict) else None
+
+
+async def _resume(chat: Context, listener: Listener, frame: dict[str, Any]) -> None:
+    """Bring the page up to date from what it says it has, and follow the room from there."""
+    epoch, since = frame.get("epoch"), _count(frame.get("since"))
+    position = Position(epoch if isinstance(epoch, str) else "", since)
+    if listener.feed is not None:
+        await _pace(chat, listener)  # once is free; asking again and again is not
+        chat.hub.leave(listener)
+    await chat.hub.join(listener, position)
+
+
+async def _post(chat: Context, listener: Listener, sent: Sent, frame: dict[str, Any]) -> None:
+    bodies = frame["body"] if isinstance(frame["body"], list) else [frame["body"]]
+    key = frame.get("key")
+    if not isinstance(key, str) or not all(isinstance(body, str) for body in bodies) or len(bodies) > BODIES:
+        await _pace(chat, listener)
+        raise Refused("The server did not understand that. Please reload the page.")
+    again = frame.get("again")
+    if isinstance(again, str):
+        await _post_again(chat, listener, key, again, bodies)
+        return
+    start = _count(frame.get("acked"))
+    sent.start(key, start)
+    for index, body in enumerate(bodies, start):
+        if index >= sent.acked:
+            await _post_one(chat, listener, key, index, body)
+            sent.acked = index + 1
+            _acknowledge(listener, sent)
+
+
+async def _post_one(chat: Context, listener: Listener, key: str, index: int, body: str) -> None:
+    """Store one text; a refused one comes back beside the composer and counts as dealt with."""
+    try:
+        if await _pace(chat, listener):
+            raise Refused("This was not sent: you are writing very fast.", "body")
+        with chat.metrics.append.time():
+            await actions.post_message(chat.store, listener.member, key, index, body)
+    except Refused as refused:
+        chat.metrics.refusals.labels("message").inc()
+        id = secrets.token_urlsafe(6)
+        listener.note += chat.render.refused(listener.member.code, id, body, refused.text)
+        listener.wake()
+
+
+async def _post_again(chat: Context, listener: Listener, key: str, again: str, bodies: list[str]) -> None:
+    """A refused text, sent again from its own form: that form goes, and comes back if it is refused again."""
+    await _post_one(chat, listener, key, 0, "\n".join(bodies))
+    if again.replace("-", "").replace("_", "").isalnum() and again.isascii():
+        listener.note = chat.render.sent_again(again) + listener.note
+        listener.wake()
+
+
+def _acknowledge(listener: Listener, sent: Sent) -> None:
+    """Have the page drop the control of a text that is dealt with, a moment later.
+
+    The page first puts a new control beside it, which takes some 20 ms. Were the old one gone before,
+    nothing would have the focus: a phone would put its keyboard away.
+    """
+    sent.controls += 1
+    if sent.controls == 1:
+        asyncio.get_running_loop().call_later(ACKNOWLEDGE, _drop_controls, listener, sent)
+
+
+def _drop_controls(listener: Listener, sent: Sent) -> None:
+    waiting = listener.progress[0] if listener.progress else 0
+    listener.progress = (waiting + sent.controls, sent.acked)
+    sent.controls = 0
+    listener.wake()
+
+
+async def _pace(chat: Context, listener: Listener) -> bool:
+    """Wait for the person's rate. True if that would take too long: refuse then."""
+    wait = chat.limits.take(limits.MESSAGES, listener.member.person, PATIENCE)
+    if 0 < wait <= PATIENCE:
+        await asyncio.sleep(wait)
+    return wait > PATIENCE
+
+
+def _count(value: object) -> int:
+    """A whole number from a form; nonsense counts as none."""
+    try:
+        number = int(value) if isinstance(value, str | int) and len(str(value)) < 16 else 0
+    except ValueError:
+        return 0
+    return max(0, number)
