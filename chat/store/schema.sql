@@ -31,7 +31,14 @@ CREATE INDEX seat_folded ON seat (room, folded);
 CREATE INDEX seat_shape ON seat (room, shape);
 CREATE INDEX seat_here ON seat (room, number) WHERE here = 1;
 
--- `serial` is there for a full-text index to point at.
+-- The text of a message, apart from everything that changes about it. A text is never moved or removed: it
+-- is overwritten in place by as many spaces. When a row changes its size, SQLite may shift its neighbours
+-- and leave copies of them behind, which no later deletion reaches, not even with secure_delete.
+CREATE TABLE text (
+  serial INTEGER PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE message (
   serial INTEGER PRIMARY KEY,
   room INTEGER NOT NULL REFERENCES room,
@@ -39,7 +46,7 @@ CREATE TABLE message (
   rev INTEGER NOT NULL,
   at INTEGER NOT NULL,
   author INTEGER,
-  body TEXT, -- null when deleted, and in notices
+  text INTEGER REFERENCES text, -- null when deleted, and in notices
   edited INTEGER,
   notice TEXT, -- JSON: [verb, [name, ...], count, [ended seat, ...]]
   before_author INTEGER,
@@ -65,5 +72,7 @@ CREATE INDEX once_at ON once (at);
 
 CREATE VIEW entry AS
 SELECT message.room, message.id, message.rev, message.at, message.author, seat.name, seat.mark,
-  message.body, message.edited, message.notice, message.before_author, message.before_at
-FROM message LEFT JOIN seat ON seat.room = message.room AND seat.number = message.author;
+  text.body, message.edited, message.notice, message.before_author, message.before_at
+FROM message
+LEFT JOIN seat ON seat.room = message.room AND seat.number = message.author
+LEFT JOIN text ON text.serial = message.text;

@@ -45,7 +45,7 @@ READERS = 3
 KEY_AGE = 72 * 3600 * 1000  # ms; the promise is 48 hours
 PRUNE_EVERY = 60 * 1000  # ms
 PRUNE_PORTION = 500  # keys; more than a batch can add
-WIPE_RETRY = 1.0  # s
+WIPE_EVERY = 1.0  # s, at most
 CHECK_SIZE = 256 * 2**20  # bytes: a larger file takes too long to check at every start
 LARGEST = 2**63 - 1
 NOBODY = 0  # as the author of a key; seats count from 1
@@ -245,6 +245,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="chat-writer", daemon=True)
         self._stopping = False
         self._wipe_due = True  # a killed process may have left deleted text in the WAL
+        self._wipe_after = 0.0
         self._prune_due = 0
 
     def start(self) -> None:
@@ -271,7 +272,7 @@ class Writer:
     def _gather(self) -> list[Job]:
         batch: list[Job] = []
         try:
-            waiting = self._queue.get(timeout=WIPE_RETRY if self._wipe_due else None)
+            waiting = self._queue.get(timeout=WIPE_EVERY if self._wipe_due else None)
             while waiting:
                 batch.append(waiting)
                 if len(batch) == BATCH:
@@ -320,7 +321,7 @@ class Writer:
     def _tidy(self) -> None:
         """Housekeeping that nobody waits for."""
         try:
-            if self._wipe_due:
+            if self._wipe_due and time.monotonic() >= self._wipe_after:
                 self._wipe()
             if self._now() >= self._prune_due:
                 self._prune()
@@ -330,6 +331,7 @@ class Writer:
 
     def _wipe(self) -> None:
         """Empty the WAL: it still holds the text that was deleted from the tables."""
+        self._wipe_after = time.monotonic() + WIPE_EVERY
         self._db.execute("PRAGMA busy_timeout = 0")  # rather later than let writers wait for a reader
         try:
             busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -669,7 +671,7 @@ def _unpacked(text: str) -> Notice:
 
 def _insert(db: sqlite3.Connection, room: int, message: Message) -> None:
     db.execute(
-        "INSERT INTO message (room, id, rev, at, author, body, notice, before_author, before_at) "
+        "INSERT INTO message (room, id, rev, at, author, text, notice, before_author, before_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             room,
@@ -677,11 +679,15 @@ def _insert(db: sqlite3.Connection, room: int, message: Message) -> None:
             message.rev,
             message.at,
             message.author,
-            None if message.notice else message.body,
+            None if message.notice else _kept(db, message.body),
             message.notice and _packed(message.notice),
             *(message.before or (None, None)),
         ),
     )
+
+
+def _kept(db: sqlite3.Connection, body: str | None) -> int | None:
+    return db.execute("INSERT INTO text (body) VALUES (?)", (body,)).lastrowid
 
 
 def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, body: str) -> Done:
@@ -737,10 +743,18 @@ def _amend(
     old = _changeable(db, room, id, by)
     body, edited = (change.body, max(now, old.at)) if isinstance(change, Edit) else (None, None)
     head = _risen(db, room)
-    sql = "UPDATE message SET rev = ?, body = ?, edited = ? WHERE room = ? AND id = ?"
-    db.execute(sql, (head.rev, body, edited, room, id))
+    _erase(db, room, old)
+    sql = "UPDATE message SET rev = ?, text = ?, edited = ? WHERE room = ? AND id = ?"
+    db.execute(sql, (head.rev, _kept(db, body) if body is not None else None, edited, room, id))
     _remember(db, now, head, author, key, id)
     return Done(code, replace(old, rev=head.rev, body=body, edited=edited), head.position)
+
+
+def _erase(db: sqlite3.Connection, room: int, message: Message) -> None:
+    """Overwrite the text on the very spot: see schema.sql."""
+    spaces = " " * len((message.body or "").encode())
+    sql = "UPDATE text SET body = ? WHERE serial = (SELECT text FROM message WHERE room = ? AND id = ?)"
+    db.execute(sql, (spaces, room, message.id))
 
 
 def _changeable(db: sqlite3.Connection, room: int, id: int, by: int | None) -> Message:
