@@ -26,7 +26,7 @@ from chat.sockets import sockets
 from chat.store import Missing, Unavailable, Unknown, store_for
 from chat.visitors import Identities, same_origin, secret_for
 
-FORM_BYTES = 64 * 1024  # of a whole request; the longest message is an eighth of it
+FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
 WORTH_COMPRESSING = 500  # bytes
 
 POLICY = {
@@ -65,6 +65,7 @@ def create_app(settings: Settings | None = None) -> Quart:
     except Misconfigured as error:
         raise SystemExit(f"chat: {error}") from None
     app = Quart(__name__, static_folder=None, template_folder=None)
+    app.asgi_websocket_class = guards.BoundedWebsocket
     app.config["MAX_CONTENT_LENGTH"] = FORM_BYTES
     app.register_blueprint(pages)
     app.register_blueprint(sockets)

@@ -28,6 +28,7 @@ SOCKETS = 10  # connections of one person
 
 RESTART = 1012  # the browser comes back by itself
 POLICY = 1008  # the browser stays away
+LATER = 1013  # the browser comes back by itself; something here is out of order
 
 log = logging.getLogger("chat")
 
@@ -252,8 +253,8 @@ class Hub:
         """Keep a person's connections few: the oldest makes room for the newest."""
         mine = self._persons.setdefault(listener.member.person, [])
         mine.append(listener)
-        if len(mine) > SOCKETS:
-            mine[0].dismiss(
+        for oldest in mine[:-SOCKETS]:  # those told before may still be on their way out
+            oldest.dismiss(
                 Farewell(POLICY, f"You have this chat open more than {SOCKETS} times; this one was closed.")
             )
 
@@ -271,6 +272,14 @@ class Hub:
         if not feed.listeners and self.feeds.get(feed.code) is feed:
             del self.feeds[feed.code]
             self.bus.unwatch(feed.code)
+
+    async def has_left(self, feed: Feed, member: Member) -> bool:
+        """Whether a seat that ended is still nobody's: its person may have taken it up again since."""
+        seat = await self.store.find_seat(member.code, member.person)
+        if seat is None or seat.number != member.number:
+            return True
+        feed.ended.discard(member.number)
+        return False
 
     # Keeping up with the log --------------------------------------------------------------------------
 

@@ -36,13 +36,15 @@ class Limits:
         self._enabled = enabled
         self._now = now
         self._due: dict[tuple[str, str], float] = {}
+        self._swept = 0.0
 
     def take(self, rate: Rate, doer: str, patience: float = 0.0) -> float:
         """Seconds until this may be done, 0 if now. It counts as done unless that exceeds `patience`."""
         if not self._enabled:
             return 0.0
         now = self._now()
-        if len(self._due) > SWEEP:
+        if len(self._due) > SWEEP and now > self._swept + 1:
+            self._swept = now
             self._due = {key: due for key, due in self._due.items() if due > now}
         due = max(self._due.get((rate.name, doer), now), now)
         wait = max(0.0, due - now - rate.every * (rate.burst - 1))

@@ -13,7 +13,7 @@ from chat import actions, limits, logs
 from chat.context import Context
 from chat.hub import POLICY, Farewell, Listener
 from chat.limits import Rate
-from chat.render import Form
+from chat.render import SEATS, Form
 from chat.rooms import Member, Page, Refused, clean_code, clean_name, is_code
 from chat.store import Missing, Unavailable, Unknown
 from chat.visitors import COOKIE, COOKIE_AGE, Arrival, arrival
@@ -119,7 +119,7 @@ async def _join(chat: Context, code: str, name: str) -> ResponseReturnValue:
 
 def _seated(chat: Context, member: Member) -> ResponseReturnValue:
     response = redirect(f"/rooms/{member.code}", 303)
-    response.set_cookie(  # type: ignore[union-attr]
+    response.set_cookie(
         COOKIE,
         chat.identities.sign(member.person),
         max_age=COOKIE_AGE,
@@ -319,12 +319,14 @@ async def _stream(chat: Context, member: Member, seats: list[int], page: Page) -
     chat.presence.arrive(member)
     chat.metrics.streams.inc()
     try:
-        yield chat.render.stream_start(seats, page).encode()
+        yield chat.render.stream_start(member.code, seats, page).encode()
         await chat.hub.join(listener, page.position)
         while listener.farewell is None:
             await listener.ready()
             if text := await _stream_part(chat, listener):
                 yield text.encode()
+    except (Unavailable, Missing):
+        pass  # a page that ends properly loads itself again
     finally:
         chat.metrics.streams.dec()
         chat.hub.leave(listener)
@@ -334,7 +336,9 @@ async def _stream(chat: Context, member: Member, seats: list[int], page: Page) -
 async def _stream_part(chat: Context, listener: Listener) -> str:
     """What is new; what changed follows the line it replaces, which the stylesheet hides."""
     feed = listener.feed
-    if feed is None or listener.cursor is None or listener.member.number in feed.ended:
+    if feed is None or listener.cursor is None:
+        return ""
+    if listener.member.number in feed.ended and await chat.hub.has_left(feed, listener.member):
         listener.dismiss(Farewell(POLICY))
         return ""
     pending = feed.pending(listener.cursor)
@@ -371,7 +375,7 @@ async def static(path: str) -> ResponseReturnValue:
 @pages.get("/seats/<numbers>.css")
 async def own_style(numbers: str) -> ResponseReturnValue:
     seats = numbers.split(".")
-    if len(seats) > 100 or not all(seat.isascii() and seat.isdigit() and len(seat) < 10 for seat in seats):
+    if len(seats) > SEATS or not all(seat.isascii() and seat.isdigit() and len(seat) < 10 for seat in seats):
         abort(404)
     style = here().render.own_style(map(int, seats))
     return Response(style, content_type="text/css; charset=utf-8", headers={"Cache-Control": FOREVER})

@@ -82,8 +82,8 @@ class Presence:
         room.restored.discard(number)
         if number in room.leaving:
             room.leaving.remove(number)  # back before anybody was told
-        elif number not in room.known:
-            room.entering.append(number)
+        if number not in room.known:
+            room.entering.append(number)  # the store passes over whom the log has here already
         room.known.add(number)
         self._stirred(member.code)
 
@@ -95,7 +95,8 @@ class Presence:
         room.tabs[member.number] -= 1
         if room.tabs[member.number] <= 0:
             del room.tabs[member.number]
-            room.absent_at[member.number] = self._now() + GRACE
+            if member.number in room.people:  # a seat that ended is missed by nobody
+                room.absent_at[member.number] = self._now() + GRACE
             self._stirred(member.code)
 
     def forget(self, member: Member) -> None:
@@ -108,6 +109,13 @@ class Presence:
             if member.number in waiting:
                 waiting.remove(member.number)
         self._stirred(member.code)
+
+    def follow(self, code: str) -> None:
+        """A connection follows its room from now on: it must see the roster even if nobody comes or goes."""
+        room, feed = self._rooms.get(code), self._hub.feeds.get(code)
+        if room is not None and feed is not None and not feed.roster:
+            room.roster_due = True
+            self._stirred(code)
 
     async def restore(self) -> None:
         """Expect those back who were here when the process ended. Raises store errors."""
@@ -134,11 +142,14 @@ class Presence:
         for code in list(self._busy):
             room = self._rooms[code]
             self._miss(room)
-            await self._tell(code, room)
-            self._show(code, room)
+            try:
+                await self._tell(code, room)
+                self._show(code, room)
+            except Exception:  # one room's fault must not silence the others
+                log.exception("presence-failed")
             if not room.busy:
                 self._busy.discard(code)
-                if not room.people:
+                if not room.people and not room.tabs:
                     del self._rooms[code]
 
     def _stirred(self, code: str) -> None:
@@ -151,15 +162,14 @@ class Presence:
         for number in [n for n, end in room.absent_at.items() if end <= now]:
             if number in room.entering:
                 room.entering.remove(number)  # came and went before anybody was told
-            else:
-                room.leaving.append(number)
+            room.leaving.append(number)  # the store passes over whom the log never had here
             self._remove(room, number)
 
     def _remove(self, room: Attendance, number: int) -> None:
         shown = number in room.people and number not in room.restored
         room.roster_due = room.roster_due or shown
-        for known in (room.people, room.tabs, room.absent_at):
-            known.pop(number, None)
+        room.people.pop(number, None)
+        room.absent_at.pop(number, None)
         room.restored.discard(number)
         room.known.discard(number)
 
@@ -167,19 +177,23 @@ class Presence:
         if self._now() < room.notice_at or not (room.entering or room.leaving):
             return
         room.notice_at = self._now() + PACE
-        entering, leaving = list(room.entering), list(room.leaving)
+        # Taken out, because people come and go while the store writes.
+        entering, room.entering = room.entering, []
+        leaving, room.leaving = room.leaving, []
         try:
             if entering:
                 await self._store.announce(code, "entered", entering)
-                del room.entering[: len(entering)]
+                entering = []
             if leaving:
                 await self._store.announce(code, "left", leaving)
-                room.leaving = [n for n in room.leaving if n not in leaving]
+                leaving = []
         except (Unavailable, Unknown):
             log.warning("notice-delayed reason=store-unavailable")
         except Missing:
-            room.entering.clear()
-            room.leaving.clear()
+            entering, leaving = [], []
+        finally:
+            room.entering[:0] = [n for n in entering if n in room.known and n not in room.entering]
+            room.leaving[:0] = [n for n in leaving if n not in room.known]
 
     def _show(self, code: str, room: Attendance) -> None:
         now = self._now()

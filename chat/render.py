@@ -16,6 +16,7 @@ from chat.assets import Assets
 from chat.rooms import Member, Message, Page, grouped
 
 PALETTE = 12  # colours in chat.css
+SEATS = 100  # seats of one person that their stylesheet knows
 ROSTER = 100  # people listed; the others are counted
 
 OWN = """\
@@ -84,7 +85,7 @@ class Render:
         return self._page(
             "room.html",
             member=member,
-            seats=".".join(map(str, seats)),
+            seats=_dotted(seats),
             page=page,
             link=link,
             key=key,
@@ -99,9 +100,9 @@ class Render:
         """`kept` is what was typed and could not be taken."""
         return self._page("error.html", status=status, title=title, text=text, kept=kept)
 
-    def stream_start(self, seats: Sequence[int], page: Page) -> str:
+    def stream_start(self, code: str, seats: Sequence[int], page: Page) -> str:
         """The first part of the live page without JavaScript; messages follow as they come."""
-        return self._page("stream.html", page=page, seats=".".join(map(str, seats)))
+        return self._page("stream.html", page=page, seats=_dotted(seats), code=code)
 
     # Fragments: the very shapes that the pages include ------------------------------------------------
 
@@ -163,6 +164,10 @@ def _with(people: Sequence[Member], member: Member) -> list[Member]:
     if any(m.number == member.number for m in people):
         return list(people)
     return sorted([*people, member], key=lambda m: m.number)
+
+
+def _dotted(seats: Sequence[int]) -> str:
+    return ".".join(map(str, seats[-SEATS:]))
 
 
 def linked(text: str) -> Markup:

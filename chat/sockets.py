@@ -11,7 +11,7 @@ from quart import Blueprint, abort, current_app, websocket
 
 from chat import actions, limits, logs
 from chat.context import Context
-from chat.hub import POLICY, RESTART, Farewell, Listener
+from chat.hub import LATER, POLICY, Farewell, Listener
 from chat.rooms import Member, Position, Refused, clean_code
 from chat.store import Missing, Unavailable, Unknown
 from chat.visitors import COOKIE, arrival, same_origin
@@ -78,7 +78,7 @@ async def _say_goodbye(chat: Context, code: str, farewell: Farewell) -> None:
         chat.metrics.refusals.labels("farewell").inc()
         await websocket.send(chat.render.farewell(code, farewell.reason))
     await websocket.close(farewell.code)
-    if farewell.code != RESTART:
+    if farewell.code == POLICY:
         try:
             async with asyncio.timeout(LINGER):
                 while True:
@@ -128,18 +128,18 @@ async def _changes(chat: Context, listener: Listener) -> str:
     feed, cursor = listener.feed, listener.cursor
     if feed is None or cursor is None:
         return ""
-    if listener.member.number in feed.ended:
-        listener.dismiss(Farewell(POLICY, "You left this room."))
-        return ""
-    frame = feed.frame(cursor)
-    if frame is None:
-        try:
-            frame, listener.cursor = await chat.hub.catch_up(feed, cursor)
-        except (Unavailable, Missing):
-            listener.dismiss(Farewell(RESTART))
+    try:
+        if listener.member.number in feed.ended and await chat.hub.has_left(feed, listener.member):
+            listener.dismiss(Farewell(POLICY, "You left this room."))
             return ""
-    else:
-        listener.cursor = max(cursor, feed.position.rev)
+        frame = feed.frame(cursor)
+        if frame is None:
+            frame, listener.cursor = await chat.hub.catch_up(feed, cursor)
+        else:
+            listener.cursor = max(cursor, feed.position.rev)
+    except (Unavailable, Missing):
+        listener.dismiss(Farewell(LATER))
+        return ""
     if frame:
         chat.metrics.deliveries.inc(max(1, listener.cursor - max(cursor, 0)) if cursor >= 0 else 1)
     return frame
@@ -174,7 +174,9 @@ async def _receive(chat: Context, listener: Listener) -> None:
         except Refused as refused:
             _note(chat, listener, refused.text)
         except (Unavailable, Unknown):
-            _note(chat, listener, "The server cannot do this just now. What you wrote is kept; please wait.")
+            # Coming back, the page says again what it has and what it has not seen acknowledged.
+            _note(chat, listener, "The server cannot store anything just now. What you send is kept.")
+            listener.dismiss(Farewell(LATER))
         except Missing:
             listener.dismiss(Farewell(POLICY, "You are not in this room any more."))
         except Exception:
@@ -222,6 +224,7 @@ async def _resume(chat: Context, listener: Listener, frame: dict[str, Any]) -> N
         await _pace(chat, listener)  # once is free; asking again and again is not
         chat.hub.leave(listener)
     await chat.hub.join(listener, position)
+    chat.presence.follow(listener.member.code)
 
 
 async def _post(chat: Context, listener: Listener, sent: Sent, frame: dict[str, Any]) -> None:

@@ -126,7 +126,10 @@ def same_origin(headers: Headers, host: str, required: bool = False) -> bool:
     origin = headers.get("Origin")
     if origin is None:
         return not required and (headers.get("Sec-Fetch-Site") or "none") in {"same-origin", "none"}
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # a bracket without its other
+        return False
     return bool(parts.netloc) and _host_port(parts.netloc, parts.scheme) == _host_port(host, parts.scheme)
 
 
