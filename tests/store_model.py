@@ -1,0 +1,167 @@
+"""What a store has to do, in a few dicts and lists, and a reader that follows one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from chat.names import looks
+from chat.rooms import Amendment, Before, Done, Edit, Member, Message, Notice, Position, Verb, Window, folded
+from chat.store import Missing
+
+
+class Clock:
+    """A clock that tests set; in seconds, like time.time."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    @property
+    def ms(self) -> int:
+        return int(self.now * 1000)
+
+
+@dataclass
+class Seat:
+    member: Member
+    held: bool = True
+    here: bool = False
+
+
+@dataclass
+class ModelRoom:
+    code: str
+    epoch: str
+    clock: Clock
+    rev: int = 0
+    messages: list[Message] = field(default_factory=list)
+    seats: list[Seat] = field(default_factory=list)
+    keys: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.rev)
+
+    def held(self, person: str) -> Seat | None:
+        return next((s for s in self.seats if s.held and s.member.person == person), None)
+
+    def take_seat(self, person: str, name: str) -> Member:
+        if held := self.held(person):
+            return held.member
+        for seat in self.seats:
+            if (seat.member.person, seat.member.name) == (person, name):
+                seat.held = True
+                return seat.member
+        marks = [s.member.mark for s in self.seats if s.member.person != person and _alike(s, name)]
+        member = Member(self.code, len(self.seats) + 1, person, name, 1 + max(marks, default=0))
+        self.seats.append(Seat(member))
+        return member
+
+    def end_seat(self, person: str) -> Done | None:
+        seat = self.held(person)
+        if seat is None:
+            return None
+        seat.held = seat.here = False
+        return self._notify("left", [seat.member], ended=True)
+
+    def announce(self, verb: Verb, numbers: Iterable[int]) -> Done | None:
+        here = verb == "entered"
+        seats = [self.seats[n - 1] for n in dict.fromkeys(numbers) if 1 <= n <= len(self.seats)]
+        turned = [s for s in seats if s.held and s.here != here]
+        for seat in turned:
+            seat.here = here
+        return self._notify(verb, [s.member for s in turned], ended=False) if turned else None
+
+    def _notify(self, verb: Verb, members: list[Member], ended: bool) -> Done:
+        last = self.messages[-1] if self.messages else None
+        notice, replaces = folded(last, verb, members, self._at(), ended)
+        if last and replaces:
+            return self._change(last, notice=notice)
+        return self._add(None, notice=notice)
+
+    def _at(self) -> int:
+        return max([self.clock.ms] + [m.at for m in self.messages[-1:]])
+
+    def _add(self, seat: Seat | None, body: str = "", notice: Notice | None = None) -> Done:
+        at, before = self._at(), None
+        if self.messages:
+            before = Before(self.messages[-1].author, self.messages[-1].at)
+        self.rev += 1
+        author, name, mark = (
+            (seat.member.number, seat.member.name, seat.member.mark) if seat else (None, "", 1)
+        )
+        kind = "text" if seat else "notice"
+        message = Message(self.rev, self.rev, at, author, name, mark, body, kind, None, notice, before)  # type: ignore[arg-type]
+        self.messages.append(message)
+        return Done(self.code, message, self.position)
+
+    def _change(self, message: Message, **fields: object) -> Done:
+        self.rev += 1
+        changed = replace(message, rev=self.rev, **fields)  # type: ignore[arg-type]
+        self.messages[self.messages.index(message)] = changed
+        return Done(self.code, changed, self.position)
+
+    def append(self, author: int, key: str, body: str) -> Done:
+        if repeated := self._repeated(author, key):
+            return repeated
+        seat = self.seats[author - 1] if 1 <= author <= len(self.seats) else None
+        if seat is None or not seat.held:
+            raise Missing
+        return self._remembered(author, key, self._add(seat, body))
+
+    def amend(self, id: int, by: int | None, key: str, change: Amendment) -> Done:
+        if repeated := self._repeated(by or 0, key):
+            return repeated
+        old = self.message(id)
+        if old is None or old.kind != "text" or old.body is None:
+            raise Missing
+        if by is not None and self._person(by) != self._person(old.author):
+            raise Missing
+        self.erased.add(old.body)
+        body, edited = (change.body, max(self.clock.ms, old.at)) if isinstance(change, Edit) else (None, None)
+        return self._remembered(by or 0, key, self._change(old, body=body, edited=edited))
+
+    def message(self, id: int) -> Message | None:
+        return next((m for m in self.messages if m.id == id), None)
+
+    def _person(self, number: int | None) -> str:
+        return next((s.member.person for s in self.seats if s.member.number == number), f"nobody {number}")
+
+    def _repeated(self, author: int, key: str) -> Done | None:
+        if (author, key) not in self.keys:
+            return None
+        id, rev = self.keys[author, key]
+        message = self.message(id)
+        assert message
+        return Done(self.code, message, Position(self.epoch, rev), duplicate=True)
+
+    def _remembered(self, author: int, key: str, done: Done) -> Done:
+        self.keys[author, key] = done.message.id, done.position.rev
+        return done
+
+
+def _alike(seat: Seat, name: str) -> bool:
+    one, other = looks(seat.member.name), looks(name)
+    return one.folded == other.folded or one.shape == other.shape
+
+
+class Reader:
+    """Follows a room by its changes, as a browser does, and notices whatever a browser would suffer from."""
+
+    def __init__(self, position: Position, messages: Iterable[Message] = ()) -> None:
+        self.position = position
+        self.messages = {m.id: m for m in messages}
+
+    def take(self, window: Window) -> None:
+        for message in window.changed:
+            assert message.id in self.messages, "an unknown message changed"
+            self.messages[message.id] = message
+        for message in window.created:
+            assert message.id > max(self.messages, default=0), "a message came twice or out of order"
+            self.messages[message.id] = message
+        assert window.position.rev >= self.position.rev
+        self.position = window.position

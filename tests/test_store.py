@@ -1,0 +1,753 @@
+"""The contract of every store: what chat.store.Store promises, and a random walk against a model."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from store_model import Clock, ModelRoom, Reader
+
+from chat.rooms import Delete, Done, Edit, Member, Message, Position
+from chat.store import Missing, Resync, Store, Taken, Unavailable
+from chat.store.sqlite import SQLiteStore
+
+T = TypeVar("T")
+Place = Callable[..., Store]  # makes stores that all keep the same data; takes `clock`
+
+ROOM = "BCDFGHJK"
+OTHER = "22222222"
+NOWHERE = "ZZZZZZZZ"
+
+
+def _sqlite_place(directory: Path) -> Place:
+    return partial(SQLiteStore, str(directory / "chat.db"))
+
+
+BACKENDS: dict[str, Callable[[Path], Place]] = {"sqlite": _sqlite_place}
+
+
+@pytest.fixture(params=BACKENDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return BACKENDS[request.param](tmp_path)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store(place: Place, clock: Clock) -> AsyncIterator[Store]:
+    store = place(clock=clock)
+    await store.open()
+    await store.open_room(ROOM)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def alice(store: Store) -> Member:
+    return await store.take_seat(ROOM, "person-a", "Alice")
+
+
+@pytest.fixture
+async def bob(store: Store) -> Member:
+    return await store.take_seat(ROOM, "person-b", "Bob")
+
+
+_keys = itertools.count()
+
+
+async def say(store: Store, member: Member, body: str) -> Done:
+    return await store.append(member.code, member.number, f"key-{next(_keys)}", body)
+
+
+async def everything(store: Store, code: str = ROOM) -> list[Message]:
+    return (await store.history(code, limit=100_000)).messages
+
+
+# Rooms
+
+
+async def test_an_opened_room_is_found(store: Store, clock: Clock) -> None:
+    room = await store.open_room(OTHER)
+    assert await store.find_room(OTHER) == room
+    assert (room.code, room.opened) == (OTHER, clock.ms)
+    assert room.epoch
+
+
+async def test_a_code_is_given_to_one_room_only(store: Store) -> None:
+    with pytest.raises(Taken):
+        await store.open_room(ROOM)
+
+
+async def test_of_many_who_open_the_same_room_at_once_one_succeeds(store: Store) -> None:
+    results = await asyncio.gather(*(store.open_room(OTHER) for _ in range(20)), return_exceptions=True)
+    assert sum(isinstance(r, Taken) for r in results) == 19
+
+
+async def test_an_unknown_room_is_missing_everywhere(store: Store) -> None:
+    assert await store.find_room(NOWHERE) is None
+    assert await store.find_seat(NOWHERE, "person-a") is None
+    assert await store.seats_of(NOWHERE, "person-a") == []
+    assert await store.end_seat(NOWHERE, "person-a") is None
+    assert await store.announce(NOWHERE, "entered", [1]) is None
+    assert await store.here(NOWHERE) == []
+    assert await store.heads([NOWHERE]) == {}
+    missing: list[Awaitable[object]] = [
+        store.take_seat(NOWHERE, "person-a", "Alice"),
+        store.append(NOWHERE, 1, "k", "hello"),
+        store.amend(NOWHERE, 1, 1, "k", Delete()),
+        store.history(NOWHERE),
+        store.changes(NOWHERE, Position("", 0)),
+    ]
+    for attempt in missing:
+        with pytest.raises(Missing):
+            await attempt
+
+
+async def test_it_answers_a_ping(store: Store) -> None:
+    await store.ping()
+
+
+# Messages
+
+
+async def test_a_message_comes_back_as_it_was_written(store: Store, alice: Member, clock: Clock) -> None:
+    done = await say(store, alice, "hello")
+    room = await store.find_room(ROOM)
+    assert room
+    assert done.message == Message(1, 1, clock.ms, alice.number, "Alice", 1, "hello")
+    assert (done.code, done.position, done.duplicate) == (ROOM, Position(room.epoch, 1), False)
+    assert await everything(store) == [done.message]
+
+
+@pytest.mark.parametrize(
+    "body", ["a\0b", "שלום", "👩‍👩‍👧", "'; DROP TABLE message; --", "x" * 8192, "\n\t ", "￿"]
+)
+async def test_any_text_survives(store: Store, alice: Member, body: str) -> None:
+    await say(store, alice, body)
+    assert [m.body for m in await everything(store)] == [body]
+
+
+async def test_a_lone_surrogate_is_refused_and_leaves_nothing(store: Store, alice: Member) -> None:
+    with pytest.raises(ValueError, match="surrogates"):
+        await say(store, alice, "\ud800")
+    done, refused = await asyncio.gather(
+        say(store, alice, "hello"), say(store, alice, "\udfff"), return_exceptions=True
+    )
+    assert isinstance(refused, ValueError)
+    assert isinstance(done, Done)
+    assert done.position.rev == 1
+    assert await everything(store) == [done.message]
+
+
+async def test_the_same_key_is_the_same_message(store: Store, alice: Member) -> None:
+    told: list[Done] = []
+    store.committed = told.extend
+    first = await store.append(ROOM, alice.number, "once", "hello")
+    again = await store.append(ROOM, alice.number, "once", "something else")
+    assert (again.message, again.position, again.duplicate) == (first.message, first.position, True)
+    assert await everything(store) == [first.message]
+    assert told == [first]
+
+
+async def test_the_same_key_at_the_same_moment_writes_once(store: Store, alice: Member) -> None:
+    attempts = [store.append(ROOM, alice.number, "once", "hello") for _ in range(50)]
+    dones = await asyncio.gather(*attempts)
+    assert [d.duplicate for d in dones].count(False) == 1
+    assert {d.message.id for d in dones} == {1}
+
+
+async def test_the_same_key_of_somebody_else_is_another_message(
+    store: Store, alice: Member, bob: Member
+) -> None:
+    await store.append(ROOM, alice.number, "once", "hello")
+    assert not (await store.append(ROOM, bob.number, "once", "hello")).duplicate
+
+
+async def test_a_key_still_counts_after_48_hours(store: Store, alice: Member, clock: Clock) -> None:
+    await store.append(ROOM, alice.number, "once", "hello")
+    clock.now += 48 * 3600
+    await say(store, alice, "two days later")
+    await say(store, alice, "and again")
+    assert (await store.append(ROOM, alice.number, "once", "hello")).duplicate
+
+
+async def test_a_retry_after_leaving_is_answered(store: Store, alice: Member) -> None:
+    await store.append(ROOM, alice.number, "once", "hello")
+    await store.end_seat(ROOM, alice.person)
+    assert (await store.append(ROOM, alice.number, "once", "hello")).duplicate
+
+
+@pytest.mark.parametrize("number", [0, -1, 2, 2**63, -(2**70)])
+async def test_nobody_writes_from_a_seat_that_does_not_exist(
+    store: Store, alice: Member, number: int
+) -> None:
+    with pytest.raises(Missing):
+        await store.append(ROOM, number, "k", "hello")
+    assert await everything(store) == []
+
+
+async def test_nobody_writes_from_a_seat_that_ended(store: Store, alice: Member) -> None:
+    await store.end_seat(ROOM, alice.person)
+    with pytest.raises(Missing):
+        await say(store, alice, "hello")
+
+
+async def test_time_never_falls_within_a_room(store: Store, alice: Member, clock: Clock) -> None:
+    first = await say(store, alice, "one")
+    clock.now -= 3600
+    second = await say(store, alice, "two")
+    notice = await store.announce(ROOM, "entered", [alice.number])
+    edited = await store.amend(ROOM, second.message.id, alice.number, "edit", Edit("three"))
+    assert notice
+    assert first.message.at == second.message.at == notice.message.at == edited.message.edited
+
+
+async def test_a_message_knows_the_one_before_it(
+    store: Store, alice: Member, bob: Member, clock: Clock
+) -> None:
+    first = await say(store, alice, "one")
+    clock.now += 1
+    second = await say(store, bob, "two")
+    clock.now += 1
+    notice = await store.announce(ROOM, "entered", [alice.number])
+    third = await say(store, bob, "three")
+    assert notice
+    await store.amend(ROOM, first.message.id, alice.number, "k", Delete())
+    stored = await everything(store)
+    assert stored[0].before is None
+    assert stored[1].before == (alice.number, first.message.at)
+    assert stored[2].before == (bob.number, second.message.at)
+    assert stored[3].before == (None, notice.message.at)
+    assert stored[1:] == [second.message, notice.message, third.message]
+
+
+async def test_many_senders_leave_no_hole_in_the_revs(store: Store) -> None:
+    await store.open_room(OTHER)
+    told: list[Done] = []
+    store.committed = told.extend
+
+    async def sender(code: str, number: int) -> None:
+        member = await store.take_seat(code, f"person-{number}", f"Name {number}")
+        for _ in range(10):
+            await say(store, member, "hello")
+
+    await asyncio.gather(*(sender(code, n) for n in range(30) for code in (ROOM, OTHER)))
+    for code in (ROOM, OTHER):
+        assert [m.id for m in await everything(store, code)] == list(range(1, 301))
+        assert [d.position.rev for d in told if d.code == code] == list(range(1, 301))
+
+
+async def test_changes_are_told_before_their_writers_continue(store: Store, alice: Member) -> None:
+    events: list[object] = []
+    store.committed = lambda changes: events.extend(c.position.rev for c in changes)
+    done = await say(store, alice, "hello")
+    events.append("continued")
+    assert events == [done.position.rev, "continued"]
+
+
+async def test_a_listener_that_fails_does_not_fail_the_writer(
+    store: Store, alice: Member, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(changes: Sequence[Done]) -> None:
+        raise RuntimeError("broken listener")
+
+    store.committed = broken
+    assert (await say(store, alice, "hello")).position.rev == 1
+    assert "broken listener" in caplog.text
+
+
+# Edits and deletions
+
+
+async def test_an_edit_changes_the_text_in_place(store: Store, alice: Member, clock: Clock) -> None:
+    first, second = await say(store, alice, "helo"), await say(store, alice, "two")
+    clock.now += 10
+    done = await store.amend(ROOM, first.message.id, alice.number, "edit", Edit("hello"))
+    message = done.message
+    assert (message.id, message.rev, message.at) == (1, 3, first.message.at)
+    assert (message.body, message.edited, done.position.rev) == ("hello", clock.ms, 3)
+    assert await everything(store) == [message, second.message]
+
+
+async def test_a_deleted_text_is_nowhere(store: Store, alice: Member) -> None:
+    room = await store.find_room(ROOM)
+    assert room
+    await store.append(ROOM, alice.number, "once", "secret")
+    await store.amend(ROOM, 1, alice.number, "edit", Edit("secret two"))
+    done = await store.amend(ROOM, 1, alice.number, "delete", Delete())
+    assert (done.message.body, done.message.edited, done.message.rev) == (None, None, 3)
+    results = [
+        await store.history(ROOM),
+        await store.changes(ROOM, Position(room.epoch, 0)),
+        await store.changes(ROOM, Position(room.epoch, 1)),
+        await store.append(ROOM, alice.number, "once", "whatever"),
+        await store.amend(ROOM, 1, alice.number, "edit", Edit("whatever")),
+    ]
+    assert "secret" not in repr(results)
+    assert [m.id for m in await everything(store)] == [1]
+
+
+async def test_the_same_key_amends_once(store: Store, alice: Member) -> None:
+    await say(store, alice, "helo")
+    first = await store.amend(ROOM, 1, alice.number, "edit", Edit("hello"))
+    again = await store.amend(ROOM, 1, alice.number, "edit", Edit("hello"))
+    assert (again.message, again.position, again.duplicate) == (first.message, first.position, True)
+
+
+async def test_a_deletion_can_be_repeated_with_its_key_only(store: Store, alice: Member) -> None:
+    await say(store, alice, "hello")
+    await store.amend(ROOM, 1, alice.number, "delete", Delete())
+    assert (await store.amend(ROOM, 1, alice.number, "delete", Delete())).duplicate
+    for change in (Delete(), Edit("back")):
+        with pytest.raises(Missing):
+            await store.amend(ROOM, 1, alice.number, f"other {change}", change)
+
+
+async def test_nobody_changes_what_somebody_else_wrote(store: Store, alice: Member, bob: Member) -> None:
+    await say(store, alice, "hello")
+    for by in (bob.number, 99, 2**64):
+        with pytest.raises(Missing):
+            await store.amend(ROOM, 1, by, "k", Edit("bye"))
+    assert (await everything(store))[0].body == "hello"
+
+
+async def test_a_person_changes_what_they_wrote_from_a_former_seat(store: Store, alice: Member) -> None:
+    await say(store, alice, "hello")
+    await store.end_seat(ROOM, alice.person)
+    again = await store.take_seat(ROOM, alice.person, "Alicia")
+    assert again.number != alice.number
+    done = await store.amend(ROOM, 1, again.number, "k", Edit("bye"))
+    assert (done.message.body, done.message.name) == ("bye", "Alice")
+
+
+async def test_somebody_in_charge_changes_anything(store: Store, alice: Member) -> None:
+    await say(store, alice, "hello")
+    assert (await store.amend(ROOM, 1, None, "k", Delete())).message.body is None
+
+
+async def test_notices_and_unknown_messages_cannot_be_changed(store: Store, alice: Member) -> None:
+    await store.announce(ROOM, "entered", [alice.number])
+    for id in (1, 2, 0, -1, 2**63):
+        with pytest.raises(Missing):
+            await store.amend(ROOM, id, None, "k", Delete())
+
+
+# Seats
+
+
+async def test_seats_are_numbered_and_found(store: Store, alice: Member, bob: Member) -> None:
+    assert [alice.number, bob.number] == [1, 2]
+    assert await store.find_seat(ROOM, "person-a") == alice
+    assert await store.find_seat(ROOM, "person-c") is None
+    assert await store.seats_of(ROOM, "person-b") == [2]
+
+
+async def test_a_person_holds_one_seat(store: Store, alice: Member) -> None:
+    taken = await asyncio.gather(*(store.take_seat(ROOM, "person-a", f"Name {n}") for n in range(10)))
+    assert set(taken) == {alice}
+
+
+async def test_a_look_alike_of_somebody_else_is_marked(store: Store) -> None:
+    names = ["Ian", "lan", "ian", "IAN", "Ιan", "Eve"]
+    seats = [await store.take_seat(ROOM, f"person-{n}", name) for n, name in enumerate(names)]
+    assert [s.mark for s in seats] == [1, 2, 2, 3, 4, 1]
+
+
+async def test_the_name_of_somebody_who_left_stays_theirs(store: Store, alice: Member) -> None:
+    await store.end_seat(ROOM, alice.person)
+    assert (await store.take_seat(ROOM, "person-x", "ALICE")).mark == 2
+    assert await store.take_seat(ROOM, alice.person, "Alice") == alice
+
+
+async def test_nobody_is_a_look_alike_of_themselves(store: Store, alice: Member) -> None:
+    await store.end_seat(ROOM, alice.person)
+    other = await store.take_seat(ROOM, alice.person, "alice")
+    assert (other.number, other.mark) == (2, 1)
+    assert await store.seats_of(ROOM, alice.person) == [1, 2]
+
+
+# Who comes and goes
+
+
+async def test_leaving_ends_the_seat_and_tells_the_room(store: Store, alice: Member) -> None:
+    await store.announce(ROOM, "entered", [alice.number])
+    done = await store.end_seat(ROOM, alice.person)
+    assert done
+    notice = done.message.notice
+    assert notice
+    assert (done.message.kind, done.message.author, done.position.rev) == ("notice", None, 2)
+    assert (notice.verb, notice.names, notice.count, notice.ended) == ("left", ("Alice",), 1, (1,))
+    assert await store.find_seat(ROOM, alice.person) is None
+    assert await store.here(ROOM) == []
+    assert await everything(store) == [
+        (await store.history(ROOM, before=2)).messages[0],
+        done.message,
+    ]
+    assert await store.end_seat(ROOM, alice.person) is None
+
+
+async def test_who_is_here_is_told_once(store: Store, alice: Member, bob: Member) -> None:
+    carol = await store.take_seat(ROOM, "person-c", "Carol")
+    done = await store.announce(ROOM, "entered", [bob.number, carol.number, 77, bob.number, 2**64])
+    assert done
+    assert done.message.notice
+    assert (done.message.notice.names, done.message.notice.count) == (("Bob", "Carol"), 2)
+    await store.announce(ROOM, "left", [carol.number])
+    await store.announce(ROOM, "entered", [alice.number])
+    assert await store.announce(ROOM, "entered", [alice.number]) is None
+    assert await store.announce(ROOM, "entered", []) is None
+    assert await store.here(ROOM) == await store.here() == [alice, bob]
+    assert await store.announce(ROOM, "left", iter([bob.number]))
+    assert await store.announce(ROOM, "left", [bob.number]) is None
+    assert await store.here(ROOM) == [alice]
+
+
+async def test_here_covers_every_room(store: Store, alice: Member) -> None:
+    await store.open_room(OTHER)
+    other = await store.take_seat(OTHER, "person-z", "Zoe")
+    await store.announce(OTHER, "entered", [other.number])
+    await store.announce(ROOM, "entered", [alice.number])
+    assert await store.here() == [alice, other]
+    assert await store.here(OTHER) == [other]
+
+
+async def test_whoever_left_for_good_is_passed_over(store: Store, alice: Member) -> None:
+    await store.end_seat(ROOM, alice.person)
+    assert await store.announce(ROOM, "entered", [alice.number]) is None
+
+
+async def test_a_crowd_is_one_notice(store: Store) -> None:
+    for n in range(5):
+        member = await store.take_seat(ROOM, f"person-{n}", f"Name {n}")
+        await store.announce(ROOM, "entered", [member.number])
+    (message,) = await everything(store)
+    assert (message.id, message.rev) == (1, 5)
+    assert message.notice
+    assert (message.notice.names, message.notice.count) == (("Name 0", "Name 1"), 5)
+
+
+async def test_a_notice_is_amended_only_while_new_and_last(
+    store: Store, alice: Member, bob: Member, clock: Clock
+) -> None:
+    await store.announce(ROOM, "entered", [alice.number])
+    clock.now += 61
+    await store.announce(ROOM, "entered", [bob.number])
+    await store.announce(ROOM, "left", [bob.number])
+    await say(store, alice, "hello")
+    await store.end_seat(ROOM, bob.person)
+    kinds = [(m.id, m.notice.verb if m.notice else m.body) for m in await everything(store)]
+    assert kinds == [(1, "entered"), (2, "entered"), (3, "left"), (4, "hello"), (5, "left")]
+
+
+# Reading
+
+
+async def test_an_empty_room_has_an_empty_page(store: Store) -> None:
+    page = await store.history(ROOM)
+    assert (page.messages, page.position.rev, page.more) == ([], 0, False)
+
+
+async def test_pages_lead_back_to_the_beginning(store: Store, alice: Member) -> None:
+    for n in range(25):
+        await say(store, alice, f"{n}")
+    page = await store.history(ROOM, limit=10)
+    pages = [page]
+    while page.more:
+        page = await store.history(ROOM, before=page.messages[0].id, limit=10)
+        pages.insert(0, page)
+    assert [len(p.messages) for p in pages] == [5, 10, 10]
+    assert [m.body for p in pages for m in p.messages] == [f"{n}" for n in range(25)]
+
+
+@pytest.mark.parametrize(
+    ("before", "limit", "ids"), [(0, 5, []), (-(2**70), 5, []), (2**70, 2, [2, 3]), (None, 0, [])]
+)
+async def test_absurd_pages_are_harmless(
+    store: Store, alice: Member, before: int | None, limit: int, ids: list[int]
+) -> None:
+    for n in range(3):
+        await say(store, alice, f"{n}")
+    assert [m.id for m in (await store.history(ROOM, before, limit)).messages] == ids
+
+
+async def test_a_window_tells_the_new_from_the_changed(store: Store, alice: Member) -> None:
+    for n in range(4):
+        await say(store, alice, f"{n}")
+    await store.amend(ROOM, 2, alice.number, "edit", Edit("edited"))  # rev 5
+    head = (await store.history(ROOM)).position
+    window = await store.changes(ROOM, Position(head.epoch, 3))
+    assert ([m.id for m in window.created], [m.id for m in window.changed]) == ([4], [2])
+    assert (window.position, window.head) == (head, 5)
+    window = await store.changes(ROOM, Position(head.epoch, 0), window=3)
+    assert ([m.body for m in window.created], window.changed) == (["0", "edited", "2"], [])
+    assert (window.position.rev, window.head) == (3, 5)
+    window = await store.changes(ROOM, Position(head.epoch, 2))
+    assert ([m.id for m in window.created], [m.id for m in window.changed]) == ([3, 4], [2])
+    window = await store.changes(ROOM, head)
+    assert (window.created, window.changed, window.position) == ([], [], head)
+
+
+async def test_a_position_that_cannot_be_continued_from_is_refused(store: Store, alice: Member) -> None:
+    await say(store, alice, "hello")
+    epoch = (await store.history(ROOM)).position.epoch
+    for since in (Position("other", 1), Position(epoch, 2), Position(epoch, -1), Position(epoch, 2**70)):
+        with pytest.raises(Resync):
+            await store.changes(ROOM, since)
+
+
+async def test_the_heads_of_many_rooms_come_at_once(store: Store, alice: Member) -> None:
+    codes = [f"ROOM{n:04}" for n in range(700)]
+    rooms = await asyncio.gather(*(store.open_room(code) for code in codes))
+    done = await say(store, alice, "hello")
+    heads = await store.heads([*codes, NOWHERE, ROOM])
+    assert heads == {r.code: Position(r.epoch, 0) for r in rooms} | {ROOM: done.position}
+    assert await store.heads([]) == {}
+
+
+# Opening and closing
+
+
+async def test_everything_is_there_again_after_reopening(place: Place, clock: Clock) -> None:
+    store = place(clock=clock)
+    await store.open()
+    room = await store.open_room(ROOM)
+    alice = await store.take_seat(ROOM, "person-a", "Alice")
+    await store.append(ROOM, alice.number, "once", "hello")
+    await store.announce(ROOM, "entered", [alice.number])
+    page = await store.history(ROOM)
+    await store.close()
+
+    store = place(clock=clock)
+    await store.open()
+    assert await store.find_room(ROOM) == room
+    assert await store.history(ROOM) == page
+    assert await store.here() == [alice]
+    assert (await store.append(ROOM, alice.number, "once", "hello")).duplicate
+    await store.close()
+
+
+async def test_a_closed_store_is_unavailable(place: Place) -> None:
+    store = place()
+    with pytest.raises(Unavailable):
+        await store.ping()
+    await store.open()
+    await store.close()
+    await store.close()
+    for attempt in (store.ping, lambda: store.open_room(ROOM), lambda: store.history(ROOM)):
+        with pytest.raises(Unavailable):
+            await attempt()
+
+
+async def test_closing_finishes_what_was_begun(place: Place) -> None:
+    store = place()
+    await store.open()
+    await store.open_room(ROOM)
+    alice = await store.take_seat(ROOM, "person-a", "Alice")
+    writes = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(500)]
+    reads = [asyncio.create_task(store.history(ROOM)) for _ in range(10)]
+    await asyncio.sleep(0)
+    await store.close()
+    assert [(await w).message.id for w in writes] == list(range(1, 501))
+    assert len([await r for r in reads]) == 10
+
+
+# A random walk
+
+PEOPLE = ["person-a", "person-b", "person-c", "person-d"]
+NAMES = ["Ian", "lan", "ian", "IAN", "Bob"]
+people, names = st.sampled_from(PEOPLE), st.sampled_from(NAMES)
+numbers = st.integers(0, 8)
+fresh = st.booleans()
+
+
+class Walk(RuleBasedStateMachine):
+    """Random writes and readers; every answer is compared with the model's."""
+
+    backend: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = tempfile.TemporaryDirectory()
+        self.runner = asyncio.Runner()
+        self.clock = Clock()
+        self.place = BACKENDS[self.backend](Path(self.directory.name))
+        self.told: list[Done] = []
+        self.texts = itertools.count()
+        self.writes: list[Callable[[], Coroutine[Any, Any, Done]]] = []
+        self.expected: list[Callable[[], Done]] = []
+        self._open()
+
+    def _open(self) -> None:
+        self.store = self.place(clock=self.clock)
+        self.store.committed = self.told.extend
+        self.run(self.store.open())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def teardown(self) -> None:
+        for reader in self.readers if hasattr(self, "readers") else []:
+            self._catch_up(reader)
+        self.run(self.store.close())
+        self.runner.close()
+        self.directory.cleanup()
+
+    def _catch_up(self, reader: Reader) -> None:
+        while reader.position.rev < self.room.rev:
+            self._follow(reader, 7)
+        assert [m for m in self.room.messages if m.id in reader.messages] == list(reader.messages.values())
+        assert [m.id for m in self.room.messages[-len(reader.messages) :]] == list(reader.messages)
+
+    @initialize()
+    def begin(self) -> None:
+        room = self.run(self.store.open_room(ROOM))
+        self.room = ModelRoom(ROOM, room.epoch, self.clock)
+        self.readers = [Reader(self.room.position)]
+
+    @rule(person=people, name=names)
+    def take_seat(self, person: str, name: str) -> None:
+        assert self.run(self.store.take_seat(ROOM, person, name)) == self.room.take_seat(person, name)
+
+    @rule(person=people)
+    def end_seat(self, person: str) -> None:
+        assert self.run(self.store.end_seat(ROOM, person)) == self.room.end_seat(person)
+
+    @rule(verb=st.sampled_from(["entered", "left"]), seats=st.lists(numbers, max_size=4))
+    def announce(self, verb: Any, seats: list[int]) -> None:
+        assert self.run(self.store.announce(ROOM, verb, seats)) == self.room.announce(verb, seats)
+
+    @rule(author=numbers)
+    def append(self, author: int) -> None:
+        key, body = f"key {next(self.texts)}", f"text {next(self.texts)};"
+        self._write(
+            lambda: self.store.append(ROOM, author, key, body), lambda: self.room.append(author, key, body)
+        )
+
+    @rule(bodies=st.integers(2, 20))
+    def append_many_at_once(self, bodies: int) -> None:
+        seat = next((s for s in self.room.seats if s.held), None)
+        number = seat.member.number if seat else 1
+        texts = [f"text {next(self.texts)};" for _ in range(bodies)]
+
+        async def together() -> list[Done | BaseException]:
+            writes = (self.store.append(ROOM, number, text, text) for text in texts)
+            return await asyncio.gather(*writes, return_exceptions=True)
+
+        for text, result in zip(texts, self.run(together()), strict=True):
+            if seat:
+                assert result == self.room.append(number, text, text)
+            else:
+                assert isinstance(result, Missing)
+
+    @rule(back=st.integers(0, 12), by=st.one_of(st.none(), st.just("author"), numbers), delete=st.booleans())
+    def amend(self, back: int, by: Any, delete: bool) -> None:
+        message = self.room.messages[-1 - back] if back < len(self.room.messages) else None
+        id = message.id if message else 0
+        if by == "author":
+            by = message.author if message else 1
+        key, change = f"key {next(self.texts)}", Delete() if delete else Edit(f"text {next(self.texts)};")
+        self._write(
+            lambda: self.store.amend(ROOM, id, by, key, change), lambda: self.room.amend(id, by, key, change)
+        )
+
+    @precondition(lambda self: self.writes)
+    @rule(which=st.integers(0, 1000))
+    def retry(self, which: int) -> None:
+        which %= len(self.writes)
+        self._compare(self.writes[which], self.expected[which])
+
+    def _write(self, write: Callable[[], Coroutine[Any, Any, Done]], expect: Callable[[], Done]) -> None:
+        self.writes.append(write)
+        self.expected.append(expect)
+        self._compare(write, expect)
+
+    def _compare(self, write: Callable[[], Coroutine[Any, Any, Done]], expect: Callable[[], Done]) -> None:
+        try:
+            expected = expect()
+        except Missing:
+            with pytest.raises(Missing):
+                self.run(write())
+        else:
+            assert self.run(write()) == expected
+
+    @rule(seconds=st.sampled_from([-5000, -1, 0.001, 1, 30, 61, 86_400]))
+    def pass_time(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    @rule(limit=st.integers(1, 10))
+    def page_to_the_beginning(self, limit: int) -> None:
+        before: int | None = None
+        messages: list[Message] = []
+        while True:
+            page = self.run(self.store.history(ROOM, before, limit))
+            assert page.position == self.room.position
+            messages = page.messages + messages
+            if not page.more:
+                break
+            before = page.messages[0].id
+        assert messages == self.room.messages
+
+    @precondition(lambda self: len(self.readers) < 5)
+    @rule(limit=st.integers(1, 30))
+    def join(self, limit: int) -> None:
+        page = self.run(self.store.history(ROOM, limit=limit))
+        # A browser that holds only the newest messages is sent changes of older ones, too: it drops them.
+        if not page.more:
+            self.readers.append(Reader(page.position, page.messages))
+
+    @rule(which=numbers, window=st.integers(1, 50))
+    def follow(self, which: int, window: int) -> None:
+        self._follow(self.readers[which % len(self.readers)], window)
+
+    def _follow(self, reader: Reader, window: int) -> None:
+        found = self.run(self.store.changes(ROOM, reader.position, window))
+        assert found.head == self.room.rev
+        assert found.position.rev == min(self.room.rev, reader.position.rev + window)
+        assert not self.room.erased & {m.body for m in found.created + found.changed}
+        reader.take(found)
+
+    @rule()
+    def reopen(self) -> None:
+        self.run(self.store.close())
+        self._open()
+
+    @invariant()
+    def revs_have_no_holes(self) -> None:
+        assert [d.position.rev for d in self.told] == list(range(1, len(self.told) + 1))
+        if hasattr(self, "room"):
+            assert len(self.told) == self.room.rev
+
+    @invariant()
+    def the_store_agrees_with_the_model(self) -> None:
+        if hasattr(self, "room"):
+            page = self.run(self.store.history(ROOM, limit=1000))
+            assert (page.messages, page.position) == (self.room.messages, self.room.position)
+
+    @rule(person=people)
+    def a_person_holds_at_most_one_seat(self, person: str) -> None:
+        held = self.room.held(person)
+        assert self.run(self.store.find_seat(ROOM, person)) == (held.member if held else None)
+        seats = [s.member.number for s in self.room.seats if s.member.person == person]
+        assert self.run(self.store.seats_of(ROOM, person)) == seats
+        here = [s.member for s in self.room.seats if s.here]
+        assert self.run(self.store.here(ROOM)) == here
+
+
+class SQLiteWalk(Walk):
+    backend = "sqlite"
+
+
+TestSQLiteWalk = SQLiteWalk.TestCase
+TestSQLiteWalk.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
