@@ -1,0 +1,145 @@
+"""A small application behind chat.guards, with time-outs short enough for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from hypercorn.protocol.h11 import H11Protocol
+from quart import Quart, make_response, request, websocket
+
+from chat import guards
+
+guards.CEILINGS["read_timeout"] = 1.0
+guards.CEILINGS["websocket_ping_interval"] = 0.8
+guards.PEER_TIMEOUT = 1.0
+guards.LINGER = 0.3
+# To see that each guard is missed: run the tests with one left out.
+guards.GUARDS[:] = [guard for guard in guards.GUARDS if guard[2].__name__ != os.environ.get("WITHOUT")]
+
+
+def _stumble(original: Any, self: Any, event: Any) -> Any:
+    """A fault in Hypercorn that we do not know yet."""
+    if event.target == b"/stumble":
+        raise RuntimeError("stumbled")
+    return original(self, event)
+
+
+def create_app() -> Quart:
+    guards.install()
+    guards.install()
+    stumble = partial(_stumble, H11Protocol._check_protocol)
+    H11Protocol._check_protocol = lambda self, event: stumble(self, event)  # type: ignore[method-assign]
+    app = Quart(__name__)
+    if os.environ.get("WITHOUT") != "BoundedWebsocket":
+        app.asgi_websocket_class = guards.BoundedWebsocket
+    here: Counter[str] = Counter()
+    sockets: set[Any] = set()
+    over = asyncio.Event()
+
+    @contextmanager
+    def inside(path: str) -> Iterator[None]:
+        """Counts who is inside, so that a test sees when a peer has been let go."""
+        here[path] += 1
+        try:
+            yield
+        finally:
+            here[path] -= 1
+
+    async def terminating() -> None:
+        over.set()
+        await asyncio.gather(*(socket.close(1012) for socket in sockets), return_exceptions=True)
+
+    app.extensions["terminating"] = terminating
+
+    @app.get("/")
+    async def index() -> dict[str, Any]:
+        return {"here": +here, "tasks": len(asyncio.all_tasks()), "pid": os.getpid()}
+
+    @app.post("/form")
+    async def form() -> str:
+        with inside("/form"):
+            return str(len(await request.get_data()))
+
+    @app.get("/live")
+    async def live() -> Any:
+        """A page that never ends while the server lives."""
+
+        async def beats() -> AsyncIterator[str]:
+            with inside("/live"):
+                while not over.is_set():
+                    yield "beat"
+                    try:
+                        await asyncio.wait_for(over.wait(), 0.1)
+                    except TimeoutError:
+                        pass
+
+        response: Any = await make_response(beats())
+        response.timeout = None
+        return response
+
+    @app.get("/stubborn")
+    async def stubborn() -> Any:
+        """Goes on when the server should end."""
+
+        async def beats() -> AsyncIterator[str]:
+            with inside("/stubborn"):
+                while True:
+                    yield "beat"
+                    await asyncio.sleep(0.1)
+
+        response: Any = await make_response(beats())
+        response.timeout = None
+        return response
+
+    @app.get("/torrent")
+    async def torrent() -> Any:
+        """More than anybody reads, whatever happens."""
+
+        async def water() -> AsyncIterator[bytes]:
+            with inside("/torrent"):
+                while True:
+                    yield b"x" * 65536
+
+        response: Any = await make_response(water())
+        response.timeout = None
+        return response
+
+    @app.websocket("/echo")
+    async def echo() -> None:
+        with inside("/echo"):
+            await websocket.accept()
+            sockets.add(socket := websocket._get_current_object())  # type: ignore[attr-defined]
+            try:
+                while True:
+                    await websocket.send(str(await websocket.receive()))
+            finally:
+                sockets.discard(socket)
+
+    @app.websocket("/flood")
+    async def flood() -> None:
+        with inside("/flood"):
+            await websocket.accept()
+            while True:
+                await websocket.send("x" * 65536)
+
+    @app.websocket("/busy")
+    async def busy() -> None:
+        """Has no time for anything that arrives."""
+        with inside("/busy"):
+            await websocket.accept()
+            await asyncio.Event().wait()
+
+    @app.websocket("/brief")
+    async def brief() -> None:
+        """Ends while frames still arrive."""
+        with inside("/brief"):
+            await websocket.accept()
+            await websocket.receive()
+
+    return app
