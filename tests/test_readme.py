@@ -1,0 +1,88 @@
+"""What the documents say of the code is so."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import chat
+from chat.metrics import Metrics
+from chat.settings import Settings
+
+REPO = Path(__file__).parents[1]
+README = (REPO / "README.md").read_text("utf-8")
+DOCUMENTS = sorted([*REPO.glob("*.md"), *REPO.glob("docs/**/*.md"), REPO / "static/vendor/README.md"])
+
+
+def section(word: str) -> str:
+    """The text below the first heading with this word, up to the next heading."""
+    match = re.search(rf"^#+ [^\n]*\b{word}\b[^\n]*\n(.*?)(?=^#|\Z)", README, re.DOTALL | re.MULTILINE)
+    assert match, f"no heading has the word {word!r}"
+    return match[1]
+
+
+def rows(word: str) -> list[list[str]]:
+    """The cells of the first table below a heading, without its head."""
+    lines = [line for line in section(word).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def shown(default: object) -> str:
+    if isinstance(default, bool):
+        return "`on`" if default else "`off`"
+    return f"`{default}`" if default not in ("", ()) else "–"
+
+
+def test_the_table_of_settings_has_each_with_its_default_and_meaning() -> None:
+    assert rows("Settings") == [
+        [f"`CHAT_{field.name.upper()}`", shown(field.default), field.metadata["doc"]]
+        for field in fields(Settings)
+    ]
+
+
+@pytest.mark.parametrize("word", ["Run", "Test"])
+def test_one_command_runs_it_and_one_tests_it(word: str) -> None:
+    block = re.search(r"^```sh\n(.*?)^```$", section(word), re.DOTALL | re.MULTILINE)
+    assert block, f"no shell block below {word}"
+    (command,) = block[1].splitlines()
+    assert command.startswith("python3 -m venv .venv && ")
+    assert not command.endswith("\\")
+
+
+def test_every_file_in_where_things_are_exists() -> None:
+    for name, _ in rows("Where things are"):
+        path = name.strip("`")
+        assert (REPO / path).is_dir() if path.endswith("/") else (REPO / path).is_file(), path
+
+
+def test_every_module_is_in_where_things_are() -> None:
+    named = {name.strip("`") for name, _ in rows("Where things are")}
+    modules = {p.relative_to(REPO).as_posix() for p in REPO.glob("chat/**/*.py")} - {"chat/__init__.py"}
+    assert modules <= named
+
+
+def test_every_metric_is_in_the_table() -> None:
+    text = Metrics().text().decode()
+    measured = re.findall(r"^# TYPE (\S+) (?:counter|gauge|histogram)$", text, re.MULTILINE)
+    named = {name.strip("`") for name, _ in rows("Watch")}
+    assert {name for name in measured if not name.endswith("_created")} == named
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(REPO).as_posix())
+def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text("utf-8")):
+        assert (document.parent / target).exists(), target
+
+
+def test_the_newest_version_in_the_changelog_is_this_one() -> None:
+    version = re.search(r"^## Version (\S+)$", (REPO / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert version
+    assert version[1] == chat.__version__
+
+
+def test_the_decisions_are_numbered_without_a_gap() -> None:
+    numbers = sorted(int(path.name[:3]) for path in REPO.glob("docs/decisions/*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
