@@ -7,9 +7,9 @@ import gzip
 from collections.abc import Coroutine
 from typing import Any
 
-from quart import Quart, Response, abort, request
+from quart import Quart, Response, abort, has_request_context, request, websocket
 from quart.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadHost, HTTPException
 
 from chat import guards, logs
 from chat.assets import Assets, folder
@@ -56,6 +56,17 @@ ERRORS = {
 }
 
 
+class Chat(Quart):
+    def create_url_adapter(self, request: Any) -> Any:
+        """Route by path alone if the Host is none: Quart would fail before it could show an error page."""
+        try:
+            return super().create_url_adapter(request)
+        except BadHost:
+            return self.url_map.bind(
+                "invalid", url_scheme=request.scheme, default_method=request.method, path_info=request.path
+            )
+
+
 def create_app(settings: Settings | None = None) -> Quart:
     """The application, not yet running: nothing is opened before it serves."""
     logs.configure()
@@ -64,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Quart:
         settings = settings or Settings.from_env()
     except Misconfigured as error:
         raise SystemExit(f"chat: {error}") from None
-    app = Quart(__name__, static_folder=None, template_folder=None)
+    app = Chat(__name__, static_folder=None, template_folder=None)
     app.asgi_websocket_class = guards.BoundedWebsocket
     app.config["MAX_CONTENT_LENGTH"] = FORM_BYTES
     app.register_blueprint(pages)
@@ -176,7 +187,8 @@ async def _compress(response: Response) -> None:
 def _handle_errors(app: Quart) -> None:
     @app.errorhandler(HTTPException)
     async def refused(error: HTTPException) -> ResponseReturnValue:
-        return _error(error.code or 500)
+        allowed = getattr(error, "valid_methods", None)
+        return *_error(error.code or 500), {"Allow": ", ".join(sorted(allowed))} if allowed else {}
 
     @app.errorhandler(TooSoon)
     async def too_soon(error: TooSoon) -> ResponseReturnValue:
@@ -194,7 +206,8 @@ def _handle_errors(app: Quart) -> None:
 
     @app.errorhandler(Exception)
     async def failed(error: Exception) -> ResponseReturnValue:
-        logs.log.exception("request-failed path=%s", request.endpoint)
+        reached = request if has_request_context() else websocket
+        logs.log.exception("request-failed path=%s", reached.endpoint)
         return _error(500)
 
 

@@ -210,7 +210,7 @@ class Hub:
         self._check = check
         self._beats: list[set[Listener]] = [set() for _ in range(BEAT)]
         self._joined = 0
-        self._persons: dict[str, list[Listener]] = {}
+        self._persons: dict[str, list[Listener]] = {}  # every connection, oldest first
         self._flights: dict[tuple[str, Position], asyncio.Task[tuple[str, int]]] = {}
         self._terminating = False
         bus.heard = self.heard
@@ -219,6 +219,25 @@ class Hub:
 
     # Joining and leaving ------------------------------------------------------------------------------
 
+    def admit(self, listener: Listener) -> None:
+        """A connection is open. A person has few of them: the oldest makes room for the newest."""
+        mine = self._persons.setdefault(listener.member.person, [])
+        mine.append(listener)
+        for oldest in mine[:-SOCKETS]:  # those told before may still be on their way out
+            oldest.dismiss(
+                Farewell(POLICY, f"You have this chat open more than {SOCKETS} times; this one was closed.")
+            )
+        if self._terminating:
+            listener.dismiss(Farewell(RESTART))
+
+    def release(self, listener: Listener) -> None:
+        """A connection is closed."""
+        self.leave(listener)
+        mine = self._persons[listener.member.person]
+        mine.remove(listener)
+        if not mine:
+            del self._persons[listener.member.person]
+
     async def join(self, listener: Listener, since: Position) -> None:
         """Let a connection follow its room from `since`. Raises store errors.
 
@@ -226,8 +245,6 @@ class Hub:
         """
         feed = await self._feed(listener.member.code, listener)
         listener.cursor = since.rev if since.epoch == feed.position.epoch else -1
-        if self._terminating:
-            listener.dismiss(Farewell(RESTART))
         listener.wake()
 
     async def _feed(self, code: str, listener: Listener) -> Feed:
@@ -240,7 +257,6 @@ class Hub:
         listener.feed = feed
         self._joined += 1
         self._beats[self._joined % BEAT].add(listener)
-        self._count(listener)
         try:
             if not feed.loaded.is_set() and feed.repairing is not None:
                 await asyncio.shield(feed.repairing)
@@ -249,27 +265,19 @@ class Hub:
             raise
         return feed
 
-    def _count(self, listener: Listener) -> None:
-        """Keep a person's connections few: the oldest makes room for the newest."""
-        mine = self._persons.setdefault(listener.member.person, [])
-        mine.append(listener)
-        for oldest in mine[:-SOCKETS]:  # those told before may still be on their way out
-            oldest.dismiss(
-                Farewell(POLICY, f"You have this chat open more than {SOCKETS} times; this one was closed.")
-            )
-
     def leave(self, listener: Listener) -> None:
+        """Follow the room no further."""
         feed, listener.feed = listener.feed, None
         for beat in self._beats:
             beat.discard(listener)
         if feed is None:
             return
-        mine = self._persons[listener.member.person]
-        mine.remove(listener)
-        if not mine:
-            del self._persons[listener.member.person]
         feed.listeners.discard(listener)
-        if not feed.listeners and self.feeds.get(feed.code) is feed:
+        if not feed.listeners:
+            self._drop(feed)
+
+    def _drop(self, feed: Feed) -> None:
+        if self.feeds.get(feed.code) is feed:
             del self.feeds[feed.code]
             self.bus.unwatch(feed.code)
 
@@ -295,7 +303,7 @@ class Hub:
             feed.loaded.set()
         except Exception:
             # Whoever waits for this feed is told; the next to come starts afresh.
-            self.feeds.pop(feed.code, None)
+            self._drop(feed)
             raise
         finally:
             feed.repairing = None
@@ -322,6 +330,14 @@ class Hub:
 
     async def _repair(self, feed: Feed) -> None:
         try:
+            await self._read_on(feed)
+        except Unavailable:
+            log.warning("feed-stale reason=store-unavailable")  # the next check tries again
+        finally:
+            feed.repairing = None
+
+    async def _read_on(self, feed: Feed) -> None:
+        try:
             while self.feeds.get(feed.code) is feed:
                 window = await self.store.changes(feed.code, feed.position, RING)
                 if window.position.rev > feed.position.rev:
@@ -330,10 +346,6 @@ class Hub:
                     return
         except Resync:
             await self._start_over(feed)
-        except Unavailable:
-            log.warning("feed-stale reason=store-unavailable")  # the next check tries again
-        finally:
-            feed.repairing = None
 
     async def _start_over(self, feed: Feed) -> None:
         """History was rewritten (a restored back-up): everybody gets the newest page."""
@@ -417,7 +429,7 @@ class Hub:
     async def terminate(self) -> None:
         """Tell every connection to come back in a moment, a few hundred at a time."""
         self._terminating = True
-        everybody = [listener for feed in self.feeds.values() for listener in feed.listeners]
+        everybody = [listener for mine in self._persons.values() for listener in mine]
         for start in range(0, len(everybody), 500):
             for listener in everybody[start : start + 500]:
                 listener.dismiss(Farewell(RESTART))
@@ -425,9 +437,8 @@ class Hub:
 
     def dismiss(self, code: str, person: str, farewell: Farewell) -> None:
         """End every connection that a person has to a room."""
-        feed = self.feeds.get(code)
-        for listener in list(feed.listeners) if feed else []:
-            if listener.member.person == person:
+        for listener in self._persons.get(person, []):
+            if listener.member.code == code:
                 listener.dismiss(farewell)
 
 

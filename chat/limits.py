@@ -26,6 +26,7 @@ JOINS = per_minute("joins", 300)
 WRONG_CODES = per_minute("wrong-codes", 20)
 ROOMS = per_minute("rooms", 30)
 
+INSTANT = 1e-6  # s; a shorter wait is the rounding of sums, not a wait
 SWEEP = 10_000  # entries; only those with something to remember survive a sweep
 
 
@@ -47,11 +48,16 @@ class Limits:
             self._swept = now
             self._due = {key: due for key, due in self._due.items() if due > now}
         due = max(self._due.get((rate.name, doer), now), now)
-        wait = max(0.0, due - now - rate.every * (rate.burst - 1))
+        wait = _wait(rate, due - now)
         if wait <= patience:
             self._due[(rate.name, doer)] = due + rate.every
         return wait
 
     def spent(self, rate: Rate, doer: str) -> float:
         """Seconds until this may be done, without doing it."""
-        return max(0.0, self._due.get((rate.name, doer), 0.0) - self._now() - rate.every * (rate.burst - 1))
+        return _wait(rate, self._due.get((rate.name, doer), 0.0) - self._now())
+
+
+def _wait(rate: Rate, ahead: float) -> float:
+    wait = ahead - rate.every * (rate.burst - 1)
+    return wait if wait > INSTANT else 0.0

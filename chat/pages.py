@@ -316,6 +316,7 @@ async def stream(code: str) -> ResponseReturnValue:
 
 async def _stream(chat: Context, member: Member, seats: list[int], page: Page) -> AsyncIterator[bytes]:
     listener = Listener(member)
+    chat.hub.admit(listener)
     chat.presence.arrive(member)
     chat.metrics.streams.inc()
     try:
@@ -329,7 +330,7 @@ async def _stream(chat: Context, member: Member, seats: list[int], page: Page) -
         pass  # a page that ends properly loads itself again
     finally:
         chat.metrics.streams.dec()
-        chat.hub.leave(listener)
+        chat.hub.release(listener)
         chat.presence.depart(member)
 
 
@@ -363,7 +364,7 @@ async def static(path: str) -> ResponseReturnValue:
     if asset is None:
         abort(404)
     zipped = asset.compressed is not None and request.accept_encodings.quality("gzip") > 0
-    response = Response(asset.compressed if zipped else asset.body, content_type=asset.type)  # type: ignore[arg-type]
+    response = Response(asset.compressed if zipped else asset.body, content_type=asset.type)
     response.headers["Cache-Control"] = FOREVER if asset.url.endswith(path) else "no-cache"
     if asset.compressed is not None:
         response.headers["Vary"] = "Accept-Encoding"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections import deque
 from typing import Any
 
 from quart import Blueprint, abort, current_app, websocket
@@ -59,6 +60,7 @@ async def _converse(chat: Context, member: Member) -> None:
     listener = Listener(member)
     chat.metrics.connections.inc()
     chat.presence.arrive(member)
+    chat.hub.admit(listener)
     try:
         async with asyncio.TaskGroup() as group:
             receiving = group.create_task(_receive(chat, listener))
@@ -69,7 +71,7 @@ async def _converse(chat: Context, member: Member) -> None:
     finally:
         chat.metrics.connections.dec()
         chat.presence.depart(member)
-        chat.hub.leave(listener)
+        chat.hub.release(listener)
 
 
 async def _say_goodbye(chat: Context, code: str, farewell: Farewell) -> None:
@@ -149,17 +151,30 @@ async def _changes(chat: Context, listener: Listener) -> str:
 
 
 class Sent:
-    """How far this connection has come with the texts of its page: each index is answered once."""
+    """How far this connection has come with the texts of its page: each is answered once."""
 
     def __init__(self) -> None:
         self.key = ""
         self.acked = 0
         self.controls = 0  # dealt with, but not yet taken away
+        self._answered: deque[tuple[int, int]] = deque(maxlen=BODIES)
 
     def start(self, key: str, acked: int) -> None:
         if key != self.key:
             self.key, self.acked = key, acked
+            self._answered.clear()
         self.acked = max(self.acked, acked)
+
+    def repeats(self, index: int, body: str) -> bool:
+        """Whether this very text was answered before; another text in its place is not lost."""
+        return (index, hash(body)) in self._answered
+
+    def answer(self, index: int, body: str) -> bool:
+        """A text is dealt with. True if a control of the page was waiting for it."""
+        self._answered.append((index, hash(body)))
+        waiting = index >= self.acked
+        self.acked = max(self.acked, index + 1)
+        return waiting
 
 
 async def _receive(chat: Context, listener: Listener) -> None:
@@ -240,10 +255,10 @@ async def _post(chat: Context, listener: Listener, sent: Sent, frame: dict[str, 
     start = _count(frame.get("acked"))
     sent.start(key, start)
     for index, body in enumerate(bodies, start):
-        if index >= sent.acked:
+        if not sent.repeats(index, body):
             await _post_one(chat, listener, key, index, body)
-            sent.acked = index + 1
-            _acknowledge(listener, sent)
+            if sent.answer(index, body):
+                _acknowledge(listener, sent)
 
 
 async def _post_one(chat: Context, listener: Listener, key: str, index: int, body: str) -> None:
@@ -256,6 +271,7 @@ async def _post_one(chat: Context, listener: Listener, key: str, index: int, bod
     except Refused as refused:
         chat.metrics.refusals.labels("message").inc()
         id = secrets.token_urlsafe(6)
+        body = body.encode(errors="replace").decode()  # half a character cannot be sent back
         listener.note += chat.render.refused(listener.member.code, id, body, refused.text)
         listener.wake()
 
