@@ -1,0 +1,113 @@
+"""The rules of the house that no single test would notice: templates, static files, paths."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from jinja2 import Environment, nodes
+
+REPO = Path(__file__).parents[1]
+TEMPLATES = sorted((REPO / "templates").rglob("*.html"))
+SOURCES = sorted((REPO / "chat").rglob("*.py"))
+RUNTIME = [*SOURCES, *TEMPLATES, *(REPO / "chat").rglob("*.sql"), REPO / "hypercorn.toml"]
+OUTSIDE = re.compile(r"https?://|(?<![\w\"'/])//[a-z0-9.-]+\.[a-z]{2,}")
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(REPO).as_posix()
+
+
+@pytest.fixture(params=TEMPLATES, ids=_name)
+def template(request: pytest.FixtureRequest) -> str:
+    path: Path = request.param
+    return path.read_text()
+
+
+def test_there_are_templates_to_look_at() -> None:
+    assert len(TEMPLATES) > 20
+    assert len(SOURCES) > 15
+
+
+def test_a_template_holds_no_script_and_no_style_of_its_own(template: str) -> None:
+    assert not re.search(r"<style|\sstyle\s*=", template, re.IGNORECASE)
+    assert not re.search(r"\son\w+\s*=", template, re.IGNORECASE), "an event handler"
+    assert not re.search(r"hx-on|hx-vars|javascript:|\bjs:", template, re.IGNORECASE), "evaluated by htmx"
+    for attributes, content in re.findall(
+        r"<script([^>]*)>(.*?)</script>", template, re.DOTALL | re.IGNORECASE
+    ):
+        assert "src=" in attributes
+        assert not content.strip()
+
+
+def test_a_template_fetches_nothing_from_elsewhere(template: str) -> None:
+    assert not OUTSIDE.search(template)
+
+
+def test_a_template_never_trusts_a_value(template: str) -> None:
+    tree = Environment(autoescape=True).parse(template)
+    filters = {node.name for node in tree.find_all(nodes.Filter)}
+    assert not filters & {"safe", "forceescape", "xmlattr", "tojson"}
+    assert "autoescape" not in template
+    assert not list(tree.find_all(nodes.MarkSafe))
+
+
+def test_every_value_of_an_attribute_is_quoted(template: str) -> None:
+    """Escaping protects quoted attributes only."""
+    assert not re.search(r"<[^>{]*=\{\{", template)
+
+
+def test_a_placement_is_one_line_about_one_shape() -> None:
+    """`_message.html` is a shape; `append_message.html` says where it goes."""
+    for path in (REPO / "templates" / "room").glob("[a-z]*.html"):
+        assert "hx-partial" in path.read_text(), _name(path)
+        assert len(path.read_text().splitlines()) <= 3, _name(path)
+
+
+def test_stylesheets_fetch_nothing_from_elsewhere() -> None:
+    sheets = list((REPO / "static").glob("*.css"))
+    assert sheets
+    for path in sheets:
+        css = path.read_text()
+        assert "@import" not in css
+        assert not OUTSIDE.search(re.sub(r"http://www\.w3\.org/\S+", "", css)), _name(path)
+
+
+def test_the_icon_is_a_picture_and_no_program() -> None:
+    for path in (REPO / "static").glob("*.svg"):
+        assert not re.search(r"<script|\son\w+=|href=|<foreignObject", path.read_text()), _name(path)
+
+
+def test_the_only_scripts_are_the_vendored_ones() -> None:
+    scripts = list((REPO / "static").rglob("*.js"))
+    assert {path.parent.name for path in scripts} == {"vendor"}
+    assert {path.name for path in scripts} == {"htmx.min.js", "hx-ws.min.js"}
+    table = (REPO / "static/vendor/README.md").read_text()
+    assert all(f"`{path.name}`" in table for path in scripts)  # tests/test_vendor.py compares the bytes
+
+
+def test_nothing_at_run_time_names_a_path_of_this_machine() -> None:
+    for path in RUNTIME:
+        text = path.read_text()
+        for place in ("/work", "/tmp", "/home", "/root", "/usr", "../", "~/"):
+            assert place not in text.replace("sqlite:////var/lib", ""), f"{place} in {_name(path)}"
+
+
+def test_no_secret_stands_in_the_source_and_nothing_debugs() -> None:
+    for path in SOURCES:
+        source = path.read_text()
+        assert not re.search(r"secret\w*\s*[:=]+\s*(str\s*=\s*)?[\"'][^\"']", source, re.IGNORECASE), _name(
+            path
+        )
+        assert not re.search(r"debug\s*=\s*True|\.run\(debug|breakpoint\(|\bprint\(", source, re.IGNORECASE)
+
+
+def test_codes_and_ids_come_from_the_secure_source_only() -> None:
+    for path in SOURCES:
+        assert not re.search(r"^\s*(import random|from random)", path.read_text(), re.MULTILINE), _name(path)
+
+
+def test_every_module_starts_with_what_it_is_for() -> None:
+    for path in SOURCES:
+        assert path.read_text().startswith('"""'), _name(path)

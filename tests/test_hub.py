@@ -1,0 +1,632 @@
+"""The hub on a real store, with buses that lose, repeat and reorder: hints may fail, messages may not."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from people import FakeClock, until
+
+from chat import hub as hub_module
+from chat.bus.local import LocalBus
+from chat.hub import POLICY, RESTART, RING, SOCKETS, Farewell, Hub, Listener
+from chat.rooms import Delete, Done, Edit, Member, Message, Page, Position
+from chat.store import Store, Unavailable
+from chat.store.sqlite import SQLiteStore
+
+ROOM = "BCDFGHJK"
+
+
+class Shapes:
+    """Fragments that tests can read, and a count of how often each was rendered."""
+
+    def __init__(self) -> None:
+        self.rendered: list[int] = []
+
+    def message(self, message: Message) -> str:
+        self.rendered.append(message.id)
+        return f"+{message.id}={message.body} "
+
+    def amended(self, message: Message) -> str:
+        return f"~{message.id}={message.body} "
+
+    def newest(self, code: str, page: Page) -> str:
+        return "".join(["page ", *(f"+{m.id}={m.body} " for m in page.messages)])
+
+
+class DeafBus(LocalBus):
+    """Loses every hint."""
+
+    def announce(self, changes: Sequence[Done]) -> None:
+        pass
+
+
+class MadBus(LocalBus):
+    """Loses some hints, repeats some, and tells the rest late and in any order."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.random = random.Random(seed)
+        self.kept: list[Done] = []
+
+    def announce(self, changes: Sequence[Done]) -> None:
+        self.kept += [change for change in changes for _ in range(self.random.choice((0, 1, 1, 2, 3)))]
+        self.random.shuffle(self.kept)
+        told, self.kept = self.kept[:3], self.kept[3:]
+        if told:
+            super().announce(told)
+
+
+class Watched:
+    """A store that counts what is asked of it, and can be made to wait or fail."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.asked: list[str] = []
+        self.broken = False
+        self.fail_once = False
+        self.fail_next = ""  # the name of a method
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.store, name)
+        if not asyncio.iscoroutinefunction(method):
+            return method
+
+        async def asked(*args: Any) -> Any:
+            self.asked.append(name)
+            await self.gate.wait()
+            if self.broken or self.fail_once or self.fail_next == name:
+                self.fail_once, self.fail_next = False, ""
+                raise Unavailable("The store is away.")
+            return await method(*args)
+
+        return asked
+
+
+class Room:
+    """A store with one room, a hub, and people who write in it."""
+
+    def __init__(self, store: SQLiteStore, path: Path) -> None:
+        self.store = store
+        self.path = path
+        self.watched = Watched(store)
+        self.shapes = Shapes()
+        self.bus = LocalBus()
+        self.member = Member(ROOM, 1, "person-a", "Ann", 1)
+        self.keys = itertools.count()
+
+    def hub(self, bus: LocalBus | None = None, check: float = 3600.0) -> Hub:
+        self.bus = bus or LocalBus()
+        hub = Hub(cast(Store, self.watched), self.bus, self.shapes, check)
+        self.store.committed = self.bus.announce
+        return hub
+
+    async def write(self, *bodies: str) -> list[Done]:
+        wait = [self.store.append(ROOM, 1, f"k{next(self.keys)}", body) for body in bodies]
+        return list(await asyncio.gather(*wait))
+
+    async def edit(self, id: int, body: str) -> None:
+        await self.store.amend(ROOM, id, 1, f"k{next(self.keys)}", Edit(body))
+
+    async def delete(self, id: int) -> None:
+        await self.store.amend(ROOM, id, 1, f"k{next(self.keys)}", Delete())
+
+    async def head(self) -> Position:
+        return (await self.store.heads([ROOM]))[ROOM]
+
+
+class Reader:
+    """A connection as sockets.py has it, which reads when the test says so."""
+
+    def __init__(self, hub: Hub, member: Member) -> None:
+        self.hub = hub
+        self.listener = Listener(member)
+        self.frames: list[str] = []
+
+    async def join(self, since: Position) -> None:
+        self.hub.admit(self.listener)
+        await self.hub.join(self.listener, since)
+
+    async def read(self) -> str:
+        """One frame of everything this reader has not seen."""
+        listener, feed = self.listener, self.listener.feed
+        assert feed is not None
+        assert listener.cursor is not None
+        frame = feed.frame(listener.cursor)
+        if frame is None:
+            frame, listener.cursor = await self.hub.catch_up(feed, listener.cursor)
+        else:
+            listener.cursor = max(listener.cursor, feed.position.rev)
+        if frame:
+            self.frames.append(frame)
+        return frame
+
+    async def read_until(self, rev: int) -> None:
+        """Read whenever there is something, as sockets do, until this much is known."""
+        async with asyncio.timeout(5):
+            while (self.listener.cursor or 0) < rev:
+                await self.listener.ready()
+                await self.read()
+
+    @property
+    def seen(self) -> list[str]:
+        return " ".join(self.frames).split()
+
+
+Ready = Callable[..., Awaitable[Reader]]
+
+
+@pytest.fixture
+async def room(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Room]:
+    store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock.wall)
+    await store.open()
+    await store.open_room(ROOM)
+    await store.take_seat(ROOM, "person-a", "Ann")
+    yield Room(store, tmp_path / "chat.db")
+    await store.close()
+
+
+async def _reader(hub: Hub, room: Room, since: Position | None = None, person: str = "person-a") -> Reader:
+    reader = Reader(hub, Member(ROOM, 1, person, "Ann", 1))
+    await reader.join(since or await room.head())
+    return reader
+
+
+def _added(dones: Sequence[Done]) -> list[str]:
+    return [f"+{d.message.id}={d.message.body}" for d in dones]
+
+
+# The promise, whatever the bus does -------------------------------------------------------------------
+
+
+async def test_everybody_gets_every_message_once_and_in_order(room: Room) -> None:
+    hub = room.hub()
+    readers = [await _reader(hub, room) for _ in range(5)]
+    written = [done for n in range(20) for done in await room.write(f"m{n}")]
+    await asyncio.gather(*(reader.read_until(20) for reader in readers))
+    assert all(reader.seen == _added(written) for reader in readers)
+
+
+async def test_a_bus_that_loses_every_hint_costs_time_and_no_message(room: Room) -> None:
+    hub = room.hub(DeafBus())
+    reader = await _reader(hub, room)
+    written = await room.write(*(f"m{n}" for n in range(400)))
+    assert await reader.read() == ""
+    await hub.check()
+    await reader.read_until(400)
+    assert reader.seen == _added(written)
+
+
+async def test_the_hub_looks_into_the_log_by_itself_now_and_then(room: Room) -> None:
+    hub = room.hub(DeafBus(), check=0.01)
+    reader = await _reader(hub, room)
+    checks = asyncio.create_task(hub.run_checks())
+    written = await room.write("a", "b")
+    await reader.read_until(2)
+    assert reader.seen == _added(written)
+    checks.cancel()
+
+
+async def test_a_bus_that_knows_it_lost_something_makes_the_hub_look_at_once(room: Room) -> None:
+    hub = room.hub(DeafBus(), check=3600.0)
+    reader = await _reader(hub, room)
+    checks = asyncio.create_task(hub.run_checks())
+    written = await room.write("a")
+    room.bus.lost()
+    await reader.read_until(1)
+    assert reader.seen == _added(written)
+    checks.cancel()
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_a_bus_that_loses_repeats_and_reorders_changes_nothing(room: Room, seed: int) -> None:
+    dice = random.Random(seed)
+    hub = room.hub(MadBus(seed))
+    readers = [await _reader(hub, room) for _ in range(4)]
+    written: list[Done] = []
+    for n in range(60):
+        written += await room.write(*(f"m{n}.{i}" for i in range(dice.choice((1, 1, 2, 5)))))
+        await dice.choice(readers).read()
+    await hub.check()
+    await asyncio.gather(*(reader.read_until(len(written)) for reader in readers))
+    assert all(reader.seen == _added(written) for reader in readers)
+
+
+async def test_repeated_and_old_hints_are_not_delivered_again(room: Room) -> None:
+    hub = room.hub()
+    reader = await _reader(hub, room)
+    written = await room.write("a", "b", "c")
+    for order in itertools.permutations(written):
+        hub.heard(order)
+        hub.heard([order[0], order[0]])
+    await reader.read_until(3)
+    await reader.read()
+    assert reader.seen == _added(written)
+    assert room.watched.asked.count("changes") == 1  # the one that loaded the feed
+
+
+async def test_a_hint_of_another_room_is_nobody_s(room: Room) -> None:
+    hub = room.hub()
+    reader = await _reader(hub, room)
+    await room.store.open_room("22222222")
+    await room.store.take_seat("22222222", "person-a", "Ann")
+    done = await room.store.append("22222222", 1, "k", "elsewhere")
+    hub.heard([done])
+    assert await reader.read() == ""
+
+
+async def test_nothing_falls_between_the_page_and_the_socket(room: Room) -> None:
+    hub = room.hub()
+    await room.write("on the page")
+    page = await room.store.history(ROOM)
+    await room.write("in between")
+    reader = await _reader(hub, room, page.position)
+    await room.write("after")
+    await reader.read_until(3)
+    assert reader.seen == ["+2=in", "between", "+3=after"]
+
+
+async def test_what_is_stored_while_a_feed_loads_arrives_once(room: Room) -> None:
+    hub = room.hub()
+    start = await room.head()
+    room.watched.gate.clear()
+    reader = Reader(hub, room.member)
+    joining = asyncio.create_task(reader.join(start))
+    await until(lambda: hub.feeds)
+    written = await room.write("a", "b")
+    room.watched.gate.set()
+    await joining
+    await reader.read_until(2)
+    assert reader.seen == _added(written)
+
+
+# Frames -----------------------------------------------------------------------------------------------
+
+
+async def test_many_changes_are_one_frame(room: Room) -> None:
+    hub = room.hub()
+    reader = await _reader(hub, room)
+    written = await room.write(*(f"m{n}" for n in range(50)))
+    assert (await reader.read()).split() == _added(written)
+    assert await reader.read() == ""
+
+
+async def test_changes_of_older_messages_come_before_new_ones(room: Room) -> None:
+    hub = room.hub()
+    await room.write("a", "b")
+    reader = await _reader(hub, room)
+    await room.write("c")
+    await room.edit(1, "A")
+    await room.write("d")
+    await room.delete(2)
+    assert await reader.read() == "~1=A ~2=None +3=c +5=d "
+
+
+async def test_an_edit_of_what_a_reader_has_not_seen_is_no_second_line(room: Room) -> None:
+    hub = room.hub()
+    reader = await _reader(hub, room)
+    await room.write("a")
+    await room.edit(1, "b")
+    await room.edit(1, "c")
+    assert await reader.read() == "+1=c "
+
+
+async def test_a_message_is_rendered_once_for_everybody(room: Room) -> None:
+    hub = room.hub()
+    readers = [await _reader(hub, room) for _ in range(50)]
+    for n in range(10):
+        await room.write(f"m{n}")
+        frames = {await reader.read() for reader in readers}
+        assert frames == {f"+{n + 1}=m{n} "}
+    assert room.shapes.rendered == list(range(1, 11))
+
+
+# Readers who are behind -------------------------------------------------------------------------------
+
+
+async def test_a_slow_reader_holds_a_cursor_and_nothing_else(room: Room) -> None:
+    hub = room.hub()
+    slow, quick = await _reader(hub, room), await _reader(hub, room)
+    for n in range(20):
+        await room.write(*(f"{n}-{'x' * 1000}" for _ in range(10)))
+        await quick.read()
+    assert quick.listener.cursor == 200
+    assert slow.listener.cursor == 0
+    kept = [getattr(slow.listener, name) for name in Listener.__slots__]
+    assert not [value for value in kept if isinstance(value, list | dict | set | bytes)]
+    assert slow.listener.note == ""
+    assert slow.seen == []
+    await slow.read()
+    assert slow.seen == quick.seen
+
+
+async def test_the_feed_itself_holds_few_messages_and_few_bytes(room: Room) -> None:
+    hub = room.hub()
+    reader = await _reader(hub, room)
+    assert reader.listener.feed is not None
+    await room.write(*("x" for _ in range(RING + 50)))
+    assert len(reader.listener.feed._messages) == RING
+    await room.write(*("x" * 8000 for _ in range(60)))
+    assert len(reader.listener.feed._messages) <= 33
+    await room.edit(RING + 110, "y")
+    assert len(reader.listener.feed._messages) <= 33
+
+
+async def test_a_reader_further_behind_than_the_feed_reads_the_log(room: Room) -> None:
+    hub = room.hub()
+    reader = await _reader(hub, room)
+    written = await room.write(*(f"m{n}" for n in range(RING + 100)))
+    assert (await reader.read()).split() == _added(written)
+    assert reader.listener.cursor == RING + 100
+
+
+async def test_a_message_edited_out_of_the_feed_s_memory_is_not_lost(room: Room) -> None:
+    hub = room.hub()
+    await room.write("old")
+    reader = await _reader(hub, room)
+    await room.edit(1, "new")
+    await room.write(*(f"m{n}" for n in range(RING)))
+    assert (await reader.read()).startswith("~1=new +3=m0 ")
+
+
+async def test_up_to_a_thousand_revs_behind_are_caught_up(room: Room) -> None:
+    hub = room.hub()
+    start = await room.head()
+    for _ in range(4):
+        await room.write(*("x" for _ in range(250)))
+    reader = await _reader(hub, room, start)
+    assert (await reader.read()).count("+") == 1000
+
+
+async def test_more_than_a_thousand_revs_behind_the_newest_page_comes_instead(room: Room) -> None:
+    hub = room.hub()
+    start = await room.head()
+    for _ in range(4):
+        await room.write(*("x" for _ in range(250)))
+    await room.write("last")
+    reader = await _reader(hub, room, start)
+    frame = await reader.read()
+    assert frame.startswith("page +952=x ")
+    assert frame.endswith("+1001=last ")
+    await room.write("next")
+    assert await reader.read() == "+1002=next "
+
+
+async def test_a_reader_of_another_epoch_gets_the_newest_page(room: Room) -> None:
+    hub = room.hub()
+    await room.write("a", "b")
+    reader = await _reader(hub, room, Position("restored", 1))
+    assert await reader.read() == "page +1=a +2=b "
+    await room.write("c")
+    assert await reader.read() == "+3=c "
+
+
+async def test_readers_who_are_behind_together_share_one_read_of_the_log(room: Room) -> None:
+    hub = room.hub()
+    start = await room.head()
+    await room.write(*("x" for _ in range(RING + 10)))
+    readers = [await _reader(hub, room, start) for _ in range(30)]
+    room.watched.asked.clear()
+    frames = await asyncio.gather(*(reader.read() for reader in readers))
+    assert len(set(frames)) == 1
+    assert room.watched.asked == ["changes"]
+
+
+async def test_a_storm_of_hints_makes_one_repair(room: Room) -> None:
+    hub = room.hub(DeafBus())
+    reader = await _reader(hub, room)
+    written = await room.write(*(f"m{n}" for n in range(100)))
+    room.watched.asked.clear()
+    for done in reversed(written):
+        hub.heard([done])
+    await reader.read_until(100)
+    assert room.watched.asked == ["changes"]
+    assert reader.seen == _added(written)
+
+
+async def test_a_rewritten_history_reaches_everybody_as_the_newest_page(room: Room) -> None:
+    hub = room.hub(DeafBus())
+    reader = await _reader(hub, room)
+    await room.write("a", "b")
+    with sqlite3.connect(room.path) as db:
+        db.execute("UPDATE room SET epoch = 'restored'")
+    db.close()
+    await hub.check()
+    await until(lambda: reader.listener.cursor == -1)
+    assert await reader.read() == "page +1=a +2=b "
+    room.store.committed = hub.heard
+    await room.write("c")
+    assert await reader.read() == "+3=c "
+
+
+# Coming, going, failing -------------------------------------------------------------------------------
+
+
+async def test_a_feed_lives_while_somebody_follows_it(room: Room) -> None:
+    hub = room.hub()
+    one, other = await _reader(hub, room), await _reader(hub, room)
+    hub.release(one.listener)
+    assert list(hub.feeds) == [ROOM]
+    hub.release(other.listener)
+    assert hub.feeds == {}
+    assert not room.bus._watched
+    assert hub._persons == {}
+    assert not any(hub._beats)
+
+
+async def test_a_feed_begun_again_starts_from_the_log(room: Room) -> None:
+    hub = room.hub()
+    hub.leave((await _reader(hub, room)).listener)
+    written = await room.write("unheard")
+    reader = await _reader(hub, room, Position((await room.head()).epoch, 0))
+    assert (await reader.read()).split() == _added(written)
+
+
+async def test_whoever_joins_while_the_store_fails_is_told_and_the_next_is_served(room: Room) -> None:
+    hub = room.hub()
+    room.watched.broken = True
+    with pytest.raises(Unavailable):
+        await _reader(hub, room)
+    assert hub.feeds == {}
+    assert not room.bus._watched
+    room.watched.broken = False
+    reader = await _reader(hub, room)
+    await room.write("a")
+    assert await reader.read() == "+1=a "
+
+
+async def test_a_load_that_fails_late_does_not_harm_the_feed_that_came_after(room: Room) -> None:
+    hub = room.hub()
+    start = await room.head()
+    room.watched.gate.clear()
+    early = Reader(hub, room.member)
+    joining = asyncio.create_task(early.join(start))
+    await until(lambda: hub.feeds)
+    old_load = hub.feeds[ROOM].repairing
+    joining.cancel()
+    await asyncio.gather(joining, return_exceptions=True)
+    hub.release(early.listener)
+    late = Reader(hub, room.member)
+    joining = asyncio.create_task(late.join(start))
+    await until(lambda: hub.feeds)
+    assert old_load is not None
+    room.watched.fail_once = True
+    room.watched.gate.set()
+    await asyncio.gather(old_load, return_exceptions=True)
+    await joining
+    await room.write("a")
+    assert await late.read() == "+1=a "
+
+
+async def test_a_rewritten_history_is_noticed_even_if_the_store_fails_meanwhile(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub = room.hub(DeafBus())
+    reader = await _reader(hub, room)
+    await room.write("a")
+    with sqlite3.connect(room.path) as db:
+        db.execute("UPDATE room SET epoch = 'restored'")
+    db.close()
+    await hub.check()  # asks for the heads, and begins a repair
+    room.watched.fail_next = "heads"
+    await until(lambda: "feed-stale" in caplog.text)
+    await hub.check()
+    await until(lambda: reader.listener.cursor == -1)
+    assert await reader.read() == "page +1=a "
+
+
+async def test_a_repair_that_fails_is_tried_again(room: Room) -> None:
+    hub = room.hub(DeafBus())
+    reader = await _reader(hub, room)
+    written = await room.write("a")
+    room.watched.broken = True
+    hub.heard([written[0], *await room.write("b")][1:])
+    await until(lambda: reader.listener.feed and reader.listener.feed.repairing is None)
+    assert await reader.read() == ""
+    with pytest.raises(Unavailable):
+        await hub.check()
+    room.watched.broken = False
+    await hub.check()
+    await reader.read_until(2)
+    assert reader.seen == ["+1=a", "+2=b"]
+
+
+async def test_checks_go_on_after_the_store_failed(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    hub = room.hub(DeafBus(), check=0.005)
+    reader = await _reader(hub, room)
+    checks = asyncio.create_task(hub.run_checks())
+    room.watched.broken = True
+    await room.write("a")
+    await until(lambda: "check-failed" in caplog.text)
+    room.watched.broken = False
+    await reader.read_until(1)
+    checks.cancel()
+
+
+async def test_an_eleventh_connection_of_a_person_ends_the_oldest(room: Room) -> None:
+    hub = room.hub()
+    readers = [await _reader(hub, room) for _ in range(SOCKETS)]
+    assert not [r for r in readers if r.listener.farewell]
+    readers += [await _reader(hub, room), await _reader(hub, room)]
+    ended = [r.listener.farewell for r in readers]
+    assert [farewell.code for farewell in ended if farewell] == [POLICY, POLICY]
+    assert ended[2:] == [None] * SOCKETS
+    assert ended[0] is not None
+    assert "more than 10 times" in ended[0].reason
+
+
+async def test_other_people_s_connections_are_not_counted(room: Room) -> None:
+    hub = room.hub()
+    readers = [await _reader(hub, room, person=f"person-{n}") for n in range(2 * SOCKETS)]
+    assert not [r for r in readers if r.listener.farewell]
+
+
+async def test_a_person_is_shown_out_of_one_room_by_all_connections(room: Room) -> None:
+    hub = room.hub()
+    mine = [await _reader(hub, room) for _ in range(3)]
+    other = await _reader(hub, room, person="person-b")
+    hub.dismiss(ROOM, "person-a", Farewell(POLICY, "You left this room."))
+    hub.dismiss("22222222", "person-b", Farewell(POLICY))
+    assert [r.listener.farewell for r in mine] == [Farewell(POLICY, "You left this room.")] * 3
+    assert other.listener.farewell is None
+
+
+async def test_at_the_end_everybody_is_told_to_come_back(room: Room) -> None:
+    hub = room.hub()
+    readers = [await _reader(hub, room, person=f"person-{n}") for n in range(20)]
+    await hub.terminate()
+    late = await _reader(hub, room)
+    assert {r.listener.farewell for r in [*readers, late]} == {Farewell(RESTART)}
+
+
+async def test_the_first_reason_to_end_stays(room: Room) -> None:
+    hub = room.hub()
+    reader = await _reader(hub, room)
+    reader.listener.dismiss(Farewell(POLICY, "You left this room."))
+    await hub.terminate()
+    assert reader.listener.farewell == Farewell(POLICY, "You left this room.")
+
+
+async def test_every_connection_gets_one_heartbeat_a_turn(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = room.hub()
+    readers = [await _reader(hub, room, person=f"person-{n}") for n in range(30)]
+    seconds = 0
+    sleep = asyncio.sleep
+
+    async def quick(_: float) -> None:
+        nonlocal seconds
+        seconds += 1
+        await sleep(0 if seconds <= hub_module.BEAT else 3600)
+
+    monkeypatch.setattr("chat.hub.asyncio.sleep", quick)
+    beats = asyncio.create_task(hub.run_beats())
+    counts = []
+    while seconds <= hub_module.BEAT:
+        await sleep(0)
+        counts.append(sum(reader.listener.beat for reader in readers))
+    assert counts[-1] == 30
+    assert max(b - a for a, b in itertools.pairwise(counts)) <= 2  # spread evenly over the turn
+    beats.cancel()
+
+
+async def test_a_wake_before_the_wait_is_not_lost(room: Room) -> None:
+    listener = Listener(room.member)
+    listener.wake()
+    listener.wake()
+    async with asyncio.timeout(1):
+        await listener.ready()
+    waiting = asyncio.create_task(listener.ready())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    listener.wake()
+    await waiting

@@ -1,0 +1,70 @@
+"""Which room of the house may know of which: the contracts of pyproject.toml, and proof that they bite."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPO = Path(__file__).parents[1]
+LINTER = Path(sys.executable).with_name("lint-imports")
+
+# What nobody may do, and the contract that says so.
+TRESPASSES = {
+    "rooms.py": ("from chat import render", "Imports run one way"),
+    "hub.py": ("from chat import guards", "Only the app knows the guards"),
+    "pages.py": ("import hypercorn", "Only the guards know Hypercorn"),
+    "presence.py": ("import quart", "Only the pages, the sockets and those who wire them know Quart"),
+    "actions.py": ("import sqlite3", "A driver is known to its own backend"),
+}
+
+
+def _lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [LINTER, "--no-cache", "--config", str(REPO / "pyproject.toml")],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "NO_COLOR": "1", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_imports_run_one_way() -> None:
+    result = _lint(REPO)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"{len(TRESPASSES)} kept, 0 broken" in result.stdout
+
+
+def test_every_contract_finds_its_trespasser(tmp_path: Path) -> None:
+    shutil.copytree(REPO / "chat", tmp_path / "chat", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, (trespass, _) in TRESPASSES.items():
+        file = tmp_path / "chat" / name
+        file.write_text(file.read_text() + f"\n{trespass}\n")
+    result = _lint(tmp_path)
+    for _, contract in TRESPASSES.values():
+        assert f"{contract} BROKEN" in result.stdout, result.stdout + result.stderr
+
+
+def test_the_domain_needs_nothing_but_the_standard_library() -> None:
+    tree = ast.parse((REPO / "chat/rooms.py").read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+def test_only_render_names_templates() -> None:
+    for file in (REPO / "chat").rglob("*.py"):
+        if file.name != "render.py":
+            source = file.read_text()
+            assert "jinja2" not in source, file
+            assert "render_template" not in source, file
+
+
+def test_no_module_holds_state_in_a_global() -> None:
+    for file in (REPO / "chat").rglob("*.py"):
+        assert not [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Global)], (
+            file
+        )

@@ -1,0 +1,497 @@
+"""Who is here, by a clock that only the test moves, on a real store and a real hub."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from dom import parse
+from people import FakeClock, notices
+
+from chat.assets import Assets, folder
+from chat.bus.local import LocalBus
+from chat.hub import Hub, Listener
+from chat.presence import GRACE, PACE, RESTART_GRACE, Presence
+from chat.render import ROSTER, Render
+from chat.rooms import Member
+from chat.store import Store, Unavailable, Unknown
+from chat.store.sqlite import SQLiteStore
+
+ROOM = "BCDFGHJK"
+
+
+class Flaky:
+    """A store whose notices can be made to fail, or to meet something while they are written."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.failure: Exception | None = None
+        self.meanwhile: list[Any] = []
+        self.announced: list[tuple[str, list[int]]] = []
+
+    async def announce(self, code: str, verb: Any, seats: Any) -> Any:
+        self.announced.append((verb, list(seats)))
+        if self.failure:
+            raise self.failure
+        done = await self.store.announce(code, verb, seats)
+        for happen in self.meanwhile:
+            happen()
+        self.meanwhile.clear()
+        return done
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+class House:
+    """A room, its people, and the presence of one run of the server."""
+
+    def __init__(self, store: SQLiteStore, clock: FakeClock) -> None:
+        self.store = store
+        self.clock = clock
+        self.render = Render(folder("templates"), Assets(folder("static")))
+        self.flaky = Flaky(store)
+        self.rosters: list[str] = []
+        self.start()
+
+    def start(self) -> None:
+        """A new process: nobody is connected."""
+        bus = LocalBus()
+        self.hub = Hub(self.store, bus, self.render)
+        self.store.committed = bus.announce
+        self.presence = Presence(cast(Store, self.flaky), self.hub, self._roster, self.clock)
+
+    def _roster(self, people: Any) -> str:
+        self.rosters.append(self.render.roster(people))
+        return self.rosters[-1]
+
+    async def seat(self, name: str) -> Member:
+        return await self.store.take_seat(ROOM, f"person-{name}", name)
+
+    async def enter(self, *names: str) -> list[Member]:
+        members = [await self.seat(name) for name in names]
+        for member in members:
+            self.presence.arrive(member)
+        await self.presence.tick()
+        return members
+
+    async def wait(self, seconds: float, step: float = 0.5) -> None:
+        """Time passes, with presence at work."""
+        end = self.clock.now + seconds
+        while self.clock.now < end:
+            self.clock.now = min(end, self.clock.now + step)
+            await self.presence.tick()
+
+    async def follow(self, member: Member) -> Listener:
+        listener = Listener(member)
+        await self.hub.join(listener, (await self.store.heads([ROOM]))[ROOM])
+        return listener
+
+    async def told(self) -> list[str]:
+        """What the room's notices say, oldest first."""
+        page = await self.store.history(ROOM)
+        return notices(parse("".join(map(self.render.message, page.messages))))
+
+    @property
+    def here(self) -> list[str]:
+        return [member.label for member in self.presence.people(ROOM)]
+
+
+@pytest.fixture
+async def house(tmp_path: Path, clock: FakeClock) -> AsyncIterator[House]:
+    store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock.wall)
+    await store.open()
+    await store.open_room(ROOM)
+    yield House(store, clock)
+    await store.close()
+
+
+# Coming and going -------------------------------------------------------------------------------------
+
+
+async def test_who_enters_is_announced_and_listed(house: House) -> None:
+    await house.enter("Ann")
+    assert await house.told() == ["Ann has entered the room"]
+    assert house.here == ["Ann"]
+
+
+async def test_who_closes_the_last_tab_is_announced_as_left_after_the_grace(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    house.presence.depart(ann)
+    await house.wait(GRACE - 0.5)
+    assert house.here == ["Ann"]
+    await house.wait(1)
+    assert house.here == []
+    assert await house.told() == ["Ann has entered the room", "Ann has left the room"]
+
+
+async def test_a_reload_announces_nothing(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    for _ in range(5):
+        house.presence.depart(ann)
+        await house.wait(0.5)
+        house.presence.arrive(ann)
+        await house.wait(3)
+    await house.wait(60)
+    assert await house.told() == ["Ann has entered the room"]
+    assert house.here == ["Ann"]
+
+
+async def test_a_drop_of_almost_ten_seconds_announces_nothing(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    house.presence.depart(ann)
+    await house.wait(GRACE - 0.1, step=0.1)
+    house.presence.arrive(ann)
+    await house.wait(60)
+    assert await house.told() == ["Ann has entered the room"]
+
+
+async def test_two_tabs_are_one_person(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    house.presence.arrive(ann)
+    await house.wait(2)
+    assert house.here == ["Ann"]
+    house.presence.depart(ann)
+    await house.wait(60)
+    assert house.here == ["Ann"]
+    assert await house.told() == ["Ann has entered the room"]
+    house.presence.depart(ann)
+    await house.wait(GRACE + 1)
+    assert house.here == []
+
+
+async def test_who_comes_and_goes_before_anybody_was_told_is_not_announced_as_left(house: House) -> None:
+    house.flaky.failure = Unavailable("away")
+    (ann,) = await house.enter("Ann")
+    house.presence.depart(ann)
+    await house.wait(GRACE + 1)
+    house.flaky.failure = None
+    await house.wait(60)
+    assert await house.told() == []
+
+
+async def test_who_is_back_before_the_leaving_is_told_is_not_announced(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    house.presence.depart(ann)
+    house.flaky.failure = Unavailable("away")
+    await house.wait(GRACE + 3)
+    house.presence.arrive(ann)
+    house.flaky.failure = None
+    await house.wait(60)
+    assert await house.told() == ["Ann has entered the room"]
+    assert house.here == ["Ann"]
+
+
+async def test_who_leaves_for_good_is_gone_at_once(house: House) -> None:
+    ann, _ = await house.enter("Ann", "Bob")
+    await house.wait(2)
+    await house.store.end_seat(ROOM, ann.person)
+    house.presence.forget(ann)
+    house.presence.depart(ann)  # the connection ends a little later
+    assert house.here == ["Bob"]
+    await house.wait(60)
+    assert await house.told() == ["Ann and Bob have entered", "Ann has left the room"]
+
+
+async def test_who_leaves_for_good_and_comes_back_is_here(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    await house.wait(2)
+    await house.store.end_seat(ROOM, ann.person)
+    house.presence.forget(ann)
+    (again,) = await house.enter("Ann")
+    house.presence.depart(ann)  # the connection of the former stay ends late
+    await house.wait(60)
+    assert again.number == ann.number
+    assert house.here == ["Ann"]
+    assert (await house.told())[-1] == "Ann has entered the room"
+
+
+async def test_an_unknown_departure_is_no_error(house: House) -> None:
+    ann = await house.seat("Ann")
+    house.presence.depart(ann)
+    house.presence.forget(ann)
+    await house.wait(60)
+    assert house.here == []
+    assert await house.told() == []
+
+
+async def test_an_empty_room_is_forgotten(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    house.presence.depart(ann)
+    await house.wait(GRACE + 3)
+    assert house.presence.rooms() == 0
+
+
+# Crowds -----------------------------------------------------------------------------------------------
+
+
+async def test_a_crowd_is_one_notice(house: House) -> None:
+    await house.enter("Ann", "Bob", *(f"P{n}" for n in range(37)))
+    assert await house.told() == ["Ann, Bob and 37 others have entered"]
+
+
+@pytest.mark.parametrize(
+    ("names", "notice"),
+    [
+        (["Ann"], "Ann has entered the room"),
+        (["Ann", "Bob"], "Ann and Bob have entered"),
+        (["Ann", "Bob", "Cid"], "Ann, Bob and 1 other have entered"),
+        (["Ann", "Bob", "Cid", "Dan"], "Ann, Bob and 2 others have entered"),
+    ],
+)
+async def test_notices_are_sentences(house: House, names: list[str], notice: str) -> None:
+    await house.enter(*names)
+    assert await house.told() == [notice]
+
+
+async def test_who_trickles_in_is_added_to_the_same_notice_once_a_second_at_most(house: House) -> None:
+    start = (await house.store.heads([ROOM]))[ROOM].rev
+    for n in range(100):
+        await house.enter(f"P{n}")
+        await house.wait(0.1, step=0.1)
+    await house.wait(2)
+    assert await house.told() == ["P0, P1 and 98 others have entered"]
+    assert (await house.store.heads([ROOM]))[ROOM].rev - start <= 12
+
+
+async def test_a_crowd_that_leaves_is_one_notice(house: House) -> None:
+    crowd = await house.enter(*(f"P{n}" for n in range(40)))
+    for member in crowd:
+        house.presence.depart(member)
+    await house.wait(GRACE + 2)
+    assert await house.told() == ["P0, P1 and 38 others have entered", "P0, P1 and 38 others have left"]
+
+
+async def test_a_message_in_between_starts_a_new_notice(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    await house.store.append(ROOM, ann.number, "k", "hello")
+    await house.wait(2)
+    await house.enter("Bob")
+    assert await house.told() == ["Ann has entered the room", "Bob has entered the room"]
+
+
+async def test_twins_are_told_apart_in_notices_and_roster(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    await house.follow(ann)
+    await house.wait(2)
+    twin = await house.store.take_seat(ROOM, "another-person", "ann")
+    house.presence.arrive(twin)
+    await house.presence.tick()
+    assert await house.told() == ["Ann and ann (2) have entered"]
+    assert house.here == ["Ann", "ann (2)"]
+    (line,) = parse(house.rosters[-1]).all("li[data-by=2]")
+    assert line.one("sup.mark").text == "2"
+
+
+# The roster -------------------------------------------------------------------------------------------
+
+
+async def test_everybody_gets_the_roster_with_a_count(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    listener = await house.follow(ann)
+    await house.enter("Bob", "Cid")
+    await house.wait(2 * PACE)
+    assert listener.feed is not None
+    roster = parse(listener.feed.roster).one("hx-partial[hx-target=#roster]")
+    assert [line.one("bdi").text for line in roster.all("li")] == ["Ann", "Bob", "Cid"]
+    assert roster.one(".count").text == "3"
+
+
+async def test_the_roster_is_pushed_once_a_second_at_most(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    await house.follow(ann)
+    await house.wait(5)
+    house.rosters.clear()
+    for n in range(50):
+        await house.enter(f"P{n}")
+        await house.wait(0.1, step=0.1)
+    await house.wait(2)
+    assert len(house.rosters) <= 7
+    assert parse(house.rosters[-1]).one(".count").text == "51"
+
+
+async def test_a_quiet_room_pushes_no_roster(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    await house.follow(ann)
+    await house.wait(5)
+    house.rosters.clear()
+    house.presence.arrive(ann)
+    await house.wait(1)
+    house.presence.depart(ann)
+    await house.wait(30)
+    assert house.rosters == []
+
+
+async def test_a_roster_of_more_than_a_hundred_shows_the_first_hundred_and_a_count(house: House) -> None:
+    (ann, *_) = await house.enter(*(f"P{n}" for n in range(ROSTER + 30)))
+    await house.follow(ann)
+    await house.enter("Zoe")
+    await house.wait(5)
+    roster = parse(house.rosters[-1])
+    assert len(roster.all("li[data-by]")) == ROSTER
+    assert roster.one(".count").text == "131"
+    assert roster.one("li.more").text == "and 31 more"
+
+
+async def test_a_larger_crowd_gets_its_rosters_less_often(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.presence.CROWD", 20)
+    (ann, *_) = await house.enter(*(f"P{n}" for n in range(60)))
+    await house.follow(ann)
+    await house.wait(10)
+    house.rosters.clear()
+    for n in range(20):
+        await house.enter(f"Q{n}")
+        await house.wait(0.5)
+    assert len(house.rosters) in {2, 3}
+
+
+async def test_who_follows_a_room_that_was_left_alone_sees_who_is_there(house: House) -> None:
+    """While nobody followed, nobody could be told: the page still shows Bob."""
+    ann, bob = await house.enter("Ann", "Bob")
+    await house.wait(5)
+    house.presence.depart(bob)
+    await house.wait(2)
+    house.presence.depart(ann)
+    await house.wait(GRACE - 1)
+    house.presence.arrive(ann)
+    await house.wait(0.1)
+    listener = await house.follow(ann)
+    house.presence.follow(ROOM)
+    await house.wait(2)
+    assert listener.feed is not None
+    assert [line.words for line in parse(listener.feed.roster).all("li bdi")] == ["Ann"]
+
+
+# Restarts ---------------------------------------------------------------------------------------------
+
+
+async def test_a_restart_announces_nobody_again(house: House) -> None:
+    ann, bob = await house.enter("Ann", "Bob")
+    house.start()
+    await house.presence.restore()
+    await house.wait(5)
+    house.presence.arrive(ann)
+    house.presence.arrive(bob)
+    await house.wait(RESTART_GRACE + 10)
+    assert await house.told() == ["Ann and Bob have entered"]
+    assert house.here == ["Ann", "Bob"]
+
+
+async def test_who_does_not_come_back_after_a_restart_has_left(house: House) -> None:
+    ann, _, _ = await house.enter("Ann", "Bob", "Cid")
+    house.start()
+    await house.presence.restore()
+    house.presence.arrive(ann)
+    await house.wait(RESTART_GRACE - 1)
+    assert await house.told() == ["Ann, Bob and 1 other have entered"]
+    await house.wait(3)
+    assert await house.told() == ["Ann, Bob and 1 other have entered", "Bob and Cid have left"]
+
+
+async def test_after_a_restart_the_roster_shows_only_who_is_back(house: House) -> None:
+    ann, bob = await house.enter("Ann", "Bob")
+    house.start()
+    await house.presence.restore()
+    assert house.here == []
+    house.presence.arrive(ann)
+    assert house.here == ["Ann"]
+    await house.wait(2)
+    house.presence.arrive(bob)
+    assert house.here == ["Ann", "Bob"]
+
+
+async def test_who_was_in_grace_when_the_server_ended_is_still_accounted_for(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    house.presence.depart(ann)
+    await house.wait(5)
+    house.start()
+    await house.presence.restore()
+    await house.wait(RESTART_GRACE + 2)
+    assert await house.told() == ["Ann has entered the room", "Ann has left the room"]
+    house.start()
+    await house.presence.restore()
+    await house.wait(RESTART_GRACE + 2)
+    assert len(await house.told()) == 2
+
+
+# A store that fails for a while -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", [Unavailable("away"), Unknown("perhaps")])
+async def test_notices_wait_for_a_store_that_fails(house: House, failure: Exception) -> None:
+    house.flaky.failure = failure
+    _, bob = await house.enter("Ann", "Bob")
+    await house.wait(5)
+    house.presence.depart(bob)
+    await house.wait(GRACE + 5)
+    assert await house.told() == []
+    house.flaky.failure = None
+    await house.wait(3)
+    assert await house.told() == ["Ann has entered the room"]
+    assert house.here == ["Ann"]
+
+
+async def test_a_failing_store_is_not_asked_more_than_once_a_second(house: House) -> None:
+    house.flaky.failure = Unavailable("away")
+    await house.enter("Ann")
+    await house.wait(10, step=0.1)
+    assert len(house.flaky.announced) <= 12
+
+
+async def test_an_unexpected_failure_in_one_room_does_not_silence_the_others(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.store.open_room("22222222")
+    other = await house.store.take_seat("22222222", "person-x", "Xia")
+    house.flaky.failure = RuntimeError("a fault of ours")
+    await house.enter("Ann")
+    house.flaky.failure = None
+    house.presence.arrive(other)
+    await house.wait(2)
+    assert [m.notice.names for m in (await house.store.history("22222222")).messages if m.notice] == [
+        ("Xia",)
+    ]
+    assert "presence-failed" in caplog.text
+    assert await house.told() == ["Ann has entered the room"]
+
+
+async def test_who_arrives_while_a_notice_is_written_is_announced_next(house: House) -> None:
+    ann, bob = await house.seat("Ann"), await house.seat("Bob")
+    house.flaky.meanwhile.append(lambda: house.presence.arrive(bob))
+    house.presence.arrive(ann)
+    await house.presence.tick()
+    await house.wait(3)
+    assert await house.told() == ["Ann and Bob have entered"]
+
+
+async def test_who_leaves_while_the_entering_is_written_takes_nobody_along(house: House) -> None:
+    ann, bob = await house.seat("Ann"), await house.seat("Bob")
+
+    def swap() -> None:
+        house.presence.forget(ann)
+        house.presence.arrive(bob)
+
+    house.flaky.meanwhile.append(swap)
+    house.presence.arrive(ann)
+    await house.presence.tick()
+    await house.wait(3)
+    assert await house.told() == ["Ann and Bob have entered"]
+    assert house.here == ["Bob"]
+
+
+async def test_who_is_back_while_the_leaving_is_written_is_announced_again(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    house.presence.depart(ann)
+    house.flaky.meanwhile.append(lambda: house.presence.arrive(ann))
+    await house.wait(GRACE + 3)
+    assert await house.told() == [
+        "Ann has entered the room",
+        "Ann has left the room",
+        "Ann has entered the room",
+    ]
+    assert [member.name for member in await house.store.here(ROOM)] == ["Ann"]
+    assert house.here == ["Ann"]

@@ -1,0 +1,293 @@
+"""The domain: what a name, a code, a text and a notice may be."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from chat import rooms
+from chat.rooms import (
+    BODY_BYTES,
+    CODE_ALPHABET,
+    FOLD_AGE,
+    RUN_GAP,
+    Before,
+    Member,
+    Message,
+    Notice,
+    Refused,
+    clean_body,
+    clean_code,
+    clean_key,
+    clean_name,
+    folded,
+    grouped,
+    is_code,
+    new_code,
+)
+
+NOON = 1_800_014_400_000  # 2027-01-15 12:00:00 UTC
+DAY = 86_400_000
+
+
+def _refusal(rule: object, text: str) -> Refused:
+    with pytest.raises(Refused) as refused:
+        rule(text)  # type: ignore[operator]
+    return refused.value
+
+
+# Codes ------------------------------------------------------------------------------------------------
+
+
+def test_a_new_code_has_eight_characters_of_the_unambiguous_alphabet() -> None:
+    codes = [new_code() for _ in range(500)]
+    assert all(len(code) == 8 and set(code) <= set(CODE_ALPHABET) for code in codes)
+    assert set("".join(codes)) == set(CODE_ALPHABET)
+    assert len(set(codes)) == 500
+
+
+def test_the_alphabet_holds_nothing_that_could_be_misread_or_spell_a_word() -> None:
+    assert not set("01OILAEU") & set(CODE_ALPHABET)
+    assert len(CODE_ALPHABET) ** 8 > 10**11
+
+
+def test_codes_come_from_the_system_s_secure_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.rooms.secrets.choice", lambda alphabet: alphabet[-1])
+    assert new_code() == "ZZZZZZZZ"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "BCDF2345",
+        "bcdf2345",
+        " bcdf-2345 ",
+        "B C D F 2 3 4 5",
+        "bcdf–2345",
+        "BCDF\u20112345",
+        "bcdf\t2345\n",
+        "bcdf\u22122345",
+    ],
+)
+def test_a_code_may_be_typed_in_any_case_with_spaces_and_dashes(typed: str) -> None:
+    assert clean_code(typed) == "BCDF2345"
+    assert is_code(clean_code(typed))
+
+
+@pytest.mark.parametrize("typed", ["", " ", "- -", "\t\n"])
+def test_a_missing_code_is_asked_for(typed: str) -> None:
+    refused = _refusal(clean_code, typed)
+    assert (refused.text, refused.field) == ("Please enter a room code.", "code")
+
+
+@pytest.mark.parametrize(
+    "typed", ["BCDF234", "BCDF23456", "BCDF234O", "бСDF2345", "BCDF234\0", "../../..", "ßßßß2345"]
+)
+def test_what_is_no_code_is_known_without_asking_the_store(typed: str) -> None:
+    assert not is_code(clean_code(typed))
+
+
+def test_a_code_is_shown_in_two_groups_that_can_be_typed_back() -> None:
+    code = new_code()
+    assert grouped(code) == f"{code[:4]}-{code[4:]}"
+    assert clean_code(grouped(code)) == code
+
+
+# Names ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("  Ann  ", "Ann"),
+        ("\u3000Ann\u00a0", "Ann"),
+        ("Jose\u0301", "José"),
+        ("A" * 32, "A" * 32),
+        ("e\u0301" * 32, "é" * 32),
+        ("李小龍", "李小龍"),
+        ("👩\u200d🚀", "👩\u200d🚀"),
+        ("علی\u200cرضا", "علی\u200cرضا"),
+        ("O'Neil <b>", "O'Neil <b>"),
+    ],
+)
+def test_a_name_is_trimmed_and_composed(typed: str, name: str) -> None:
+    assert clean_name(typed) == name
+
+
+@pytest.mark.parametrize("typed", ["", "   ", "\u3000\u00a0", "\n"])
+def test_a_missing_name_is_asked_for(typed: str) -> None:
+    refused = _refusal(clean_name, typed)
+    assert (refused.text, refused.field) == ("Please enter a name.", "name")
+
+
+def test_a_name_has_at_most_32_characters() -> None:
+    assert "32 characters" in _refusal(clean_name, "A" * 33).text
+
+
+@pytest.mark.parametrize(
+    "character",
+    [
+        "\0",
+        "\x1b",
+        "\x7f",
+        "\x85",
+        "\n",
+        "\u2028",
+        "\u2029",
+        "\u202a",
+        "\u202e",
+        "\u2066",
+        "\u2069",
+        "\u200e",
+        "\u200f",
+        "\u061c",
+        "\ufeff",
+        "\u200b",
+        "\U000e0041",
+        "\ud800",
+        "\ue000",
+    ],
+)
+def test_a_name_has_no_control_or_direction_characters(character: str) -> None:
+    refused = _refusal(clean_name, f"An{character}n")
+    assert (refused.text, refused.field) == (
+        "Please use a name without control or direction characters.",
+        "name",
+    )
+
+
+@pytest.mark.parametrize(
+    "typed", ["\u200d", "\u200c\u200c", "\u3164", "\u2800", "\u0301", "\u115f\u1160", "\uffa0 \u3164"]
+)
+def test_a_name_can_be_seen(typed: str) -> None:
+    assert _refusal(clean_name, typed).field == "name"
+
+
+# Texts and keys ---------------------------------------------------------------------------------------
+
+
+def test_line_ends_are_unified_and_outer_empty_lines_dropped() -> None:
+    assert clean_body("\r\n\n a\r\nb\rc \n\n") == " a\nb\nc"
+
+
+def test_indentation_tabs_and_inner_empty_lines_stay() -> None:
+    assert clean_body("  if x:\n\n\tpass") == "  if x:\n\n\tpass"
+
+
+@pytest.mark.parametrize("character", ["\0", "\x1b", "\x7f", "\x85", "\ud800"])
+def test_control_characters_and_lone_surrogates_vanish_from_a_text(character: str) -> None:
+    assert clean_body(f"a{character}b") == "ab"
+    assert _refusal(clean_body, character).field == "body"
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\r\n", "\t", "\u3000"])
+def test_an_empty_text_is_refused(text: str) -> None:
+    assert _refusal(clean_body, text).text == "Please write something first."
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "漢", "😀"])
+def test_a_text_has_at_most_8_kib_of_utf_8(letter: str) -> None:
+    full = letter * (BODY_BYTES // len(letter.encode()))
+    assert clean_body(full) == full
+    refused = _refusal(clean_body, full + letter)
+    assert refused.field == "body"
+    assert "8 KiB" in refused.text
+
+
+def test_a_key_has_1_to_64_printable_characters() -> None:
+    assert clean_key("k") == "k"
+    assert clean_key("x" * 64) == "x" * 64
+    for key in ("", "x" * 65, "a\nb", "\0", "\ud800"):
+        assert _refusal(clean_key, key).field == "key"
+
+
+# Groups and days --------------------------------------------------------------------------------------
+
+
+def _message(at: int, author: int | None = 1, before: Before | None = None) -> Message:
+    return Message(9, 9, at, author, "Ann", 1, "hello", before=before)
+
+
+@pytest.mark.parametrize(
+    ("before", "starts_run", "starts_day"),
+    [
+        (None, True, True),
+        (Before(1, NOON - 1), False, False),
+        (Before(1, NOON - RUN_GAP), False, False),
+        (Before(1, NOON - RUN_GAP - 1), True, False),
+        (Before(2, NOON - 1), True, False),
+        (Before(None, NOON - 1), True, False),
+        (Before(1, NOON - DAY), True, True),
+    ],
+)
+def test_one_author_s_messages_within_five_minutes_are_one_group(
+    before: Before | None, starts_run: bool, starts_day: bool
+) -> None:
+    message = _message(NOON, before=before)
+    assert (message.starts_run, message.starts_day) == (starts_run, starts_day)
+
+
+def test_midnight_starts_a_day_and_with_it_a_group() -> None:
+    midnight = NOON + DAY // 2
+    message = _message(midnight, before=Before(1, midnight - 1))
+    assert message.starts_day
+    assert message.starts_run
+
+
+# Notices ----------------------------------------------------------------------------------------------
+
+
+def _members(*names: str) -> list[Member]:
+    return [Member("BCDF2345", n, f"p{n}", name, 1) for n, name in enumerate(names, 1)]
+
+
+def _notice(notice: Notice, at: int = NOON) -> Message:
+    return Message(5, 5, at, None, "", 1, "", kind="notice", notice=notice)
+
+
+def test_a_crowd_that_comes_at_once_is_one_notice() -> None:
+    crowd = _members("Ann", "Bob", *(f"P{n}" for n in range(37)))
+    assert folded(None, "entered", crowd, NOON, False) == (Notice("entered", ("Ann", "Bob"), 39), False)
+
+
+def test_a_newest_notice_takes_up_who_comes_within_a_minute() -> None:
+    last = _notice(Notice("entered", ("Ann",), 1))
+    assert folded(last, "entered", _members("Bob", "Cid"), NOON + FOLD_AGE, False) == (
+        Notice("entered", ("Ann", "Bob"), 3),
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        None,
+        _notice(Notice("left", ("Ann",), 1)),
+        _notice(Notice("entered", ("Ann",), 1), at=NOON - FOLD_AGE - 1),
+        _message(NOON),
+    ],
+    ids=["first", "other verb", "too old", "a text"],
+)
+def test_otherwise_a_new_notice_is_begun(last: Message | None) -> None:
+    notice, replaces = folded(last, "entered", _members("Bob"), NOON, False)
+    assert notice == Notice("entered", ("Bob",), 1)
+    assert not replaces
+
+
+def test_a_notice_keeps_the_seats_that_ended() -> None:
+    last = _notice(Notice("left", ("Zoe",), 1, (7,)))
+    notice, _ = folded(last, "left", _members("Ann"), NOON, True)
+    assert notice.ended == (7, 1)
+
+
+def test_a_marked_name_is_marked_in_notices_too() -> None:
+    twin = Member("BCDF2345", 2, "p2", "Ann", 2)
+    assert folded(None, "entered", [twin], NOON, False)[0].names == ("Ann (2)",)
+
+
+def test_domain_values_cannot_be_changed() -> None:
+    room = rooms.Room("BCDF2345", "epoch", NOON)
+    for value, field in ((room, "code"), (_members("Ann")[0], "name"), (_message(NOON), "body")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, field, "changed")

@@ -1,0 +1,158 @@
+"""Who is asking, and from where."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+
+from chat.visitors import Arrival, Identities, arrival, same_origin
+
+PROXY = (ip_network("10.0.0.0/8"),)
+
+
+@pytest.fixture
+def identities() -> Identities:
+    return Identities("a secret of sixteen or more")
+
+
+# Identity ---------------------------------------------------------------------------------------------
+
+
+def test_a_signed_person_is_recognised(identities: Identities) -> None:
+    person = identities.new()
+    assert identities.person(identities.sign(person)) == person
+
+
+def test_no_two_people_are_the_same(identities: Identities) -> None:
+    assert len({identities.new() for _ in range(1000)}) == 1000
+
+
+def test_a_cookie_says_nothing_but_a_random_id(identities: Identities) -> None:
+    person = identities.new()
+    assert len(person) >= 16
+    assert identities.sign(person).startswith(person)
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [None, "", ".", "nonsense", "abc.def", "\0", "é.é", "x" * 10_000, "a" * 16 + "." + "b" * 27, "%00", "😀"],
+)
+def test_a_cookie_that_is_not_ours_is_nobody(identities: Identities, cookie: str | None) -> None:
+    assert identities.person(cookie) is None
+
+
+def test_a_changed_cookie_and_one_of_another_server_are_nobody(identities: Identities) -> None:
+    cookie = identities.sign("the-person")
+    assert identities.person("x" + cookie) is None
+    assert identities.person(cookie[:-1] + ("A" if cookie[-1] != "A" else "B") + "A") is None
+    assert Identities("another secret, as long").person(cookie) is None
+
+
+# Where from -------------------------------------------------------------------------------------------
+
+
+def _reached(peer: str, **headers: str) -> Arrival:
+    spelled = {name.replace("_", "-"): value for name, value in headers.items()}
+    return arrival(spelled, peer, "http", "chat.example", PROXY)
+
+
+def test_without_a_proxy_the_peer_is_the_client() -> None:
+    assert _reached("192.0.2.7") == ("192.0.2.7", "http", "chat.example")
+
+
+def test_what_a_stranger_says_of_itself_is_not_believed() -> None:
+    said = _reached(
+        "192.0.2.7", X_Forwarded_For="1.1.1.1", X_Forwarded_Proto="https", X_Forwarded_Host="evil.example"
+    )
+    assert said == ("192.0.2.7", "http", "chat.example")
+
+
+def test_a_trusted_proxy_is_believed() -> None:
+    said = _reached(
+        "10.0.0.1", X_Forwarded_For="192.0.2.7", X_Forwarded_Proto="https", X_Forwarded_Host="talk.example"
+    )
+    assert said == ("192.0.2.7", "https", "talk.example")
+
+
+def test_the_client_is_the_last_address_that_is_no_proxy() -> None:
+    assert _reached("10.0.0.1", X_Forwarded_For="6.6.6.6, 192.0.2.7, 10.0.0.2").address == "192.0.2.7"
+
+
+def test_a_proxy_alone_is_its_own_client() -> None:
+    assert _reached("10.0.0.1").address == "10.0.0.1"
+    assert _reached("10.0.0.1", X_Forwarded_For="10.0.0.3, 10.0.0.2").address == "10.0.0.3"
+
+
+@pytest.mark.parametrize("said", [",", " , ,", "unknown", "999.1.1.1", "\0", "x" * 5000, "192.0.2.7:4711"])
+def test_nonsense_from_a_proxy_is_an_address_of_bounded_length(said: str) -> None:
+    assert len(_reached("10.0.0.1", X_Forwarded_For=said).address) <= 64
+
+
+def test_a_household_s_ipv6_addresses_are_one() -> None:
+    one, other = _reached("2001:db8:1:2::1").address, _reached("2001:db8:1:2:ffff::9").address
+    assert one == other
+    assert one != _reached("2001:db8:1:3::1").address
+
+
+@pytest.mark.parametrize("peer", ["", "<local>", "unix:", "fe80::1%eth0"])
+def test_a_peer_without_an_address_is_no_error(peer: str) -> None:
+    assert _reached(peer).host == "chat.example"
+
+
+# Origins ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://chat.example", "chat.example"),
+        ("https://chat.example", "chat.example"),
+        ("https://chat.example", "chat.example:443"),
+        ("https://chat.example:443", "chat.example"),
+        ("http://chat.example:80", "chat.example"),
+        ("http://CHAT.example", "chat.EXAMPLE"),
+        ("http://127.0.0.1:8000", "127.0.0.1:8000"),
+        ("http://[::1]:8000", "[::1]:8000"),
+    ],
+)
+def test_our_own_pages_are_recognised(origin: str, host: str) -> None:
+    assert same_origin({"Origin": origin}, host, required=True)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "",
+        "http://evil.example",
+        "http://chat.example.evil.example",
+        "http://chat.example:8001",
+        "chat.example",
+        "http://chat.example@evil.example",
+        "//",
+        "http://",
+        "http://[",
+        "http://[::1",
+        "javascript:0",
+        "\0",
+        "file://",
+    ],
+)
+def test_a_foreign_or_senseless_origin_is_not_ours(origin: str) -> None:
+    assert not same_origin({"Origin": origin}, "chat.example")
+    assert not same_origin({"Origin": origin, "Sec-Fetch-Site": "same-origin"}, "chat.example")
+
+
+@pytest.mark.parametrize(
+    ("site", "ours"),
+    [(None, True), ("none", True), ("same-origin", True), ("same-site", False), ("cross-site", False)],
+)
+def test_without_an_origin_the_fetch_metadata_decide(site: str | None, ours: bool) -> None:
+    headers = {"Sec-Fetch-Site": site} if site else {}
+    assert same_origin(headers, "chat.example") is ours
+
+
+def test_sockets_need_an_origin() -> None:
+    assert not same_origin({}, "chat.example", required=True)
+    assert not same_origin({"Sec-Fetch-Site": "same-origin"}, "chat.example", required=True)
