@@ -1,0 +1,6 @@
+"""The developers' benchmark, no part of the test run: `python -m tests.bench --help` says what it measures."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))  # as pytest does: `serving` lies there

@@ -1,0 +1,80 @@
+"""Start the real server, measure it and say whether the targets are met.
+
+Needs the packages of the extra `bench`, in the interpreter of --python as well. Ratios travel from machine to
+machine, figures do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+
+import uvloop
+
+from .parts import PARTS, Row
+from .servers import Options
+
+LONGEST = 120  # s of one part; something hangs
+COLUMNS = "{:<58} {:>12} {:>12} {:>7} {:>8} {:>5}  {}"
+
+
+def main() -> None:
+    options, parts = _arguments()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 20_000)), hard))
+    version = subprocess.check_output([options.python, "-V"], text=True).strip()
+    print(f"{version}, worker class {options.worker_class}, {platform.machine()}")
+    print(COLUMNS.format("measure", "value", "baseline", "ratio", "target", "met", ""))
+    start = time.perf_counter()
+    for part in parts:
+        for row in uvloop.run(_bounded(PARTS[part](options))):
+            print(_line(row), flush=True)
+    print(f"{time.perf_counter() - start:.0f} s")
+
+
+async def _bounded(part: Coroutine[None, None, list[Row]]) -> list[Row]:
+    async with asyncio.timeout(LONGEST):
+        return await part
+
+
+def _arguments() -> tuple[Options, list[str]]:
+    about = "\n".join(f"  {part.__doc__}" for part in PARTS.values())
+    parser = argparse.ArgumentParser(
+        "python -m tests.bench", description=f"{__doc__}\n{about}", formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", help="which of them; all by default")
+    parser.add_argument("--quick", action="store_true", help="smaller and shorter: to see that it works")
+    parser.add_argument("--python", type=Path, default=Path(sys.executable), help="runs the servers")
+    parser.add_argument("--worker-class", choices=("asyncio", "uvloop"), default="asyncio")
+    parser.add_argument("--folder", type=Path, help="for the databases; a disk's, not one in memory")
+    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="keep py-spy's stacks there")
+    given = parser.parse_args()
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    options = Options(
+        given.python.absolute(), given.worker_class, given.quick, given.folder, given.profile
+    )
+    return options, given.parts or list(PARTS)
+
+
+def _line(row: Row) -> str:
+    target = f"≥ {row.least:g}" if row.least is not None else f"≤ {row.most:g}" if row.most is not None else ""
+    met = {True: "yes", False: "NO", None: ""}[row.met]
+    ratio = f"{row.ratio:.2f}" if row.ratio is not None else ""
+    base = _figure(row.baseline, row.unit) if row.baseline is not None else ""
+    return COLUMNS.format(row.measure, _figure(row.value, row.unit), base, ratio, target, met, row.remark).rstrip()
+
+
+def _figure(value: float, unit: str) -> str:
+    return f"{value:,.0f} {unit}".strip() if value >= 100 or value == int(value) else f"{value:.2f} {unit}".strip()
+
+
+if __name__ == "__main__":
+    main()

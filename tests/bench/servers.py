@@ -1,0 +1,165 @@
+"""The server that is measured, what it is measured against, and what they use of the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from serving import REPO, Server, free_port
+
+from chat.rooms import Member, Position
+from chat.store.sqlite import SQLiteStore
+from chat.visitors import Identities
+
+from .client import HOST, Ticket
+
+SECRET = "a secret of the benchmark alone"
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is measured, and how thoroughly."""
+
+    python: Path
+    worker_class: str
+    quick: bool
+    folder: Path | None
+    profile: Path | None
+
+    def seconds(self, full: float) -> float:
+        return full / 3 if self.quick else full
+
+    def some(self, full: int) -> int:
+        return full // 5 if self.quick else full
+
+
+class Chat(Server):
+    """The real command on a database of its own."""
+
+    def __init__(self, options: Options, database: Path, port: int | None = None) -> None:
+        env = {
+            "CHAT_DATABASE_URL": f"sqlite:///{database}",
+            "CHAT_SECRET_KEY": SECRET,
+            "CHAT_RATE_LIMIT": "off",
+        }
+        super().__init__(env=env, port=port, options=("--worker-class", options.worker_class))
+        self._command[0] = str(options.python.with_name("hypercorn"))
+
+    def cpu(self) -> float:
+        return sum(map(cpu, self.pids))
+
+
+def cpu(pid: int) -> float:
+    """Seconds of processor time that a process has used, all its threads together."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a stretch of time brought and cost."""
+
+    wall: float
+    cpu: float
+    client: float  # of it, the client's
+
+    @property
+    def busy(self) -> str:
+        return f"server {self.cpu / self.wall:.0%}, client {self.client / self.wall:.0%} of a core"
+
+
+class Meter:
+    def __init__(self, cpu: Callable[[], float]) -> None:
+        self._cpu = cpu
+        self._start = self._now()
+
+    def _now(self) -> tuple[float, float, float]:
+        return time.perf_counter(), self._cpu(), time.process_time()
+
+    def read(self) -> Use:
+        now = self._now()
+        return Use(*(after - before for after, before in zip(now, self._start, strict=True)))
+
+
+@contextmanager
+def database(options: Options) -> Iterator[Path]:
+    """A place for a database, on a disk and not in memory."""
+    with TemporaryDirectory(prefix="chat-bench-", dir=options.folder) as folder:
+        yield Path(folder) / "chat.db"
+
+
+async def seats(path: Path, rooms: int, members: int) -> list[list[Ticket]]:
+    """Rooms full of people, straight into the store; each may come in with their ticket."""
+    store, identities = SQLiteStore(str(path)), Identities(SECRET)
+    await store.open()
+    with_room = [f"{number:08d}".translate(str.maketrans("01", "BC")) for number in range(rooms)]
+    await asyncio.gather(*map(store.open_room, with_room))
+
+    async def seat(code: str, number: int) -> Member:
+        return await store.take_seat(code, identities.new(), f"Member {number}")
+
+    taken = [await asyncio.gather(*(seat(code, n) for n in range(members))) for code in with_room]
+    heads = await store.heads(with_room)
+    await store.close()
+    return [[_ticket(identities, member, heads[member.code]) for member in room] for room in taken]
+
+
+def _ticket(identities: Identities, member: Member, head: Position) -> Ticket:
+    return Ticket(member.code, identities.sign(member.person), head.epoch, head.rev)
+
+
+@asynccontextmanager
+async def baseline(options: Options, name: str, *args: str) -> AsyncIterator[tuple[int, Callable[[], float]]]:
+    """Another server of this package in a process of its own: its port and its processor time."""
+    port = free_port()
+    command = [str(options.python), "-m", f"tests.bench.{name}", str(port), *args]
+    process = subprocess.Popen(command, cwd=REPO, start_new_session=True, stdin=subprocess.DEVNULL)
+    try:
+        await _answers(port, process)
+        yield port, lambda: cpu(process.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+async def _answers(port: int, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(200):
+        with closing(socket.socket()) as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        if process.poll() is not None:
+            break
+        await asyncio.sleep(0.05)
+    raise RuntimeError("the baseline did not start: are the packages of the extra `bench` installed?")
+
+
+@contextmanager
+def profiled(options: Options, chat: Chat | None, name: str) -> Iterator[None]:
+    """With --profile: py-spy watches the server's worker meanwhile."""
+    if options.profile is None or chat is None:
+        yield
+        return
+    out = options.profile / f"{name}-{options.worker_class}.txt"
+    spy = Path(sys.executable).with_name("py-spy")
+    command = [str(spy), "record", "-r", "200", "-f", "raw", "-o", str(out), "-p", str(chat.workers[0])]
+    watcher = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        watcher.send_signal(signal.SIGINT)
+        watcher.wait(20)

@@ -1,0 +1,147 @@
+"""axe-core finds nothing on any page, in either colour scheme."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tarfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from playwright.async_api import expect
+from serving import Server
+
+from browser.conftest import CACHE
+from browser.people import People, Scheme, Tab, crowd
+
+SETTINGS = {"CHAT_RATE_LIMIT": "off"}
+AXE = "axe-core@4.14.1"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
+RUN = """async tags => { const r = await axe.run(document, { runOnly: tags, resultTypes: ["violations"] });
+  return r.violations.map(v => v.id + ": " + v.help + "\\n"
+    + v.nodes.map(n => "  " + n.html + "\\n  " + n.failureSummary).join("\\n")) }"""
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The script, from CHAT_TEST_AXE, from the cache, or once from npm."""
+    path = Path(os.environ.get("CHAT_TEST_AXE") or CACHE / "axe.min.js")
+    if not path.exists():
+        try:
+            _obtain(path)
+        except (OSError, subprocess.SubprocessError) as error:
+            reason = f"no axe-core ({error}): run `npm pack {AXE}` and set CHAT_TEST_AXE to its axe.min.js"
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+    return path.read_text()
+
+
+def _obtain(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    said = subprocess.run(
+        ["npm", "pack", "--silent", AXE],
+        cwd=path.parent,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    archive = path.parent / said.stdout.split()[-1]
+    with tarfile.open(fileobj=BytesIO(archive.read_bytes())) as files:
+        script = files.extractfile("package/axe.min.js")
+        assert script
+        path.write_bytes(script.read())
+    archive.unlink()
+
+
+async def check(tab: Tab, axe: str, what: str, *, allowed: str = "") -> None:
+    if not await tab.page.evaluate("() => 'axe' in window"):
+        await tab.page.evaluate(axe)
+    found = await tab.page.evaluate(RUN, TAGS)
+    violations = [violation for violation in found if not allowed or not violation.startswith(allowed)]
+    assert not violations, f"{what}:\n" + "\n".join(violations)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_no_page_has_a_violation(people: People, server: Server, axe: str, scheme: str) -> None:
+    ann = await people.newcomer(scheme=cast(Scheme, scheme), bypass_csp=True)
+    await ann.page.goto(people.url)
+    await check(ann, axe, "home")
+    with ann.noise_expected("422|404"):
+        await ann.page.keyboard.press("Enter")
+        await expect(ann.page.get_by_role("alert")).to_have_count(2)
+        await check(ann, axe, "home with errors")
+        await ann.page.goto(f"{people.url}/rooms/22222222")
+        await check(ann, axe, "error page")
+
+    code = await ann.open_room("Ann")
+    await ann.live()
+    await check(ann, axe, "an empty room")
+    visitor = await people.newcomer(scheme=cast(Scheme, scheme), bypass_csp=True)
+    await visitor.page.goto(f"{people.url}/rooms/{code}")
+    await check(visitor, axe, "join")
+
+    # More people than colours, and several of one name.
+    others = await crowd(server.port, code, [f"P{n // 2}" for n in range(13)])
+    await expect(ann.page.locator("#roster .count")).to_have_text("14")
+    await ann.page.set_viewport_size({"width": 1280, "height": 2000})
+    await check(ann, axe, "a crowd")
+    await ann.write_history(80)
+    await ann.sees("number 79")
+    await check(ann, axe, "a room with messages from the socket")
+    await ann.page.reload()
+    await ann.live()
+    await ann.page.set_viewport_size({"width": 390, "height": 844})
+    await check(ann, axe, "a room with messages from the page, on a phone")
+    await ann.page.goto(f"{people.url}/rooms/{code}?before=40")
+    await check(ann, axe, "older messages")
+    await ann.page.goto(f"{people.url}/rooms/{code}")
+    await ann.live()
+
+    await ann.say("x" * 9000)
+    await expect(ann.page.locator("#refused form")).to_be_visible()
+    await check(ann, axe, "refused text")
+    await ann.page.get_by_role("button", name="More lines").click()
+    await expect(ann.page.locator("#texts textarea")).to_be_visible()
+    await check(ann, axe, "many lines")
+    await ann.page.context.set_offline(True)
+    await ann.finish_animations()
+    await check(ann, axe, "no contact")
+    for socket in others:
+        socket.cut()
+
+
+async def test_the_live_frame_without_javascript_has_no_violation(people: People, axe: str) -> None:
+    ann = await people.newcomer(bypass_csp=True)
+    code = await ann.open_room("Ann")
+    await ann.write_history(60)
+    await ann.page.goto(f"{people.url}/rooms/{code}/stream", wait_until="commit")
+    await expect(ann.page.get_by_text("number 59")).to_be_visible()
+    # Its refresh waits for the end of the page, which comes only when the server ends.
+    await check(ann, axe, "the live frame", allowed="meta-refresh")
+
+
+async def test_a_farewell_is_announced(people: People, axe: str) -> None:
+    ann = await people.newcomer(bypass_csp=True)
+    await ann.open_room("Ann")
+    second = await people.another_tab(ann)
+    await second.page.goto(ann.page.url)
+    await second.live()
+    await ann.page.get_by_role("button", name="Leave").click()
+    await expect(second.page.get_by_role("alert")).to_be_visible()
+    await check(second, axe, "goodbye")
+
+
+async def test_only_new_messages_are_announced(people: People) -> None:
+    ann, bob = await people.two()
+    await ann.write_history(60, "old {}")
+    await bob.page.reload()
+    await bob.live()
+    await ann.say("new")
+    await bob.sees("new")
+    log: Any = bob.page.get_by_role("log")
+    await expect(log).to_have_count(1)
+    await expect(log.locator(".text")).to_have_text(["new"])

@@ -1,0 +1,102 @@
+"""Reading: pinned to the newest, still for whoever reads older messages, and older ones without a jump."""
+
+from __future__ import annotations
+
+import asyncio
+
+from playwright.async_api import expect
+
+from browser.people import People, Tab
+
+SETTINGS = {"CHAT_RATE_LIMIT": "off"}
+SCROLL = "document.querySelector('#scroll')"
+TOP = "e => e.getBoundingClientRect().top"
+# The message in the middle of what can be seen.
+UNDER_THE_EYE = """() => { const r = document.querySelector("#scroll").getBoundingClientRect();
+  return [...document.querySelectorAll("#messages li")]
+    .find(li => li.getBoundingClientRect().bottom > r.top + r.height / 2).id }"""
+TO_THE_TOP = """() => { document.querySelector("#scroll").scrollTop = -1e6;
+  const li = document.querySelector("#earlier>li");
+  return [li.id, li.getBoundingClientRect().top, document.querySelectorAll("#messages li").length] }"""
+MORE = """count => document.querySelectorAll("#messages li").length > count
+  || document.querySelector("#older.start")"""
+
+
+async def at_newest(tab: Tab, text: str) -> None:
+    """Wait until a message is the lowest thing to be seen."""
+    await tab.sees(text)
+    await expect(tab.message(text).last).to_be_in_viewport(ratio=0.9)
+    assert await tab.page.evaluate(f"() => {SCROLL}.scrollTop") == 0
+
+
+async def two_with_history(people: People, count: int) -> tuple[Tab, Tab]:
+    ann, bob = await people.two()
+    await ann.write_history(count)
+    await bob.page.reload()
+    await bob.live()
+    return ann, bob
+
+
+async def test_starts_at_the_newest_and_stays_there(people: People) -> None:
+    ann, bob = await two_with_history(people, 60)
+    await at_newest(bob, "number 59")
+    await at_newest(ann, "number 59")
+    await ann.write_history(40, "more {}")
+    await at_newest(bob, "more 39")
+    await bob.page.set_viewport_size({"width": 600, "height": 420})
+    await at_newest(bob, "more 39")
+
+
+async def test_nothing_moves_for_a_reader_who_scrolled_up(people: People) -> None:
+    ann, bob = await two_with_history(people, 50)
+    await bob.page.mouse.move(400, 400)
+    await bob.page.mouse.wheel(0, -600)
+    await bob.page.wait_for_function(f"() => {SCROLL}.scrollTop < -500")
+    await asyncio.sleep(0.3)  # the wheel scrolls smoothly
+    eye = bob.page.locator(f"#{await bob.page.evaluate(UNDER_THE_EYE)}")
+    before = await eye.evaluate(TOP)
+    for n in range(30):
+        await ann.write_history(1, f"storm {n}")
+    await bob.sees("storm 29")
+    assert abs(await eye.evaluate(TOP) - before) < 1
+    await expect(bob.message("storm 29")).not_to_be_in_viewport()
+
+
+async def test_older_messages_come_by_scrolling_to_the_very_top_without_a_jump(people: People) -> None:
+    _, bob = await two_with_history(people, 170)
+    await expect(bob.page.locator("#messages .m")).to_have_count(50)
+    await bob.page.mouse.move(400, 400)
+    start = bob.page.get_by_text("This is the start of the room")
+    for _ in range(8):
+        if await start.count():
+            break
+        # Jump to the top and note, at once, where a message stands; then wait for older ones.
+        first, before, count = await bob.page.evaluate(TO_THE_TOP)
+        await bob.page.wait_for_function(MORE, arg=count)
+        await asyncio.sleep(0.1)
+        after = await bob.page.locator(f"#{first}").evaluate(TOP)
+        assert abs(after - before) < 1, f"jumped by {after - before} px"
+    await expect(start).to_be_attached()
+    await bob.shows([f"number {n}" for n in range(170)])
+
+
+async def test_without_javascript_older_messages_come_by_an_ordinary_link(people: People) -> None:
+    ann, _ = await two_with_history(people, 120)
+    cat = await people.newcomer(javascript=False)
+    await cat.join_room(ann.code, "Cat")
+    await expect(cat.page.frame_locator("iframe").get_by_text("number 119")).to_be_visible()
+    link = cat.page.frame_locator("iframe").get_by_role("link", name="Earlier messages")
+    seen: list[str | None] = []
+    while await link.count():
+        await link.click()
+        await cat.page.wait_for_url("**/rooms/*before=*", wait_until="domcontentloaded")
+        await expect(cat.page.locator("#earlier")).to_be_visible()
+        await expect(cat.page.locator("iframe")).to_have_count(0)
+        page = await cat.texts()
+        assert page != seen[: len(page)], "the link leads nowhere"
+        seen = [*page, *seen]
+        link = cat.page.get_by_role("link", name="Earlier messages")
+    await expect(cat.page.get_by_text("This is the start of the room")).to_be_visible()
+    assert seen[:60] == [f"number {n}" for n in range(60)]
+    await cat.page.get_by_role("link", name="Back to the newest messages").click()
+    await expect(cat.page.frame_locator("iframe").get_by_text("number 119")).to_be_visible()

@@ -1,0 +1,64 @@
+"""The same room with JavaScript off: live through a page that never ends, posting by plain form."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from browser.people import People
+
+
+async def test_join_read_live_write_and_leave(people: People) -> None:
+    ann, cat = await people.newcomer(), await people.newcomer(javascript=False)
+    code = await ann.open_room("Ann")
+    await ann.live()
+    await ann.say("before you came")
+    await cat.page.goto(people.url)
+    await cat.page.get_by_label("Your name").fill("Cat")
+    await cat.page.get_by_label("Room code").fill(f" {code[:4].lower()} - {code[4:].lower()} ")
+    await cat.page.get_by_role("button", name="Join a Room").click()
+    await cat.in_room()
+    frame = cat.page.frame_locator("iframe")
+    await expect(frame.get_by_text("before you came")).to_be_visible()
+    await expect(cat.page.locator("#earlier")).to_be_hidden()
+    await expect(ann.page.locator("#roster li bdi")).to_have_text(["Ann", "Cat"])
+    await expect(cat.page.locator("#roster li bdi")).to_have_text(["Ann", "Cat"])
+
+    for n in range(3):
+        await ann.say(f"live {n}")
+        await expect(frame.get_by_text(f"live {n}")).to_be_visible()
+    for n in range(30):  # the newest stays in view
+        await ann.say(f"storm {n}")
+    await expect(frame.get_by_text("storm 29")).to_be_in_viewport(timeout=25_000)
+
+    await cat.page.get_by_label("Message", exact=True).fill("by plain form")
+    await cat.page.get_by_role("button", name="Send").click()
+    await ann.sees("by plain form")
+    await expect(frame.get_by_text("by plain form")).to_be_visible()
+    await expect(frame.get_by_text("by plain form")).to_have_count(1)
+
+    await cat.page.get_by_role("button", name="Leave").click()
+    await expect(cat.page.get_by_label("Room code")).to_be_visible()
+    await expect(ann.page.locator(".notice").last).to_contain_text("Cat has left the room")
+    await expect(ann.page.locator("#roster li bdi")).to_have_text(["Ann"])
+
+
+async def test_refused_text_comes_back_and_many_lines_keep_the_draft(people: People) -> None:
+    cat = await people.newcomer(javascript=False)
+    await cat.open_room("Cat")
+    await cat.field.fill("a draft")
+    await cat.page.get_by_role("button", name="More lines").click()
+    await expect(cat.page.locator("#texts > textarea")).to_have_value("a draft")
+    await cat.field.fill("x" * 9000)
+    with cat.noise_expected("422"):
+        await cat.page.get_by_role("button", name="Send").click()
+        await expect(cat.page.get_by_role("alert")).to_contain_text("too long")
+    await expect(cat.field).to_have_value("x" * 9000)
+
+
+async def test_the_live_frame_says_how_to_go_on_if_it_was_cut(people: People) -> None:
+    cat = await people.newcomer(javascript=False)
+    await cat.open_room("Cat")
+    frame = cat.page.frame_locator("iframe")
+    await frame.get_by_role("link", name="Reload the messages").click()
+    await expect(frame.get_by_text("Cat has entered the room")).to_be_visible()
+    await expect(cat.page.locator("#composer")).to_be_visible()
