@@ -136,6 +136,7 @@ async def test_a_reload_announces_nothing(house: House) -> None:
         await house.wait(3)
     await house.wait(60)
     assert await house.told() == ["Ann has entered the room"]
+    assert house.flaky.announced == [("entered", [ann.number])], "the store is not even asked"
     assert house.here == ["Ann"]
 
 
@@ -433,6 +434,17 @@ async def test_notices_wait_for_a_store_that_fails(house: House, failure: Except
     await house.wait(3)
     assert await house.told() == ["Ann has entered the room"]
     assert house.here == ["Ann"]
+
+
+async def test_a_leaving_that_could_not_be_told_is_told_later(house: House) -> None:
+    (ann,) = await house.enter("Ann")
+    house.presence.depart(ann)
+    house.flaky.failure = Unavailable("away")
+    await house.wait(GRACE + 5)
+    assert await house.told() == ["Ann has entered the room"]
+    house.flaky.failure = None
+    await house.wait(3)
+    assert await house.told() == ["Ann has entered the room", "Ann has left the room"]
 
 
 async def test_a_failing_store_is_not_asked_more_than_once_a_second(house: House) -> None:

@@ -85,7 +85,10 @@ async def test_without_javascript_older_messages_come_by_an_ordinary_link(people
     cat = await people.newcomer(javascript=False)
     await cat.join_room(ann.code, "Cat")
     await expect(cat.page.frame_locator("iframe").get_by_text("number 119")).to_be_visible()
+    await cat.page.mouse.move(400, 400)
+    await cat.page.mouse.wheel(0, -100_000)
     link = cat.page.frame_locator("iframe").get_by_role("link", name="Earlier messages")
+    await expect(link).to_be_in_viewport()
     seen: list[str | None] = []
     while await link.count():
         await link.click()
