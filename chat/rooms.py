@@ -17,7 +17,7 @@ BODY_BYTES = 8192  # UTF-8
 KEY_LENGTH = 64  # characters of a one-time key
 RUN_GAP = 5 * 60 * 1000  # ms: a longer silence starts a new group even for the same author
 FOLD_AGE = 60 * 1000  # ms: an older notice is left alone and a new one begun
-NOTICE_NAMES = 2  # names spelled out in a notice; the others are counted
+NOTICE_NAMES = 3  # names that a notice keeps; of more people it spells out two and counts the others
 
 Verb = Literal["entered", "left"]
 

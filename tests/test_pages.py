@@ -580,6 +580,12 @@ async def test_another_text_under_the_same_key_is_not_lost(alice: Person, code: 
     assert await alice.texts(code) == ["one", "two"]
 
 
+async def test_the_same_text_after_an_acknowledged_one_is_another_message(alice: Person, code: str) -> None:
+    for acked in ("0", "1", "1"):
+        await alice.post(f"/rooms/{code}/messages", {"body": "ha", "key": "k1", "acked": acked})
+    assert await alice.texts(code) == ["ha", "ha"]
+
+
 async def test_the_same_key_of_two_people_is_two_keys(alice: Person, bob: Person, code: str) -> None:
     for person in (alice, bob):
         await person.post(f"/rooms/{code}/messages", {"body": "same", "key": "k1"})

@@ -864,6 +864,12 @@ async def test_leaving_tells_every_socket_of_the_person_goodbye(
         await his.until("li", "bye")
 
 
+async def test_leaving_ends_a_socket_that_has_not_resumed_yet(alice: Person, code: str) -> None:
+    async with alice.live(code) as live:
+        await alice.post(f"/rooms/{code}/leave")
+        assert await live.ended() == POLICY
+
+
 async def test_whoever_left_for_good_is_gone_from_the_roster_at_once(
     alice: Person, bob: Person, code: str, chat: Context
 ) -> None:
