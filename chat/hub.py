@@ -113,6 +113,7 @@ class Feed:
         self.repairing: asyncio.Task[None] | None = None
         self.loaded = asyncio.Event()
         self._shapes = shapes
+        self._rendered = Rendered(shapes)
         self._floor = 0  # cursors below this cannot be served from the ring
         self._ring: deque[tuple[int, int]] = deque()  # (rev, id), revs rising
         self._messages: dict[int, Message] = {}
@@ -124,6 +125,7 @@ class Feed:
         self._floor = position.rev
         self._ring.clear()
         self._messages.clear()
+        self._rendered = Rendered(self._shapes)
         self._frames.clear()
         self._bytes = 0
 
@@ -140,6 +142,7 @@ class Feed:
         old = self._messages.get(message.id)
         self._bytes += _weight(message) - (_weight(old) if old else 0)
         self._messages[message.id] = message
+        self._rendered.forget(message.id)
         self._ring.append((message.rev, message.id))
         if message.notice:
             self.ended.update(message.notice.ended)
@@ -151,6 +154,7 @@ class Feed:
         self._floor = rev
         if self._messages[id].rev == rev:  # otherwise a later entry of the ring still needs it
             self._bytes -= _weight(self._messages.pop(id))
+            self._rendered.forget(id)
 
     def pending(self, cursor: int) -> tuple[list[Message], list[Message]] | None:
         """Older messages that changed and messages created after `cursor`, each once and in id order.
@@ -176,7 +180,7 @@ class Feed:
             pending = self.pending(cursor)
             if pending is None:
                 return None
-            frame = self._frames[cursor] = join(self._shapes, *pending)
+            frame = self._frames[cursor] = join(self._rendered, *pending)
         return frame
 
     def show_roster(self, fragment: str) -> None:
@@ -184,6 +188,33 @@ class Feed:
         self.roster_version += 1
         for listener in self.listeners:
             listener.wake()
+
+
+class Rendered:
+    """Shapes that are made once, wherever their readers stand."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        self._created: dict[int, str] = {}
+        self._amended: dict[int, str] = {}
+
+    def message(self, message: Message) -> str:
+        if message.id not in self._created:
+            self._created[message.id] = self._shapes.message(message)
+        return self._created[message.id]
+
+    def amended(self, message: Message) -> str:
+        if message.id not in self._amended:
+            self._amended[message.id] = self._shapes.amended(message)
+        return self._amended[message.id]
+
+    def newest(self, code: str, page: Page) -> str:
+        return self._shapes.newest(code, page)
+
+    def forget(self, id: int) -> None:
+        """The message has changed, or nobody asks for it any more."""
+        self._created.pop(id, None)
+        self._amended.pop(id, None)
 
 
 def join(shapes: Shapes, changed: Iterable[Message], created: Iterable[Message]) -> str:
@@ -244,8 +275,17 @@ class Hub:
         The feed is followed before the position is looked at, so nothing can fall between the two.
         """
         feed = await self._feed(listener.member.code, listener)
-        listener.cursor = since.rev if since.epoch == feed.position.epoch else -1
+        if since.rev > feed.position.rev:
+            await self._be_current(feed)
+        known = since.epoch == feed.position.epoch and since.rev <= feed.position.rev
+        listener.cursor = since.rev if known else -1
         listener.wake()
+
+    async def _be_current(self, feed: Feed) -> None:
+        """A reader is ahead: a hint may be on its way still, or what the reader has was never stored."""
+        self._repair_soon(feed)
+        if feed.repairing is not None:
+            await asyncio.shield(feed.repairing)
 
     async def _feed(self, code: str, listener: Listener) -> Feed:
         feed = self.feeds.get(code)

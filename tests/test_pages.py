@@ -1093,6 +1093,26 @@ async def test_a_400_is_a_page_in_the_design(alice: Person, app: Quart) -> None:
     _assert_designed(await alice.get("/bad"))
 
 
+async def test_a_text_of_somebody_who_left_in_another_tab_comes_back(alice: Person) -> None:
+    code = await alice.create()
+    await alice.post(f"/rooms/{code}/leave")
+    reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
+    assert reply.status == 403
+    assert reply.page.one("textarea").text.strip() == "precious"
+
+
+async def test_a_text_over_the_rate_is_told_when_to_come_again(alice: Person) -> None:
+    code = await alice.create()
+    replies = [await alice.post(f"/rooms/{code}/messages", {"body": f"m{n}", "key": "k"}) for n in range(11)]
+    assert replies[-1].status == 429
+    assert int(replies[-1].headers["Retry-After"]) >= 1
+
+
+async def test_the_head_of_the_live_page_is_not_the_endless_page(alice: Person) -> None:
+    code = await alice.create()
+    assert (await alice.ask("HEAD", f"/rooms/{code}/stream")).status == 200
+
+
 async def test_a_429_without_a_form_is_a_page_in_the_design(client: Person) -> None:
     for _ in range(20):
         await client.get(f"/rooms/{NOBODYS}")

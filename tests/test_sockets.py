@@ -584,12 +584,13 @@ async def test_a_fault_of_ours_is_said_politely_and_noted(
         with monkeypatch.context() as patch:
             patch.setattr(chat.store, "append", _failing(RuntimeError("oops")))
             await live.say("precious")
-            alert = await live.until("[role=alert]")
-        assert "Something went wrong" in alert.text
+            form = await live.until("form.refused")
+        assert "Something went wrong" in form.text
+        assert form.one("textarea").text.strip() == "precious"
         assert "oops" not in "".join(live.raw)
-        await live.say("precious")
+        await live.say("precious", acked=1)
         await live.until("li", "precious")
-    assert "frame-failed" in caplog.text
+    assert "post-failed" in caplog.text
 
 
 # Rates ------------------------------------------------------------------------------------------------
