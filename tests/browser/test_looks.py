@@ -25,7 +25,7 @@ LONG_NAME = "Bartholomäus-Maximilian von Hohe"
 TALK = (
     ("ann", "Morning! Shall we meet at ten?"),
     ("ann", "I have the room until noon."),
-    ("bob", "The agenda is at https://example.org/minutes/2026/agenda-of-the-week?version=3#points, see item 4."),
+    ("bob", "The agenda is at https://example.org/minutes/2026/agenda-of-the-week?version=3, see item 4."),
     ("cat", "I may be late: the train is slow today, for a long reason that nobody wants to read in full."),
     ("bob", "No hurry."),
     ("bob", "We start with the small things:\n- keys\n- heating\n- who feeds the cat"),
