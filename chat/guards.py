@@ -46,6 +46,8 @@ INBOX = 16  # frames of one socket that wait for its handler
 LINGER = 1.0  # seconds that a peer cut off has to read why: closing over unread bytes destroys the reason
 GRACE = 0.8  # of graceful_timeout: then what is still open is cut, so that the process ends in time
 
+ASKED = {h11.DONE, h11.MUST_CLOSE}  # a request is complete; the latter after "Connection: close"
+
 Guard = Callable[..., Any]
 GUARDS: list[tuple[Any, str, Guard]] = []
 
@@ -115,7 +117,7 @@ class _Worker:
                 await self._say_goodbye()
                 await asyncio.Event().wait()
         for writer in list(self.writers):
-            writer.transport.abort()
+            _abort(writer.transport)
 
     async def _say_goodbye(self) -> None:
         try:
@@ -198,7 +200,7 @@ class _Reader:
         protocol: Any = self.server.protocol.protocol
         if isinstance(protocol.stream, WSStream):
             return now + self.timeout  # it answers pings, at least
-        if protocol.stream is not None and protocol.connection.their_state is h11.DONE:
+        if protocol.stream is not None and protocol.connection.their_state in ASKED:
             return None  # it has asked and now it listens, for hours if it likes
         if self.request != protocol.keep_alive_requests:
             self.request, self.since = protocol.keep_alive_requests, now
@@ -228,13 +230,18 @@ async def _send(original: Guard, self: Any, event: Any) -> None:
 async def _close(original: Guard, self: Any) -> None:
     """Closing waits until the peer has read everything. Not for ever."""
     transport = self.writer.transport
-    timer = asyncio.get_running_loop().call_later(PEER_TIMEOUT, transport.abort)
+    timer = asyncio.get_running_loop().call_later(PEER_TIMEOUT, _abort, transport)
     try:
         with suppress(OSError):
             await original(self)
     finally:
         timer.cancel()
-        transport.abort()  # nothing, unless the wait was cancelled
+        _abort(transport)  # nothing, unless the wait was cancelled
+
+
+def _abort(transport: asyncio.WriteTransport) -> None:
+    with suppress(AttributeError):  # a TLS transport of Python 3.11.2 that is closed already
+        transport.abort()
 
 
 @_around(TCPServer, "run")
