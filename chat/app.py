@@ -119,7 +119,7 @@ async def _open(settings: Settings) -> Context:
     assets, metrics = Assets(folder("static")), Metrics()
     render = Render(folder("templates"), assets)
     store, bus = store_for(settings.database_url), bus_for("")
-    hub = Hub(store, bus, render)
+    hub = Hub(store, bus, render, delivered=metrics.delivered)
 
     def committed(changes: Any) -> None:
         metrics.messages.inc(len(changes))

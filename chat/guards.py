@@ -258,6 +258,8 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
     """Let no event wait for an application that has ended, and no news of a peer's end wait for anything."""
     gone: list[Callable[[], None]] = []
     scope["chat.gone"] = gone
+    if scope["type"] == "websocket":
+        scope["chat.lane"] = _lane(send.__self__)
     ended = False
 
     async def send_or_end(message: Any) -> None:
@@ -281,6 +283,31 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
     put = await original(self, app, config, scope, send_or_end)
     queue: asyncio.Queue[Any] = put.__self__
     return put_in_time
+
+
+def _lane(stream: Any) -> Callable[[bytes], bool] | None:
+    """A short way for frames that are ready for the wire; None if Hypercorn is not as expected.
+
+    The ordinary way costs 60 µs a frame in Quart, Hypercorn and wsproto. This one writes to the transport
+    if the socket is open and nothing waits in it, and says whether it did; all else goes the ordinary way.
+    """
+    protocol = stream.send.__self__
+    if not isinstance(protocol, H11Protocol):
+        return None
+    server: Any = protocol.send.__self__  # type: ignore[attr-defined]
+    transport, lock = server.writer.transport, server.send_lock
+
+    def send(frame: bytes) -> bool:
+        free = (
+            stream.state is ws_stream.ASGIWebsocketState.CONNECTED
+            and stream.connection.state is ConnectionState.OPEN
+            and not (lock.locked() or transport.get_write_buffer_size() or transport.is_closing())
+        )
+        if free:
+            transport.write(frame)
+        return free
+
+    return send
 
 
 def _make_room(queue: asyncio.Queue[Any], always: bool = False) -> None:

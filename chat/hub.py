@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
@@ -61,6 +61,7 @@ class Listener:
         "cursor",
         "farewell",
         "feed",
+        "lane",
         "member",
         "note",
         "progress",
@@ -76,8 +77,14 @@ class Listener:
         self.note = ""  # the newest private fragment, e.g. an alert
         self.progress: tuple[int, int] | None = None  # controls to remove, new value of `acked`
         self.farewell: Farewell | None = None
+        self.lane: Callable[[bytes], bool] | None = None  # takes a framed text if the socket is free
         self._asked: asyncio.Future[None] | None = None
         self._ready = False
+
+    @property
+    def parked(self) -> bool:
+        """Nothing is being sent, and nothing but changes of the room waits."""
+        return self._asked is not None and not self._ready
 
     def wake(self) -> None:
         self._ready = True
@@ -102,7 +109,9 @@ class Listener:
 class Feed:
     """The recent changes of one room and the connections that follow it."""
 
-    def __init__(self, code: str, shapes: Shapes) -> None:
+    def __init__(
+        self, code: str, shapes: Shapes, delivered: Callable[[int], None] = lambda changes: None
+    ) -> None:
         self.code = code
         self.position = Position("", 0)
         self.listeners: set[Listener] = set()
@@ -119,6 +128,8 @@ class Feed:
         self._messages: dict[int, Message] = {}
         self._bytes = 0
         self._frames: dict[int, str] = {}  # by cursor, for the present position
+        self._flushing = False
+        self._delivered = delivered
 
     def start_at(self, position: Position) -> None:
         self.position = position
@@ -135,8 +146,27 @@ class Feed:
             self._keep(message)
         self.position = position
         self._frames.clear()
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Once a turn of the event loop, whatever came in it: write to free sockets, wake the others."""
+        self._flushing = False
+        framed: dict[int, bytes] = {}
         for listener in self.listeners:
-            listener.wake()
+            cursor = listener.cursor
+            ended = listener.member.number in self.ended
+            if listener.lane is None or cursor is None or ended or not listener.parked:
+                listener.wake()
+                continue
+            if cursor not in framed:
+                framed[cursor] = wire(self.frame(cursor) or "")
+            if framed[cursor] and listener.lane(framed[cursor]):
+                listener.cursor = self.position.rev
+                self._delivered(self.position.rev - cursor)
+            else:
+                listener.wake()
 
     def _keep(self, message: Message) -> None:
         old = self._messages.get(message.id)
@@ -190,6 +220,17 @@ class Feed:
             listener.wake()
 
 
+def wire(text: str) -> bytes:
+    """A text as one unmasked frame (RFC 6455, 5.2); nothing for no text."""
+    payload = text.encode()
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload if size else b""
+    if size < 65536:
+        return b"\x81\x7e" + size.to_bytes(2) + payload
+    return b"\x81\x7f" + size.to_bytes(8) + payload
+
+
 class Rendered:
     """Shapes that are made once, wherever their readers stand."""
 
@@ -233,12 +274,14 @@ class Hub:
         bus: Bus,
         shapes: Shapes,
         check: float = CHECK,
+        delivered: Callable[[int], None] = lambda changes: None,
     ) -> None:
         self.store = store
         self.bus = bus
         self.shapes = shapes
         self.feeds: dict[str, Feed] = {}
         self._check = check
+        self._delivered = delivered
         self._beats: list[set[Listener]] = [set() for _ in range(BEAT)]
         self._joined = 0
         self._persons: dict[str, list[Listener]] = {}  # every connection, oldest first
@@ -290,7 +333,7 @@ class Hub:
     async def _feed(self, code: str, listener: Listener) -> Feed:
         feed = self.feeds.get(code)
         if feed is None:
-            feed = self.feeds[code] = Feed(code, self.shapes)
+            feed = self.feeds[code] = Feed(code, self.shapes, self._delivered)
             self.bus.watch(code)
             feed.repairing = asyncio.create_task(self._load(feed))
         feed.listeners.add(listener)

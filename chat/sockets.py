@@ -58,6 +58,7 @@ async def _member(chat: Context, code: str) -> Member | None:
 
 async def _converse(chat: Context, member: Member) -> None:
     listener = Listener(member)
+    listener.lane = websocket.scope.get("chat.lane")  # type: ignore[assignment]
     chat.metrics.connections.inc()
     chat.presence.arrive(member)
     chat.hub.admit(listener)

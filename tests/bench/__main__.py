@@ -38,7 +38,7 @@ def main() -> None:
             for row in uvloop.run(_bounded(PARTS[part](options))):
                 print(_line(row), flush=True)
         except (TimeoutError, OSError) as error:
-            print(f"{part} FAILED: {error or f'not done in {LONGEST} s'}", flush=True)
+            print(f"{part} FAILED: {str(error) or f'not done in {LONGEST} s'}", flush=True)
     print(f"{time.perf_counter() - start:.0f} s")
 
 

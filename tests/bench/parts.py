@@ -327,10 +327,11 @@ class Page:
 
 async def pages(options: Options) -> list[Row]:
     """f: the room's page and a page of older messages, at a thousand and at a million messages"""
-    small, big = await _pages(options, 1000), await _pages(options, options.some(1_000_000))
+    many = options.some(1_000_000)
+    small, big = await _pages(options, 1000), await _pages(options, many)
     rows = []
     for name, (wall, used), (wall_before, used_before) in zip(("newest", "older"), big, small, strict=True):
-        title = f"f GET {name} 50, 1M messages:"
+        title = f"f GET {name} 50 of {many:,}:"
         rows += [
             Row(f"{title} p50", wall, "ms", most=5, remark=f"{wall_before:.2f} ms at 1,000"),
             Row(f"{title} CPU", used, "ms", most=5),
