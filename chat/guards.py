@@ -90,6 +90,7 @@ class BoundedWebsocket(ASGIWebsocketConnection):
     def __init__(self, app: Any, scope: Any) -> None:
         super().__init__(app, scope)
         self.queue = asyncio.Queue(maxsize=INBOX)
+        scope["chat.inbox"] = self.queue  # to be emptied without waiting
         # While the queue is full, nobody reads the news that the peer has gone: it makes room for itself.
         scope.get("chat.gone", []).append(partial(_make_room, self.queue))
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from collections import deque
+from collections.abc import Coroutine
 from typing import Any
 
 from quart import Blueprint, abort, current_app, websocket
@@ -158,6 +159,7 @@ class Sent:
         self.key = ""
         self.acked = 0
         self.controls = 0  # dealt with, but not yet taken away
+        self.writing: list[tuple[int, str, asyncio.Task[None]]] = []
         self._answered: deque[tuple[int, int]] = deque(maxlen=BODIES)
 
     def start(self, key: str, acked: int) -> None:
@@ -167,8 +169,8 @@ class Sent:
         self.acked = max(self.acked, acked)
 
     def repeats(self, index: int, body: str) -> bool:
-        """Whether this very text was answered before; another text in its place is not lost."""
-        return (index, hash(body)) in self._answered
+        """Whether this very text was taken before; another text in its place is not lost."""
+        return (index, hash(body)) in self._answered or (index, body) in [w[:2] for w in self.writing]
 
     def answer(self, index: int, body: str) -> bool:
         """A text is dealt with. True if a control of the page was waiting for it."""
@@ -179,25 +181,52 @@ class Sent:
 
 
 async def _receive(chat: Context, listener: Listener) -> None:
-    """Take one frame at a time: the sender's order is the room's, and a flood waits in its own socket."""
+    """Take what has come, in order, and have it stored together; a flood waits in its own socket."""
     sent = Sent()
+    inbox: asyncio.Queue[object] | None = websocket.scope.get("chat.inbox")  # type: ignore[assignment]
     while True:
         while listener.note:  # not yet sent: whoever does not read is not answered any further
             await asyncio.sleep(0.05)
-        raw = await websocket.receive()
-        try:
-            await _take(chat, listener, sent, raw)
-        except Refused as refused:
-            _note(chat, listener, refused.text)
-        except (Unavailable, Unknown):
-            # Coming back, the page says again what it has and what it has not seen acknowledged.
-            _note(chat, listener, "The server cannot store anything just now. What you send is kept.")
-            listener.dismiss(Farewell(LATER))
-        except Missing:
-            listener.dismiss(Farewell(POLICY, "You are not in this room any more."))
-        except Exception:
-            logs.log.exception("frame-failed room=%s", logs.room(listener.member.code))
-            _note(chat, listener, "Something went wrong here. Please reload the page.")
+        await _attempt(chat, listener, _take(chat, listener, sent, await websocket.receive()))
+        while inbox is not None and not inbox.empty():
+            await asyncio.sleep(0)  # what was taken before is on its way, or refused
+            if listener.note:
+                break
+            await _attempt(chat, listener, _take(chat, listener, sent, inbox.get_nowait()))
+        await _attempt(chat, listener, _settle(listener, sent))
+
+
+async def _attempt(chat: Context, listener: Listener, work: Coroutine[Any, Any, None]) -> None:
+    """Do something for a peer; what goes wrong is said to them and never ends the connection by itself."""
+    try:
+        await work
+    except Refused as refused:
+        _note(chat, listener, refused.text)
+    except (Unavailable, Unknown):
+        # Coming back, the page says again what it has and what it has not seen acknowledged.
+        _note(chat, listener, "The server cannot store anything just now. What you send is kept.")
+        listener.dismiss(Farewell(LATER))
+    except Missing:
+        listener.dismiss(Farewell(POLICY, "You are not in this room any more."))
+    except Exception:
+        logs.log.exception("frame-failed room=%s", logs.room(listener.member.code))
+        _note(chat, listener, "Something went wrong here. Please reload the page.")
+
+
+async def _settle(listener: Listener, sent: Sent) -> None:
+    """Wait for the texts on their way to the disk, and answer them in their order."""
+    writing, sent.writing = sent.writing, []
+    tasks = [task for _, _, task in writing]
+    try:
+        for index, body, task in writing:
+            await task
+            if sent.answer(index, body):
+                _acknowledge(listener, sent)
+    finally:
+        # After a failure nothing behind it is acknowledged: the page will say it all again, in order.
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _note(chat: Context, listener: Listener, text: str) -> None:
@@ -253,13 +282,14 @@ async def _post(chat: Context, listener: Listener, sent: Sent, frame: dict[str, 
     if isinstance(again, str):
         await _post_again(chat, listener, key, again, bodies)
         return
+    if key != sent.key:
+        await _settle(listener, sent)
     start = _count(frame.get("acked"))
     sent.start(key, start)
     for index, body in enumerate(bodies, start):
         if not sent.repeats(index, body):
-            await _post_one(chat, listener, key, index, body)
-            if sent.answer(index, body):
-                _acknowledge(listener, sent)
+            task = asyncio.create_task(_post_one(chat, listener, key, index, body))
+            sent.writing.append((index, body, task))
 
 
 async def _post_one(chat: Context, listener: Listener, key: str, index: int, body: str) -> None:

@@ -59,7 +59,7 @@ def create_app() -> Quart:
 
     @app.get("/")
     async def index() -> dict[str, Any]:
-        return {"here": +here, "tasks": len(asyncio.all_tasks()), "pid": os.getpid()}
+        return {**lane, "here": +here, "tasks": len(asyncio.all_tasks()), "pid": os.getpid()}
 
     @app.post("/form")
     async def form() -> str:
@@ -109,6 +109,17 @@ def create_app() -> Quart:
         response: Any = await make_response(water())
         response.timeout = None
         return response
+
+    lane = {"lane": ""}
+
+    @app.websocket("/lane")
+    async def short_lane() -> None:
+        await websocket.accept()
+        send: Any = websocket.scope["chat.lane"]  # type: ignore[typeddict-item]
+        await websocket.send("taken" if send(b"\x81\x05short") else "refused")
+        await websocket.receive()
+        await websocket.close(1000)
+        lane["lane"] = "taken" if send(b"\x81\x05short") else "refused"
 
     @app.websocket("/echo")
     async def echo() -> None:

@@ -193,6 +193,14 @@ async def test_killing_leaves_nobody_who_answers(start: Callable[..., Server]) -
 # --- What a socket may cost ---
 
 
+async def test_a_framed_text_takes_the_short_lane_to_an_open_socket_only(server: Server) -> None:
+    async with await Socket.connect(server.port, "/lane") as socket:
+        assert [await socket.recv(), await socket.recv()] == ["short", "taken"]
+        await socket.send_text("close")
+        assert await socket.recv() == 1000
+    await until(server, lambda now: now["lane"] == "refused")
+
+
 async def test_compression_is_offered_and_not_taken(server: Server) -> None:
     offer = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
     async with await Socket.connect(server.port, "/echo", headers=offer) as socket:

@@ -12,10 +12,12 @@ from typing import Any, cast
 
 import pytest
 from people import FakeClock, until
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import TextMessage
 
 from chat import hub as hub_module
 from chat.bus.local import LocalBus
-from chat.hub import POLICY, RESTART, RING, SOCKETS, Farewell, Hub, Listener
+from chat.hub import POLICY, RESTART, RING, SOCKETS, Farewell, Hub, Listener, wire
 from chat.rooms import Delete, Done, Edit, Member, Message, Page, Position
 from chat.store import Store, Unavailable
 from chat.store.sqlite import SQLiteStore
@@ -407,6 +409,15 @@ async def test_a_reader_of_another_epoch_gets_the_newest_page(room: Room) -> Non
     assert await reader.read() == "page +1=a +2=b "
     await room.write("c")
     assert await reader.read() == "+3=c "
+
+
+@pytest.mark.parametrize("size", [1, 125, 126, 65535, 65536])
+def test_a_text_for_the_wire_is_what_a_browser_reads(size: int) -> None:
+    browser = Connection(ConnectionType.CLIENT)
+    browser.receive_data(wire("é" + "x" * (size - 2) if size > 1 else "x"))
+    parts = [event for event in browser.events() if isinstance(event, TextMessage)]
+    assert len("".join(part.data for part in parts).encode()) == size
+    assert parts[-1].message_finished
 
 
 async def test_a_reader_ahead_of_the_log_gets_the_newest_page(room: Room) -> None:
