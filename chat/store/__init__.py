@@ -52,6 +52,9 @@ class Store(Protocol):
     async def ping(self) -> None:
         """Return when a read answers. Raises Unavailable."""
 
+    async def agree(self, name: str, value: str) -> str:
+        """Keep the value if there is none of this name, and return the one that is kept."""
+
     async def open_room(self, code: str) -> Room:
         """Raises Taken."""
 
