@@ -14,10 +14,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from postgres import the_server
 from store_model import Clock, ModelRoom, Reader
 
 from chat.rooms import Delete, Done, Edit, Member, Message, Position
 from chat.store import Missing, Resync, Store, Taken, Unavailable
+from chat.store.postgres import PostgresStore
 from chat.store.sqlite import SQLiteStore
 
 T = TypeVar("T")
@@ -32,7 +34,11 @@ def _sqlite_place(directory: Path) -> Place:
     return partial(SQLiteStore, str(directory / "chat.db"))
 
 
-BACKENDS: dict[str, Callable[[Path], Place]] = {"sqlite": _sqlite_place}
+def _postgres_place(directory: Path) -> Place:
+    return partial(PostgresStore, the_server().schema())
+
+
+BACKENDS: dict[str, Callable[[Path], Place]] = {"sqlite": _sqlite_place, "postgres": _postgres_place}
 
 
 @pytest.fixture(params=BACKENDS)
@@ -749,5 +755,11 @@ class SQLiteWalk(Walk):
     backend = "sqlite"
 
 
+class PostgresWalk(Walk):
+    backend = "postgres"
+
+
 TestSQLiteWalk = SQLiteWalk.TestCase
+TestPostgresWalk = PostgresWalk.TestCase
 TestSQLiteWalk.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestPostgresWalk.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
