@@ -39,7 +39,8 @@ class Postgres:
         self._names = count()
         self._run("initdb", "-D", str(data), "-U", "chat", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
         lines = "".join(
-            f"{name} = '{value}'\n" for name, value in (SETTINGS | settings | {"port": self.port}).items()
+            f"{name} = '{value}'\n"
+            for name, value in ({**SETTINGS, **settings} | {"port": self.port}).items()
         )
         with open(data / "postgresql.conf", "a") as file:
             file.write(lines)

@@ -173,7 +173,8 @@ class Readers:
         async def reset(_: Connection) -> None:
             """A question changes nothing about its connection, and after a failure that is ended."""
 
-        return cls(await asyncpg.create_pool(min_size=1, max_size=READERS, connect=connect, reset=reset))
+        # None at least: while the server is away, asyncpg would try again and again to have it.
+        return cls(await asyncpg.create_pool(min_size=0, max_size=READERS, connect=connect, reset=reset))
 
     async def run(self, work: Callable[[], Steps[T]], one_moment: bool, within: float) -> T:
         """The result of what `work` asks, asked a second time if the connection turns out to be dead."""

@@ -76,7 +76,7 @@ class Server:
         self._hosts = _hosts(url)
 
     async def connect(self, **options: Any) -> Connection:
-        """A connection to the primary. Raises one of LOST, or what the server said."""
+        """A connection to the primary. Raises one of LOST, what the server said, or Misconfigured."""
         errors: list[Exception] = []
         for url in list(self._hosts):
             try:
@@ -88,6 +88,12 @@ class Server:
                     server_settings=SESSION,
                     **options,
                 )
+            except ValueError as error:  # asyncpg.ClientConfigurationError is one, too
+                raise Misconfigured(
+                    "CHAT_DATABASE_URL cannot be understood. Write it as "
+                    "postgresql://user:password@host:5432/database; special characters in the password "
+                    "as in other URLs (%40 for @, %2F for /)."
+                ) from error
             except (*LOST, asyncpg.PostgresError) as error:
                 errors.append(error)
             else:
@@ -102,16 +108,6 @@ class Server:
         while True:
             try:
                 return await self._prepared()
-            except (
-                asyncpg.ClientConfigurationError,
-                asyncpg.UnsupportedClientFeatureError,
-                ValueError,
-            ) as error:
-                raise Misconfigured(
-                    "CHAT_DATABASE_URL cannot be understood. Write it as "
-                    "postgresql://user:password@host:5432/database; special characters in the password "
-                    "as in other URLs (%40 for @, %2F for /)."
-                ) from error
             except LOST as error:
                 if time.monotonic() >= deadline:
                     raise self._refused(
@@ -149,7 +145,7 @@ class Server:
             await db.fetch("SELECT pg_advisory_xact_lock($1)", PROGRAM, timeout=MIGRATING)
             schema, oldest = await self._known(db)
             for number, migration in enumerate(MIGRATIONS[schema:], schema + 1):
-                script = Path(__file__).with_name(migration.file).read_text("utf-8")
+                script = (Path(__file__).parent / migration.file).read_text("utf-8")
                 await db.execute(script, timeout=MIGRATING)
                 await db.execute(SET_FACT, "schema", str(number))
                 await db.execute(SET_FACT, "oldest", str(migration.oldest))
@@ -179,7 +175,7 @@ class Server:
         return schema, oldest
 
     async def reconnect(self) -> Connection:
-        """A connection to a server that suited us before. Raises what `connect` does, or Misconfigured."""
+        """A connection to a server that suited us before. Raises what `connect` does."""
         db = await self.connect()
         try:
             await self._known(db)  # unless a newer release has taken over
