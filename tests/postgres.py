@@ -32,24 +32,32 @@ SETTINGS = {
 class Postgres:
     """One server. `stop` and `start` keep port and data."""
 
-    def __init__(self, programs: Path, data: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, programs: Path, data: Path, settings: Mapping[str, str], primary: int = 0) -> None:
         self._programs = programs
         self._data = data
         self.port = _free_port()
         self._names = count()
-        self._run("initdb", "-D", str(data), "-U", "chat", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
-        lines = "".join(
-            f"{name} = '{value}'\n"
-            for name, value in ({**SETTINGS, **settings} | {"port": self.port}).items()
-        )
+        if primary:
+            where = ["-h", "127.0.0.1", "-p", str(primary), "-U", "chat", "-D", str(data)]
+            self._run("pg_basebackup", *where, "-R", "-N", "-c", "fast")
+        else:
+            self._run(
+                "initdb", "-D", str(data), "-U", "chat", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"
+            )
         with open(data / "postgresql.conf", "a") as file:
-            file.write(lines)
+            for name, value in {**SETTINGS, **settings, "port": self.port}.items():
+                file.write(f"{name} = '{value}'\n")
         self.start()
 
-    def start(self, **settings: str) -> None:
-        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-        log = str(self._data / "log")
-        self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", log, "-o", options)
+    def start(self) -> None:
+        self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", str(self._data / "log"))
+
+    def standby(self) -> Postgres:
+        """A server that follows this one. Stop it yourself."""
+        return Postgres(self._programs, self._data.with_name("standby"), {}, primary=self.port)
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "promote", "-w", "-D", str(self._data))
 
     def stop(self, mode: str = "immediate") -> None:
         self._run("pg_ctl", "stop", "-w", "-D", str(self._data), "-m", mode)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,14 @@ async def waiting(url: str) -> None:
                 await asyncio.sleep(0.005)
     finally:
         await db.close()
+
+
+@contextmanager
+def closing_server(server: Postgres) -> Iterator[Postgres]:
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 async def refusal(url: str) -> str:
@@ -652,6 +660,48 @@ async def test_a_restart_of_the_server_loses_and_doubles_nothing(durable: Postgr
     await running
     assert {type(f) for f in load.failures} <= {Unavailable, Unknown}
     await load.check(nodes[1])
+
+
+async def test_a_failover_to_a_synchronous_standby_loses_and_doubles_nothing(node: Node) -> None:
+    with running() as primary, closing_server(await asyncio.to_thread(primary.standby)) as standby:
+        name = primary.database().rpartition("/")[2]
+        primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'", name)
+        primary.sql("SELECT pg_reload_conf()", name)
+        url = f"postgresql://chat@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/{name}"
+        nodes = [await node(url), await node(url)]
+        assert {n.durability for n in nodes} == {"replicated"}
+        await nodes[0].open_room(ROOM)
+        load = Load(nodes)
+        sending = asyncio.create_task(load.run())
+        await load.moves()
+        await asyncio.to_thread(primary.stop, "immediate")
+        await asyncio.to_thread(standby.promote)
+        await load.moves()
+        load.stop()
+        await sending
+        await load.check(nodes[1])
+        assert {n.durability for n in nodes} == {"fsync"}  # it has no standby itself
+        await asyncio.to_thread(primary.start)
+
+
+async def test_a_commit_that_gave_up_waiting_for_the_standby_is_not_acknowledged(node: Node) -> None:
+    with running() as primary:
+        url = primary.database()
+        store = await node(url)
+        await store.open_room(ROOM)
+        alice = await store.take_seat(ROOM, "person-a", "Alice")
+        await sql(url, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        await sql(url, "SELECT pg_reload_conf()")
+        write = asyncio.create_task(say(store, alice, "hello"))
+        stuck = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        async with asyncio.timeout(5):
+            while not await sql(url, stuck):
+                await asyncio.sleep(0.01)
+        with pytest.raises(Unknown):
+            await write
+        await sql(url, "ALTER SYSTEM RESET synchronous_standby_names")
+        await sql(url, "SELECT pg_reload_conf()")
+        assert (await say(store, alice, "hello")).duplicate
 
 
 async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(

@@ -30,6 +30,10 @@ SESSION = {
     "idle_in_transaction_session_timeout": f"{STALLED:.0f}s",
     # Cut short, a commit that waits for its standby reports success: only the client's own time-out counts.
     "statement_timeout": "0",
+    # No firewall forgets a writer that was idle for long, and no dead node keeps its connections.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
     "jit": "off",
     # Every question has its index. A plan made while a table was small must not read it all when it is large.
     "enable_seqscan": "off",

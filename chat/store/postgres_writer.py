@@ -195,7 +195,8 @@ class Writer:
             if self._failures == 1:
                 log.warning("%s cannot be reached: %s", self._server.place, said(error))
             first, most = BACKOFF
-            await asyncio.sleep(min(most, first * 2**self._failures) * random.uniform(0.5, 1))  # noqa: S311
+            pause = min(most, first * 2 ** min(self._failures, 10))
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
             return None
         if self._failures:
             log.warning("%s is back after %d attempts", self._server.place, self._failures)
