@@ -7,6 +7,7 @@ import gzip
 from collections.abc import Coroutine
 from typing import Any
 
+import click
 from quart import Quart, Response, abort, request
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
@@ -24,6 +25,7 @@ from chat.render import Render
 from chat.settings import Misconfigured, Settings
 from chat.sockets import sockets
 from chat.store import Missing, Unavailable, Unknown, store_for
+from chat.store.move import NotMoved, move
 from chat.visitors import Identities, same_origin, secret_for
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
@@ -73,7 +75,21 @@ def create_app(settings: Settings | None = None) -> Quart:
     app.after_request(_finish)
     _handle_errors(app)
     _run_while_serving(app, settings)
+    app.cli.command("move-store")(move_store)
     return app
+
+
+@click.argument("source", metavar="FROM_URL")
+@click.argument("target", metavar="TO_URL")
+def move_store(source: str, target: str) -> None:
+    """Copy every room from one database to another, which has to be empty.
+
+    The URLs are written as in CHAT_DATABASE_URL. Stop the servers first. If it is interrupted, run it again.
+    """
+    try:
+        asyncio.run(move(source, target, click.echo))
+    except (Misconfigured, NotMoved) as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _run_while_serving(app: Quart, settings: Settings) -> None:

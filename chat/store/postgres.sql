@@ -63,7 +63,7 @@ CREATE UNIQUE INDEX message_rev ON message (room, rev);
 CREATE TABLE once (
   room bigint NOT NULL,
   author bigint NOT NULL,
-  key text NOT NULL,
+  key text COLLATE "C" NOT NULL, -- ordered as SQLite orders it
   message bigint NOT NULL,
   rev bigint NOT NULL,
   at bigint NOT NULL,

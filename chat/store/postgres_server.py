@@ -12,6 +12,7 @@ import asyncpg
 
 from chat.names import looks
 from chat.settings import Misconfigured
+from chat.store.queries import COPYING, UNFINISHED
 from chat.store.rows import ESCAPE
 from chat.store.steps import Rows, Steps
 
@@ -22,7 +23,7 @@ STALLED = 5.0  # s: a node that stops amid a write gives back its rooms
 MIGRATING = 3600.0  # s
 OLDEST_SERVER = 14
 PROGRAM = 0x63686174  # "chat": the lock under which a schema is changed
-NAME = "room-chat"  # by which our sessions are known in pg_stat_activity
+NAME = "room-chat"  # by which our nodes' sessions are known in pg_stat_activity
 
 SESSION = {
     "application_name": NAME,
@@ -75,8 +76,9 @@ Connection = Any
 class Server:
     """The server, or the several of which one is the primary, that a URL names."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str = NAME) -> None:
         self.place = f"PostgreSQL at {_place(url)}"
+        self._session = SESSION | {"application_name": name}
         self._hosts = _hosts(url)
 
     async def connect(self, **options: Any) -> Connection:
@@ -89,7 +91,7 @@ class Server:
                     timeout=CONNECT,
                     command_timeout=STATEMENT,
                     target_session_attrs="primary",
-                    server_settings=SESSION,
+                    server_settings=self._session,
                     **options,
                 )
             except ValueError as error:  # asyncpg.ClientConfigurationError is one, too
@@ -114,12 +116,12 @@ class Server:
                 return await self._prepared()
             except LOST as error:
                 if time.monotonic() >= deadline:
-                    raise self._refused(
+                    raise self.refused(
                         f"does not answer: {said(error)}", "Start it, or correct the address"
                     ) from error
                 await asyncio.sleep(0.2)
             except asyncpg.PostgresError as error:
-                raise self._refused(f"refuses us: {said(error)}", _mend(error)) from error
+                raise self.refused(f"refuses us: {said(error)}", _mend(error)) from error
 
     async def _prepared(self) -> Connection:
         db = await self.connect()
@@ -135,10 +137,10 @@ class Server:
     async def _check(self, db: Connection) -> None:
         version = await db.fetchval("SELECT current_setting('server_version_num')::int / 10000")
         if version < OLDEST_SERVER:
-            raise self._refused(f"is version {version}", f"Use {OLDEST_SERVER} or newer")
+            raise self.refused(f"is version {version}", f"Use {OLDEST_SERVER} or newer")
         encoding = await db.fetchval("SELECT current_setting('server_encoding')")
         if encoding != "UTF8":
-            raise self._refused(
+            raise self.refused(
                 f"keeps this database in {encoding}", "Create one with: createdb -T template0 -E UTF8 NAME"
             )
 
@@ -166,16 +168,13 @@ class Server:
             facts = dict(await db.fetch("SELECT name, value FROM fact"))
             schema, oldest = int(facts["schema"]), int(facts["oldest"])
         except (asyncpg.SyntaxOrAccessError, KeyError, ValueError) as error:
-            raise self._refused(
+            raise self.refused(
                 "holds tables of another program", "Name another database; this one was left as it was"
             ) from error
         if oldest > len(MIGRATIONS):
-            raise self._refused(_newer(schema), "Install that release again, or restore a back-up")
-        if "copying" in facts:
-            raise self._refused(
-                "holds an unfinished copy of another store",
-                "Run the same move-store again until it says that all is well",
-            )
+            raise self.refused(_newer(schema), "Install that release again, or restore a back-up")
+        if COPYING in facts and self._session["application_name"] == NAME:
+            raise self.refused(*UNFINISHED)
         return schema, oldest
 
     async def reconnect(self) -> Connection:
@@ -199,7 +198,7 @@ class Server:
             return "os"
         return "replicated" if standbys and commit in {"off", "on", "remote_apply"} else "fsync"
 
-    def _refused(self, why: str, mend: str) -> Misconfigured:
+    def refused(self, why: str, mend: str) -> Misconfigured:
         return Misconfigured(f"CHAT_DATABASE_URL: {self.place} {why}. {mend}.")
 
 

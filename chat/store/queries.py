@@ -7,6 +7,12 @@ from __future__ import annotations
 
 LARGEST = 2**63 - 1  # that an integer column holds
 
+COPYING = "copying"  # the fact that marks an unfinished copy of another store: that one's identity
+UNFINISHED = (
+    "holds an unfinished copy of another store",
+    "Run the same move-store again until it says that all is well",
+)
+
 FACT = "SELECT value FROM fact WHERE name = $1"
 NEW_FACT = "INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from chat.names import looks
 from chat.settings import Misconfigured
+from chat.store.queries import COPYING, UNFINISHED
 
 MIGRATIONS = ("schema.sql", "facts.sql")  # files beside this one; the n-th leads to schema version n
 CHECK_SIZE = 256 * 2**20  # bytes: a larger file takes too long to check at every start
@@ -84,14 +85,18 @@ def _unusable(path: str, error: Exception) -> Misconfigured:
     )
 
 
-def opened(path: str) -> sqlite3.Connection:
+def opened(path: str, moving: bool = False) -> sqlite3.Connection:
     """The writer's connection to a file that is checked and up to date."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # messages are nobody else's to read
         # Only read until it is known to be sound and ours: closing a writing connection changes the file.
         with closing(connected(path, "ro")) as db:
             _check(db, path)
-        return _prepared(connected(path, "rw"))
+        db = _prepared(connected(path, "rw"))
+        if not moving and db.execute("SELECT 1 FROM fact WHERE name = ?", (COPYING,)).fetchone():
+            db.close()
+            raise Misconfigured("CHAT_DATABASE_URL: {} {}. {}.".format(path, *UNFINISHED))
+        return db
     except (OSError, sqlite3.Error) as error:
         raise _unusable(path, error) from error
 
