@@ -22,7 +22,7 @@ from store_model import Clock
 
 from chat.rooms import Delete, Done, Edit, Member
 from chat.settings import Misconfigured
-from chat.store import Taken, Unavailable, Unknown, postgres_server, postgres_writer, store_for
+from chat.store import Resync, Taken, Unavailable, Unknown, postgres_server, postgres_writer, store_for
 from chat.store.postgres import PostgresStore
 from chat.store.steps import Steps
 
@@ -201,6 +201,20 @@ async def test_a_newer_release_takes_over_from_running_nodes(
     with pytest.raises(Unavailable):
         await say(store, alice, "from an old node")
     assert await sql(url, "SELECT count(*) FROM message") == 0
+
+
+async def test_another_history_is_another_epoch(
+    store: PostgresStore, alice: Member, url: str, node: Node
+) -> None:
+    position = (await say(store, alice, "hello")).position
+    assert (await (await node()).history(ROOM)).position == position
+    await sql(url, "UPDATE fact SET value = 'a back-up of last week' WHERE name = 'history'")
+    nodes = await asyncio.gather(*(node() for _ in range(3)))
+    epochs = {(await n.history(ROOM)).position.epoch for n in [*nodes, await node()]}
+    assert len(epochs) == 1
+    assert position.epoch not in epochs
+    with pytest.raises(Resync):
+        await store.changes(ROOM, position)
 
 
 async def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -670,7 +684,7 @@ async def test_a_failover_to_a_synchronous_standby_loses_and_doubles_nothing(nod
         url = f"postgresql://chat@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/{name}"
         nodes = [await node(url), await node(url)]
         assert {n.durability for n in nodes} == {"replicated"}
-        await nodes[0].open_room(ROOM)
+        epoch = (await nodes[0].open_room(ROOM)).epoch
         load = Load(nodes)
         sending = asyncio.create_task(load.run())
         await load.moves()
@@ -681,6 +695,7 @@ async def test_a_failover_to_a_synchronous_standby_loses_and_doubles_nothing(nod
         await sending
         await load.check(nodes[1])
         assert {n.durability for n in nodes} == {"fsync"}  # it has no standby itself
+        assert (await nodes[0].history(ROOM)).position.epoch != epoch
         await asyncio.to_thread(primary.start)
 
 

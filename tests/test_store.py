@@ -101,20 +101,27 @@ async def test_of_many_who_open_the_same_room_at_once_one_succeeds(store: Store)
     assert sum(isinstance(r, Taken) for r in results) == 19
 
 
-async def test_an_unknown_room_is_missing_everywhere(store: Store) -> None:
-    assert await store.find_room(NOWHERE) is None
-    assert await store.find_seat(NOWHERE, "person-a") is None
-    assert await store.seats_of(NOWHERE, "person-a") == []
-    assert await store.end_seat(NOWHERE, "person-a") is None
-    assert await store.announce(NOWHERE, "entered", [1]) is None
-    assert await store.here(NOWHERE) == []
-    assert await store.heads([NOWHERE]) == {}
+async def test_the_first_to_say_a_fact_decides_it(store: Store) -> None:
+    assert await store.agree("key", "one") == "one"
+    assert await store.agree("key", "two") == "one"
+    assert await store.agree("other", "two") == "two"
+
+
+@pytest.mark.parametrize("code", [NOWHERE, "", "a\0b", "\0"])
+async def test_an_unknown_room_is_missing_everywhere(store: Store, code: str) -> None:
+    assert await store.find_room(code) is None
+    assert await store.find_seat(code, "person-a") is None
+    assert await store.seats_of(code, "person-a") == []
+    assert await store.end_seat(code, "person-a") is None
+    assert await store.announce(code, "entered", [1]) is None
+    assert await store.here(code) == []
+    assert await store.heads([code]) == {}
     missing: list[Awaitable[object]] = [
-        store.take_seat(NOWHERE, "person-a", "Alice"),
-        store.append(NOWHERE, 1, "k", "hello"),
-        store.amend(NOWHERE, 1, 1, "k", Delete()),
-        store.history(NOWHERE),
-        store.changes(NOWHERE, Position("", 0)),
+        store.take_seat(code, "person-a", "Alice"),
+        store.append(code, 1, "k", "hello"),
+        store.amend(code, 1, 1, "k", Delete()),
+        store.history(code),
+        store.changes(code, Position("", 0)),
     ]
     for attempt in missing:
         with pytest.raises(Missing):
@@ -138,7 +145,7 @@ async def test_a_message_comes_back_as_it_was_written(store: Store, alice: Membe
 
 
 @pytest.mark.parametrize(
-    "body", ["a\0b", "שלום", "👩‍👩‍👧", "'; DROP TABLE message; --", "x" * 8192, "\n\t ", "￿"]
+    "body", ["a\0b", "\x1a0\x1a\0", "שלום", "👩‍👩‍👧", "'; DROP TABLE message; --", "x" * 8192, "\n\t ", "￿"]
 )
 async def test_any_text_survives(store: Store, alice: Member, body: str) -> None:
     await say(store, alice, body)

@@ -14,7 +14,7 @@ from chat.store.tables import ROOM, TABLES, Row, Table, Tables
 
 CHUNK = 2000  # rows that share a commit
 IDENTITY = "identity"  # the fact that tells a store from every other
-OWN = {IDENTITY, COPYING, "schema", "oldest"}  # facts that are about one store only
+OWN = {IDENTITY, COPYING, "schema", "oldest", "history"}  # facts that are about one store only
 
 Say = Callable[[str], object]
 

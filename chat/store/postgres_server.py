@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import asyncpg
 
 from chat.names import looks
+from chat.rooms import new_epoch
 from chat.settings import Misconfigured
 from chat.store.queries import COPYING, UNFINISHED
 from chat.store.rows import ESCAPE
@@ -21,6 +22,7 @@ STATEMENT = 10.0  # s
 LOCK_WAIT = 4.0  # s, for the row of a room
 STALLED = 5.0  # s: a node that stops amid a write gives back its rooms
 MIGRATING = 3600.0  # s
+RECONNECT = 60.0  # s
 OLDEST_SERVER = 14
 PROGRAM = 0x63686174  # "chat": the lock under which a schema is changed
 NAME = "room-chat"  # by which our nodes' sessions are known in pg_stat_activity
@@ -54,6 +56,15 @@ class Migration(NamedTuple):
 
 
 MIGRATIONS = (Migration("postgres.sql", 1),)
+
+HISTORY = "history"  # the fact that says which history the epochs are of
+
+
+class Known(NamedTuple):
+    schema: int
+    oldest: int
+    history: str
+
 
 LOST = (
     OSError,
@@ -113,7 +124,9 @@ class Server:
         deadline = time.monotonic() + wait
         while True:
             try:
-                return await self._prepared()
+                db = await self.prepared(MIGRATING)
+                looks("")  # reads the table of look-alikes now rather than while others wait
+                return db
             except LOST as error:
                 if time.monotonic() >= deadline:
                     raise self.refused(
@@ -123,12 +136,16 @@ class Server:
             except asyncpg.PostgresError as error:
                 raise self.refused(f"refuses us: {said(error)}", _mend(error)) from error
 
-    async def _prepared(self) -> Connection:
+    async def prepared(self, wait: float = RECONNECT) -> Connection:
+        """A connection that may write: it waits for nodes that prepare the database at the same time.
+
+        Raises what `connect` does.
+        """
         db = await self.connect()
         try:
             await self._check(db)
-            await self._migrate(db)
-            looks("")  # reads the table of look-alikes now rather than while others wait
+            async with asyncio.timeout(wait):
+                await self._migrate(db, wait)
         except BaseException:
             db.terminate()
             raise
@@ -144,26 +161,29 @@ class Server:
                 f"keeps this database in {encoding}", "Create one with: createdb -T template0 -E UTF8 NAME"
             )
 
-    async def _migrate(self, db: Connection) -> None:
-        """Bring the schema up to date; of nodes that start together, one does and the others wait."""
-        async with asyncio.timeout(MIGRATING):
-            await db.execute("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 0")
-            await db.fetch("SELECT pg_advisory_xact_lock($1)", PROGRAM, timeout=MIGRATING)
-            schema, oldest = await self._known(db)
-            for number, migration in enumerate(MIGRATIONS[schema:], schema + 1):
-                script = (Path(__file__).parent / migration.file).read_text("utf-8")
-                await db.execute(script, timeout=MIGRATING)
-                await db.execute(SET_FACT, "schema", str(number))
-                await db.execute(SET_FACT, "oldest", str(migration.oldest))
-            await db.execute("COMMIT")
-            if schema and oldest < MIGRATIONS[-1].oldest:
-                await db.execute(END_OTHERS)  # older programs: `reconnect` refuses them
+    async def _migrate(self, db: Connection, wait: float) -> None:
+        """Bring the schema up to date; of nodes that come together, one does and the others wait."""
+        history = await _history(db)
+        await db.execute("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 0")
+        await db.fetch("SELECT pg_advisory_xact_lock($1)", PROGRAM, timeout=wait)
+        known = await self._known(db)
+        for number, migration in enumerate(MIGRATIONS[known.schema :], known.schema + 1):
+            script = (Path(__file__).parent / migration.file).read_text("utf-8")
+            await db.execute(script, timeout=wait)
+            await db.execute(SET_FACT, "schema", str(number))
+            await db.execute(SET_FACT, "oldest", str(migration.oldest))
+        if known.history != history:
+            await db.execute(NEW_EPOCHS, new_epoch(), timeout=wait)
+            await db.execute(SET_FACT, HISTORY, history)
+        await db.execute("COMMIT")
+        if known.schema and known.oldest < MIGRATIONS[-1].oldest:
+            await db.execute(END_OTHERS)  # older programs, which will be refused
 
-    async def _known(self, db: Connection) -> tuple[int, int]:
-        """The schema found, and the oldest that a program must know to work with it. Raises Misconfigured."""
+    async def _known(self, db: Connection) -> Known:
+        """What the database says of itself. Raises Misconfigured."""
         tables = await db.fetchval(TABLES, ["fact", "room", "seat", "message", "once"])
         if not tables:
-            return 0, 0
+            return Known(0, 0, "")
         try:
             facts = dict(await db.fetch("SELECT name, value FROM fact"))
             schema, oldest = int(facts["schema"]), int(facts["oldest"])
@@ -175,17 +195,7 @@ class Server:
             raise self.refused(_newer(schema), "Install that release again, or restore a back-up")
         if COPYING in facts and self._session["application_name"] == NAME:
             raise self.refused(*UNFINISHED)
-        return schema, oldest
-
-    async def reconnect(self) -> Connection:
-        """A connection to a server that suited us before. Raises what `connect` does."""
-        db = await self.connect()
-        try:
-            await self._known(db)  # unless a newer release has taken over
-        except BaseException:
-            db.terminate()
-            raise
-        return db
+        return Known(schema, oldest, facts.get(HISTORY, ""))
 
     async def durability(self, db: Connection) -> Durability:
         """What a commit of this session stands for; at least the disk, if the server's disk writes count."""
@@ -202,6 +212,20 @@ class Server:
         return Misconfigured(f"CHAT_DATABASE_URL: {self.place} {why}. {mend}.")
 
 
+async def _history(db: Connection) -> str:
+    """Which history the server continues: another one after a fail-over or from a back-up, where the last
+    writes may be missing and others have taken their revs."""
+    try:
+        return str(await db.fetchval(TIMELINE))
+    except asyncpg.PostgresError:  # some that are hosted do not tell
+        return "unknown"
+
+
+TIMELINE = (
+    "SELECT system_identifier || '.' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) "
+    "FROM pg_control_system()"
+)
+NEW_EPOCHS = "UPDATE room SET epoch = substr(md5(id || $1), 1, 8)"
 SET_FACT = "INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2"
 TABLES = "SELECT count(*) FROM unnest($1::text[]) AS known (name) WHERE to_regclass(name) IS NOT NULL"
 END_OTHERS = (

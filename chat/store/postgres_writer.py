@@ -188,7 +188,7 @@ class Writer:
         if self._db and not self._db.is_closed():
             return self._db
         try:
-            db = await self._server.reconnect()
+            db = await self._server.prepared()
             await self._connected(db)
         except (*LOST, asyncpg.PostgresError, Misconfigured) as error:
             self._failures += 1
