@@ -67,8 +67,9 @@ class Redis:
         try:
             async with asyncio.timeout(2 * self._wait):
                 await self._check()
-        except FAILURES as error:
-            if problem := _ours_to_mend(error):
+        except (*FAILURES, Misconfigured) as error:
+            if problem := _to_mend(error):
+                await self.close()
                 raise Misconfigured(problem) from None
             self._failed(error)
 
@@ -169,7 +170,7 @@ def _bounds(wait: float) -> dict[str, Any]:
 
 def _server(url: str, wait: float) -> Server:
     pool = BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS, timeout=wait, **_bounds(wait))
-    return Server(connection_pool=pool)
+    return Server.from_pool(pool)
 
 
 def _cluster(addresses: list[dict[str, Any]], wait: float) -> RedisCluster:
@@ -183,8 +184,10 @@ def _cluster(addresses: list[dict[str, Any]], wait: float) -> RedisCluster:
     )
 
 
-def _ours_to_mend(error: Exception) -> str:
+def _to_mend(error: Exception) -> str:
     """What the operator has to do about it, if waiting would not help."""
+    if isinstance(error, Misconfigured):
+        return str(error)
     if isinstance(error, AuthenticationError):
         return f"CHAT_REDIS_URL: Redis refuses the name or the password ({error})."
     if "luster mode is not enabled" in str(error) or "cluster support disabled" in str(error):
