@@ -34,6 +34,22 @@ class Away(Exception):
     """Redis cannot be asked now."""
 
 
+def cancelled() -> bool:
+    """Whether the present task was told to end. On Python 3.11 asyncio.wait_for, which redis-py sends by,
+    swallows that if what it waits for is done at the same moment: whoever sends has to look."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks, again if they missed it."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.1)
+
+
 class Script:
     """A step that Redis takes as one, in Lua."""
 
@@ -119,7 +135,7 @@ class Redis:
                 answer = await question()
         except (*FAILURES, Misconfigured) as error:
             self._failed(error)
-            raise Away(f"Redis: {error!r}") from None
+            raise Away(f"Redis: {type(error).__name__}: {error}") from None
         if self.away:
             self.away = False
             log.warning("redis-back")
@@ -134,7 +150,7 @@ class Redis:
     def _failed(self, error: Exception) -> None:
         if not self.away:
             self.away = True
-            log.warning("redis-away error=%r", error)
+            log.warning("redis-away error=%s: %s", type(error).__name__, error)
 
     async def _check(self) -> None:
         for info in await self._infos():

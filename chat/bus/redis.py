@@ -21,7 +21,7 @@ from typing import Any
 
 from redis.asyncio.connection import Connection
 
-from chat.nodes import Away, Redis
+from chat.nodes import Away, Redis, cancelled, end
 from chat.rooms import Before, Done, Message, Notice, Position
 
 CHANNELS = 8
@@ -56,9 +56,7 @@ class RedisBus:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._publish())]
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def watch(self, code: str) -> None:
         self._watched.add(code)
@@ -111,7 +109,8 @@ class RedisBus:
             try:
                 await self._listen_once()
             except* Exception as faults:  # whatever it was, the others must be heard again
-                log.warning("hints-interrupted part=redis error=%r", _first(faults))
+                fault = _first(faults)
+                log.warning("hints-interrupted part=redis error=%s: %s", type(fault).__name__, fault)
             first, later = RETRY
             pause = min(later, first * 2**self._failures)
             self._failures += 1
@@ -127,6 +126,8 @@ class RedisBus:
             await connection.connect()  # type: ignore[no-untyped-call]
             for channel in channels:  # one by one: those of a cluster may be in different slots
                 await connection.send_command("SSUBSCRIBE", channel)
+            if cancelled():
+                return
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._ping_on(connection))
                 group.create_task(self._read_from(connection))
@@ -134,7 +135,7 @@ class RedisBus:
             await connection.disconnect(nowait=True)
 
     async def _ping_on(self, connection: Connection) -> None:
-        while True:
+        while not cancelled():
             await asyncio.sleep(self._ping)
             await connection.send_command("PING")
 

@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from chat.nodes import Away, Redis, Script
+from chat.nodes import Away, Redis, Script, end
 from chat.rooms import Member
 
 LEASE = 15.0  # s without a sign of a node until its people are gone
@@ -76,8 +76,7 @@ class RedisCensus:
     async def close(self) -> None:
         """The lease runs out by itself, when most people will be back on another node."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, *self._glimpses.values(), return_exceptions=True)
+            await end(self._task, *self._glimpses.values())
 
     # This node's people -------------------------------------------------------------------------------
 
@@ -195,9 +194,10 @@ class RedisCensus:
 
     async def _rest(self) -> None:
         """Until the next beat, or until there is something to say."""
-        await asyncio.sleep(RUSH)
+        rush = min(RUSH, self._beat / 2)
+        await asyncio.sleep(rush)
         try:
-            async with asyncio.timeout(self._beat - RUSH):
+            async with asyncio.timeout(self._beat - rush):
                 await self._stir.wait()
         except TimeoutError:
             pass
