@@ -97,11 +97,10 @@ def _run_while_serving(app: Quart, settings: Settings) -> None:
     @app.before_serving
     async def start() -> None:
         try:
-            redis = await _redis(settings)
-            chat = await _open(settings, redis)
+            chat = await _open(settings, await _redis(settings))
         except Misconfigured as error:
             raise SystemExit(f"chat: {error}") from None
-        app.extensions["chat"], app.extensions["redis"] = chat, redis
+        app.extensions["chat"] = chat
         app.extensions["terminating"] = chat.hub.terminate
         for work in (chat.hub.run_checks(), chat.hub.run_beats(), chat.presence.run()):
             tasks.append(_lasting(work))
@@ -116,8 +115,8 @@ def _run_while_serving(app: Quart, settings: Settings) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         await chat.hub.census.close()
         await chat.hub.bus.close()
-        if redis := app.extensions["redis"]:
-            await redis.close()
+        if chat.redis is not None:
+            await chat.redis.close()
         await chat.store.close()
         logs.event("stopped")
 
@@ -167,6 +166,7 @@ async def _open(settings: Settings, redis: Redis | None) -> Context:
         metrics=metrics,
         render=render,
         assets=assets,
+        redis=redis,
     )
 
 

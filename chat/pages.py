@@ -393,11 +393,13 @@ async def favicon() -> ResponseReturnValue:
 async def healthz() -> ResponseReturnValue:
     chat = here()
     await chat.store.ping()
-    return Response(f"ok store={chat.store.durability}\n", content_type="text/plain; charset=utf-8")
+    redis = f" redis={'away' if chat.redis.away else 'ok'}" if chat.redis else ""
+    return Response(f"ok store={chat.store.durability}{redis}\n", content_type="text/plain; charset=utf-8")
 
 
 @pages.get("/metrics")
 async def metrics() -> ResponseReturnValue:
     chat = here()
     chat.metrics.rooms.set(len(chat.hub.feeds))
+    chat.metrics.redis_away.set(bool(chat.redis and chat.redis.away))
     return Response(chat.metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -110,7 +110,8 @@ class RedisBus:
                 await self._listen_once()
             except* Exception as faults:  # whatever it was, the others must be heard again
                 fault = _first(faults)
-                log.warning("hints-interrupted part=redis error=%s: %s", type(fault).__name__, fault)
+                if not self._failures:  # once, until it is mended
+                    log.warning("hints-interrupted part=redis error=%s: %s", type(fault).__name__, fault)
             first, later = RETRY
             pause = min(later, first * 2**self._failures)
             self._failures += 1
