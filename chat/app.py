@@ -144,7 +144,7 @@ async def _open(settings: Settings, redis: Redis | None) -> Context:
     assets, metrics = Assets(folder("static")), Metrics()
     render = Render(folder("templates"), assets)
     store, bus, census = store_for(settings.database_url), bus_for(redis), census_for(redis, SOCKETS)
-    hub = Hub(store, bus, render, census=census)
+    hub = Hub(store, bus, render, delivered=metrics.delivered, census=census)
 
     def committed(changes: Any) -> None:
         metrics.messages.inc(len(changes))

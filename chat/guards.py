@@ -46,6 +46,8 @@ INBOX = 16  # frames of one socket that wait for its handler
 LINGER = 1.0  # seconds that a peer cut off has to read why: closing over unread bytes destroys the reason
 GRACE = 0.8  # of graceful_timeout: then what is still open is cut, so that the process ends in time
 
+ASKED = {h11.DONE, h11.MUST_CLOSE}  # a request is complete; the latter after "Connection: close"
+
 Guard = Callable[..., Any]
 GUARDS: list[tuple[Any, str, Guard]] = []
 
@@ -115,7 +117,7 @@ class _Worker:
                 await self._say_goodbye()
                 await asyncio.Event().wait()
         for writer in list(self.writers):
-            writer.transport.abort()
+            _abort(writer.transport)
 
     async def _say_goodbye(self) -> None:
         try:
@@ -198,7 +200,7 @@ class _Reader:
         protocol: Any = self.server.protocol.protocol
         if isinstance(protocol.stream, WSStream):
             return now + self.timeout  # it answers pings, at least
-        if protocol.stream is not None and protocol.connection.their_state is h11.DONE:
+        if protocol.stream is not None and protocol.connection.their_state in ASKED:
             return None  # it has asked and now it listens, for hours if it likes
         if self.request != protocol.keep_alive_requests:
             self.request, self.since = protocol.keep_alive_requests, now
@@ -228,13 +230,18 @@ async def _send(original: Guard, self: Any, event: Any) -> None:
 async def _close(original: Guard, self: Any) -> None:
     """Closing waits until the peer has read everything. Not for ever."""
     transport = self.writer.transport
-    timer = asyncio.get_running_loop().call_later(PEER_TIMEOUT, transport.abort)
+    timer = asyncio.get_running_loop().call_later(PEER_TIMEOUT, _abort, transport)
     try:
         with suppress(OSError):
             await original(self)
     finally:
         timer.cancel()
-        transport.abort()  # nothing, unless the wait was cancelled
+        _abort(transport)  # nothing, unless the wait was cancelled
+
+
+def _abort(transport: asyncio.WriteTransport) -> None:
+    with suppress(AttributeError):  # a TLS transport of Python 3.11.2 that is closed already
+        transport.abort()
 
 
 @_around(TCPServer, "run")
@@ -251,6 +258,8 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
     """Let no event wait for an application that has ended, and no news of a peer's end wait for anything."""
     gone: list[Callable[[], None]] = []
     scope["chat.gone"] = gone
+    if scope["type"] == "websocket":
+        scope["chat.lane"] = _lane(send.__self__)
     ended = False
 
     async def send_or_end(message: Any) -> None:
@@ -274,6 +283,31 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
     put = await original(self, app, config, scope, send_or_end)
     queue: asyncio.Queue[Any] = put.__self__
     return put_in_time
+
+
+def _lane(stream: Any) -> Callable[[bytes], bool] | None:
+    """A short way for frames that are ready for the wire; None if Hypercorn is not as expected.
+
+    The ordinary way costs 60 µs a frame in Quart, Hypercorn and wsproto. This one writes to the transport
+    if the socket is open and nothing waits in it, and says whether it did; all else goes the ordinary way.
+    """
+    protocol = stream.send.__self__
+    if not isinstance(protocol, H11Protocol):
+        return None
+    server: Any = protocol.send.__self__  # type: ignore[attr-defined]
+    transport, lock = server.writer.transport, server.send_lock
+
+    def send(frame: bytes) -> bool:
+        free = (
+            stream.state is ws_stream.ASGIWebsocketState.CONNECTED
+            and stream.connection.state is ConnectionState.OPEN
+            and not (lock.locked() or transport.get_write_buffer_size() or transport.is_closing())
+        )
+        if free:
+            transport.write(frame)
+        return free
+
+    return send
 
 
 def _make_room(queue: asyncio.Queue[Any], always: bool = False) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
@@ -68,6 +68,7 @@ class Listener:
         "farewell",
         "feed",
         "id",
+        "lane",
         "member",
         "note",
         "progress",
@@ -84,8 +85,14 @@ class Listener:
         self.note = ""  # the newest private fragment, e.g. an alert
         self.progress: tuple[int, int] | None = None  # controls to remove, new value of `acked`
         self.farewell: Farewell | None = None
+        self.lane: Callable[[bytes], bool] | None = None  # takes a framed text if the socket is free
         self._asked: asyncio.Future[None] | None = None
         self._ready = False
+
+    @property
+    def parked(self) -> bool:
+        """Nothing is being sent, and nothing but changes of the room waits."""
+        return self._asked is not None and not self._ready
 
     def wake(self) -> None:
         self._ready = True
@@ -110,7 +117,9 @@ class Listener:
 class Feed:
     """The recent changes of one room and the connections that follow it."""
 
-    def __init__(self, code: str, shapes: Shapes) -> None:
+    def __init__(
+        self, code: str, shapes: Shapes, delivered: Callable[[int], None] = lambda changes: None
+    ) -> None:
         self.code = code
         self.position = Position("", 0)
         self.listeners: set[Listener] = set()
@@ -121,17 +130,21 @@ class Feed:
         self.repairing: asyncio.Task[None] | None = None
         self.loaded = asyncio.Event()
         self._shapes = shapes
+        self._rendered = Rendered(shapes)
         self._floor = 0  # cursors below this cannot be served from the ring
         self._ring: deque[tuple[int, int]] = deque()  # (rev, id), revs rising
         self._messages: dict[int, Message] = {}
         self._bytes = 0
         self._frames: dict[int, str] = {}  # by cursor, for the present position
+        self._flushing = False
+        self._delivered = delivered
 
     def start_at(self, position: Position) -> None:
         self.position = position
         self._floor = position.rev
         self._ring.clear()
         self._messages.clear()
+        self._rendered = Rendered(self._shapes)
         self._frames.clear()
         self._bytes = 0
 
@@ -141,13 +154,33 @@ class Feed:
             self._keep(message)
         self.position = position
         self._frames.clear()
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Once a turn of the event loop, whatever came in it: write to free sockets, wake the others."""
+        self._flushing = False
+        framed: dict[int, bytes] = {}
         for listener in self.listeners:
-            listener.wake()
+            cursor = listener.cursor
+            ended = listener.member.number in self.ended
+            if listener.lane is None or cursor is None or ended or not listener.parked:
+                listener.wake()
+                continue
+            if cursor not in framed:
+                framed[cursor] = wire(self.frame(cursor) or "")
+            if framed[cursor] and listener.lane(framed[cursor]):
+                listener.cursor = self.position.rev
+                self._delivered(self.position.rev - cursor)
+            else:
+                listener.wake()
 
     def _keep(self, message: Message) -> None:
         old = self._messages.get(message.id)
         self._bytes += _weight(message) - (_weight(old) if old else 0)
         self._messages[message.id] = message
+        self._rendered.forget(message.id)
         self._ring.append((message.rev, message.id))
         if message.notice:
             self.ended.update(message.notice.ended)
@@ -159,6 +192,7 @@ class Feed:
         self._floor = rev
         if self._messages[id].rev == rev:  # otherwise a later entry of the ring still needs it
             self._bytes -= _weight(self._messages.pop(id))
+            self._rendered.forget(id)
 
     def pending(self, cursor: int) -> tuple[list[Message], list[Message]] | None:
         """Older messages that changed and messages created after `cursor`, each once and in id order.
@@ -184,7 +218,7 @@ class Feed:
             pending = self.pending(cursor)
             if pending is None:
                 return None
-            frame = self._frames[cursor] = join(self._shapes, *pending)
+            frame = self._frames[cursor] = join(self._rendered, *pending)
         return frame
 
     def show_roster(self, fragment: str) -> None:
@@ -192,6 +226,44 @@ class Feed:
         self.roster_version += 1
         for listener in self.listeners:
             listener.wake()
+
+
+def wire(text: str) -> bytes:
+    """A text as one unmasked frame (RFC 6455, 5.2); nothing for no text."""
+    payload = text.encode()
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload if size else b""
+    if size < 65536:
+        return b"\x81\x7e" + size.to_bytes(2) + payload
+    return b"\x81\x7f" + size.to_bytes(8) + payload
+
+
+class Rendered:
+    """Shapes that are made once, wherever their readers stand."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        self._created: dict[int, str] = {}
+        self._amended: dict[int, str] = {}
+
+    def message(self, message: Message) -> str:
+        if message.id not in self._created:
+            self._created[message.id] = self._shapes.message(message)
+        return self._created[message.id]
+
+    def amended(self, message: Message) -> str:
+        if message.id not in self._amended:
+            self._amended[message.id] = self._shapes.amended(message)
+        return self._amended[message.id]
+
+    def newest(self, code: str, page: Page) -> str:
+        return self._shapes.newest(code, page)
+
+    def forget(self, id: int) -> None:
+        """The message has changed, or nobody asks for it any more."""
+        self._created.pop(id, None)
+        self._amended.pop(id, None)
 
 
 def join(shapes: Shapes, changed: Iterable[Message], created: Iterable[Message]) -> str:
@@ -210,6 +282,7 @@ class Hub:
         bus: Bus,
         shapes: Shapes,
         check: float = CHECK,
+        delivered: Callable[[int], None] = lambda changes: None,
         census: Census | None = None,
     ) -> None:
         self.store = store
@@ -218,6 +291,7 @@ class Hub:
         self.census = census or LocalCensus()
         self.feeds: dict[str, Feed] = {}
         self._check = check
+        self._delivered = delivered
         self._beats: list[set[Listener]] = [set() for _ in range(BEAT)]
         self._joined = 0
         self._persons: dict[str, list[Listener]] = {}  # every connection, oldest first
@@ -265,13 +339,22 @@ class Hub:
         The feed is followed before the position is looked at, so nothing can fall between the two.
         """
         feed = await self._feed(listener.member.code, listener)
-        listener.cursor = since.rev if since.epoch == feed.position.epoch else -1
+        if since.rev > feed.position.rev:
+            await self._be_current(feed)
+        known = since.epoch == feed.position.epoch and since.rev <= feed.position.rev
+        listener.cursor = since.rev if known else -1
         listener.wake()
+
+    async def _be_current(self, feed: Feed) -> None:
+        """A reader is ahead: a hint may be on its way still, or what the reader has was never stored."""
+        self._repair_soon(feed)
+        if feed.repairing is not None:
+            await asyncio.shield(feed.repairing)
 
     async def _feed(self, code: str, listener: Listener) -> Feed:
         feed = self.feeds.get(code)
         if feed is None:
-            feed = self.feeds[code] = Feed(code, self.shapes)
+            feed = self.feeds[code] = Feed(code, self.shapes, self._delivered)
             self.bus.watch(code)
             feed.repairing = asyncio.create_task(self._load(feed))
         feed.listeners.add(listener)

@@ -29,5 +29,10 @@ class Metrics:
             registry=self.registry,
         )
 
+    def delivered(self, changes: int) -> None:
+        """One frame was sent, with that many changes."""
+        self.frames.inc()
+        self.deliveries.inc(changes)
+
     def text(self) -> bytes:
         return generate_latest(self.registry)

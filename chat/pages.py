@@ -215,10 +215,12 @@ async def earlier(code: str) -> ResponseReturnValue:
 @pages.post("/rooms/<code>/messages")
 async def post(code: str) -> ResponseReturnValue:
     """Post by an ordinary form: without JavaScript, from curl, or when scripts are blocked."""
-    chat = here()
-    member = await _seat(chat, code)
-    form = await request.form
+    chat, form = here(), await request.form
     acked, bodies = form.get("acked", 0, type=int), form.getlist("body") or [""]
+    member = await _member(chat, code)
+    if member is None:
+        kept = "\n".join(bodies)
+        return chat.render.error(403, "Not sent", "You are not in this room any more.", kept=kept), 403
     for index, body in enumerate(bodies):
         try:
             if wait := await chat.limits.take(limits.MESSAGES, member.person):
@@ -238,7 +240,8 @@ async def _not_sent(chat: Context, member: Member, draft: str, reason: Exception
     if isinstance(reason, Refused):
         text, status = reason.text, 429 if isinstance(reason, TooSoon) else 422
     try:
-        return await _room_page(chat, member, draft=draft, error=text), status
+        wait = {"Retry-After": str(math.ceil(reason.wait))} if isinstance(reason, TooSoon) else {}
+        return await _room_page(chat, member, draft=draft, error=text), status, wait
     except (Unavailable, Missing):
         return chat.render.error(503, "Not sent", text, kept=draft), 503
 
@@ -306,6 +309,8 @@ async def stream(code: str) -> ResponseReturnValue:
     """The conversation as a page that never ends; the room shows it in a frame without JavaScript."""
     chat = here()
     member = await _seat(chat, code)
+    if request.method == "HEAD":  # Quart would run the page without end
+        return ""
     page = await chat.store.history(member.code)
     seats = await chat.store.seats_of(member.code, member.person)
     response = await make_response(_stream(chat, member, seats, page))

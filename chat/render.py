@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,9 +56,13 @@ class Render:
         self._env.filters.update(
             grouped=grouped, linked=linked, iso=iso, clock=clock, day=day, isoday=isoday, colour=colour
         )
+        # A macro: called once per message, it is twice as fast as an included template.
+        self._shape = self._env.get_template("room/_message.html").module.shape  # type: ignore[attr-defined]
+        self._env.globals.update(shape=self._shape)
         for name in ("line", "lines", "online", "offline"):
             assets.add(f"{name}.html", self._fragment(f"room/_{name}.html", draft="").encode())
-        self._message = self._env.get_template("room/_message.html")
+
+        self._beat = self._fragment("room/replace_beat.html")
 
     # Pages --------------------------------------------------------------------------------------------
 
@@ -111,7 +116,7 @@ class Render:
     # Fragments: the very shapes that the pages include ------------------------------------------------
 
     def message(self, message: Message) -> str:
-        return self._message.render(message=message)
+        return str(self._shape(message))
 
     def amended(self, message: Message) -> str:
         return self._fragment("room/amend_message.html", message=message)
@@ -142,7 +147,7 @@ class Render:
         return self._fragment("room/farewell.html", code=code, reason=reason)
 
     def heartbeat(self) -> str:
-        return self._fragment("room/replace_beat.html")
+        return self._beat
 
     def composer_text(self, draft: str, many_lines: bool, code: str) -> str:
         return self._fragment("room/switch_text.html", draft=draft, many_lines=many_lines, code=code)
@@ -176,6 +181,8 @@ def _dotted(seats: Sequence[int]) -> str:
 
 def linked(text: str) -> Markup:
     """Escaped text in which web addresses are links."""
+    if "://" not in text:
+        return escape(text)
     parts: list[Markup] = []
     end = 0
     for match in URL.finditer(text):
@@ -214,11 +221,16 @@ def _utc(at: int) -> datetime:
 
 
 def iso(at: int) -> str:
-    return f"{_utc(at):%Y-%m-%dT%H:%M:%SZ}"
+    return _formatted(at // 1000, "%Y-%m-%dT%H:%M:%SZ")
 
 
 def clock(at: int) -> str:
-    return f"{_utc(at):%H:%M}"
+    return _formatted(at // 60_000 * 60, "%H:%M")
+
+
+@lru_cache(4096)
+def _formatted(seconds: int, how: str) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime(how)
 
 
 def isoday(at: int) -> str:

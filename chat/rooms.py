@@ -17,7 +17,9 @@ BODY_BYTES = 8192  # UTF-8
 KEY_LENGTH = 64  # characters of a one-time key
 RUN_GAP = 5 * 60 * 1000  # ms: a longer silence starts a new group even for the same author
 FOLD_AGE = 60 * 1000  # ms: an older notice is left alone and a new one begun
-NOTICE_NAMES = 2  # names spelled out in a notice; the others are counted
+NOTICE_NAMES = 3  # names that a notice keeps; of more people it spells out two and counts the others
+
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # Unicode's Cc and Cs, but \n and \t
 
 Verb = Literal["entered", "left"]
 
@@ -192,7 +194,7 @@ def _visible(c: str) -> bool:
 def clean_body(text: str) -> str:
     """A message's text: line ends as \\n, no control characters, not empty. Raises Refused."""
     body = text.replace("\r\n", "\n").replace("\r", "\n")
-    body = "".join(c for c in body if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"})
+    body = CONTROLS.sub("", body)
     body = body.strip("\n").rstrip()
     if not body.strip():
         raise Refused("Please write something first.", "body")

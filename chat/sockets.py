@@ -58,6 +58,7 @@ async def _member(chat: Context, code: str) -> Member | None:
 
 async def _converse(chat: Context, member: Member) -> None:
     listener = Listener(member)
+    listener.lane = websocket.scope.get("chat.lane")  # type: ignore[assignment]
     chat.metrics.connections.inc()
     chat.presence.arrive(member)
     chat.hub.admit(listener)
@@ -270,11 +271,21 @@ async def _post_one(chat: Context, listener: Listener, key: str, index: int, bod
         with chat.metrics.append.time():
             await actions.post_message(chat.store, listener.member, key, index, body)
     except Refused as refused:
-        chat.metrics.refusals.labels("message").inc()
-        id = secrets.token_urlsafe(6)
-        body = body.encode(errors="replace").decode()  # half a character cannot be sent back
-        listener.note += chat.render.refused(listener.member.code, id, body, refused.text)
-        listener.wake()
+        _give_back(chat, listener, body, refused.text)
+    except (Missing, Unavailable, Unknown):
+        raise
+    except Exception:
+        # Whatever our fault is, the text is its writer's: kept for a retry, it would fail for ever.
+        logs.log.exception("post-failed room=%s", logs.room(listener.member.code))
+        _give_back(chat, listener, body, "Something went wrong here, and this was not sent.")
+
+
+def _give_back(chat: Context, listener: Listener, body: str, reason: str) -> None:
+    chat.metrics.refusals.labels("message").inc()
+    id = secrets.token_urlsafe(6)
+    body = body.encode(errors="replace").decode()  # half a character cannot be sent back
+    listener.note += chat.render.refused(listener.member.code, id, body, reason)
+    listener.wake()
 
 
 async def _post_again(chat: Context, listener: Listener, key: str, again: str, bodies: list[str]) -> None:

@@ -20,6 +20,8 @@ from chat.render import Render
 from chat.settings import Settings
 from chat.store.sqlite import SQLiteStore
 
+pytest_plugins = ["ci_plugin"]
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:

@@ -38,7 +38,7 @@ def loop_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def start(loop_name: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Server]:
     config = tmp_path_factory.mktemp("server") / "hypercorn.toml"
-    config.write_text(f'worker_class = "{loop_name}"\ngraceful_timeout = 4\nkeep_alive_timeout = 30\n')
+    config.write_text(f'worker_class = "{loop_name}"\ngraceful_timeout = 6\nkeep_alive_timeout = 30\n')
     return lambda *options: Server("tests.guarded_app:create_app()", config=config, options=options)
 
 
@@ -136,7 +136,7 @@ async def test_at_sigterm_sockets_hear_1012_and_pages_end_and_the_process_is_gon
             await page.head()
             await idle.send(get("/"))
             await idle.head()
-            async with within(2.5):
+            async with within(4):
                 getattr(server, ask)()
                 assert [await one.recv(), await two.recv()] == [1012, 1012]
                 assert (await page.rest()).endswith(b"0\r\n\r\n")
@@ -158,7 +158,7 @@ async def test_no_peer_holds_up_the_end_beyond_the_graceful_timeout(start: Calla
             await torrent.send(get("/torrent"))
             await stubborn.send(get("/stubborn"))
             await until(server, lambda now: len(now["here"]) == 6)
-            async with within(5):
+            async with within(8):
                 server.terminate()
                 assert await asyncio.to_thread(server.wait) == 0
         assert_calm(server.log)
@@ -324,9 +324,12 @@ async def test_a_socket_that_answers_no_ping_is_dropped_and_one_that_does_stays(
         assert await listening == "still here"
 
 
-async def test_a_page_that_never_ends_is_not_cut_though_its_reader_says_nothing(server: Server) -> None:
+@pytest.mark.parametrize("header", ["Connection: keep-alive", "Connection: close"])
+async def test_a_page_that_never_ends_is_not_cut_though_its_reader_says_nothing(
+    server: Server, header: str
+) -> None:
     async with await Wire.open(server.port) as wire:
-        await wire.send(get("/live"))
+        await wire.send(get("/live", header))
         await wire.head()
         reading = asyncio.create_task(wire.rest())
         await asyncio.wait([reading], timeout=1.6)

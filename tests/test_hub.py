@@ -409,6 +409,26 @@ async def test_a_reader_of_another_epoch_gets_the_newest_page(room: Room) -> Non
     assert await reader.read() == "+3=c "
 
 
+async def test_a_reader_ahead_of_the_log_gets_the_newest_page(room: Room) -> None:
+    hub = room.hub()
+    await room.write("a", "b")
+    head = await room.head()
+    reader = await _reader(hub, room, Position(head.epoch, head.rev + 5))
+    assert await reader.read() == "page +1=a +2=b "
+
+
+async def test_a_message_is_rendered_once_wherever_its_readers_stand(room: Room) -> None:
+    hub = room.hub()
+    start = await room.head()
+    slow = await _reader(hub, room, start)
+    await room.write("a")
+    middle = await _reader(hub, room, await room.head())
+    await room.write("b")
+    for reader in (slow, middle):
+        await reader.read()
+    assert sorted(room.shapes.rendered) == [1, 2]
+
+
 async def test_readers_who_are_behind_together_share_one_read_of_the_log(room: Room) -> None:
     hub = room.hub()
     start = await room.head()

@@ -47,7 +47,7 @@ async def apps(
     """Two nodes, serving; everything between them is real, only the log they share is not PostgreSQL."""
     monkeypatch.setattr("chat.app.Assets", lambda folder: compiled[0])
     monkeypatch.setattr("chat.app.Render", lambda folder, assets: compiled[1])
-    monkeypatch.setattr("chat.hub.CHECK", 0.5)
+    monkeypatch.setattr("people.PATIENCE", 10.0)  # without Redis a message may take 6 s
     store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock.wall)
     store.committed = lambda changes: None
     monkeypatch.setattr("chat.app.store_for", lambda url: OneLog(store))

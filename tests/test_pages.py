@@ -577,6 +577,12 @@ async def test_another_text_under_the_same_key_is_not_lost(alice: Person, code: 
     assert await alice.texts(code) == ["one", "two"]
 
 
+async def test_the_same_text_after_an_acknowledged_one_is_another_message(alice: Person, code: str) -> None:
+    for acked in ("0", "1", "1"):
+        await alice.post(f"/rooms/{code}/messages", {"body": "ha", "key": "k1", "acked": acked})
+    assert await alice.texts(code) == ["ha", "ha"]
+
+
 async def test_the_same_key_of_two_people_is_two_keys(alice: Person, bob: Person, code: str) -> None:
     for person in (alice, bob):
         await person.post(f"/rooms/{code}/messages", {"body": "same", "key": "k1"})
@@ -1082,6 +1088,26 @@ async def test_a_400_is_a_page_in_the_design(alice: Person, app: Quart) -> None:
 
     app.add_url_rule("/bad", view_func=lambda: abort(400))
     _assert_designed(await alice.get("/bad"))
+
+
+async def test_a_text_of_somebody_who_left_in_another_tab_comes_back(alice: Person) -> None:
+    code = await alice.create()
+    await alice.post(f"/rooms/{code}/leave")
+    reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
+    assert reply.status == 403
+    assert reply.page.one("textarea").text.strip() == "precious"
+
+
+async def test_a_text_over_the_rate_is_told_when_to_come_again(alice: Person) -> None:
+    code = await alice.create()
+    replies = [await alice.post(f"/rooms/{code}/messages", {"body": f"m{n}", "key": "k"}) for n in range(11)]
+    assert replies[-1].status == 429
+    assert int(replies[-1].headers["Retry-After"]) >= 1
+
+
+async def test_the_head_of_the_live_page_is_not_the_endless_page(alice: Person) -> None:
+    code = await alice.create()
+    assert (await alice.ask("HEAD", f"/rooms/{code}/stream")).status == 200
 
 
 async def test_a_429_without_a_form_is_a_page_in_the_design(client: Person) -> None:

@@ -248,13 +248,13 @@ def _notice(notice: Notice, at: int = NOON) -> Message:
 
 def test_a_crowd_that_comes_at_once_is_one_notice() -> None:
     crowd = _members("Ann", "Bob", *(f"P{n}" for n in range(37)))
-    assert folded(None, "entered", crowd, NOON, False) == (Notice("entered", ("Ann", "Bob"), 39), False)
+    assert folded(None, "entered", crowd, NOON, False) == (Notice("entered", ("Ann", "Bob", "P0"), 39), False)
 
 
 def test_a_newest_notice_takes_up_who_comes_within_a_minute() -> None:
     last = _notice(Notice("entered", ("Ann",), 1))
     assert folded(last, "entered", _members("Bob", "Cid"), NOON + FOLD_AGE, False) == (
-        Notice("entered", ("Ann", "Bob"), 3),
+        Notice("entered", ("Ann", "Bob", "Cid"), 3),
         True,
     )
 

@@ -53,6 +53,17 @@ async def _acknowledged(live: Live) -> tuple[int, str]:
     return int(target.removeprefix("#texts>:nth-child(-n+").removesuffix(")")), value
 
 
+def _hold_back(live: Live, gate: asyncio.Event) -> None:
+    """From now on this peer takes nothing more, until the gate opens."""
+    take = live.connection._receive_queue.put
+
+    async def taken_later(item: Any) -> None:
+        await gate.wait()
+        await take(item)
+
+    live.connection._receive_queue.put = taken_later
+
+
 # Admission --------------------------------------------------------------------------------------------
 
 
@@ -471,6 +482,15 @@ async def test_a_refused_text_sent_again_is_stored_and_its_form_goes(
     assert await bob.texts(code) == ["shorter"]
 
 
+async def test_a_repeated_frame_is_refused_once(alice: Person, code: str) -> None:
+    async with alice.in_room(code) as live:
+        for _ in range(3):
+            await live.say("x" * 9000)
+        await live.say("end", key="other")
+        await live.until("li", "end")
+        assert len([form for frame in live.frames for form in frame.all("form.refused")]) == 1
+
+
 async def test_sent_again_and_refused_again_it_comes_back(alice: Person, code: str) -> None:
     async with alice.in_room(code) as live:
         await live.say("x" * 9000)
@@ -564,12 +584,13 @@ async def test_a_fault_of_ours_is_said_politely_and_noted(
         with monkeypatch.context() as patch:
             patch.setattr(chat.store, "append", _failing(RuntimeError("oops")))
             await live.say("precious")
-            alert = await live.until("[role=alert]")
-        assert "Something went wrong" in alert.text
+            form = await live.until("form.refused")
+        assert "Something went wrong" in form.text
+        assert form.one("textarea").text.strip() == "precious"
         assert "oops" not in "".join(live.raw)
-        await live.say("precious")
+        await live.say("precious", acked=1)
         await live.until("li", "precious")
-    assert "frame-failed" in caplog.text
+    assert "post-failed" in caplog.text
 
 
 # Rates ------------------------------------------------------------------------------------------------
@@ -730,16 +751,22 @@ async def test_an_empty_list_of_texts_is_nothing(alice: Person, code: str) -> No
 
 
 async def test_whoever_does_not_read_is_not_answered_any_further(
-    alice: Person, code: str, chat: Context, app: Quart
+    app: Quart, alice: Person, code: str, chat: Context
 ) -> None:
-    """A sender of garbage who reads nothing fills one note, not the memory."""
+    """What is refused to a sender who reads nothing fills one note, not the memory."""
     app.extensions["chat"] = replace(chat, limits=limits.Limits(enabled=False))
     async with alice.in_room(code) as live:
         (listener,) = chat.hub.feeds[code].listeners
-        for _ in range(50):
-            await live.send_text("garbage")
-        await live.until("[role=alert]")
-        assert len(listener.note) < 1000
+        gate = asyncio.Event()
+        _hold_back(live, gate)
+        for n in range(20):
+            await live.say("x" * 9000, key=f"k{n}")
+        await until(lambda: live.connection._send_queue.qsize() < 19 and listener.note)
+        await asyncio.sleep(0.1)
+        assert len(listener.note) < 2 * 9000
+        gate.set()
+        for _ in range(20):
+            await _refused(live)
 
 
 # People, notices and rosters --------------------------------------------------------------------------
@@ -790,6 +817,23 @@ async def test_whoever_comes_back_sees_who_is_here(
             roster = await live.until("hx-partial[hx-target=#roster]")
 
 
+async def test_whoever_is_slow_to_resume_sees_who_is_here_all_the_same(
+    alice: Person, code: str, chat: Context, clock: FakeClock
+) -> None:
+    page = await alice.look(code)
+    async with alice.live(code) as live:
+        for _ in range(2):
+            clock.pass_by(2)
+            await chat.presence.tick()  # there is nobody yet who could be shown a roster
+        await live.resume(page)
+        await until(lambda: code in chat.hub.feeds and chat.hub.feeds[code].loaded.is_set())
+        await live.until("li.notice")
+        clock.pass_by(2)
+        await chat.presence.tick()
+        roster = await live.until("hx-partial[hx-target=#roster]")
+    assert [label.text for label in roster.all("li bdi")] == ["Alice"]
+
+
 async def test_a_heartbeat_shows_that_the_server_is_there(alice: Person, code: str, chat: Context) -> None:
     async with alice.in_room(code) as live:
         (listener,) = chat.hub.feeds[code].listeners
@@ -819,6 +863,23 @@ async def test_leaving_tells_every_socket_of_the_person_goodbye(
         await his.until("li.notice", "Alice")
         await bob.write(code, "bye")
         await his.until("li", "bye")
+
+
+async def test_leaving_ends_a_socket_that_has_not_resumed_yet(alice: Person, code: str) -> None:
+    async with alice.live(code) as live:
+        await alice.post(f"/rooms/{code}/leave")
+        assert await live.ended() == POLICY
+
+
+async def test_whoever_left_for_good_is_gone_from_the_roster_at_once(
+    alice: Person, bob: Person, code: str, chat: Context
+) -> None:
+    async with alice.in_room(code), bob.in_room(code):
+        await chat.presence.tick()
+        await alice.post(f"/rooms/{code}/leave")
+        assert [label.text for label in (await bob.look(code)).all("#roster bdi")] == ["Bob"]
+        await chat.presence.tick()
+    assert notices(await bob.look(code)) == ["Alice and Bob have entered", "Alice has left the room"]
 
 
 async def test_whoever_left_and_came_back_under_the_same_name_is_welcome(
@@ -903,13 +964,7 @@ async def test_a_reader_who_is_slow_gets_everything_in_one_frame_and_holds_up_no
     app.extensions["chat"] = replace(chat, limits=limits.Limits(enabled=False))
     async with alice.in_room(code) as slow, bob.in_room(code) as quick:
         gate = asyncio.Event()
-        send = slow.connection._receive_queue.put
-
-        async def stuck(item: Any) -> None:
-            await gate.wait()
-            await send(item)
-
-        slow.connection._receive_queue.put = stuck
+        _hold_back(slow, gate)
         for n in range(50):
             await bob.write(code, f"m{n}")
             await quick.until("li", f"m{n}")

@@ -435,7 +435,7 @@ async def test_a_crowd_is_one_notice(store: Store) -> None:
     (message,) = await everything(store)
     assert (message.id, message.rev) == (1, 5)
     assert message.notice
-    assert (message.notice.names, message.notice.count) == (("Name 0", "Name 1"), 5)
+    assert (message.notice.names, message.notice.count) == (("Name 0", "Name 1", "Name 2"), 5)
 
 
 async def test_a_notice_is_amended_only_while_new_and_last(

@@ -1,4 +1,4 @@
-"""The developers' benchmark, no part of the test run: `python -m tests.bench --help` says what it measures."""
+"""The developers' benchmark, no part of the test run: `python -m tests.bench --help` says what it does."""
 
 import sys
 from pathlib import Path

@@ -34,8 +34,11 @@ def main() -> None:
     print(COLUMNS.format("measure", "value", "baseline", "ratio", "target", "met", ""))
     start = time.perf_counter()
     for part in parts:
-        for row in uvloop.run(_bounded(PARTS[part](options))):
-            print(_line(row), flush=True)
+        try:
+            for row in uvloop.run(_bounded(PARTS[part](options))):
+                print(_line(row), flush=True)
+        except (TimeoutError, OSError) as error:
+            print(f"{part} FAILED: {str(error) or f'not done in {LONGEST} s'}", flush=True)
     print(f"{time.perf_counter() - start:.0f} s")
 
 
@@ -45,10 +48,9 @@ async def _bounded(part: Coroutine[None, None, list[Row]]) -> list[Row]:
 
 
 def _arguments() -> tuple[Options, list[str]]:
-    about = "\n".join(f"  {part.__doc__}" for part in PARTS.values())
-    parser = argparse.ArgumentParser(
-        "python -m tests.bench", description=f"{__doc__}\n{about}", formatter_class=argparse.RawTextHelpFormatter
-    )
+    about = "\n".join([__doc__ or "", *(f"  {part.__doc__}" for part in PARTS.values())])
+    plain = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser("python -m tests.bench", description=about, formatter_class=plain)
     parser.add_argument("parts", nargs="*", help="which of them; all by default")
     parser.add_argument("--quick", action="store_true", help="smaller and shorter: to see that it works")
     parser.add_argument("--python", type=Path, default=Path(sys.executable), help="runs the servers")
@@ -58,22 +60,23 @@ def _arguments() -> tuple[Options, list[str]]:
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    options = Options(
-        given.python.absolute(), given.worker_class, given.quick, given.folder, given.profile
-    )
+    options = Options(given.python.absolute(), given.worker_class, given.quick, given.folder, given.profile)
     return options, given.parts or list(PARTS)
 
 
 def _line(row: Row) -> str:
-    target = f"≥ {row.least:g}" if row.least is not None else f"≤ {row.most:g}" if row.most is not None else ""
+    bounds = (("≥", row.least), ("≤", row.most))
+    target = " ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
     met = {True: "yes", False: "NO", None: ""}[row.met]
     ratio = f"{row.ratio:.2f}" if row.ratio is not None else ""
     base = _figure(row.baseline, row.unit) if row.baseline is not None else ""
-    return COLUMNS.format(row.measure, _figure(row.value, row.unit), base, ratio, target, met, row.remark).rstrip()
+    value = _figure(row.value, row.unit)
+    return COLUMNS.format(row.measure, value, base, ratio, target, met, row.remark).rstrip()
 
 
 def _figure(value: float, unit: str) -> str:
-    return f"{value:,.0f} {unit}".strip() if value >= 100 or value == int(value) else f"{value:.2f} {unit}".strip()
+    digits = 0 if value >= 100 or value == int(value) else 2
+    return f"{value:,.{digits}f} {unit}".strip()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A WebSocket client that costs next to nothing: texts are counted in the bytes, and nothing else is looked at."""
+"""A WebSocket client that costs next to nothing: texts are counted in the bytes, no more is looked at."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import cast
@@ -53,7 +54,7 @@ class Ticket:
 
 
 def framed(payload: bytes, first: int = TEXT) -> bytes:
-    """A client's frame; the mask is zero, so that the client need not mask. The server has to all the same."""
+    """A client's frame. The mask is zero: the client need not apply it, the server has to all the same."""
     size = len(payload)
     if size < 126:
         return struct.pack("!BB4x", first, 0x80 | size) + payload
@@ -211,6 +212,7 @@ class Tab(Sender):
         self.attempts = 0
         self.cuts = 0
         self.away = False  # the benchmark is over
+        self.coming: asyncio.Task[None] | None = None
 
     def data_received(self, data: bytes) -> None:
         self._recent = (self._recent + data)[-4096:]
@@ -238,11 +240,14 @@ class Tab(Sender):
         self._attempt += 1
         delay = min(BACKOFF * 2 ** (self._attempt - 1), LONGEST)
         delay += random.uniform(-JITTER, JITTER) * delay
-        loop = asyncio.get_running_loop()
-        loop.call_later(delay, lambda: setattr(self, "task", loop.create_task(self._try())))
+        asyncio.get_running_loop().call_later(delay, self._start_try)
+
+    def _start_try(self) -> None:
+        if not self.away:
+            self.attempts += 1
+            self.coming = asyncio.get_running_loop().create_task(self._try())
 
     async def _try(self) -> None:
-        self.attempts += 1
         try:
             await asyncio.get_running_loop().create_connection(lambda: self, HOST, self._port)
         except OSError:
@@ -266,7 +271,10 @@ def hang_up(members: Iterable[Member]) -> None:
     for member in members:
         if isinstance(member, Tab):
             member.away = True
-        member.transport.abort()
+            if member.coming:
+                member.coming.cancel()
+        with suppress(AttributeError):  # it never came in
+            member.transport.abort()
 
 
 def total(members: Iterable[Member]) -> int:

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from serving import REPO
+
 from chat.store.sqlite import SQLiteStore
 
 from .client import BODY, HOST, Member, Sender, Tab, Ticket, Timed, connect_all, hang_up, total
-from .servers import REPO, Chat, Meter, Options, Use, baseline, database, profiled, seats
+from .servers import Chat, Meter, Options, Use, baseline, database, profiled, seats
 
 SETTLE = 4.0  # s after a crowd has come in: notices and rosters are told once a second
 
@@ -99,7 +101,9 @@ async def fan_out(options: Options) -> list[Row]:
         raw, raw_use = await measured(port, [Ticket("RAW")] * people, cpu)
     remark = f"{size} bytes a text; {use.busy}"
     return [
-        Row("a deliveries per CPU s, 1 room × 200", ours / use.cpu, "", raw / raw_use.cpu, 0.9, remark=remark),
+        Row(
+            "a deliveries per CPU s, 1 room × 200", ours / use.cpu, "", raw / raw_use.cpu, 0.9, remark=remark
+        ),
         Row("a deliveries per s", ours / use.wall, "", raw / raw_use.wall, remark="raw: " + raw_use.busy),
         Row("a messages per s", ours / use.wall / people, "", raw / raw_use.wall / people),
     ]
@@ -110,7 +114,8 @@ async def _fragment(chat: Chat, ticket: Ticket) -> bytes:
     page = await Page.open(chat.port, ticket)
     body = await page.get(f"/rooms/{ticket.code}")
     page.close()
-    return body[body.rindex(b"<li id=", 0, body.rindex(BODY[:20].encode())) :].partition(b"</li>")[0] + b"</li>"
+    start = body.rindex(b"<li id=", 0, body.rindex(BODY.encode()))
+    return body[start : body.index(b"</li>", start)] + b"</li>"
 
 
 async def paced(options: Options) -> list[Row]:
@@ -171,7 +176,14 @@ async def many_rooms(options: Options) -> list[Row]:
         name = f"c {rooms} rooms × {people}, window {window}:"
         rate, other_rate = count / use.wall / people, other / other_use.wall / people
         rows += [
-            Row(f"{name} deliveries per CPU s", count / use.cpu, "", other / other_use.cpu, least, remark=use.busy),
+            Row(
+                f"{name} deliveries per CPU s",
+                count / use.cpu,
+                "",
+                other / other_use.cpu,
+                least,
+                remark=use.busy,
+            ),
             Row(f"{name} messages per s", rate, "", other_rate, remark="Starlette: " + other_use.busy),
         ]
     return rows
@@ -202,22 +214,28 @@ async def storm(options: Options) -> list[Row]:
     """e: 3,000 members of one room lose their server; it comes back, and so do they"""
     with database(options) as path:
         (tickets,) = await seats(path, 1, options.some(3000))
-        with Chat(options, path) as chat:
-            tabs = [Tab(ticket, chat.port) for ticket in tickets]
-            await connect_all(tabs, chat.port)
-            await asyncio.sleep(SETTLE)
-            before, start = await _said(tabs, LIVE), time.perf_counter()
-            await asyncio.to_thread(chat.kill)
-        async with _restarted(options, path, tabs, chat) as chat:
-            rows = await _survived(chat, tabs, before, start, "SIGKILL")
-            await asyncio.sleep(SETTLE)
-            before, start = await _said(tabs, LIVE), time.perf_counter()
-            chat.terminate()
-            await asyncio.to_thread(chat.wait, 30)
-        async with _restarted(options, path, tabs, chat) as chat:
-            rows += await _survived(chat, tabs, before, start, "SIGTERM")
+        tabs: list[Tab] = []
+        try:
+            return await _storms(options, path, tickets, tabs)
+        finally:
             hang_up(tabs)
-    return rows
+
+
+async def _storms(options: Options, path: Path, tickets: Sequence[Ticket], tabs: list[Tab]) -> list[Row]:
+    with Chat(options, path) as chat:
+        tabs += [Tab(ticket, chat.port) for ticket in tickets]
+        await connect_all(tabs, chat.port)
+        await asyncio.sleep(SETTLE)
+        before, start = await _said(tabs, LIVE), time.perf_counter()
+        await asyncio.to_thread(chat.kill)
+    async with _restarted(options, path, tabs, chat) as chat:
+        rows = await _survived(chat, tabs, before, start, "SIGKILL")
+        await asyncio.sleep(SETTLE)
+        before, start = await _said(tabs, LIVE), time.perf_counter()
+        chat.terminate()
+        await asyncio.to_thread(chat.wait, 30)
+    async with _restarted(options, path, tabs, chat) as chat:
+        return rows + await _survived(chat, tabs, before, start, "SIGTERM")
 
 
 @asynccontextmanager
@@ -309,13 +327,15 @@ class Page:
 
 async def pages(options: Options) -> list[Row]:
     """f: the room's page and a page of older messages, at a thousand and at a million messages"""
-    small, big = await _pages(options, 1000), await _pages(options, options.some(1_000_000))
+    many = options.some(1_000_000)
+    small, big = await _pages(options, 1000), await _pages(options, many)
     rows = []
     for name, (wall, used), (wall_before, used_before) in zip(("newest", "older"), big, small, strict=True):
+        title = f"f GET {name} 50 of {many:,}:"
         rows += [
-            Row(f"f GET {name} 50, 1M messages: CPU", used, "ms", most=5, remark=f"{used_before:.2f} at 1,000"),
-            Row(f"f GET {name} 50, 1M messages: p50", wall, "ms", most=5, remark=f"{wall_before:.2f} at 1,000"),
-            Row(f"f GET {name} 50: p50 against 1,000 messages", wall, "ms", wall_before, most=1.25),
+            Row(f"{title} p50", wall, "ms", most=5, remark=f"{wall_before:.2f} ms at 1,000"),
+            Row(f"{title} CPU", used, "ms", most=5),
+            Row(f"{title} CPU against 1,000 messages", used, "ms", used_before, most=1.25),
         ]
     return rows
 
@@ -389,7 +409,13 @@ async def appends(options: Options) -> list[Row]:
         hang_up(senders)
     return [
         Row("g appends per s at the store, 100 senders", store["rate"], "", least=5000),
-        Row("g p99 of an append", store["p99"] * 1000, "ms", most=60, remark=f"p50 {store['p50'] * 1000:.1f} ms"),
+        Row(
+            "g p99 of an append",
+            store["p99"] * 1000,
+            "ms",
+            most=60,
+            remark=f"p50 {store['p50'] * 1000:.1f} ms",
+        ),
         Row("g CPU per append", store["cpu"] * 1e6, "µs"),
         Row("g messages per s through 100 sockets", sent / use.wall, remark=use.busy),
     ]

@@ -1,4 +1,4 @@
-"""The least that a fan-out can cost: for each frame of anybody, bytes made beforehand to every socket. On uvloop."""
+"""The least that a fan-out can cost: for each frame, bytes made beforehand to every socket. On uvloop."""
 
 from __future__ import annotations
 

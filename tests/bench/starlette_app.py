@@ -36,5 +36,11 @@ app = Starlette(routes=[WebSocketRoute("/rooms/{code}/live", live)])
 
 if __name__ == "__main__":
     uvicorn.run(
-        app, host=HOST, port=int(sys.argv[1]), loop="uvloop", ws="websockets-sansio", log_level="error", backlog=2048
+        app,
+        host=HOST,
+        port=int(sys.argv[1]),
+        loop="uvloop",
+        ws="websockets-sansio",
+        log_level="error",
+        backlog=2048,
     )

@@ -18,6 +18,8 @@ from browser.people import People, Scheme, Tab, crowd
 
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
 AXE = "axe-core@4.14.1"
+# axe is not ours, so the policy stops it; and a message that is fading in has too little contrast.
+STILL: dict[str, Any] = {"bypass_csp": True, "reduced_motion": "reduce"}
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
 RUN = """async tags => { const r = await axe.run(document, { runOnly: tags, resultTypes: ["violations"] });
   return r.violations.map(v => v.id + ": " + v.help + "\\n"
@@ -67,7 +69,7 @@ async def check(tab: Tab, axe: str, what: str, *, allowed: str = "") -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_no_page_has_a_violation(people: People, server: Server, axe: str, scheme: str) -> None:
-    ann = await people.newcomer(scheme=cast(Scheme, scheme), bypass_csp=True)
+    ann = await people.newcomer(scheme=cast(Scheme, scheme), **STILL)
     await ann.page.goto(people.url)
     await check(ann, axe, "home")
     with ann.noise_expected("422|404"):
@@ -80,7 +82,7 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
     code = await ann.open_room("Ann")
     await ann.live()
     await check(ann, axe, "an empty room")
-    visitor = await people.newcomer(scheme=cast(Scheme, scheme), bypass_csp=True)
+    visitor = await people.newcomer(scheme=cast(Scheme, scheme), **STILL)
     await visitor.page.goto(f"{people.url}/rooms/{code}")
     await check(visitor, axe, "join")
 
@@ -115,7 +117,7 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
 
 
 async def test_the_live_frame_without_javascript_has_no_violation(people: People, axe: str) -> None:
-    ann = await people.newcomer(bypass_csp=True)
+    ann = await people.newcomer(**STILL)
     code = await ann.open_room("Ann")
     await ann.write_history(60)
     await ann.page.goto(f"{people.url}/rooms/{code}/stream", wait_until="commit")
@@ -125,7 +127,7 @@ async def test_the_live_frame_without_javascript_has_no_violation(people: People
 
 
 async def test_a_farewell_is_announced(people: People, axe: str) -> None:
-    ann = await people.newcomer(bypass_csp=True)
+    ann = await people.newcomer(**STILL)
     await ann.open_room("Ann")
     second = await people.another_tab(ann)
     await second.page.goto(ann.page.url)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 from serving import Server
+from wire import Socket
 
 from browser.conftest import CACHE
-from browser.people import People, Scheme, Tab, paused
+from browser.people import People, Scheme, Tab, crowd, paused
 
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
+Talk = Callable[..., Awaitable[Tab]]
 Shot = Callable[[Tab, str], Awaitable[Path]]
 SCREENS = CACHE / "screens"
 WIDTHS = {320: 568, 390: 844, 1280: 800}
@@ -21,7 +25,7 @@ LONG_NAME = "Bartholomäus-Maximilian von Hohe"
 TALK = (
     ("ann", "Morning! Shall we meet at ten?"),
     ("ann", "I have the room until noon."),
-    ("bob", "The agenda is at https://example.org/minutes/2026/agenda-of-the-week?version=3#points, see item 4."),
+    ("bob", "The agenda is at https://example.org/minutes/2026/agenda-of-the-week?version=3, see item 4."),
     ("cat", "I may be late: the train is slow today, for a long reason that nobody wants to read in full."),
     ("bob", "No hurry."),
     ("bob", "We start with the small things:\n- keys\n- heating\n- who feeds the cat"),
@@ -41,19 +45,30 @@ MESSAGES_SEEN = """() => { const s = document.querySelector("#scroll").getBoundi
     .filter(r => r.top >= s.top && r.bottom <= s.bottom && r.bottom <= innerHeight).length }"""
 
 
-async def talk(people: People, **options: Any) -> Tab:
+@pytest_asyncio.fixture(loop_scope="session")
+async def talk(people: People, server: Server) -> AsyncIterator[Talk]:
     """A conversation as seen by Ann."""
-    ann = await people.newcomer(**options)
-    code = await ann.open_room("Ann")
-    await ann.live()
-    others = {"ann": ann, "bob": await people.newcomer(), "cat": await people.newcomer()}
-    await others["bob"].join_room(code, "Bob")
-    await others["cat"].join_room(code, LONG_NAME)
-    await expect(ann.page.locator("#roster .count")).to_have_text("3")
-    for who, text in TALK:
-        await others[who].write_history(1, text.replace("{", "{{").replace("}", "}}"))
-    await ann.sees(TALK[-1][1])
-    return ann
+    sockets: list[Socket] = []
+
+    async def talk(**options: Any) -> Tab:
+        ann = await people.newcomer(**options)
+        code = await ann.open_room("Ann")
+        await ann.live()
+        others = dict(zip(("bob", "cat"), await crowd(server.port, code, ["Bob", LONG_NAME]), strict=True))
+        sockets.extend(others.values())
+        await expect(ann.page.locator("#roster .count")).to_have_text("3")
+        for n, (who, text) in enumerate(TALK):
+            if who == "ann":
+                await ann.say(text)
+            else:
+                await others[who].send_text(json.dumps({"body": text, "key": f"{who}{n}"}))
+            await ann.sees(text.partition("\n")[0])
+        await ann.rest()
+        return ann
+
+    yield talk
+    for socket in sockets:
+        socket.cut()
 
 
 @pytest.fixture
@@ -75,8 +90,8 @@ async def no_overflow(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_screens_fit_from_narrow_to_wide(people: People, shot: Shot, scheme: str) -> None:
-    ann = await talk(people, scheme=cast(Scheme, scheme))
+async def test_screens_fit_from_narrow_to_wide(people: People, talk: Talk, shot: Shot, scheme: str) -> None:
+    ann = await talk(scheme=cast(Scheme, scheme))
     visitor = await people.newcomer(scheme=cast(Scheme, scheme))
     empty = await people.newcomer(scheme=cast(Scheme, scheme))
     await empty.open_room("Dora")
@@ -109,9 +124,9 @@ async def test_screens_fit_from_narrow_to_wide(people: People, shot: Shot, schem
 
 
 async def test_with_the_keyboard_open_the_composer_and_some_messages_are_visible(
-    people: People, shot: Shot
+    people: People, talk: Talk, shot: Shot
 ) -> None:
-    ann = await talk(people, width=390, height=400)
+    ann = await talk(width=390, height=400)
     await ann.field.focus()
     for part in ("#composer", ".send"):
         assert await ann.page.locator(part).evaluate(WHOLE)
@@ -123,8 +138,8 @@ async def test_with_the_keyboard_open_the_composer_and_some_messages_are_visible
     assert await ann.page.locator("button.send").evaluate(WHOLE), "a long draft pushes nothing out of sight"
 
 
-async def test_text_at_twice_the_size_fits(people: People, shot: Shot) -> None:
-    ann = await talk(people, width=390, height=844)
+async def test_text_at_twice_the_size_fits(people: People, talk: Talk, shot: Shot) -> None:
+    ann = await talk(width=390, height=844)
     await ann.page.evaluate("() => { document.documentElement.style.fontSize = '200%' }")
     await shot(ann, "zoom-390")
     await no_overflow(ann)
@@ -136,9 +151,9 @@ async def test_text_at_twice_the_size_fits(people: People, shot: Shot) -> None:
     await no_overflow(ann)
 
 
-async def test_what_goes_wrong_is_visible(people: People, server: Server, shot: Shot) -> None:
+async def test_what_goes_wrong_is_visible(people: People, talk: Talk, server: Server, shot: Shot) -> None:
     """Refused text, text on its way, a dead server: in one picture each."""
-    ann = await talk(people, width=390, height=844)
+    ann = await talk(width=390, height=844)
     await ann.field.fill("x " * 4500)
     await ann.page.keyboard.press("Enter")
     await expect(ann.page.locator("#refused form")).to_be_visible()
@@ -163,8 +178,10 @@ async def test_what_goes_wrong_is_visible(people: People, server: Server, shot: 
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-async def test_without_javascript_it_looks_the_same(people: People, shot: Shot, width: int) -> None:
-    ann = await talk(people)
+async def test_without_javascript_it_looks_the_same(
+    people: People, talk: Talk, shot: Shot, width: int
+) -> None:
+    ann = await talk()
     cat = await people.newcomer(javascript=False, width=width, height=WIDTHS[width])
     await cat.join_room(ann.code, "Dora")
     await expect(cat.page.frame_locator("iframe").get_by_text(TALK[-1][1])).to_be_visible()
@@ -173,8 +190,8 @@ async def test_without_javascript_it_looks_the_same(people: People, shot: Shot, 
     await expect(cat.page.locator("#messages")).to_be_hidden()
 
 
-async def test_print_is_a_clean_transcript(people: People) -> None:
-    ann = await talk(people, scheme="dark")
+async def test_print_is_a_clean_transcript(people: People, talk: Talk) -> None:
+    ann = await talk(scheme="dark")
     await ann.page.emulate_media(media="print")
     for part in ("#composer", "#roster", "#signs", "header form", ".skip", ".home"):
         await expect(ann.page.locator(part)).to_be_hidden()
@@ -192,15 +209,15 @@ async def test_print_is_a_clean_transcript(people: People) -> None:
     await ann.page.pdf(path=SCREENS / "transcript.pdf")
 
 
-async def test_reduced_motion_and_forced_colours(people: People) -> None:
-    ann = await talk(people, reduced_motion="reduce", forced_colors="active")
+async def test_reduced_motion_and_forced_colours(people: People, talk: Talk) -> None:
+    ann = await talk(reduced_motion="reduce", forced_colors="active")
     await ann.say("still")
     assert await ann.style("#live > .m", "transitionDuration") == "0s"
     assert await ann.style(".text", "borderTopWidth") == "1px"
     assert await ann.style("button.send", "borderTopStyle") == "solid"
 
 
-async def test_code_and_link_are_selected_by_one_click(people: People) -> None:
+async def test_code_and_link_are_selected_by_one_click(people: People, talk: Talk) -> None:
     ann = await people.newcomer()
     code = await ann.open_room("Ann")
     for selector, text in (

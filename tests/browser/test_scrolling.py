@@ -85,7 +85,10 @@ async def test_without_javascript_older_messages_come_by_an_ordinary_link(people
     cat = await people.newcomer(javascript=False)
     await cat.join_room(ann.code, "Cat")
     await expect(cat.page.frame_locator("iframe").get_by_text("number 119")).to_be_visible()
+    await cat.page.mouse.move(400, 400)
+    await cat.page.mouse.wheel(0, -100_000)
     link = cat.page.frame_locator("iframe").get_by_role("link", name="Earlier messages")
+    await expect(link).to_be_in_viewport()
     seen: list[str | None] = []
     while await link.count():
         await link.click()
@@ -100,3 +103,25 @@ async def test_without_javascript_older_messages_come_by_an_ordinary_link(people
     assert seen[:60] == [f"number {n}" for n in range(60)]
     await cat.page.get_by_role("link", name="Back to the newest messages").click()
     await expect(cat.page.frame_locator("iframe").get_by_text("number 119")).to_be_visible()
+
+
+APPEND = """count => { const live = document.querySelector("#live"), start = performance.now();
+  for (let n = 0; n < count; n++) {
+    live.insertAdjacentHTML("beforeend", `<li class="m on"><p class="by">A</p><p class="text">${n}</p></li>`);
+    getComputedStyle(live.lastChild).color;
+  }
+  return performance.now() - start }"""
+WITHOUT_HAS = """() => { for (const sheet of document.styleSheets)
+  for (let i = sheet.cssRules.length - 1; i >= 0; i--)
+    if (sheet.cssRules[i].cssText.includes(":has")) sheet.deleteRule(i) }"""
+
+
+async def test_a_new_message_costs_the_same_however_many_there_are(people: People) -> None:
+    """A rule such as li:has(+ x) in chat.css made the browser ask every message again: forty times slower."""
+    ann = await people.newcomer()
+    await ann.open_room("Ann")
+    with_all = min([await ann.page.evaluate(APPEND, 250) for _ in range(3)])
+    await ann.page.reload()
+    await ann.page.evaluate(WITHOUT_HAS)
+    without = min([await ann.page.evaluate(APPEND, 250) for _ in range(3)])
+    assert with_all < 6 * without, f"{with_all:.0f} ms instead of {without:.0f} ms"

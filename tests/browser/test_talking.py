@@ -26,6 +26,27 @@ async def test_both_see_each_message_once_and_in_order(people: People) -> None:
     await ann.shows(["Hello Bob", "Hi Ann", "How are you?", "Fine"])
 
 
+async def test_getting_in_by_code_and_by_link(people: People) -> None:
+    ann, bob, cat = [await people.newcomer() for _ in range(3)]
+    await ann.page.goto(people.url)
+    await ann.page.get_by_label("Your name").fill("Ann")
+    await ann.page.get_by_role("button", name="Create a Room").click()
+    await ann.in_room()
+    await bob.page.goto(people.url)
+    await bob.page.get_by_label("Your name").fill("Bob")
+    await bob.page.get_by_label("Room code").fill(await ann.page.locator("header .code").inner_text())
+    await bob.page.get_by_role("button", name="Join a Room").click()
+    await bob.in_room()
+    assert bob.code == ann.code
+    await cat.page.goto(await ann.page.locator("header .copy").inner_text())
+    await expect(cat.page.get_by_label("Your name")).to_be_focused()
+    await cat.page.keyboard.type("Cat")
+    await cat.page.keyboard.press("Enter")
+    await cat.in_room()
+    await expect(ann.page.locator("#roster li bdi")).to_have_text(["Ann", "Bob", "Cat"])
+    await expect(ann.page.locator(".notice").last).to_contain_text("Ann, Bob and Cat have entered")
+
+
 async def test_own_messages_look_different_to_their_author_only(people: People) -> None:
     ann, bob = await people.two()
     await ann.say("Mine")
