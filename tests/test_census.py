@@ -460,19 +460,19 @@ async def test_without_redis_presence_stands_still_and_says_so_then_goes_on(
     await house.enter(two, cid)
     listener = Listener(ann)
     await one.hub.join(listener, (await house.store.heads([ROOM]))[ROOM])
-    await house.until_told("Ann, Bob and 1 other have entered")
+    await house.until_told("Ann, Bob and Cid have entered")
     await house.until(lambda: one.here == ["Ann", "Bob", "Cid"])
     own.kill()
     await house.until(lambda: one.presence.frozen and two.presence.frozen)
     two.depart(cid)
     await house.until(lambda: "as of a moment ago" in "".join(one.rosters[-1:]))
     await house.wait(RESTART_GRACE + GRACE)
-    assert await house.told() == ["Ann, Bob and 1 other have entered"]
+    assert await house.told() == ["Ann, Bob and Cid have entered"]
     assert one.here == ["Ann", "Bob", "Cid"]
     own.start()  # and it has forgotten everything
     await house.until(lambda: not one.presence.frozen and not two.presence.frozen)
     await house.until(lambda: "as of a moment ago" not in one.rosters[-1])
-    await house.until_told("Ann, Bob and 1 other have entered", "Cid has left the room")
+    await house.until_told("Ann, Bob and Cid have entered", "Cid has left the room")
     await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
     assert await house.marked() == ["Ann", "Bob"]
 
