@@ -1496,7 +1496,7 @@ async def test_logs_say_what_happened_but_not_what_was_said(
     await client.post("/", {"name": "Eve", "code": "XXXX3333", "join": "1"})
     await bob.post(f"/rooms/{code}/leave")
     events = [record.getMessage().split()[0] for record in caplog.records if record.name == "chat"]
-    assert {"room-opened", "seat-taken", "seat-ended", "frame-failed", "request-failed"} <= set(events)
+    assert {"room-opened", "seat-taken", "seat-ended", "post-failed", "request-failed"} <= set(events)
     cookies = [cookie.value or "" for person in (alice, bob) for cookie in person.client.cookie_jar or ()]
     for secret in (code, code.lower(), "private", "Hortensia", "Bartholomew", "XXXX3333", *cookies):
         assert secret not in caplog.text
