@@ -13,7 +13,7 @@ from quart import Blueprint, abort, current_app, websocket
 
 from chat import actions, limits, logs
 from chat.context import Context
-from chat.hub import LATER, POLICY, Farewell, Listener
+from chat.hub import LATER, POLICY, Farewell, Listener, wire
 from chat.rooms import Member, Position, Refused, clean_code
 from chat.store import Missing, Unavailable, Unknown
 from chat.visitors import COOKIE, arrival, same_origin
@@ -104,7 +104,8 @@ async def _send(chat: Context, listener: Listener) -> None:
         frame = await _pending(chat, listener)
         if frame:
             chat.metrics.frames.inc()
-            await websocket.send(frame)
+            if listener.lane is None or not listener.lane(wire(frame)):
+                await websocket.send(frame)
         if listener.farewell is not None:
             return
 
