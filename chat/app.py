@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import click
 from quart import Quart, Response, abort, has_request_context, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import BadHost, HTTPException
@@ -14,9 +15,10 @@ from werkzeug.exceptions import BadHost, HTTPException
 from chat import guards, logs
 from chat.assets import Assets, folder
 from chat.bus import bus_for
+from chat.census import census_for
 from chat.context import Context
-from chat.hub import Hub
-from chat.limits import Limits
+from chat.hub import SOCKETS, Hub
+from chat.limits import limits_for
 from chat.metrics import Metrics
 from chat.pages import TooSoon, here, pages, reached
 from chat.presence import Presence
@@ -24,7 +26,11 @@ from chat.render import Render
 from chat.settings import Misconfigured, Settings
 from chat.sockets import sockets
 from chat.store import Missing, Unavailable, Unknown, store_for
+from chat.store.move import NotMoved, move
 from chat.visitors import Identities, same_origin, secret_for
+
+if TYPE_CHECKING:
+    from chat.nodes import Redis
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
 WORTH_COMPRESSING = 500  # bytes
@@ -84,7 +90,21 @@ def create_app(settings: Settings | None = None) -> Quart:
     app.after_request(_finish)
     _handle_errors(app)
     _run_while_serving(app, settings)
+    app.cli.command("move-store")(move_store)
     return app
+
+
+@click.argument("source", metavar="FROM_URL")
+@click.argument("target", metavar="TO_URL")
+def move_store(source: str, target: str) -> None:
+    """Copy every room from one database to another, which has to be empty.
+
+    The URLs are written as in CHAT_DATABASE_URL. Stop the servers first. If it is interrupted, run it again.
+    """
+    try:
+        asyncio.run(move(source, target, click.echo))
+    except (Misconfigured, NotMoved) as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _run_while_serving(app: Quart, settings: Settings) -> None:
@@ -93,14 +113,14 @@ def _run_while_serving(app: Quart, settings: Settings) -> None:
     @app.before_serving
     async def start() -> None:
         try:
-            chat = await _open(settings)
+            chat = await _open(settings, await _redis(settings))
         except Misconfigured as error:
             raise SystemExit(f"chat: {error}") from None
         app.extensions["chat"] = chat
         app.extensions["terminating"] = chat.hub.terminate
         for work in (chat.hub.run_checks(), chat.hub.run_beats(), chat.presence.run()):
             tasks.append(_lasting(work))
-        logs.event("started", store=chat.store.durability)
+        logs.event("started", store=chat.store.durability, nodes="many" if settings.redis_url else "one")
 
     @app.after_serving
     async def stop() -> None:
@@ -109,17 +129,38 @@ def _run_while_serving(app: Quart, settings: Settings) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await chat.hub.census.close()
         await chat.hub.bus.close()
+        if chat.redis is not None:
+            await chat.redis.close()
         await chat.store.close()
         logs.event("stopped")
 
 
-async def _open(settings: Settings) -> Context:
+async def _redis(settings: Settings) -> Redis | None:
+    """What the nodes share, if there are to be several. Raises Misconfigured."""
+    if not settings.redis_url:
+        return None
+    if settings.database_url.startswith("sqlite:"):
+        raise Misconfigured(
+            "CHAT_REDIS_URL is for several processes, which one SQLite file cannot serve: "
+            "set CHAT_DATABASE_URL to a PostgreSQL database, or leave CHAT_REDIS_URL out."
+        )
+    try:
+        from chat.nodes import Redis
+    except ModuleNotFoundError:
+        raise Misconfigured('CHAT_REDIS_URL needs more packages: pip install "room-chat[cluster]".') from None
+    redis = Redis(settings.redis_url)
+    await redis.open()
+    return redis
+
+
+async def _open(settings: Settings, redis: Redis | None) -> Context:
     """Everything a handler works with, opened. Raises Misconfigured."""
     assets, metrics = Assets(folder("static")), Metrics()
     render = Render(folder("templates"), assets)
-    store, bus = store_for(settings.database_url), bus_for("")
-    hub = Hub(store, bus, render, delivered=metrics.delivered)
+    store, bus, census = store_for(settings.database_url), bus_for(redis), census_for(redis, SOCKETS)
+    hub = Hub(store, bus, render, delivered=metrics.delivered, census=census)
 
     def committed(changes: Any) -> None:
         metrics.messages.inc(len(changes))
@@ -128,7 +169,8 @@ async def _open(settings: Settings) -> Context:
     store.committed = committed
     await store.open()
     await bus.open()
-    presence = Presence(store, hub, render.roster)
+    presence = Presence(store, hub, render.roster, census=census)
+    await census.open()
     await presence.restore()
     return Context(
         settings=settings,
@@ -136,10 +178,11 @@ async def _open(settings: Settings) -> Context:
         store=store,
         hub=hub,
         presence=presence,
-        limits=Limits(settings.rate_limit),
+        limits=limits_for(redis, settings.rate_limit),
         metrics=metrics,
         render=render,
         assets=assets,
+        redis=redis,
     )
 
 

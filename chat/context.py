@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from chat.assets import Assets
 from chat.hub import Hub
@@ -13,6 +14,9 @@ from chat.render import Render
 from chat.settings import Settings
 from chat.store import Store
 from chat.visitors import Identities
+
+if TYPE_CHECKING:
+    from chat.nodes import Redis
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +30,4 @@ class Context:
     metrics: Metrics
     render: Render
     assets: Assets
+    redis: Redis | None = None

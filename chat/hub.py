@@ -9,6 +9,7 @@ costs seconds and never a message.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,8 @@ from itertools import chain
 from typing import Protocol
 
 from chat.bus import Bus
+from chat.census import Census
+from chat.census.local import LocalCensus
 from chat.rooms import Done, Member, Message, Page, Position
 from chat.store import WINDOW, Resync, Store, Unavailable
 
@@ -51,6 +54,9 @@ class Farewell:
     reason: str = ""
 
 
+SURPLUS = Farewell(POLICY, f"You have this chat open more than {SOCKETS} times; this one was closed.")
+
+
 class Listener:
     """One connection's place in a feed. Everything pending for it is worked out when it asks."""
 
@@ -61,6 +67,7 @@ class Listener:
         "cursor",
         "farewell",
         "feed",
+        "id",
         "lane",
         "member",
         "note",
@@ -70,6 +77,7 @@ class Listener:
 
     def __init__(self, member: Member) -> None:
         self.member = member
+        self.id = 0  # given by the hub
         self.feed: Feed | None = None
         self.cursor: int | None = None  # None: has not said what it has; -1: wants the newest page
         self.roster = 0
@@ -275,20 +283,25 @@ class Hub:
         shapes: Shapes,
         check: float = CHECK,
         delivered: Callable[[int], None] = lambda changes: None,
+        census: Census | None = None,
     ) -> None:
         self.store = store
         self.bus = bus
         self.shapes = shapes
+        self.census = census or LocalCensus()
         self.feeds: dict[str, Feed] = {}
         self._check = check
         self._delivered = delivered
         self._beats: list[set[Listener]] = [set() for _ in range(BEAT)]
         self._joined = 0
         self._persons: dict[str, list[Listener]] = {}  # every connection, oldest first
+        self._open: dict[int, Listener] = {}
+        self._ids = itertools.count(1)
         self._flights: dict[tuple[str, Position], asyncio.Task[tuple[str, int]]] = {}
         self._terminating = False
         bus.heard = self.heard
         bus.lost = self.check_soon
+        self.census.surplus = self.turn_out
         self._check_now = asyncio.Event()
 
     # Joining and leaving ------------------------------------------------------------------------------
@@ -297,20 +310,28 @@ class Hub:
         """A connection is open. A person has few of them: the oldest makes room for the newest."""
         mine = self._persons.setdefault(listener.member.person, [])
         mine.append(listener)
+        listener.id = next(self._ids)
+        self._open[listener.id] = listener
+        self.census.opened(listener.member.person, listener.id)
         for oldest in mine[:-SOCKETS]:  # those told before may still be on their way out
-            oldest.dismiss(
-                Farewell(POLICY, f"You have this chat open more than {SOCKETS} times; this one was closed.")
-            )
+            oldest.dismiss(SURPLUS)
         if self._terminating:
             listener.dismiss(Farewell(RESTART))
 
     def release(self, listener: Listener) -> None:
         """A connection is closed."""
         self.leave(listener)
+        del self._open[listener.id]
+        self.census.closed(listener.member.person, listener.id)
         mine = self._persons[listener.member.person]
         mine.remove(listener)
         if not mine:
             del self._persons[listener.member.person]
+
+    def turn_out(self, id: int) -> None:
+        """End a connection whose person has opened too many newer ones, perhaps on other nodes."""
+        if listener := self._open.get(id):
+            listener.dismiss(SURPLUS)
 
     async def join(self, listener: Listener, since: Position) -> None:
         """Let a connection follow its room from `since`. Raises store errors.

@@ -13,6 +13,11 @@ class Metrics:
         self.connections = Gauge("chat_connections", "Open WebSockets.", registry=self.registry)
         self.streams = Gauge("chat_streams", "Open live pages without JavaScript.", registry=self.registry)
         self.rooms = Gauge("chat_rooms_live", "Rooms with somebody here.", registry=self.registry)
+        self.redis_away = Gauge(
+            "chat_redis_away",
+            "1 while Redis, if there is to be one, cannot be asked.",
+            registry=self.registry,
+        )
         self.messages = Counter("chat_messages", "Changes accepted into the log.", registry=self.registry)
         self.deliveries = Counter("chat_deliveries", "Changes sent, per receiver.", registry=self.registry)
         self.frames = Counter("chat_frames", "WebSocket frames sent.", registry=self.registry)

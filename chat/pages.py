@@ -104,14 +104,14 @@ async def join(code: str) -> ResponseReturnValue:
 
 
 async def _create(chat: Context, name: str) -> ResponseReturnValue:
-    _hold(chat, limits.ROOMS, "Many rooms were made from your network just now.")
+    await _hold(chat, limits.ROOMS, "Many rooms were made from your network just now.")
     member = await actions.open_room(chat.store, _person(chat) or chat.identities.new(), name)
     logs.event("room-opened", room=logs.room(member.code))
     return _seated(chat, member)
 
 
 async def _join(chat: Context, code: str, name: str) -> ResponseReturnValue:
-    _hold(chat, limits.JOINS, "Many people are joining from your network just now.")
+    await _hold(chat, limits.JOINS, "Many people are joining from your network just now.")
     member = await actions.join_room(chat.store, code, _person(chat) or chat.identities.new(), name)
     logs.event("seat-taken", room=logs.room(code), seat=member.number)
     return _seated(chat, member)
@@ -136,19 +136,19 @@ async def _existing(chat: Context, typed: str) -> str:
     Raises Refused or TooSoon.
     """
     address = reached().address
-    if wait := chat.limits.spent(limits.WRONG_CODES, address):
+    if wait := await chat.limits.spent(limits.WRONG_CODES, address):
         chat.metrics.refusals.labels("wrong-codes").inc()
         raise TooSoon("Too many wrong codes.", wait, "code")
     try:
         return (await actions.find_room(chat.store, typed)).code
     except Refused as refused:
         if refused.text == actions.NO_ROOM:
-            chat.limits.take(limits.WRONG_CODES, address)
+            await chat.limits.take(limits.WRONG_CODES, address)
         raise
 
 
-def _hold(chat: Context, rate: Rate, text: str) -> None:
-    if wait := chat.limits.take(rate, reached().address):
+async def _hold(chat: Context, rate: Rate, text: str) -> None:
+    if wait := await chat.limits.take(rate, reached().address):
         chat.metrics.refusals.labels(rate.name).inc()
         logs.event("refused", reason=rate.name)
         raise TooSoon(text, wait)
@@ -192,13 +192,14 @@ async def _room_page(
         member,
         await chat.store.seats_of(member.code, member.person),
         page,
-        chat.presence.people(member.code),
+        await chat.presence.everybody(member.code),
         link=f"{address.scheme}://{address.host}/rooms/{member.code}",
         key=secrets.token_urlsafe(9),
         draft=draft,
         many_lines=many_lines or "\n" in draft,
         error=error,
         older=before is not None,
+        frozen=chat.presence.frozen,
     )
 
 
@@ -222,7 +223,7 @@ async def post(code: str) -> ResponseReturnValue:
         return chat.render.error(403, "Not sent", "You are not in this room any more.", kept=kept), 403
     for index, body in enumerate(bodies):
         try:
-            if wait := chat.limits.take(limits.MESSAGES, member.person):
+            if wait := await chat.limits.take(limits.MESSAGES, member.person):
                 chat.metrics.refusals.labels("messages").inc()
                 raise TooSoon("You are writing very fast.", wait)
             await actions.post_message(
@@ -345,6 +346,7 @@ async def _stream_part(chat: Context, listener: Listener) -> str:
     if feed is None or listener.cursor is None:
         return ""
     if listener.member.number in feed.ended and await chat.hub.has_left(feed, listener.member):
+        chat.presence.forget(listener.member)  # perhaps they left on another node
         listener.dismiss(Farewell(POLICY))
         return ""
     pending = feed.pending(listener.cursor)
@@ -396,11 +398,13 @@ async def favicon() -> ResponseReturnValue:
 async def healthz() -> ResponseReturnValue:
     chat = here()
     await chat.store.ping()
-    return Response(f"ok store={chat.store.durability}\n", content_type="text/plain; charset=utf-8")
+    redis = f" redis={'away' if chat.redis.away else 'ok'}" if chat.redis else ""
+    return Response(f"ok store={chat.store.durability}{redis}\n", content_type="text/plain; charset=utf-8")
 
 
 @pages.get("/metrics")
 async def metrics() -> ResponseReturnValue:
     chat = here()
     chat.metrics.rooms.set(len(chat.hub.feeds))
+    chat.metrics.redis_away.set(bool(chat.redis and chat.redis.away))
     return Response(chat.metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")

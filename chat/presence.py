@@ -1,7 +1,8 @@
 """Who is here: tabs counted per person, short absences forgiven, notices written, rosters pushed.
 
 Nothing here decides what the log says: the store marks a seat as here or away in the same write as the
-notice, so a notice is written once, whatever restarts in between.
+notice, so a notice is written once, whatever restarts in between. And this is one node's view: the census
+knows who is on other nodes, and who of them all tells the room.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+from chat.census import Census
+from chat.census.local import LocalCensus
 from chat.hub import Hub
 from chat.rooms import Member
 from chat.store import Missing, Store, Unavailable, Unknown
@@ -52,20 +55,42 @@ class Presence:
         self,
         store: Store,
         hub: Hub,
-        roster: Callable[[Sequence[Member]], str],
+        roster: Callable[[Sequence[Member], bool], str],
         now: Callable[[], float] = time.monotonic,
+        census: Census | None = None,
     ) -> None:
         self._store = store
         self._hub = hub
         self._roster = roster
         self._now = now
+        self._started = now()
+        self._census = census or LocalCensus()
         self._rooms: dict[str, Attendance] = {}
         self._busy: set[str] = set()
         self._stir = asyncio.Event()
+        self._doubtful = False
+        self._compare_at = 0.0
+        self._census.changed = self._changed
+        self._census.doubtful = self._doubt
 
     def people(self, code: str) -> list[Member]:
+        """On this node, and on the others if this one has people in the room."""
+        return self._with(code, self._census.elsewhere(code))
+
+    async def everybody(self, code: str) -> list[Member]:
+        return self._with(code, await self._census.ask(code))
+
+    @property
+    def frozen(self) -> bool:
+        """True while it is not known who comes and goes on other nodes."""
+        return self._census.frozen
+
+    def _with(self, code: str, others: Collection[Member]) -> list[Member]:
         room = self._rooms.get(code)
-        return room.here() if room else []
+        mine = room.here() if room else []
+        if not others:
+            return mine
+        return sorted({m.number: m for m in (*others, *mine)}.values(), key=lambda m: m.number)
 
     def rooms(self) -> int:
         return len(self._rooms)
@@ -85,6 +110,7 @@ class Presence:
         if number not in room.known:
             room.entering.append(number)  # the store passes over whom the log has here already
         room.known.add(number)
+        self._census.add(member)
         self._stirred(member.code)
 
     def depart(self, member: Member) -> None:
@@ -104,6 +130,7 @@ class Presence:
         room = self._rooms.get(member.code)
         if room is None:
             return
+        self._census.drop(member)
         self._remove(room, member.number)
         for waiting in (room.entering, room.leaving):
             if member.number in waiting:
@@ -119,26 +146,61 @@ class Presence:
 
     async def restore(self) -> None:
         """Expect those back who were here when the process ended. Raises store errors."""
-        for member in await self._store.here():
+        logged = await self._store.here()
+        missing = await self._census.missing(logged)
+        self._expect(logged if missing is None else missing)
+
+    def _expect(self, members: Sequence[Member]) -> None:
+        """Nobody has these, though the log says that they are here: soon after a start they may come back."""
+        for member in members:
             room = self._rooms.setdefault(member.code, Attendance())
-            if member.number not in room.people:
+            if member.number not in room.people and member.number not in room.leaving:
                 room.people[member.number] = member
                 room.restored.add(member.number)
                 room.known.add(member.number)
-                room.absent_at[member.number] = self._now() + RESTART_GRACE
+                room.absent_at[member.number] = max(self._now(), self._started + RESTART_GRACE)
                 self._stirred(member.code)
+
+    async def _compare(self) -> None:
+        """Set right what the log says: a node may have died, or this one been given up by the others."""
+        self._doubtful, self._compare_at = False, self._now() + PACE
+        try:
+            logged = await self._store.here()
+        except Unavailable:
+            self._doubtful = True
+            return
+        self._expect(await self._census.missing(logged) or ())
+        seats = {(member.code, member.number) for member in logged}
+        for code, room in self._rooms.items():
+            for number in room.known - room.restored - set(room.entering):
+                if (code, number) not in seats:
+                    room.entering.append(number)
+                    self._stirred(code)
+
+    def _doubt(self) -> None:
+        self._doubtful = True
+        self._stir.set()
+
+    def _changed(self, codes: Collection[str]) -> None:
+        """The rosters of these rooms look different now, because of other nodes."""
+        for code in codes:
+            if room := self._rooms.get(code):
+                room.roster_due = True
+                self._stirred(code)
 
     async def run(self) -> None:
         """Keep notices and rosters up to date for ever; ends by cancellation."""
         while True:
             await self._stir.wait()
             await self.tick()
-            if not self._busy:
+            if not self._busy and not self._doubtful:
                 self._stir.clear()
             await asyncio.sleep(0.1)
 
     async def tick(self) -> None:
         """Do what is due now."""
+        if self._doubtful and self._now() >= self._compare_at:
+            await self._compare()
         for code in list(self._busy):
             room = self._rooms[code]
             self._miss(room)
@@ -174,18 +236,18 @@ class Presence:
         room.known.discard(number)
 
     async def _tell(self, code: str, room: Attendance) -> None:
-        if self._now() < room.notice_at or not (room.entering or room.leaving):
+        entering = [n for n in room.entering if self._census.counted(code, n)]
+        if self._now() < room.notice_at or not (entering or room.leaving):
             return
         room.notice_at = self._now() + PACE
         # Taken out, because people come and go while the store writes.
-        entering, room.entering = room.entering, []
+        room.entering = [n for n in room.entering if n not in set(entering)]
         leaving, room.leaving = room.leaving, []
         try:
             if entering:
                 await self._store.announce(code, "entered", entering)
                 entering = []
-            if leaving:
-                await self._store.announce(code, "left", leaving)
+            if leaving and await self._tell_left(code, leaving):
                 leaving = []
         except (Unavailable, Unknown):
             log.warning("notice-delayed reason=store-unavailable")
@@ -195,13 +257,21 @@ class Presence:
             room.entering[:0] = [n for n in entering if n in room.known and n not in room.entering]
             room.leaving[:0] = [n for n in leaving if n not in room.known]
 
+    async def _tell_left(self, code: str, numbers: Sequence[int]) -> bool:
+        """Tell the room who left, unless they are on another node. False if that cannot be known now."""
+        left = await self._census.last(code, numbers)
+        if left:
+            await self._store.announce(code, "left", left)
+            await self._census.told(code, left)
+        return left is not None
+
     def _show(self, code: str, room: Attendance) -> None:
         now = self._now()
         if not room.roster_due or now < room.roster_at:
             return
-        people = room.here()
+        people = self.people(code)
         room.roster_due = False
         room.roster_at = now + PACE * (1 + len(people) / CROWD)
         feed = self._hub.feeds.get(code)
         if feed is not None:
-            feed.show_roster(self._roster(people))
+            feed.show_roster(self._roster(people, self.frozen))

@@ -85,8 +85,12 @@ class Render:
         many_lines: bool = False,
         error: str = "",
         older: bool = False,
+        frozen: bool = False,
     ) -> str:
-        """The room as one member sees it; `older` is a page of the past, without the live end."""
+        """The room as one member sees it; `older` is a page of the past, without the live end.
+
+        `frozen` says that `people` may be out of date.
+        """
         return self._page(
             "room.html",
             member=member,
@@ -98,7 +102,7 @@ class Render:
             many_lines=many_lines,
             error=error,
             older=older,
-            **self._roster(_with(people, member)),
+            **self._roster(_with(people, member), frozen),
         )
 
     def error(self, status: int, title: str, text: str, kept: str = "") -> str:
@@ -123,8 +127,8 @@ class Render:
     def earlier(self, code: str, page: Page) -> str:
         return self._fragment("room/insert_earlier.html", code=code, page=page)
 
-    def roster(self, people: Sequence[Member]) -> str:
-        return self._fragment("room/replace_roster.html", **self._roster(people))
+    def roster(self, people: Sequence[Member], frozen: bool = False) -> str:
+        return self._fragment("room/replace_roster.html", **self._roster(people, frozen))
 
     def acknowledged(self, controls: int, acked: int) -> str:
         """Remove that many sent controls from the composer; `acked` are done since the page was loaded."""
@@ -160,8 +164,8 @@ class Render:
     def _fragment(self, template: str, **values: object) -> str:
         return self._env.get_template(template).render(**values)
 
-    def _roster(self, people: Sequence[Member]) -> dict[str, object]:
-        return {"people": people[:ROSTER], "count": len(people)}
+    def _roster(self, people: Sequence[Member], frozen: bool) -> dict[str, object]:
+        return {"people": people[:ROSTER], "count": len(people), "frozen": frozen}
 
 
 def _with(people: Sequence[Member], member: Member) -> list[Member]:

@@ -22,6 +22,15 @@ class Settings:
             "doc": "Where rooms and messages are kept. `sqlite:////var/lib/chat/chat.db` is an absolute path."
         },
     )
+    redis_url: str = field(
+        default="",
+        repr=False,
+        metadata={
+            "doc": "Redis or Valkey 7 or newer, over which several processes on one PostgreSQL database hear "
+            "of each other: `redis://` or, over TLS, `rediss://`; nodes of a Redis Cluster separated by "
+            "commas. None by default: one process."
+        },
+    )
     secret_key: str = field(
         default="",
         repr=False,
@@ -51,10 +60,18 @@ class Settings:
             )
         return cls(
             database_url=env.get("CHAT_DATABASE_URL", cls().database_url),
+            redis_url=_redis("CHAT_REDIS_URL", env.get("CHAT_REDIS_URL", "")),
             secret_key=secret,
             rate_limit=_switch("CHAT_RATE_LIMIT", env.get("CHAT_RATE_LIMIT", "on")),
             trusted_proxies=_networks("CHAT_TRUSTED_PROXIES", env.get("CHAT_TRUSTED_PROXIES", "")),
         )
+
+
+def _redis(name: str, text: str) -> str:
+    urls = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(url.startswith(("redis://", "rediss://")) for url in urls):
+        raise Misconfigured(f"{name}: use redis://HOST:6379/0, or rediss:// for TLS.")
+    return ",".join(urls)
 
 
 def _switch(name: str, text: str) -> bool:

@@ -135,6 +135,7 @@ async def _changes(chat: Context, listener: Listener) -> str:
         return ""
     try:
         if listener.member.number in feed.ended and await chat.hub.has_left(feed, listener.member):
+            chat.presence.forget(listener.member)  # perhaps they left on another node
             listener.dismiss(Farewell(POLICY, "You left this room."))
             return ""
         frame = feed.frame(cursor)
@@ -346,7 +347,7 @@ def _drop_controls(listener: Listener, sent: Sent) -> None:
 
 async def _pace(chat: Context, listener: Listener) -> bool:
     """Wait for the person's rate. True if that would take too long: refuse then."""
-    wait = chat.limits.take(limits.MESSAGES, listener.member.person, PATIENCE)
+    wait = await chat.limits.take(limits.MESSAGES, listener.member.person, PATIENCE)
     if 0 < wait <= PATIENCE:
         await asyncio.sleep(wait)
     return wait > PATIENCE

@@ -42,6 +42,11 @@ def secret_for(settings: Settings) -> str:
     """CHAT_SECRET_KEY, or one made once and kept beside the database. Raises Misconfigured."""
     if settings.secret_key:
         return settings.secret_key
+    if not settings.database_url.startswith("sqlite:"):
+        raise Misconfigured(
+            "CHAT_SECRET_KEY is not set. All nodes that share a database need the same one: "
+            "make it with `openssl rand -base64 32` and set it on each."
+        )
     path = Path(settings.database_url.partition("://")[2].removeprefix("/")).with_suffix(".key")
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from people import FakeClock, Person
 from quart import Quart
+from redis_server import RedisCluster, RedisServer
 
 from chat.app import create_app
 from chat.assets import Assets, folder
@@ -88,3 +89,25 @@ async def code(alice: Person, bob: Person) -> str:
     code = await alice.create()
     await bob.join(code)
     return code
+
+
+# Redis, for those who ask for it ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    with RedisCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server that the test may mistreat."""
+    with RedisServer(tmp_path) as server:
+        yield server

@@ -18,6 +18,7 @@ TRESPASSES = {
     "pages.py": ("import hypercorn", "Only the guards know Hypercorn"),
     "presence.py": ("import quart", "Only the pages, the sockets and those who wire them know Quart"),
     "actions.py": ("import sqlite3", "A driver is known to its own backend"),
+    "metrics.py": ("import redis", "Redis is known to its own backends"),
 }
 
 

@@ -22,7 +22,6 @@ from chat.context import Context
 from chat.hub import Farewell
 from chat.render import linked
 from chat.rooms import CODE_ALPHABET, Position
-from chat.settings import Settings
 from chat.store import Unavailable, Unknown
 
 NOBODYS = "ZZZZ2222"  # a room that does not exist
@@ -222,9 +221,7 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(client: Per
 
 @pytest.fixture
 def behind_proxy(app: Quart, chat: Context) -> None:
-    settings = Settings(
-        chat.settings.database_url, chat.settings.secret_key, True, (ip_network("10.0.0.0/8"),)
-    )
+    settings = replace(chat.settings, rate_limit=True, trusted_proxies=(ip_network("10.0.0.0/8"),))
     app.extensions["chat"] = replace(chat, settings=settings)
 
 
@@ -1023,7 +1020,7 @@ async def test_joins_from_one_address_are_limited(
 
     code = await alice.create()
     for _ in range(300):
-        chat.limits.take(limits.JOINS, "192.0.2.1")
+        await chat.limits.take(limits.JOINS, "192.0.2.1")
     for path, form in (
         ("/", {"name": "Ann", "code": code, "join": "1"}),
         (f"/rooms/{code}", {"name": "Ann"}),

@@ -63,8 +63,8 @@ class House:
         self.store.committed = bus.announce
         self.presence = Presence(cast(Store, self.flaky), self.hub, self._roster, self.clock)
 
-    def _roster(self, people: Any) -> str:
-        self.rosters.append(self.render.roster(people))
+    def _roster(self, people: Any, frozen: bool) -> str:
+        self.rosters.append(self.render.roster(people, frozen))
         return self.rosters[-1]
 
     async def seat(self, name: str) -> Member:

@@ -20,7 +20,7 @@ from chat.visitors import secret_for
 
 def test_nothing_has_to_be_set() -> None:
     assert Settings.from_env({}) == Settings(
-        database_url="sqlite:///chat.db", secret_key="", rate_limit=True, trusted_proxies=()
+        database_url="sqlite:///chat.db", redis_url="", secret_key="", rate_limit=True, trusted_proxies=()
     )
 
 
@@ -28,12 +28,14 @@ def test_every_setting_is_read_from_its_variable() -> None:
     settings = Settings.from_env(
         {
             "CHAT_DATABASE_URL": "sqlite:////var/lib/chat/chat.db",
+            "CHAT_REDIS_URL": "redis://a:1, rediss://b:2/0",
             "CHAT_SECRET_KEY": "sixteen letters!",
             "CHAT_RATE_LIMIT": "off",
             "CHAT_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,::1",
         }
     )
     assert settings.database_url == "sqlite:////var/lib/chat/chat.db"
+    assert settings.redis_url == "redis://a:1,rediss://b:2/0"
     assert settings.secret_key == "sixteen letters!"
     assert settings.rate_limit is False
     assert settings.trusted_proxies == (ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("::1"))
@@ -52,6 +54,8 @@ def test_a_switch_understands_the_usual_words(text: str, value: bool) -> None:
         ("CHAT_RATE_LIMIT", "maybe"),
         ("CHAT_RATE_LIMIT", ""),
         ("CHAT_SECRET_KEY", "short"),
+        ("CHAT_REDIS_URL", "localhost:6379"),
+        ("CHAT_REDIS_URL", "redis://a:1,http://b"),
         ("CHAT_TRUSTED_PROXIES", "my-proxy"),
         ("CHAT_TRUSTED_PROXIES", "10.0.0.0/99"),
     ],
@@ -80,7 +84,7 @@ def test_the_database_url_chooses_the_store(tmp_path: Path) -> None:
     assert isinstance(store_for(f"sqlite:///{tmp_path}/chat.db"), SQLiteStore)
     with pytest.raises(Misconfigured, match="CHAT_DATABASE_URL"):
         store_for("oracle://db")
-    assert isinstance(bus_for(""), LocalBus)
+    assert isinstance(bus_for(None), LocalBus)
 
 
 def test_making_the_app_opens_nothing(tmp_path: Path) -> None:

@@ -616,7 +616,7 @@ async def test_a_text_that_would_wait_longer_than_20_seconds_is_refused_at_once(
     page = await alice.look(code)
     person = chat.identities.person(next(iter(alice.client.cookie_jar or ())).value) or ""
     for _ in range(10 + 100 + 1):
-        chat.limits.take(limits.MESSAGES, person, patience=1000)
+        await chat.limits.take(limits.MESSAGES, person, patience=1000)
     async with alice.live(code) as live:
         await live.resume(page)
         await live.say("too much")
@@ -641,7 +641,7 @@ async def test_garbage_is_paced_like_texts(alice: Person, code: str, chat: Conte
         await live.send_text("garbage")
         await live.until("[role=alert]")
         spent = 0
-        while not chat.limits.take(limits.MESSAGES, person):
+        while not await chat.limits.take(limits.MESSAGES, person):
             spent += 1
         assert spent == limits.MESSAGES.burst - 1
 

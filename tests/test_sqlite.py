@@ -21,7 +21,7 @@ from store_model import Clock
 
 from chat.rooms import Delete, Done, Edit, Member
 from chat.settings import Misconfigured
-from chat.store import Missing, Unavailable, Unknown, sqlite, store_for
+from chat.store import Missing, Unavailable, Unknown, sqlite_file, sqlite_writer, store_for
 from chat.store.sqlite import SQLiteStore
 
 ROOM = "BCDFGHJK"
@@ -255,8 +255,8 @@ async def test_the_settings_of_the_writer_are_in_force(store: SQLiteStore) -> No
         "secure_delete": 1,
         "busy_timeout": 5000,
         "mmap_size": 0,
-        "user_version": len(sqlite.MIGRATIONS),
-        "application_id": sqlite.PROGRAM,
+        "user_version": len(sqlite_file.MIGRATIONS),
+        "application_id": sqlite_file.PROGRAM,
     }
     await say(store, await store.take_seat(ROOM, "person-a", "Alice"), "hello")
     assert {name: await ask_writer(store, f"PRAGMA {name}") for name in wanted} == wanted
@@ -335,7 +335,7 @@ async def test_a_cancelled_caller_keeps_the_write(store: SQLiteStore, alice: Mem
 async def test_too_many_waiting_writes_are_refused_at_once(
     store: SQLiteStore, alice: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "QUEUE", 50)
+    monkeypatch.setattr(sqlite_writer, "QUEUE", 50)
     async with Pause(store):
         writes = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(60)]
         await asyncio.sleep(0)
@@ -404,8 +404,8 @@ async def test_a_commit_that_fails_fails_its_whole_batch_and_heals(store: SQLite
 def test_a_failure_of_the_disk_itself_leaves_the_outcome_open() -> None:
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR | 4 << 8
-    assert sqlite._failure(error) is Unknown
-    assert sqlite._failure(sqlite3.OperationalError("locked")) is Unavailable
+    assert sqlite_writer._failure(error) is Unknown
+    assert sqlite_writer._failure(sqlite3.OperationalError("locked")) is Unavailable
 
 
 # What is left behind
@@ -463,7 +463,7 @@ async def test_a_reader_delays_the_wiping_and_not_the_writers(
 async def test_old_keys_are_forgotten_in_portions(
     store: SQLiteStore, alice: Member, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "PRUNE_PORTION", 4)
+    monkeypatch.setattr(sqlite_writer, "PRUNE_PORTION", 4)
     count = "SELECT count(*) FROM once"
     for n in range(10):
         await say(store, alice, f"{n}")

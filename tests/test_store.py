@@ -14,10 +14,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from postgres import the_server
 from store_model import Clock, ModelRoom, Reader
 
 from chat.rooms import Delete, Done, Edit, Member, Message, Position
 from chat.store import Missing, Resync, Store, Taken, Unavailable
+from chat.store.postgres import PostgresStore
 from chat.store.sqlite import SQLiteStore
 
 T = TypeVar("T")
@@ -32,7 +34,11 @@ def _sqlite_place(directory: Path) -> Place:
     return partial(SQLiteStore, str(directory / "chat.db"))
 
 
-BACKENDS: dict[str, Callable[[Path], Place]] = {"sqlite": _sqlite_place}
+def _postgres_place(directory: Path) -> Place:
+    return partial(PostgresStore, the_server().schema())
+
+
+BACKENDS: dict[str, Callable[[Path], Place]] = {"sqlite": _sqlite_place, "postgres": _postgres_place}
 
 
 @pytest.fixture(params=BACKENDS)
@@ -95,20 +101,27 @@ async def test_of_many_who_open_the_same_room_at_once_one_succeeds(store: Store)
     assert sum(isinstance(r, Taken) for r in results) == 19
 
 
-async def test_an_unknown_room_is_missing_everywhere(store: Store) -> None:
-    assert await store.find_room(NOWHERE) is None
-    assert await store.find_seat(NOWHERE, "person-a") is None
-    assert await store.seats_of(NOWHERE, "person-a") == []
-    assert await store.end_seat(NOWHERE, "person-a") is None
-    assert await store.announce(NOWHERE, "entered", [1]) is None
-    assert await store.here(NOWHERE) == []
-    assert await store.heads([NOWHERE]) == {}
+async def test_the_first_to_say_a_fact_decides_it(store: Store) -> None:
+    assert await store.agree("key", "one") == "one"
+    assert await store.agree("key", "two") == "one"
+    assert await store.agree("other", "two") == "two"
+
+
+@pytest.mark.parametrize("code", [NOWHERE, "", "a\0b", "\0"])
+async def test_an_unknown_room_is_missing_everywhere(store: Store, code: str) -> None:
+    assert await store.find_room(code) is None
+    assert await store.find_seat(code, "person-a") is None
+    assert await store.seats_of(code, "person-a") == []
+    assert await store.end_seat(code, "person-a") is None
+    assert await store.announce(code, "entered", [1]) is None
+    assert await store.here(code) == []
+    assert await store.heads([code]) == {}
     missing: list[Awaitable[object]] = [
-        store.take_seat(NOWHERE, "person-a", "Alice"),
-        store.append(NOWHERE, 1, "k", "hello"),
-        store.amend(NOWHERE, 1, 1, "k", Delete()),
-        store.history(NOWHERE),
-        store.changes(NOWHERE, Position("", 0)),
+        store.take_seat(code, "person-a", "Alice"),
+        store.append(code, 1, "k", "hello"),
+        store.amend(code, 1, 1, "k", Delete()),
+        store.history(code),
+        store.changes(code, Position("", 0)),
     ]
     for attempt in missing:
         with pytest.raises(Missing):
@@ -132,7 +145,7 @@ async def test_a_message_comes_back_as_it_was_written(store: Store, alice: Membe
 
 
 @pytest.mark.parametrize(
-    "body", ["a\0b", "שלום", "👩‍👩‍👧", "'; DROP TABLE message; --", "x" * 8192, "\n\t ", "￿"]
+    "body", ["a\0b", "\x1a0\x1a\0", "שלום", "👩‍👩‍👧", "'; DROP TABLE message; --", "x" * 8192, "\n\t ", "￿"]
 )
 async def test_any_text_survives(store: Store, alice: Member, body: str) -> None:
     await say(store, alice, body)
@@ -749,5 +762,11 @@ class SQLiteWalk(Walk):
     backend = "sqlite"
 
 
+class PostgresWalk(Walk):
+    backend = "postgres"
+
+
 TestSQLiteWalk = SQLiteWalk.TestCase
+TestPostgresWalk = PostgresWalk.TestCase
 TestSQLiteWalk.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestPostgresWalk.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)

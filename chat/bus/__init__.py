@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from chat.rooms import Done
+
+if TYPE_CHECKING:
+    from chat.nodes import Redis
 
 
 class Bus(Protocol):
@@ -28,8 +31,12 @@ class Bus(Protocol):
         """Tell every process, this one too, of committed changes."""
 
 
-def bus_for(url: str) -> Bus:
-    """The backend that CHAT_REDIS_URL names; none means one process."""
-    from chat.bus.local import LocalBus
+def bus_for(redis: Redis | None) -> Bus:
+    """The bus that goes with CHAT_REDIS_URL."""
+    if redis is None:
+        from chat.bus.local import LocalBus
 
-    return LocalBus()
+        return LocalBus()
+    from chat.bus.redis import RedisBus
+
+    return RedisBus(redis)

@@ -52,6 +52,9 @@ class Store(Protocol):
     async def ping(self) -> None:
         """Return when a read answers. Raises Unavailable."""
 
+    async def agree(self, name: str, value: str) -> str:
+        """Keep the value if there is none of this name, and return the one that is kept."""
+
     async def open_room(self, code: str) -> Room:
         """Raises Taken."""
 
@@ -114,4 +117,17 @@ def store_for(url: str) -> Store:
         from chat.store.sqlite import SQLiteStore
 
         return SQLiteStore(rest.removeprefix("/"))
-    raise Misconfigured(f"CHAT_DATABASE_URL: unknown kind of database {scheme!r}. Use sqlite:///chat.db")
+    if scheme in {"postgresql", "postgres"}:
+        try:
+            from chat.store.postgres import PostgresStore
+        except ModuleNotFoundError as error:
+            raise Misconfigured(
+                f"CHAT_DATABASE_URL names a PostgreSQL database, which needs {error.name}. "
+                "Install it: pip install '.[cluster]'"
+            ) from error
+
+        return PostgresStore(url)
+    raise Misconfigured(
+        f"CHAT_DATABASE_URL: unknown kind of database {scheme!r}. "
+        "Use sqlite:///chat.db or postgresql://user:password@host/database"
+    )

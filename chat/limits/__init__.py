@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chat.nodes import Redis
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,10 @@ SWEEP = 10_000  # entries; only those with something to remember survive a sweep
 
 
 class Limits:
-    """Remembers, for each rate and doer, when the next one is due (the generic cell rate algorithm)."""
+    """Remembers, for each rate and doer, when the next one is due (the generic cell rate algorithm).
+
+    This one counts what this process did; chat.limits.redis counts for all nodes.
+    """
 
     def __init__(self, enabled: bool = True, now: Callable[[], float] = time.monotonic) -> None:
         self._enabled = enabled
@@ -39,7 +46,7 @@ class Limits:
         self._due: dict[tuple[str, str], float] = {}
         self._swept = 0.0
 
-    def take(self, rate: Rate, doer: str, patience: float = 0.0) -> float:
+    async def take(self, rate: Rate, doer: str, patience: float = 0.0) -> float:
         """Seconds until this may be done, 0 if now. It counts as done unless that exceeds `patience`."""
         if not self._enabled:
             return 0.0
@@ -53,7 +60,7 @@ class Limits:
             self._due[(rate.name, doer)] = due + rate.every
         return wait
 
-    def spent(self, rate: Rate, doer: str) -> float:
+    async def spent(self, rate: Rate, doer: str) -> float:
         """Seconds until this may be done, without doing it."""
         return _wait(rate, self._due.get((rate.name, doer), 0.0) - self._now())
 
@@ -61,3 +68,12 @@ class Limits:
 def _wait(rate: Rate, ahead: float) -> float:
     wait = ahead - rate.every * (rate.burst - 1)
     return wait if wait > INSTANT else 0.0
+
+
+def limits_for(redis: Redis | None, enabled: bool) -> Limits:
+    """The limits that go with CHAT_REDIS_URL."""
+    if redis is None or not enabled:
+        return Limits(enabled)
+    from chat.limits.redis import RedisLimits
+
+    return RedisLimits(redis)

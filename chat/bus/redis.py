@@ -1,0 +1,245 @@
+"""The bus of several nodes: hints over Redis's sharded Pub/Sub, with the changes themselves inside.
+
+Rooms are spread over a few channels, and each node listens to all of them: whoever becomes the first of a
+node in a room costs no subscription and misses nothing, and a batch of changes is a few publications however
+many rooms it touches. Each names its rooms first, so a node throws away at a glance what nobody there reads.
+
+The listening connection is ours and not redis-py's PubSub, which reconnects without a word: here a
+connection lives until its first fault, and every new subscription says that something may be lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import zlib
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from redis.asyncio.connection import Connection
+
+from chat.nodes import Away, Redis, cancelled, end
+from chat.rooms import Before, Done, Message, Notice, Position
+
+CHANNELS = 8
+PING = 5.0  # s between signs of life on the listening connection
+SILENCE = 10.0  # s without any: the connection is dead, whatever TCP says
+RETRY = (0.1, 2.0)  # s before the first and the later attempts to listen again
+WAITING = 4096  # changes not yet published; older ones are left to the comparison with the log
+PUBLISH_BYTES = 64 * 1024  # of one publication, so that no single one holds Redis up
+HEED_BYTES = 1024 * 1024  # longer ones are not ours
+FORMAT = "1"  # other releases pass over what they do not know
+
+log = logging.getLogger("chat")
+
+
+class RedisBus:
+    heard: Callable[[Sequence[Done]], None]
+    lost: Callable[[], None]
+
+    def __init__(self, redis: Redis, ping: float = PING, silence: float = SILENCE) -> None:
+        self._redis = redis
+        self._ping = ping
+        self._silence = silence
+        self._node = secrets.token_hex(4)
+        self._channels = [f"{redis.prefix}:hints:{n}" for n in range(CHANNELS)]
+        self._watched: set[str] = set()
+        self._waiting: deque[Done] = deque(maxlen=WAITING)
+        self._stir = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failures = 0
+
+    async def open(self) -> None:
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._publish())]
+
+    async def close(self) -> None:
+        await end(*self._tasks)
+
+    def watch(self, code: str) -> None:
+        self._watched.add(code)
+
+    def unwatch(self, code: str) -> None:
+        self._watched.discard(code)
+
+    def announce(self, changes: Sequence[Done]) -> None:
+        self._waiting.extend(changes)
+        self._stir.set()
+        self._tell(changes)  # people on this node need not wait for Redis
+
+    def _tell(self, changes: Sequence[Done]) -> None:
+        if ours := [change for change in changes if change.code in self._watched]:
+            self.heard(ours)
+
+    # Publishing ---------------------------------------------------------------------------------------
+
+    async def _publish(self) -> None:
+        """Publish what waits, again and again; what comes meanwhile goes together next time."""
+        while True:
+            await self._stir.wait()
+            self._stir.clear()
+            changes, self._waiting = self._waiting, deque(maxlen=WAITING)
+            try:
+                await self._publish_all(changes)
+            except Away:
+                pass  # a hint that comes late is worth nothing: the others compare with the log
+            except Exception:
+                log.exception("hints-not-published")
+
+    async def _publish_all(self, changes: Sequence[Done]) -> None:
+        by_channel: dict[str, list[Done]] = defaultdict(list)
+        for change in changes:
+            by_channel[self._channel(change.code)].append(change)
+        await asyncio.gather(*(self._publish_to(*item) for item in by_channel.items()))
+
+    async def _publish_to(self, channel: str, changes: Sequence[Done]) -> None:
+        for payload in packed(self._node, changes):
+            await self._redis.publish(channel, payload)
+
+    def _channel(self, code: str) -> str:
+        return self._channels[zlib.crc32(code.encode()) % CHANNELS]
+
+    # Listening ----------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Listen to every channel for ever, each time again after a fault."""
+        while True:
+            try:
+                await self._listen_once()
+            except* Exception as faults:  # whatever it was, the others must be heard again
+                fault = _first(faults)
+                if not self._failures:  # once, until it is mended
+                    log.warning("hints-interrupted part=redis error=%s: %s", type(fault).__name__, fault)
+            first, later = RETRY
+            pause = min(later, first * 2**self._failures)
+            self._failures += 1
+            await asyncio.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
+
+    async def _listen_once(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for connection, channels in await self._redis.listeners(self._channels):
+                group.create_task(self._listen_on(connection, channels))
+
+    async def _listen_on(self, connection: Connection, channels: Sequence[str]) -> None:
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+            for channel in channels:  # one by one: those of a cluster may be in different slots
+                await connection.send_command("SSUBSCRIBE", channel)
+            if cancelled():
+                return
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._ping_on(connection))
+                group.create_task(self._read_from(connection))
+        finally:
+            await connection.disconnect(nowait=True)
+
+    async def _ping_on(self, connection: Connection) -> None:
+        while not cancelled():
+            await asyncio.sleep(self._ping)
+            await connection.send_command("PING")
+
+    async def _read_from(self, connection: Connection) -> None:
+        while True:
+            said = await connection.read_response(timeout=self._silence)
+            if said is None:
+                raise TimeoutError(f"Redis said nothing for {self._silence:g} s.")
+            kind, *rest = said if isinstance(said, list) else [said]
+            if kind == b"smessage":
+                self._heed(rest[1])
+            elif kind == b"ssubscribe":
+                self._failures = 0
+                self.lost()
+            elif kind == b"sunsubscribe":
+                raise ConnectionError("The channel moved to another server of the cluster.")
+
+    def _heed(self, payload: bytes) -> None:
+        try:
+            changes = unpacked(payload, self._node, self._watched)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            log.warning("hint-ignored bytes=%d", len(payload))
+        else:
+            self._tell(changes)
+
+
+def _first(faults: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = faults.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+# The shape of a publication: a line "1 NODE CODE CODE …", then the changes as JSON -------------------------
+
+
+def packed(node: str, changes: Sequence[Done]) -> Iterator[str]:
+    """Publications of bounded size that tell of these changes, in order."""
+    codes: dict[str, None] = {}
+    lines: list[str] = []
+    size = 0
+    for change in changes:
+        line = json.dumps(_fields(change), ensure_ascii=False, separators=(",", ":"))
+        if lines and size + len(line.encode()) > PUBLISH_BYTES:
+            yield _publication(node, codes, lines)
+            codes, lines, size = {}, [], 0
+        codes[change.code] = None
+        lines.append(line)
+        size += len(line.encode())
+    if lines:
+        yield _publication(node, codes, lines)
+
+
+def _publication(node: str, codes: dict[str, None], lines: list[str]) -> str:
+    return f"{' '.join([FORMAT, node, *codes])}\n[{','.join(lines)}]"
+
+
+def unpacked(payload: bytes, node: str, watched: set[str]) -> list[Done]:
+    """The changes of a publication, unless it is this node's own or of rooms that nobody here watches.
+
+    Raises ValueError, TypeError or KeyError for what is none.
+    """
+    if len(payload) > HEED_BYTES:
+        raise ValueError("too long")
+    head, _, body = payload.partition(b"\n")
+    form, sender, *codes = head.decode().split(" ")
+    if form != FORMAT or sender == node or watched.isdisjoint(codes):
+        return []
+    return [_done(fields) for fields in json.loads(body)]
+
+
+def _fields(change: Done) -> list[Any]:
+    m, notice = change.message, change.message.notice
+    told = notice and [notice.verb, notice.names, notice.count, notice.ended]
+    position = [change.code, change.position.epoch, m.rev]
+    return [*position, m.id, m.at, m.author, m.name, m.mark, m.body, m.edited, told, m.before]
+
+
+NONE = type(None)
+SHAPE: tuple[type | tuple[type, ...], ...]
+SHAPE = (str, str, int, int, int, (int, NONE), str, int, (str, NONE), (int, NONE), (list, NONE), (list, NONE))
+
+
+def _done(fields: Sequence[Any]) -> Done:
+    for value, kind in zip(fields, SHAPE, strict=True):
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise TypeError("not a change")
+    code, epoch, rev, id, at, author, name, mark, body, edited, told, before = fields
+    message = Message(
+        id,
+        rev,
+        at,
+        author,
+        name,
+        mark,
+        body,
+        kind="notice" if told else "text",
+        edited=edited,
+        notice=_notice(*told) if told else None,
+        before=Before(*before) if before else None,
+    )
+    return Done(code, message, Position(epoch, rev))
+
+
+def _notice(verb: Any, names: Sequence[str], count: int, ended: Sequence[int]) -> Notice:
+    if verb not in {"entered", "left"} or not isinstance(count, int):
+        raise ValueError("not a notice")
+    return Notice(verb, tuple(map(str, names)), count, tuple(map(int, ended)))

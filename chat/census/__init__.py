@@ -1,0 +1,75 @@
+"""Who is here on which node. Each node speaks for its own people; one that falls silent has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from chat.rooms import Member
+
+if TYPE_CHECKING:
+    from chat.nodes import Redis
+
+
+class Census(Protocol):
+    """People and connections, counted over all nodes. A seat may have tabs on several of them.
+
+    Who is here and who has left is settled so that the room is told once: a node says that somebody entered
+    only when every node can know of it (`counted`), and that somebody left only after `last` has said that
+    no other node has them. Between `last` and `told` nobody's arrival in that seat is `counted`, so "left"
+    is never written after the "entered" that follows it.
+    """
+
+    changed: Callable[[Collection[str]], None]
+    """Called with rooms of this node's people that look different now. Set it before `open`."""
+    doubtful: Callable[[], None]
+    """Called when the log may say of people that they are here who are not, or the other way round."""
+    surplus: Callable[[int], None]
+    """Called with a connection of this node whose person has opened too many newer ones."""
+
+    @property
+    def frozen(self) -> bool:
+        """True while the other nodes cannot be asked: their people are those last known."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def add(self, member: Member) -> None:
+        """Somebody is here, on this node."""
+
+    def drop(self, member: Member) -> None:
+        """Their seat ended, and the log knows."""
+
+    def counted(self, code: str, number: int) -> bool:
+        """Whether the room may be told that somebody added here has entered."""
+
+    async def last(self, code: str, numbers: Sequence[int]) -> list[int] | None:
+        """These are not here any more, on this node: those whom no other node has, and whom nobody else is
+        about to tell the room of. The caller is, then says `told`. None if that cannot be said now."""
+
+    async def told(self, code: str, numbers: Sequence[int]) -> None: ...
+
+    def elsewhere(self, code: str) -> Collection[Member]:
+        """The people on other nodes in a room where this node has people."""
+
+    async def ask(self, code: str) -> Collection[Member]:
+        """The same for any room."""
+
+    async def missing(self, members: Sequence[Member]) -> Sequence[Member] | None:
+        """Those of them whom no node has. None if that cannot be said now."""
+
+    def opened(self, person: str, connection: int) -> None: ...
+
+    def closed(self, person: str, connection: int) -> None: ...
+
+
+def census_for(redis: Redis | None, tabs: int) -> Census:
+    """The census that goes with CHAT_REDIS_URL; `tabs` is how many connections a person may have."""
+    if redis is None:
+        from chat.census.local import LocalCensus
+
+        return LocalCensus()
+    from chat.census.redis import RedisCensus
+
+    return RedisCensus(redis, tabs)

@@ -1,0 +1,39 @@
+"""Limits that hold over all nodes, on Redis's clock; while it is away each node goes by its own figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chat.limits import Limits, Rate
+from chat.nodes import Away, Redis, Script
+
+WAIT = 1.0  # s for an answer: whoever waits for it is writing
+SCRIPT = Script(Path(__file__).with_name("take.lua"))
+MICRO = 1e6
+
+
+class RedisLimits(Limits):
+    def __init__(self, redis: Redis) -> None:
+        super().__init__()
+        self._redis = redis
+
+    async def take(self, rate: Rate, doer: str, patience: float = 0.0) -> float:
+        wait = await self._ask(rate, doer, round(patience * MICRO))
+        return await super().take(rate, doer, patience) if wait is None else wait
+
+    async def spent(self, rate: Rate, doer: str) -> float:
+        wait = await self._ask(rate, doer, -1)  # less patient than any wait: nothing is counted
+        return await super().spent(rate, doer) if wait is None else wait
+
+    async def _ask(self, rate: Rate, doer: str, patience: int) -> float | None:
+        """Seconds to wait, None if Redis does not say."""
+        if self._redis.away:
+            return None
+        key = f"{self._redis.prefix}:limit:{{{rate.name} {doer}}}"
+        try:
+            wait = await self._redis.run(
+                SCRIPT, key, round(rate.every * MICRO), rate.burst, patience, wait=WAIT
+            )
+        except Away:
+            return None
+        return int(wait) / MICRO

@@ -1,0 +1,294 @@
+"""The PostgreSQL server: how it is reached, what it has to be, and its schema."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import asyncpg
+
+from chat.names import looks
+from chat.rooms import new_epoch
+from chat.settings import Misconfigured
+from chat.store.queries import COPYING, UNFINISHED
+from chat.store.rows import ESCAPE
+from chat.store.steps import Rows, Steps
+
+CONNECT = 5.0  # s, for each host
+STATEMENT = 10.0  # s
+LOCK_WAIT = 4.0  # s, for the row of a room
+STALLED = 5.0  # s: a node that stops amid a write gives back its rooms
+MIGRATING = 3600.0  # s
+RECONNECT = 60.0  # s
+OLDEST_SERVER = 14
+PROGRAM = 0x63686174  # "chat": the lock under which a schema is changed
+NAME = "room-chat"  # by which our nodes' sessions are known in pg_stat_activity
+
+SESSION = {
+    "application_name": NAME,
+    "lock_timeout": f"{LOCK_WAIT:.0f}s",
+    "idle_in_transaction_session_timeout": f"{STALLED:.0f}s",
+    # Cut short, a commit that waits for its standby reports success: only the client's own time-out counts.
+    "statement_timeout": "0",
+    # No firewall forgets a writer that was idle for long, and no dead node keeps its connections.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "jit": "off",
+    # Every question has its index. A plan made while a table was small must not read it all when it is large.
+    "enable_seqscan": "off",
+}
+
+Durability = Literal["fsync", "replicated", "os", "memory"]
+
+
+class Migration(NamedTuple):
+    """A file beside this one; the n-th leads to schema version n.
+
+    Programs that know only schemas older than `oldest` cannot work with it: theirs is refused from then on.
+    """
+
+    file: str
+    oldest: int
+
+
+MIGRATIONS = (Migration("postgres.sql", 1),)
+
+HISTORY = "history"  # the fact that says which history the epochs are of
+
+
+class Known(NamedTuple):
+    schema: int
+    oldest: int
+    history: str
+
+
+LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # no longer the primary
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,
+    asyncpg.InterfaceError,
+)
+"""What says that this connection is of no more use, rather than that the question was wrong."""
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Connection = Any
+
+
+class Server:
+    """The server, or the several of which one is the primary, that a URL names."""
+
+    def __init__(self, url: str, name: str = NAME) -> None:
+        self.place = f"PostgreSQL at {_place(url)}"
+        self._session = SESSION | {"application_name": name}
+        self._hosts = _hosts(url)
+
+    async def connect(self, **options: Any) -> Connection:
+        """A connection to the primary. Raises one of LOST, what the server said, or Misconfigured."""
+        errors: list[Exception] = []
+        for url in list(self._hosts):
+            try:
+                db = await asyncpg.connect(
+                    url,
+                    timeout=CONNECT,
+                    command_timeout=STATEMENT,
+                    target_session_attrs="primary",
+                    server_settings=self._session,
+                    **options,
+                )
+            except ValueError as error:  # asyncpg.ClientConfigurationError is one, too
+                raise Misconfigured(
+                    "CHAT_DATABASE_URL cannot be understood. Write it as "
+                    "postgresql://user:password@host:5432/database; special characters in the password "
+                    "as in other URLs (%40 for @, %2F for /)."
+                ) from error
+            except (*LOST, asyncpg.PostgresError) as error:
+                errors.append(error)
+            else:
+                self._hosts.remove(url)
+                self._hosts.insert(0, url)
+                return db
+        raise errors[0]
+
+    async def first(self, wait: float) -> Connection:
+        """A connection to a server that suits us, its schema up to date. Raises Misconfigured."""
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                db = await self.prepared(MIGRATING)
+                looks("")  # reads the table of look-alikes now rather than while others wait
+                return db
+            except LOST as error:
+                if time.monotonic() >= deadline:
+                    raise self.refused(
+                        f"does not answer: {said(error)}", "Start it, or correct the address"
+                    ) from error
+                await asyncio.sleep(0.2)
+            except asyncpg.PostgresError as error:
+                raise self.refused(f"refuses us: {said(error)}", _mend(error)) from error
+
+    async def prepared(self, wait: float = RECONNECT) -> Connection:
+        """A connection that may write: it waits for nodes that prepare the database at the same time.
+
+        Raises what `connect` does.
+        """
+        db = await self.connect()
+        try:
+            await self._check(db)
+            async with asyncio.timeout(wait):
+                await self._migrate(db, wait)
+        except BaseException:
+            db.terminate()
+            raise
+        return db
+
+    async def _check(self, db: Connection) -> None:
+        version = await db.fetchval("SELECT current_setting('server_version_num')::int / 10000")
+        if version < OLDEST_SERVER:
+            raise self.refused(f"is version {version}", f"Use {OLDEST_SERVER} or newer")
+        encoding = await db.fetchval("SELECT current_setting('server_encoding')")
+        if encoding != "UTF8":
+            raise self.refused(
+                f"keeps this database in {encoding}", "Create one with: createdb -T template0 -E UTF8 NAME"
+            )
+
+    async def _migrate(self, db: Connection, wait: float) -> None:
+        """Bring the schema up to date; of nodes that come together, one does and the others wait."""
+        history = await _history(db)
+        await db.execute("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 0")
+        await db.fetch("SELECT pg_advisory_xact_lock($1)", PROGRAM, timeout=wait)
+        known = await self._known(db)
+        for number, migration in enumerate(MIGRATIONS[known.schema :], known.schema + 1):
+            script = (Path(__file__).parent / migration.file).read_text("utf-8")
+            await db.execute(script, timeout=wait)
+            await db.execute(SET_FACT, "schema", str(number))
+            await db.execute(SET_FACT, "oldest", str(migration.oldest))
+        if known.history != history:
+            await db.execute(NEW_EPOCHS, new_epoch(), timeout=wait)
+            await db.execute(SET_FACT, HISTORY, history)
+        await db.execute("COMMIT")
+        if known.schema and known.oldest < MIGRATIONS[-1].oldest:
+            await db.execute(END_OTHERS)  # older programs, which will be refused
+
+    async def _known(self, db: Connection) -> Known:
+        """What the database says of itself. Raises Misconfigured."""
+        tables = await db.fetchval(TABLES, ["fact", "room", "seat", "message", "once"])
+        if not tables:
+            return Known(0, 0, "")
+        try:
+            facts = dict(await db.fetch("SELECT name, value FROM fact"))
+            schema, oldest = int(facts["schema"]), int(facts["oldest"])
+        except (asyncpg.SyntaxOrAccessError, KeyError, ValueError) as error:
+            raise self.refused(
+                "holds tables of another program", "Name another database; this one was left as it was"
+            ) from error
+        if oldest > len(MIGRATIONS):
+            raise self.refused(_newer(schema), "Install that release again, or restore a back-up")
+        if COPYING in facts and self._session["application_name"] == NAME:
+            raise self.refused(*UNFINISHED)
+        return Known(schema, oldest, facts.get(HISTORY, ""))
+
+    async def durability(self, db: Connection) -> Durability:
+        """What a commit of this session stands for; at least the disk, if the server's disk writes count."""
+        names = ("fsync", "synchronous_commit", "synchronous_standby_names")
+        fsync, commit, standbys = [await db.fetchval("SELECT current_setting($1)", name) for name in names]
+        if commit == "off":
+            await db.execute("SET synchronous_commit = on")
+        if fsync != "on":
+            log.warning("%s runs with fsync = off: a power failure may lose or destroy all", self.place)
+            return "os"
+        return "replicated" if standbys and commit in {"off", "on", "remote_apply"} else "fsync"
+
+    def refused(self, why: str, mend: str) -> Misconfigured:
+        return Misconfigured(f"CHAT_DATABASE_URL: {self.place} {why}. {mend}.")
+
+
+async def _history(db: Connection) -> str:
+    """Which history the server continues: another one after a fail-over or from a back-up, where the last
+    writes may be missing and others have taken their revs."""
+    try:
+        return str(await db.fetchval(TIMELINE))
+    except asyncpg.PostgresError:  # some that are hosted do not tell
+        return "unknown"
+
+
+TIMELINE = (
+    "SELECT system_identifier || '.' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) "
+    "FROM pg_control_system()"
+)
+NEW_EPOCHS = "UPDATE room SET epoch = substr(md5(id || $1), 1, 8)"
+SET_FACT = "INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2"
+TABLES = "SELECT count(*) FROM unnest($1::text[]) AS known (name) WHERE to_regclass(name) IS NOT NULL"
+END_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND usename = current_user AND application_name = current_setting('application_name') "
+    "AND pid <> pg_backend_pid()"
+)
+
+
+def _newer(schema: int | str) -> str:
+    return f"was brought to schema {schema} by a newer release (this one knows {len(MIGRATIONS)})"
+
+
+def _mend(error: Exception) -> str:
+    match error:
+        case asyncpg.InvalidCatalogNameError():
+            return "Create the database (createdb), or name another"
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return "Check user and password, and the server's pg_hba.conf"
+        case asyncpg.InsufficientPrivilegeError():
+            return "Make the user the owner of the database, or grant it CREATE on the schema"
+    return "Mend that, or name another database"
+
+
+def said(error: BaseException) -> str:
+    """An error in a few words, even if it has none of its own."""
+    return str(error).strip().split("\n")[0] or (
+        "no answer in time" if isinstance(error, TimeoutError) else "lost"
+    )
+
+
+def _place(url: str) -> str:
+    """What may be shown of a URL: no user, no password."""
+    address = url.partition("://")[2].partition("?")[0].rpartition("@")[2]
+    return address if address and not address.startswith("/") else f"its socket{address}"
+
+
+def _hosts(url: str) -> list[str]:
+    """The URL, once for each host: a dead first one must not use up the time of the others."""
+    scheme, _, rest = url.partition("://")
+    address, slash, path = rest.partition("/")
+    user, at, hosts = address.rpartition("@")
+    return [f"{scheme}://{user}{at}{host}{slash}{path}" for host in hosts.split(",")]
+
+
+async def done(db: Connection, work: Steps[T]) -> T:
+    """The steps' result, every question asked of `db`."""
+    rows: Rows | None = None
+    try:
+        while True:
+            sql, *values = next(work) if rows is None else work.send(rows)
+            rows = await db.fetch(sql, *map(sayable, values))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+def sayable(value: Any) -> Any:
+    """What PostgreSQL takes for the value; raises ValueError for lone surrogates.
+
+    It will not even compare with a text that has a NUL in it; nothing is kept with one.
+    """
+    if isinstance(value, str):
+        value.encode()
+        return value.replace("\0", f"{ESCAPE}0")
+    return [sayable(v) for v in value] if isinstance(value, list) else value

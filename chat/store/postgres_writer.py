@@ -1,0 +1,394 @@
+"""The one task of a process that writes to PostgreSQL: it commits everything that waits at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any, TypeVar
+
+import asyncpg
+
+from chat.rooms import Before, Done, Message
+from chat.settings import Misconfigured
+from chat.store import Missing, Taken, Unavailable, Unknown, steps
+from chat.store.jobs import Job
+from chat.store.postgres_server import LOST, STATEMENT, Connection, Server, done, said, sayable
+from chat.store.queries import LARGEST
+from chat.store.rows import Head, before_of, kept
+from chat.store.steps import Steps
+
+BATCH = 256  # writes that share one commit
+QUEUE = 5000  # writes that may wait
+PATIENCE = 5.0  # s that a write waits for its turn
+KEY_AGE = 72 * 3600 * 1000  # ms; the promise is 48 hours
+PRUNE_EVERY = 60 * 1000  # ms
+PRUNE_PORTION = 500  # keys; more than a batch can add
+BACKOFF = (0.05, 1.0)  # s between attempts to connect: at first, and at most
+
+# In the order of ids, so that two nodes never wait for one another.
+LOCK = "SELECT code, id, epoch, rev FROM room WHERE code = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE"
+NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+# A question of its own: one asked together with the lock would not see what was committed while that waited.
+APPEND = (
+    "SELECT once.message, seat.name, seat.mark, last.author, last.at, "
+    "(extract(epoch FROM clock_timestamp()) * 1000)::bigint "
+    "FROM unnest($1::bigint[], $2::bigint[], $3::text[]) WITH ORDINALITY AS asked (room, author, key, place) "
+    "LEFT JOIN once ON once.room = asked.room AND once.author = asked.author AND once.key = asked.key "
+    "LEFT JOIN seat ON seat.room = asked.room AND seat.number = asked.author AND seat.ended IS NULL "
+    "LEFT JOIN LATERAL (SELECT author, at FROM message WHERE message.room = asked.room "
+    "ORDER BY id DESC LIMIT 1) AS last ON true ORDER BY place"
+)
+INSERT = (
+    "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], "
+    "$6::text[], $7::bigint[], $8::bigint[]) "
+    "AS fresh (room, id, at, author, key, body, before_author, before_at)), "
+    "risen AS (UPDATE room SET rev = last.id "
+    "FROM (SELECT room, max(id) AS id FROM fresh GROUP BY room) AS last WHERE room.id = last.room), "
+    "remembered AS (INSERT INTO once (room, author, key, message, rev, at) "
+    "SELECT room, author, key, id, id, $9 FROM fresh) "
+    "INSERT INTO message (room, id, rev, at, author, body, before_author, before_at) "
+    "SELECT room, id, id, at, author, body, before_author, before_at FROM fresh"
+)
+PRUNE = (
+    "WITH old AS (SELECT room, author, key FROM once WHERE at < $1 ORDER BY at LIMIT $2 "
+    "FOR UPDATE SKIP LOCKED), "
+    "gone AS (DELETE FROM once USING old WHERE once.room = old.room AND once.author = old.author "
+    "AND once.key = old.key) SELECT count(*) FROM old"
+)
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Work = Callable[[int], Steps[T]]  # given the time in ms
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message to be appended."""
+
+    author: int
+    key: str
+    body: str
+
+
+@dataclass(slots=True, eq=False)
+class Write(Job):
+    """A job of the writer's task: in the room `code`, if in any."""
+
+    code: str | None
+    work: Text | Work[Any]
+    deadline: float = field(default_factory=lambda: asyncio.get_running_loop().time() + PATIENCE)
+
+    @property
+    def appends(self) -> bool:
+        return isinstance(self.work, Text)
+
+
+class Writer:
+    """Commits together whatever was waiting, in the order of arrival.
+
+    While PostgreSQL is away, writes wait a little for it to come back. What the end of a connection leaves
+    uncommitted is done again on the next one; only where a COMMIT was sent and not answered, nobody knows.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        db: Connection,
+        clock: Callable[[], float] | None,
+        tell: Callable[[Sequence[Job]], object],
+        connected: Callable[[Connection], Any],
+    ) -> None:
+        self._server = server
+        self._db: Connection | None = None
+        self._clock = clock
+        self._tell = tell
+        self._connected = connected
+        self._waiting: deque[Write] = deque()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._expiry: asyncio.TimerHandle | None = None
+        self._failures = 0
+        self._unreplicated = False
+        self._prune_due = 0
+        self._use(db)
+        self._task = asyncio.create_task(self._work(), name="chat-writer")
+
+    def submit(self, write: Write) -> None:
+        if len(self._waiting) >= QUEUE:
+            raise Unavailable(f"{QUEUE} writes are waiting for PostgreSQL already.")
+        self._waiting.append(write)
+        self._wake.set()
+        self._watch()
+
+    async def stop(self) -> None:
+        """Finish what was submitted and close the connection."""
+        self._stopping = True
+        self._wake.set()
+        await self._task
+
+    async def _work(self) -> None:
+        while await self._anything():
+            batch: list[Write] = []
+            try:
+                if db := await self._connection():
+                    batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                    self._put_back(await self._commit(db, batch))
+                    await self._tidy()
+            except Exception as error:
+                log.exception("%d writes failed", len(batch))
+                self._drop(error)
+                for write in batch:
+                    write.fail(Unknown(f"The writer failed: {said(error)}"))
+                self._tell(batch)
+        if self._expiry:
+            self._expiry.cancel()
+        if self._db:
+            await _closed(self._db)
+
+    async def _anything(self) -> bool:
+        """Wait until there is something to do; False if there never will be."""
+        while not self._waiting and not self._stopping:
+            self._wake.clear()
+            await self._wake.wait()
+        return bool(self._waiting)
+
+    def _put_back(self, writes: Sequence[Write]) -> None:
+        self._waiting.extendleft(reversed(writes))
+        self._expire()
+
+    def _watch(self) -> None:
+        """See to it that nothing waits longer than it should, whatever the writer waits for itself."""
+        if self._waiting and self._expiry is None:
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_at(self._waiting[0].deadline, self._expire)
+
+    def _expire(self) -> None:
+        if self._expiry:
+            self._expiry.cancel()
+            self._expiry = None
+        now = asyncio.get_running_loop().time()
+        late: list[Write] = []
+        while self._waiting and self._waiting[0].deadline <= now:
+            write = self._waiting.popleft()
+            write.fail(Unavailable("PostgreSQL did not take the write in time."))
+            late.append(write)
+        if late:
+            log.warning("PostgreSQL did not take %d writes in time", len(late))
+        self._tell(late)
+        self._watch()
+
+    async def _connection(self) -> Connection | None:
+        """The connection, or a new one; None if there was none to be had just now."""
+        if self._db and not self._db.is_closed():
+            return self._db
+        try:
+            db = await self._server.prepared()
+            await self._connected(db)
+        except (*LOST, asyncpg.PostgresError, Misconfigured) as error:
+            self._failures += 1
+            if self._failures == 1:
+                log.warning("%s cannot be reached: %s", self._server.place, said(error))
+            first, most = BACKOFF
+            pause = min(most, first * 2 ** min(self._failures, 10))
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+            return None
+        if self._failures:
+            log.warning("%s is back after %d attempts", self._server.place, self._failures)
+        self._failures = 0
+        self._use(db)
+        return db
+
+    def _use(self, db: Connection) -> None:
+        self._db = db
+        db.add_log_listener(self._warned)
+
+    def _warned(self, db: Connection, message: Any) -> None:
+        """A commit that gave up waiting for the standby says so only here."""
+        self._unreplicated |= "synchronous replication" in str(message)
+
+    def _drop(self, error: BaseException) -> None:
+        log.warning("The connection to %s was lost: %s", self._server.place, said(error))
+        if self._db:
+            self._db.terminate()
+            self._db = None
+
+    async def _commit(self, db: Connection, batch: Sequence[Write]) -> Sequence[Write]:
+        """Write the batch in one transaction; returns what is certainly not written and may be tried again.
+
+        Savepoints would cost more than they save: a write that is refused has written nothing yet, and the
+        rare one that fails later sends each of its batch into a transaction of its own.
+        """
+        try:
+            async with asyncio.timeout(STATEMENT):
+                await db.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+                await self._write(db, batch)
+        except asyncpg.DataError as error:  # an InterfaceError, too
+            return await self._apart(db, batch, error)
+        except LOST as error:
+            self._drop(error)
+            return batch
+        except (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError) as error:
+            log.warning("%d writes have to be tried again: %s", len(batch), said(error))
+            await self._rolled_back(db)
+            return batch
+        except Exception as error:
+            return await self._apart(db, batch, error)
+        await self._confirm(db, batch)
+        return ()
+
+    async def _apart(self, db: Connection, batch: Sequence[Write], error: Exception) -> Sequence[Write]:
+        """After a failure that one of the batch must have caused."""
+        if not await self._rolled_back(db):
+            return batch
+        if len(batch) == 1:
+            batch[0].fail(_refusal(error))
+            self._tell(batch)
+            return ()
+        for n, write in enumerate(batch):
+            if await self._commit(db, [write]):
+                return batch[n:]
+        return ()
+
+    async def _rolled_back(self, db: Connection) -> bool:
+        try:
+            async with asyncio.timeout(STATEMENT):
+                await db.execute("ROLLBACK")
+        except (*LOST, asyncpg.PostgresError) as error:
+            self._drop(error)
+            return False
+        return True
+
+    async def _confirm(self, db: Connection, batch: Sequence[Write]) -> None:
+        """Commit, and tell."""
+        self._unreplicated = False
+        try:
+            async with asyncio.timeout(STATEMENT):
+                answer = await db.execute("COMMIT")
+            if answer != "COMMIT" or self._unreplicated:
+                raise ConnectionError(f"it answered {answer}, its standby nothing")
+        except Exception as error:
+            self._drop(error)
+            for write in batch:
+                write.fail(Unknown(f"PostgreSQL did not confirm the write: {said(error)}"))
+        self._tell(batch)
+
+    async def _write(self, db: Connection, batch: Sequence[Write]) -> None:
+        runs = list(_runs(batch))
+        now = 0
+        if len(runs) > 1 or not batch[0].appends:
+            await self._lock(db, batch)
+            now = self._given_time() or await db.fetchval(NOW)
+        for run in runs:
+            if run[0].appends:
+                await self._append(db, run)
+                continue
+            for write in run:
+                try:
+                    write.succeed(await done(db, write.work(now)))  # type: ignore[operator]
+                except (Missing, Taken) as error:
+                    write.fail(error)
+
+    async def _lock(self, db: Connection, batch: Iterable[Write]) -> dict[str, Head]:
+        """The heads of the rooms, which stay where they are until the transaction ends."""
+        codes = {write.code for write in batch if write.code is not None}
+        rows = await db.fetch(LOCK, [sayable(code) for code in codes])
+        return {code: Head(*head) for code, *head in rows}
+
+    async def _append(self, db: Connection, run: Sequence[Write]) -> None:
+        heads = await self._lock(db, run)
+        asked = [write for write in run if _askable(write, heads)]
+        if not asked:
+            return
+        texts: list[Any] = [write.work for write in asked]
+        rows = await db.fetch(
+            APPEND,
+            [heads[str(write.code)].room for write in asked],
+            [text.author for text in texts],
+            [text.key for text in texts],
+        )
+        fresh: dict[tuple[int, int, str], Done] = {}
+        newest: dict[int, Before] = {}
+        now = 0
+        for write, text, (repeats, name, mark, *before, its_now) in zip(asked, texts, rows, strict=True):
+            code = str(write.code)
+            room = heads[code].room
+            now = self._given_time() or its_now
+            if again := fresh.get((room, text.author, text.key)):
+                write.succeed(replace(again, duplicate=True))
+            elif repeats:
+                write.succeed(await done(db, steps.repeated(code, text.author, text.key)))
+            elif name is None:
+                write.fail(Missing(f"Nobody holds seat {text.author}."))
+            else:
+                last = newest.get(room) or before_of(*before)
+                head = heads[code] = heads[code].risen()
+                at = max(now, last.at) if last else now
+                message = Message(head.rev, head.rev, at, text.author, name, mark, text.body, before=last)
+                newest[room] = Before(text.author, at)
+                fresh[room, text.author, text.key] = result = Done(code, message, head.position)
+                write.succeed(result)
+        if fresh:
+            await db.execute(INSERT, *_columns(fresh), now)
+
+    def _given_time(self) -> int:
+        return int(self._clock() * 1000) if self._clock else 0
+
+    async def _tidy(self) -> None:
+        """Housekeeping that nobody waits for."""
+        db, due = self._db, self._given_time() or int(asyncio.get_running_loop().time() * 1000)
+        if db is None or due < self._prune_due:
+            return
+        try:
+            async with asyncio.timeout(STATEMENT):
+                oldest = (self._given_time() or await db.fetchval(NOW)) - KEY_AGE
+                keys = await db.fetchval(PRUNE, oldest, PRUNE_PORTION)
+            self._prune_due = due if keys == PRUNE_PORTION else due + PRUNE_EVERY
+        except (*LOST, asyncpg.PostgresError) as error:
+            log.warning("Housekeeping failed and will be tried again: %s", said(error))
+            self._drop(error)
+
+
+def _runs(batch: Sequence[Write]) -> Iterator[list[Write]]:
+    """Neighbours that can be written together, in the order of arrival."""
+    return (list(run) for _, run in groupby(batch, key=lambda write: write.appends))
+
+
+def _askable(write: Write, heads: dict[str, Head]) -> bool:
+    assert isinstance(write.work, Text)
+    if write.code not in heads:
+        write.fail(Missing(f"There is no room {write.code}."))
+    elif abs(write.work.author) > LARGEST:
+        write.fail(Missing(f"Nobody holds seat {write.work.author}."))
+    else:
+        return True
+    return False
+
+
+def _columns(fresh: dict[tuple[int, int, str], Done]) -> list[tuple[Any, ...]]:
+    """What INSERT wants, a list for each column."""
+    rows = (
+        (room, m.id, m.at, author, key, kept(m.body or ""), *(m.before or (None, None)))
+        for (room, author, key), m in ((once, done.message) for once, done in fresh.items())
+    )
+    return list(zip(*rows, strict=True))
+
+
+def _refusal(error: Exception) -> Exception:
+    """What to tell the caller whose own work, and nobody else's, failed with `error`."""
+    if isinstance(error, asyncpg.PostgresError):
+        log.error("A write failed: %s", error)
+        return Unavailable(f"PostgreSQL cannot write: {said(error)}")
+    return error
+
+
+async def _closed(db: Connection) -> None:
+    try:
+        await db.close(timeout=STATEMENT)
+    except (*LOST, asyncpg.PostgresError):
+        db.terminate()

@@ -1,0 +1,33 @@
+"""The two ways to run the chat, as an operator would: one process on SQLite, or nodes on PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from postgres import the_server
+from redis_server import RedisServer
+from serving import Server
+
+SECRET = "a secret of sixteen or more"
+
+
+@contextmanager
+def one(folder: Path, **settings: str) -> Iterator[list[Server]]:
+    """The README's command on a database of its own."""
+    with Server(env={"CHAT_DATABASE_URL": f"sqlite:///{folder}/chat.db", **settings}) as server:
+        yield [server]
+
+
+@contextmanager
+def several(folder: Path, count: int = 2, **settings: str) -> Iterator[list[Server]]:
+    """Nodes over a database and a Redis of their own; `settings` may name others."""
+    with ExitStack() as stack:
+        settings.setdefault("CHAT_SECRET_KEY", SECRET)
+        if "CHAT_DATABASE_URL" not in settings:
+            settings["CHAT_DATABASE_URL"] = the_server().database()
+        if "CHAT_REDIS_URL" not in settings:
+            (folder / "redis").mkdir()
+            settings["CHAT_REDIS_URL"] = stack.enter_context(RedisServer(folder / "redis")).url
+        yield [stack.enter_context(Server(env=settings)) for _ in range(count)]

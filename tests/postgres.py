@@ -1,0 +1,142 @@
+"""Real PostgreSQL servers for the tests, started on free loopback ports."""
+
+from __future__ import annotations
+
+import atexit
+import glob
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "shared_buffers": "32MB",
+    "max_connections": "200",
+    "max_wal_size": "256MB",
+    "autovacuum": "off",
+    "logging_collector": "off",
+    "log_min_messages": "fatal",
+}
+
+
+class Postgres:
+    """One server. `stop` and `start` keep port and data."""
+
+    def __init__(self, programs: Path, data: Path, settings: Mapping[str, str], primary: int = 0) -> None:
+        self._programs = programs
+        self._data = data
+        self.port = _free_port()
+        self._names = count()
+        if primary:
+            where = ["-h", "127.0.0.1", "-p", str(primary), "-U", "chat", "-D", str(data)]
+            self._run("pg_basebackup", *where, "-R", "-N", "-c", "fast")
+        else:
+            self._run(
+                "initdb", "-D", str(data), "-U", "chat", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"
+            )
+        with open(data / "postgresql.conf", "a") as file:
+            for name, value in {**SETTINGS, **settings, "port": self.port}.items():
+                file.write(f"{name} = '{value}'\n")
+        self.start()
+
+    def start(self) -> None:
+        self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", str(self._data / "log"))
+
+    def standby(self) -> Postgres:
+        """A server that follows this one. Stop it yourself."""
+        return Postgres(self._programs, self._data.with_name("standby"), {}, primary=self.port)
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "promote", "-w", "-D", str(self._data))
+
+    def stop(self, mode: str = "immediate") -> None:
+        self._run("pg_ctl", "stop", "-w", "-D", str(self._data), "-m", mode)
+
+    def restart(self, mode: str = "immediate") -> None:
+        self._run("pg_ctl", "restart", "-w", "-D", str(self._data), "-m", mode, "-l", str(self._data / "log"))
+
+    def database(self, encoding: str = "UTF8") -> str:
+        """The URL of a new, empty database."""
+        name = f"chat_{next(self._names)}"
+        self.sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'", "postgres")
+        return self.url(name)
+
+    def schema(self) -> str:
+        """The URL of a new, empty schema in a database that tests share: faster to have."""
+        name = f"chat_{next(self._names)}"
+        self.sql(f"CREATE SCHEMA {name}", "postgres")
+        return f"{self.url('postgres')}?search_path={name}"
+
+    def url(self, name: str, port: int = 0) -> str:
+        return f"postgresql://chat@127.0.0.1:{port or self.port}/{name}"
+
+    def sql(self, statement: str, database: str) -> str:
+        command = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement]
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "chat", "-d", database]
+        return self._run(*command, *where)
+
+    def _run(self, program: str, *arguments: str) -> str:
+        command = [str(self._programs / program), *arguments]
+        user = "postgres" if os.geteuid() == 0 else None
+        # A file, not a pipe: the server that pg_ctl leaves behind keeps it open.
+        with tempfile.TemporaryFile("w+") as output:
+            ended = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, user=user, group=user,
+                extra_groups=[] if user else None, cwd="/", timeout=60, check=False,
+                env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+            )  # fmt: skip
+            output.seek(0)
+            said = output.read()
+        assert ended.returncode == 0, f"{' '.join(command)}: {said}"
+        return said.strip()
+
+
+@cache
+def the_server() -> Postgres:
+    """The one that tests share until they end; fast, for none of them pulls the plug."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(running(fsync="off", full_page_writes="off"))
+
+
+@contextmanager
+def running(**settings: str) -> Iterator[Postgres]:
+    """A server for as long as the context lasts. Skips the test if PostgreSQL is not installed."""
+    directory = Path(tempfile.mkdtemp(prefix="chat-postgres-"))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(directory, "postgres")
+        server = Postgres(_programs(), directory / "data", settings)
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _programs() -> Path:
+    """Where the server's programs are; Debian keeps them off the path."""
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda p: float(p.split("/")[4]))
+    initdb = found[-1] if found else shutil.which("initdb") or ""
+    if not initdb:
+        missing = "PostgreSQL is not installed: apt-get install postgresql (14 or newer)"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    return Path(initdb).parent
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port: int = s.getsockname()[1]
+        return port

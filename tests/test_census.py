@@ -1,0 +1,616 @@
+"""Who is here on which node: leases and entries in a real Redis, so short that tests need not wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from pathlib import Path
+from typing import cast
+
+import pytest
+from dom import parse
+from faults_redis import Faults
+from one_log import OneLog
+from people import FakeClock, notices
+from redis_server import RedisCluster, RedisServer
+
+from chat.assets import Assets
+from chat.bus.redis import RedisBus
+from chat.census.redis import RedisCensus
+from chat.hub import POLICY, SOCKETS, Hub, Listener
+from chat.nodes import Redis
+from chat.presence import GRACE, RESTART_GRACE, Presence
+from chat.render import Render
+from chat.rooms import Member
+from chat.store import Store, Unavailable
+from chat.store.sqlite import SQLiteStore
+
+ROOM = "BCDFGHJK"
+LEASE = 1.0
+BEAT = 0.06
+LONG = 15.0  # s until a test gives up
+
+
+class Node:
+    """One node: its census, its hub, its presence."""
+
+    def __init__(self, house: House, url: str) -> None:
+        self.house = house
+        self.redis = Redis(url, wait=0.5)
+        self.census = RedisCensus(self.redis, SOCKETS, lease=LEASE, beat=BEAT)
+        self.bus = RedisBus(self.redis)
+        self.log = OneLog(house.store)
+        store = cast(Store, self.log)
+        self.hub = Hub(store, self.bus, house.render, check=0.3, census=self.census)
+        self.log.committed = self.bus.announce
+        self.presence = Presence(store, self.hub, self._roster, house.clock, self.census)
+        self.rosters: list[str] = []
+        self.alive = True
+        self.fails = False
+
+    def _roster(self, people: Collection[Member], frozen: bool) -> str:
+        self.rosters.append(self.house.render.roster(list(people), frozen))
+        return self.rosters[-1]
+
+    async def open(self, restore: bool = False) -> Node:
+        await self.redis.open()
+        await self.bus.open()
+        await self.census.open()
+        if restore:
+            await self.presence.restore()
+        return self
+
+    async def kill(self) -> None:
+        """What a SIGKILL leaves behind: nothing is said any more."""
+        self.alive = False
+        await self.census.close()
+        await self.bus.close()
+        await self.redis.close()
+
+    def arrive(self, *members: Member) -> None:
+        for member in members:
+            self.presence.arrive(member)
+
+    def depart(self, member: Member) -> None:
+        self.presence.depart(member)
+
+    @property
+    def here(self) -> list[str]:
+        return [member.label for member in self.presence.people(ROOM)]
+
+
+class House:
+    """A room, and nodes that people reach it by."""
+
+    def __init__(self, store: SQLiteStore, clock: FakeClock, render: Render, url: str) -> None:
+        self.store = store
+        self.clock = clock
+        self.render = render
+        self.url = url
+        self.nodes: list[Node] = []
+
+    async def node(self, url: str = "", restore: bool = False) -> Node:
+        node = Node(self, url or self.url)
+        self.nodes.append(node)
+        return await node.open(restore)
+
+    async def seat(self, name: str) -> Member:
+        return await self.store.take_seat(ROOM, f"person-{name}", name)
+
+    async def enter(self, node: Node, *members: Member) -> None:
+        """They come, and the log says so before anybody else does."""
+        node.arrive(*members)
+        async with asyncio.timeout(LONG):
+            while not {member.label for member in members} <= set(await self.marked()):
+                self.clock.pass_by(0.2)
+                await self.turn()
+
+    async def turn(self) -> None:
+        for node in self.nodes:
+            if node.alive:
+                await node.presence.tick()
+        await asyncio.sleep(0.01)
+
+    async def until(
+        self,
+        happened: Callable[[], object],
+        seen: set[tuple[str, ...]] | None = None,
+        seen_by: Node | None = None,
+    ) -> None:
+        """Presence works, with its clock running faster than the wall's, until something is so.
+
+        Every roster on the way goes to `seen`.
+        """
+        async with asyncio.timeout(LONG):
+            while True:
+                if seen is not None and seen_by is not None:
+                    seen.add(tuple(seen_by.here))
+                if happened():
+                    return
+                self.clock.pass_by(0.2)
+                await self.turn()
+
+    async def wait(self, seconds: float) -> None:
+        """This long by presence's clock, and a few beats by the wall's."""
+        for _ in range(20):
+            self.clock.pass_by(seconds / 20)
+            await self.turn()
+        await self.beats()
+
+    async def beats(self, count: int = 3) -> None:
+        """Everybody alive has said and heard everything."""
+        for _ in range(count):
+            await asyncio.sleep(BEAT)
+            await self.turn()
+
+    async def until_told(self, *sentences: str) -> None:
+        async with asyncio.timeout(LONG):
+            while await self.told() != list(sentences):
+                self.clock.pass_by(0.2)
+                await self.turn()
+        await self.wait(5)
+        assert await self.told() == list(sentences)
+
+    async def told(self) -> list[str]:
+        page = await self.store.history(ROOM)
+        return notices(parse("".join(map(self.render.message, page.messages))))
+
+    async def marked(self) -> list[str]:
+        """Whom the log says to be here."""
+        return [member.label for member in await self.store.here(ROOM)]
+
+
+@pytest.fixture
+async def house(
+    tmp_path: Path, clock: FakeClock, compiled: tuple[Assets, Render], server: RedisServer
+) -> AsyncIterator[House]:
+    server.ask("FLUSHALL")
+    store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock.wall)
+    store.committed = lambda changes: None
+    await store.open()
+    await store.open_room(ROOM)
+    house = House(store, clock, compiled[1], server.url)
+    yield house
+    for node in house.nodes:
+        if node.alive:
+            await node.kill()
+    await store.close()
+
+
+# Coming and going -------------------------------------------------------------------------------------
+
+
+async def test_everybody_is_in_every_roster_once(house: House) -> None:
+    one, two = await house.node(), await house.node()
+    ann, bob = await house.seat("Ann"), await house.seat("Bob")
+    await house.enter(one, ann)
+    await house.enter(two, bob)
+    two.arrive(ann)
+    await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
+    await house.until_told("Ann and Bob have entered")
+
+
+async def test_whoever_opens_the_room_sees_who_is_there_though_nobody_follows_it_here(house: House) -> None:
+    one, two = await house.node(), await house.node()
+    one.arrive(await house.seat("Ann"))
+    await house.until(lambda: one.census.counted(ROOM, 1))
+    assert [member.label for member in await two.presence.everybody(ROOM)] == ["Ann"]
+    assert [member.label for member in await one.presence.everybody(ROOM)] == ["Ann"]
+
+
+async def test_the_roster_is_pushed_when_somebody_comes_elsewhere(house: House) -> None:
+    one, two = await house.node(), await house.node()
+    ann, bob = await house.seat("Ann"), await house.seat("Bob")
+    one.arrive(ann)
+    listener = Listener(ann)
+    await one.hub.join(listener, (await house.store.heads([ROOM]))[ROOM])
+    await house.wait(3)
+    two.arrive(bob)
+    await house.until(lambda: one.rosters and parse(one.rosters[-1]).one(".count").text == "2")
+    assert listener.feed is not None
+    assert "Bob" in listener.feed.roster
+
+
+async def test_who_has_a_tab_on_another_node_has_not_left(house: House) -> None:
+    one, two = await house.node(), await house.node()
+    ann, bob = await house.seat("Ann"), await house.seat("Bob")
+    for node in (one, two):
+        node.arrive(ann)
+        node.arrive(bob)
+    await house.until_told("Ann and Bob have entered")
+    one.depart(ann)
+    await house.wait(GRACE + 3)
+    assert one.here == two.here == ["Ann", "Bob"]
+    assert await house.told() == ["Ann and Bob have entered"]
+    two.depart(ann)
+    await house.until_told("Ann and Bob have entered", "Ann has left the room")
+    assert one.here == two.here == ["Bob"]
+
+
+async def test_who_moves_to_another_node_has_neither_left_nor_entered(house: House) -> None:
+    one, two = await house.node(), await house.node()
+    ann = await house.seat("Ann")
+    one.arrive(ann)
+    await house.until_told("Ann has entered the room")
+    one.depart(ann)
+    await house.wait(3)
+    two.arrive(ann)
+    await house.wait(GRACE + 10)
+    assert await house.told() == ["Ann has entered the room"]
+    assert two.here == ["Ann"]
+
+
+async def test_who_left_for_good_on_one_node_is_gone_from_all(house: House) -> None:
+    one, two = await house.node(), await house.node()
+    ann, bob = await house.seat("Ann"), await house.seat("Bob")
+    for member in (ann, bob):
+        one.arrive(member)
+        two.arrive(member)
+    await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
+    await house.wait(3)
+    await one.log.end_seat(ROOM, ann.person)
+    for node in (one, two):  # as sockets.py does when the log says that the seat ended
+        node.presence.forget(ann)
+        node.depart(ann)
+    await house.until(lambda: one.here == two.here == ["Bob"])
+    await house.until_told("Ann and Bob have entered", "Ann has left the room")
+
+
+# Telling the room once --------------------------------------------------------------------------------
+
+
+async def _last(node: Node, number: int) -> list[int]:
+    """Soon after a start of all, nobody can say."""
+    async with asyncio.timeout(LONG):
+        while (last := await node.census.last(ROOM, [number])) is None:
+            await asyncio.sleep(BEAT)
+    return last
+
+
+async def test_nobody_enters_before_the_room_was_told_that_they_left(house: House) -> None:
+    one, two = await house.node(), await house.node()
+    ann = await house.seat("Ann")
+    one.census.add(ann)
+    await house.until(lambda: one.census.counted(ROOM, 1))
+    assert await _last(one, 1) == [1]
+    two.census.add(ann)
+    await house.beats()
+    assert not two.census.counted(ROOM, 1)
+    assert await _last(two, 1) == []
+    two.census.add(ann)
+    await one.census.told(ROOM, [1])
+    await house.until(lambda: two.census.counted(ROOM, 1))
+
+
+async def test_whoever_is_telling_and_dies_holds_nobody_up_for_ever(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.census.redis.CLAIM", 0.3)
+    one, two = await house.node(), await house.node()
+    ann = await house.seat("Ann")
+    one.census.add(ann)
+    await house.until(lambda: one.census.counted(ROOM, 1))
+    assert await _last(one, 1) == [1]
+    two.census.add(ann)
+    await house.until(lambda: two.census.counted(ROOM, 1))
+
+
+async def test_coming_back_on_another_node_while_the_leaving_is_written_ends_as_here(house: House) -> None:
+    one, two = await house.node(), await house.node()
+    ann = await house.seat("Ann")
+    one.arrive(ann)
+    await house.until_told("Ann has entered the room")
+    one.depart(ann)
+    house.clock.pass_by(GRACE + 1)
+    announce = one.log.announce
+
+    async def meanwhile(*arguments: object) -> object:
+        two.arrive(ann)
+        await house.beats(2)
+        assert await house.told() == ["Ann has entered the room"]
+        one.log.announce = announce  # type: ignore[attr-defined]
+        return await announce(*arguments)
+
+    one.log.announce = meanwhile  # type: ignore[attr-defined]
+    house.nodes.remove(one)  # its turn is here
+    while one.log.announce is meanwhile:
+        house.clock.pass_by(1)
+        await one.presence.tick()
+        await asyncio.sleep(0.01)
+    house.nodes.append(one)
+    await house.until_told("Ann has entered the room", "Ann has left the room", "Ann has entered the room")
+    assert await house.marked() == ["Ann"]
+    assert two.here == ["Ann"]
+
+
+async def test_a_leaving_that_the_store_cannot_take_is_told_later(house: House) -> None:
+    one = await house.node()
+    ann = await house.seat("Ann")
+    one.arrive(ann)
+    await house.until_told("Ann has entered the room")
+    one.depart(ann)
+    failures = 3
+    announce = one.log.announce
+
+    async def failing(*arguments: object) -> object:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise Unavailable("away")
+        return await announce(*arguments)
+
+    one.log.announce = failing  # type: ignore[attr-defined]
+    await house.until_told("Ann has entered the room", "Ann has left the room")
+    assert failures == 0
+
+
+# Nodes that die ---------------------------------------------------------------------------------------
+
+
+async def test_a_killed_node_s_people_disappear_together_and_the_room_is_told_once(house: House) -> None:
+    one, two, three = [await house.node() for _ in range(3)]
+    ann, bob, cid, dan = [await house.seat(name) for name in ("Ann", "Bob", "Cid", "Dan")]
+    for member in (ann, bob, cid):
+        one.arrive(member)
+    two.arrive(bob)  # on both
+    two.arrive(dan)
+    three.arrive(dan)
+    await house.until(lambda: two.here == three.here == ["Ann", "Bob", "Cid", "Dan"])
+    await house.wait(5)
+    house.clock.pass_by(RESTART_GRACE)
+    (entered,) = await house.told()
+    seen: set[tuple[str, ...]] = set()
+    await one.kill()
+    start = asyncio.get_running_loop().time()
+    await house.until(lambda: two.here == three.here == ["Bob", "Dan"], seen, two)
+    assert asyncio.get_running_loop().time() - start < 3 * LEASE
+    assert seen == {("Ann", "Bob", "Cid", "Dan"), ("Bob", "Dan")}
+    await house.until_told(entered, "Ann and Cid have left")
+    assert await house.marked() == ["Bob", "Dan"]
+
+
+async def test_those_who_are_back_on_another_node_in_time_never_left(house: House) -> None:
+    one, two = await house.node(), await house.node()
+    ann = await house.seat("Ann")
+    one.arrive(ann)
+    await house.until_told("Ann has entered the room")
+    house.clock.pass_by(RESTART_GRACE)
+    await one.kill()
+    two.arrive(ann)
+    await house.beats(int(2 * LEASE / BEAT))
+    assert await house.told() == ["Ann has entered the room"]
+    assert two.here == ["Ann"]
+
+
+async def test_a_node_whose_finder_dies_too_is_accounted_for_by_the_next(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that buries a node may die before it has told the room."""
+    monkeypatch.setattr("chat.census.redis.SWEEP", 0.5)
+    one, two = await house.node(), await house.node()
+    one.arrive(await house.seat("Ann"))
+    await house.until_told("Ann has entered the room")
+    house.clock.pass_by(RESTART_GRACE)
+    house.nodes.remove(two)  # it buries, but never comes to telling
+    await one.kill()
+    await asyncio.sleep(1.5 * LEASE)
+    await two.kill()
+    three = await house.node()
+    house.clock.pass_by(RESTART_GRACE)
+    await house.until_told("Ann has entered the room", "Ann has left the room")
+    assert three.here == []
+
+
+async def test_a_node_that_starts_announces_nobody_who_is_on_a_living_one(house: House) -> None:
+    one = await house.node()
+    ann, bob = await house.seat("Ann"), await house.seat("Bob")
+    one.arrive(ann)
+    one.arrive(bob)
+    await house.until_told("Ann and Bob have entered")
+    two = await house.node(restore=True)
+    assert two.presence.rooms() == 0
+    await house.wait(RESTART_GRACE + 10)
+    assert await house.told() == ["Ann and Bob have entered"]
+
+
+async def test_after_a_restart_of_all_who_do_not_come_back_have_left(house: House) -> None:
+    one = await house.node()
+    ann, bob = await house.seat("Ann"), await house.seat("Bob")
+    one.arrive(ann)
+    one.arrive(bob)
+    await house.until_told("Ann and Bob have entered")
+    await one.kill()
+    await asyncio.sleep(LEASE)
+    two, three = await house.node(restore=True), await house.node(restore=True)
+    three.arrive(ann)
+    await house.until_told("Ann and Bob have entered", "Bob has left the room")
+    assert three.here == ["Ann"]
+    assert two.presence.rooms() == 0
+
+
+async def test_a_node_that_was_given_up_says_everything_again(house: House) -> None:
+    """Stopped for longer than its lease, then going on: its people are still connected."""
+    one, two = await house.node(), await house.node()
+    ann, bob = await house.seat("Ann"), await house.seat("Bob")
+    await house.enter(one, ann)
+    await house.enter(two, bob)
+    await house.until_told("Ann and Bob have entered")
+    house.clock.pass_by(RESTART_GRACE)
+    house.nodes.remove(one)
+    await one.census.close()
+    await house.until_told("Ann and Bob have entered", "Ann has left the room")
+    assert two.here == ["Bob"]
+    await one.census.open()
+    house.nodes.append(one)
+    await house.until_told("Ann and Bob have entered", "Ann has left the room", "Ann has entered the room")
+    await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
+
+
+# Redis that fails -------------------------------------------------------------------------------------
+
+
+async def test_without_redis_presence_stands_still_and_says_so_then_goes_on(
+    house: House, own: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.census.redis.FREEZE", 0.3)
+    one, two = await house.node(own.url), await house.node(own.url)
+    ann, bob, cid = [await house.seat(name) for name in ("Ann", "Bob", "Cid")]
+    await house.enter(one, ann)
+    await house.enter(two, bob)
+    await house.enter(two, cid)
+    listener = Listener(ann)
+    await one.hub.join(listener, (await house.store.heads([ROOM]))[ROOM])
+    await house.until_told("Ann, Bob and Cid have entered")
+    await house.until(lambda: one.here == ["Ann", "Bob", "Cid"])
+    own.kill()
+    await house.until(lambda: one.presence.frozen and two.presence.frozen)
+    two.depart(cid)
+    await house.until(lambda: "as of a moment ago" in "".join(one.rosters[-1:]))
+    await house.wait(RESTART_GRACE + GRACE)
+    assert await house.told() == ["Ann, Bob and Cid have entered"]
+    assert one.here == ["Ann", "Bob", "Cid"]
+    own.start()  # and it has forgotten everything
+    await house.until(lambda: not one.presence.frozen and not two.presence.frozen)
+    await house.until(lambda: "as of a moment ago" not in one.rosters[-1])
+    await house.until_told("Ann, Bob and Cid have entered", "Cid has left the room")
+    await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
+    assert await house.marked() == ["Ann", "Bob"]
+
+
+async def test_an_outage_longer_than_the_lease_ends_nobody_s_stay(
+    house: House, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis keeps its clock and its leases: whoever comes back first must not bury the others."""
+    monkeypatch.setattr("chat.census.redis.FREEZE", 0.3)
+    async with Faults(server.port) as faults:
+        one, two = await house.node(faults.url), await house.node(faults.url)
+        ann, bob = await house.seat("Ann"), await house.seat("Bob")
+        await house.enter(one, ann)
+        await house.enter(two, bob)
+        await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
+        await house.until_told("Ann and Bob have entered")
+        house.clock.pass_by(RESTART_GRACE)
+        faults.swallow()
+        await asyncio.sleep(LEASE + 0.5)
+        await two.census.close()  # slow to come back
+        seen: set[tuple[str, ...]] = set()
+        faults.heal()
+        await house.until(lambda: not one.presence.frozen, seen, one)
+        await house.beats(4)
+        await two.census.open()
+        await house.until(lambda: not two.presence.frozen, seen, one)
+        await house.beats(int(2 * LEASE / BEAT))
+        assert seen == {("Ann", "Bob")}
+        assert one.here == two.here == ["Ann", "Bob"]
+        assert await house.told() == ["Ann and Bob have entered"]
+        for node in house.nodes:
+            await node.kill()
+
+
+async def test_a_node_cut_off_alone_is_frozen_and_others_go_on(
+    house: House, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.census.redis.FREEZE", 0.3)
+    async with Faults(server.port) as faults:
+        one, two = await house.node(faults.url), await house.node()
+        ann, bob = await house.seat("Ann"), await house.seat("Bob")
+        await house.enter(one, ann)
+        await house.enter(two, bob)
+        await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
+        await house.until_told("Ann and Bob have entered")
+        faults.swallow()
+        await house.until(lambda: one.presence.frozen)
+        assert not two.presence.frozen
+        await house.until(lambda: two.here == ["Bob"])
+        assert one.here == ["Ann", "Bob"]
+        faults.heal()
+        await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
+        await house.beats()
+        assert await house.marked() == ["Ann", "Bob"]
+        for node in house.nodes:
+            await node.kill()
+
+
+async def test_the_census_of_a_cluster(house: House, cluster: RedisCluster) -> None:
+    one, two = await house.node(cluster.urls), await house.node(cluster.urls)
+    ann, bob = await house.seat("Ann"), await house.seat("Bob")
+    await house.enter(one, ann)
+    await house.enter(two, bob)
+    await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
+    house.clock.pass_by(RESTART_GRACE)
+    await one.kill()
+    await house.until(lambda: two.here == ["Bob"])
+    await house.until_told("Ann and Bob have entered", "Ann has left the room")
+
+
+# Connections ------------------------------------------------------------------------------------------
+
+
+def _connect(node: Node, person: str = "person-a") -> Listener:
+    listener = Listener(Member(ROOM, 1, person, "Ann", 1))
+    node.hub.admit(listener)
+    return listener
+
+
+async def test_a_person_has_ten_connections_over_all_nodes_and_the_oldest_goes(house: House) -> None:
+    one, two = await house.node(), await house.node()
+    old = [_connect(one) for _ in range(6)]
+    await house.beats()
+    new = [_connect(two) for _ in range(4)]
+    other = [_connect(two, "person-b") for _ in range(SOCKETS)]
+    await house.beats()
+    assert not [one for one in (*old, *new, *other) if one.farewell]
+    new += [_connect(two), _connect(two)]
+    await house.until(lambda: old[0].farewell and old[1].farewell)
+    assert old[0].farewell is not None
+    assert old[0].farewell.code == POLICY
+    assert "more than 10 times" in old[0].farewell.reason
+    await house.beats()
+    assert not [one for one in (*old[2:], *new, *other) if one.farewell]
+
+
+async def test_closed_connections_and_those_of_dead_nodes_do_not_count(house: House) -> None:
+    one, two = await house.node(), await house.node()
+    gone = [_connect(one) for _ in range(SOCKETS)]
+    await house.beats()
+    for listener in gone:
+        one.hub.release(listener)
+    await house.beats()
+    dead = [_connect(one) for _ in range(SOCKETS)]
+    await house.beats()
+    await one.kill()
+    back = [_connect(two) for _ in range(SOCKETS)]
+    await house.beats(int(2 * LEASE / BEAT))
+    assert not [listener for listener in (*dead, *back) if listener.farewell]
+
+
+async def test_after_redis_forgot_everything_the_oldest_is_still_the_oldest(
+    house: House, own: RedisServer
+) -> None:
+    one, two = await house.node(own.url), await house.node(own.url)
+    old = [_connect(one) for _ in range(5)]
+    await house.beats(4)
+    new = [_connect(two) for _ in range(5)]
+    await house.beats()
+    own.kill()
+    own.start()
+    await house.until(lambda: not (one.redis.away or two.redis.away))
+    await house.beats(6)
+    _connect(two)
+    await house.until(lambda: old[0].farewell)
+    await house.beats()
+    assert not [listener for listener in (*old[1:], *new) if listener.farewell]
+
+
+# Many -------------------------------------------------------------------------------------------------
+
+
+async def test_a_crowd_of_thousands_on_two_nodes(house: House) -> None:
+    one, two = await house.node(), await house.node()
+    for n in range(1, 2001):
+        (one if n % 2 else two).census.add(Member(ROOM, n, f"person-{n}", f"P{n}", 1))
+    await house.until(lambda: len(one.census.elsewhere(ROOM)) == len(two.census.elsewhere(ROOM)) == 1000)
+    members = [Member(ROOM, n, f"person-{n}", f"P{n}", 1) for n in range(1, 2101)]
+    missing = await one.census.missing(members)
+    assert missing is not None
+    assert [member.number for member in missing] == list(range(2001, 2101))

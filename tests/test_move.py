@@ -1,0 +1,304 @@
+"""move-store: everything arrives, in both directions, whatever interrupts it; and nothing else is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from postgres import the_server
+
+from chat.rooms import Delete, Edit, Position
+from chat.settings import Misconfigured
+from chat.store import Store, move, store_for
+from chat.store.move import NotMoved
+from chat.store.sqlite_tables import SOURCES
+from chat.store.tables import TABLES, page
+
+ROOM = "BCDFGHJK"
+OTHER = "22222222"
+EMPTY = "33333333"
+CODES = [ROOM, OTHER, EMPTY]
+ROOT = Path(__file__).parent.parent
+
+Place = Callable[[], str]  # makes URLs of empty stores
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> dict[str, Place]:
+    numbers = itertools.count()
+    return {
+        "sqlite": lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db",
+        "postgres": lambda: the_server().database(),
+    }
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def source(request: pytest.FixtureRequest, places: dict[str, Place]) -> str:
+    return places[request.param]()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def target(request: pytest.FixtureRequest, places: dict[str, Place]) -> str:
+    return places[request.param]()
+
+
+@asynccontextmanager
+async def opened(url: str) -> Any:
+    store = store_for(url)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def fill(url: str, messages: int = 60) -> None:
+    dice = random.Random(1)
+    async with opened(url) as store:
+        await store.agree("key", "fingerprint")
+        for code in CODES:
+            await store.open_room(code)
+        for n, name in enumerate(["Ian", "lan", "Иван", "a\u200db"]):
+            for code in (ROOM, OTHER):
+                seat = await store.take_seat(code, f"person-{n}", name)
+                await store.announce(code, "entered", [seat.number])
+        await store.end_seat(ROOM, "person-3")
+        texts = ["a\0b\x1a1", "👩‍👩‍👧", "'; DROP", "x" * 5000, "\n"]
+        for code in (ROOM, OTHER):
+            work = (store.append(code, 1 + n % 3, f"Key {n}", dice.choice(texts)) for n in range(messages))
+            for done in await asyncio.gather(*work):
+                if dice.random() < 0.2:
+                    change = dice.choice([Delete(), Edit("edited")])
+                    await store.amend(code, done.message.id, None, f"{done.message.id}", change)
+
+
+async def everything(store: Store) -> list[Any]:
+    """All that the interface tells."""
+    people = [f"person-{n}" for n in range(4)]
+    epochs = await store.heads(CODES)
+    return [
+        await store.agree("key", "another fingerprint"),
+        *[await store.find_room(code) for code in CODES],
+        *[await store.history(code, limit=100_000) for code in CODES],
+        *[await store.changes(code, Position(epochs[code].epoch, 1)) for code in (ROOM, OTHER)],
+        *[await store.find_seat(code, p) for code in CODES for p in people],
+        *[await store.seats_of(code, p) for code in CODES for p in people],
+        await store.here(),
+        await store.append(ROOM, 1, "Key 0", "repeated"),
+    ]
+
+
+async def contents(url: str) -> list[Any]:
+    async with opened(url) as store:
+        return await everything(store)
+
+
+async def moved(source: str, target: str, say: Callable[[str], object] = lambda line: None) -> None:
+    await move.move(source, target, say)
+
+
+async def test_everything_arrives(source: str, target: str) -> None:
+    await fill(source)
+    before = await contents(source)
+    lines: list[str] = []
+    await moved(source, target, lines.append)
+    assert "message: 123 checked, of 2 rooms" in lines
+    assert lines[-1].startswith("All is well")
+    assert await contents(target) == before == await contents(source)
+
+
+async def test_life_goes_on_after_it(source: str, target: str) -> None:
+    await fill(source)
+    await moved(source, target)
+    async with opened(target) as store:
+        head = (await store.history(ROOM)).position
+        done = await store.append(ROOM, 1, "new", "hello")
+        assert (done.position, done.duplicate) == (Position(head.epoch, head.rev + 1), False)
+        await store.open_room("NEWRM222")
+        assert (await store.take_seat("NEWRM222", "person-9", "Zoe")).number == 1
+        assert (await store.take_seat(ROOM, "person-9", "IAN")).mark == 3
+        await store.amend(ROOM, done.message.id, 1, "gone", Delete())
+    back = source + "2" if source.startswith("sqlite") else the_server().database()
+    await moved(target, back)
+    assert await contents(back) == await contents(target)
+
+
+class Interrupted(Exception): ...
+
+
+def after(lines: int) -> Callable[[str], None]:
+    """Interrupts once that many lines were said."""
+    said = itertools.count(1)
+
+    def say(line: str) -> None:
+        if next(said) == lines:
+            raise Interrupted(line)
+
+    return say
+
+
+async def test_an_interrupted_copy_goes_on(source: str, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(move, "CHUNK", 20)
+    await fill(source)
+    before = await contents(source)
+    for lines in itertools.count(2):
+        try:
+            await moved(source, target, after(lines))
+            break
+        except NotMoved as error:
+            reason = str(error)
+        assert "Run the same command again" in reason
+        with pytest.raises(Misconfigured, match="unfinished copy of another store"):
+            await store_for(target).open()
+    assert lines > 5
+    assert await contents(target) == before
+
+
+async def test_an_unfinished_copy_is_of_one_store_only(
+    source: str, target: str, places: dict[str, Place]
+) -> None:
+    await fill(source)
+    with pytest.raises(NotMoved):
+        await moved(source, target, after(1))
+    other = places["sqlite"]()
+    await fill(other, messages=1)
+    with pytest.raises(NotMoved, match="unfinished copy of another store"):
+        await moved(other, target)
+    with pytest.raises(NotMoved, match="unfinished copy itself"):
+        await moved(target, places["sqlite"]())
+
+
+async def test_what_is_not_empty_is_left_alone(source: str, target: str) -> None:
+    await fill(source, messages=5)
+    await fill(target, messages=3)
+    before = await contents(target)
+    with pytest.raises(NotMoved, match="is not empty"):
+        await moved(source, target)
+    assert await contents(target) == before
+
+
+async def test_a_store_in_use_is_not_touched(source: str, target: str) -> None:
+    await fill(source)
+    for url in (source, target):
+        async with opened(url):
+            with pytest.raises(Misconfigured, match="in use by"):
+                await moved(source, target)
+    await moved(source, target)
+
+
+async def test_a_difference_is_found(source: str, target: str) -> None:
+    await fill(source)
+
+    def spoil(line: str) -> None:
+        if line.startswith("once: 139 of"):
+            change(target, "UPDATE message SET at = at + 1 WHERE room = 2 AND id = 7")
+
+    with pytest.raises(NotMoved, match="message, room number 2"):
+        await moved(source, target, spoil)
+    with pytest.raises(Misconfigured, match="unfinished copy"):
+        await store_for(target).open()
+
+
+async def test_a_source_that_was_used_meanwhile_is_noticed(source: str, target: str) -> None:
+    await fill(source)
+    with pytest.raises(NotMoved):
+        await moved(source, target, after(3))
+    async with opened(source) as store:
+        await store.append(ROOM, 1, "later", "hello")
+    with pytest.raises(NotMoved, match="Was one of them used"):
+        await moved(source, target)
+
+
+def change(url: str, sql: str) -> None:
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as db:
+            db.execute(sql)
+    else:
+        the_server().sql(sql, url.rpartition("/")[2])
+
+
+@pytest.mark.parametrize("url", ["redis://x", "sqlite:////nowhere/chat.db", "postgresql://127.0.0.1:1/x"])
+async def test_wrong_urls_are_explained(url: str, places: dict[str, Place]) -> None:
+    with pytest.raises(Misconfigured, match=r"unknown kind|does not exist|does not answer"):
+        await moved(url, places["sqlite"]())
+
+
+async def test_a_source_that_does_not_exist_is_not_made(tmp_path: Path, target: str) -> None:
+    with pytest.raises(Misconfigured, match="does not exist"):
+        await moved(f"sqlite:///{tmp_path}/none.db", target)
+    assert not (tmp_path / "none.db").exists()
+
+
+def command(source: str, target: str) -> list[str]:
+    quart = [sys.executable, "-m", "quart", "--app", "chat.app:create_app()"]
+    return [*quart, "move-store", source, target]
+
+
+async def test_the_command_survives_kill_9_and_starts_no_server(
+    places: dict[str, Place], tmp_path: Path
+) -> None:
+    source, target = places["sqlite"](), places["postgres"]()
+    await fill(source, messages=3000)
+    before = await contents(source)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+
+    def killed() -> None:
+        with subprocess.Popen(
+            command(source, target), cwd=tmp_path, env=environment, stdout=subprocess.PIPE
+        ) as child:
+            assert child.stdout
+            for line in child.stdout:
+                if line.startswith(b"message: 4000"):
+                    child.send_signal(signal.SIGKILL)
+        assert child.returncode == -signal.SIGKILL
+
+    await asyncio.to_thread(killed)
+    again = await asyncio.to_thread(
+        subprocess.run, command(source, target), cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "Going on with the copy" in again.stdout
+    assert "message: 4000" not in again.stdout
+    assert again.stdout.count("checked") == 4
+    assert await contents(target) == before
+    refused = await asyncio.to_thread(
+        subprocess.run, command(source, target), cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert refused.returncode == 1
+    assert "is not empty" in refused.stderr
+
+
+async def test_a_page_of_a_large_table_is_found_by_its_index(places: dict[str, Place]) -> None:
+    url = places["sqlite"]()
+    await fill(url, messages=1)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as db:
+        for table in TABLES:
+            start = tuple(0 for _ in table.key)
+            sql = page(table, SOURCES.get(table.name, table.name), start).replace("$", "?")
+            plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", (*start, 9))]
+            assert "SEARCH" in plan[0], (table.name, plan)
+            assert not [step for step in plan if "B-TREE" in step]
+    url = places["postgres"]()
+    await fill(url, messages=1)
+    pg = await asyncpg.connect(url)
+    await pg.execute("SET enable_seqscan = off")
+    for table in TABLES:
+        sql = page(table, table.name, tuple(table.key))
+        for n, _ in enumerate(table.key, 1):
+            sql = sql.replace(f"${n}", "'0'")
+        steps = "\n".join(r[0] for r in await pg.fetch(f"EXPLAIN {sql.rpartition('$')[0]} 9"))
+        assert "Index Scan" in steps
+        assert "Sort" not in steps
+    await pg.close()

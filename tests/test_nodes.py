@@ -1,0 +1,216 @@
+"""Two applications over one log and one Redis: people on different nodes are in one room."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from dom import parse
+from one_log import OneLog
+from people import FakeClock, Live, Person, notices, until
+from quart import Quart
+from redis_server import RedisServer
+
+from chat import limits
+from chat.app import _redis as redis_of
+from chat.app import create_app
+from chat.assets import Assets
+from chat.context import Context
+from chat.hub import POLICY, SOCKETS
+from chat.limits.redis import RedisLimits
+from chat.render import Render
+from chat.settings import Misconfigured, Settings
+from chat.store.sqlite import SQLiteStore
+
+SECRET = "a secret of sixteen or more"
+
+
+@asynccontextmanager
+async def _serving(app: Quart) -> AsyncIterator[None]:
+    async with app.test_app():
+        yield
+
+
+@pytest.fixture
+async def apps(
+    tmp_path: Path,
+    clock: FakeClock,
+    compiled: tuple[Assets, Render],
+    own: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[list[Quart]]:
+    """Two nodes, serving; everything between them is real, only the log they share is not PostgreSQL."""
+    monkeypatch.setattr("chat.app.Assets", lambda folder: compiled[0])
+    monkeypatch.setattr("chat.app.Render", lambda folder, assets: compiled[1])
+    monkeypatch.setattr("people.PATIENCE", 10.0)  # without Redis a message may take 6 s
+    store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock.wall)
+    store.committed = lambda changes: None
+    monkeypatch.setattr("chat.app.store_for", lambda url: OneLog(store))
+    await store.open()
+    settings = Settings(database_url="postgresql://log", redis_url=own.url, secret_key=SECRET)
+    async with AsyncExitStack() as stack:
+        apps = [create_app(settings) for _ in range(2)]
+        for app in apps:
+            await stack.enter_async_context(_serving(app))
+        yield apps
+    await store.close()
+
+
+def _chat(app: Quart) -> Context:
+    context: Context = app.extensions["chat"]
+    return context
+
+
+def _elsewhere(person: Person, app: Quart) -> Person:
+    """The same browser, whose proxy sends it to another node."""
+    other = Person(app, person.name)
+    other.client.cookie_jar = person.client.cookie_jar
+    return other
+
+
+@pytest.fixture
+async def code(apps: list[Quart], ann: Person, bob: Person) -> str:
+    code = await ann.create()
+    await bob.join(code)
+    return code
+
+
+@pytest.fixture
+def ann(apps: list[Quart]) -> Person:
+    return Person(apps[0], "Ann")
+
+
+@pytest.fixture
+def bob(apps: list[Quart]) -> Person:
+    return Person(apps[1], "Bob")
+
+
+async def test_two_people_on_two_nodes_talk(ann: Person, bob: Person, code: str) -> None:
+    async with ann.in_room(code) as hers, bob.in_room(code) as his:
+        await hers.say("hello")
+        await his.until(".text", "hello")
+        await his.say("hi", key="his")
+        await hers.until(".text", "hi")
+        await bob.write(code, "by the form")
+        await hers.until(".text", "by the form")
+        assert hers.texts == ["hello", "hi", "by the form"]
+
+
+def _rostered(live: Live) -> list[str]:
+    """Whom the newest roster shows that was pushed here."""
+    rosters = [roster for frame in live.frames for roster in frame.all("hx-partial[hx-target=#roster]")]
+    return [person.text for person in rosters[-1].all("li bdi")] if rosters else []
+
+
+async def test_both_are_in_both_rosters_and_entered_once(
+    ann: Person, bob: Person, code: str, apps: list[Quart]
+) -> None:
+    async with ann.in_room(code) as hers, bob.in_room(code) as his:
+        for live in (hers, his):
+            while _rostered(live) != ["Ann", "Bob"]:
+                await live.frame()
+        page = await _elsewhere(ann, apps[1]).look(code)
+        assert [line.text for line in page.all("#roster bdi")] == ["Ann", "Bob"]
+        await until(lambda: _chat(apps[0]).presence.people(code) == _chat(apps[1]).presence.people(code))
+    told = " ".join(notices(await ann.look(code)))
+    assert told.count("Ann") == told.count("Bob") == 1
+
+
+async def test_leaving_on_one_node_ends_the_sockets_on_the_other(
+    ann: Person, code: str, apps: list[Quart]
+) -> None:
+    async with _elsewhere(ann, apps[1]).in_room(code) as far:
+        assert (await ann.post(f"/rooms/{code}/leave")).status == 303
+        assert await far.ended() == POLICY
+        assert "You left this room." in far.raw[-1]
+        await until(lambda: not _chat(apps[1]).presence.people(code))
+
+
+async def test_an_eleventh_socket_ends_the_oldest_on_whichever_node(
+    ann: Person, code: str, apps: list[Quart]
+) -> None:
+    async with AsyncExitStack() as stack:
+        oldest: Live = await stack.enter_async_context(ann.live(code))
+        await asyncio.sleep(0.2)
+        far = _elsewhere(ann, apps[1])
+        for _ in range(SOCKETS):
+            await stack.enter_async_context(far.live(code))
+        assert await oldest.ended() == POLICY
+        assert "more than 10 times" in oldest.raw[-1]
+
+
+async def test_wrong_codes_are_counted_over_both_nodes(apps: list[Quart]) -> None:
+    address = f"192.0.2.{secrets.randbelow(200)}"
+    people = [Person(app, "Eve", address) for app in apps]
+    for n in range(limits.WRONG_CODES.burst):
+        assert (await people[n % 2].get("/rooms/BCDFGHJK")).status == 404
+    for person in people:
+        assert (await person.get("/rooms/BCDFGHJK")).status == 429
+
+
+async def test_the_rate_of_messages_is_counted_over_both_nodes(
+    ann: Person, code: str, apps: list[Quart]
+) -> None:
+    assert isinstance(_chat(apps[0]).limits, RedisLimits)
+    nodes = [ann, _elsewhere(ann, apps[1])]
+    statuses = [
+        (await nodes[n % 2].post(f"/rooms/{code}/messages", {"body": f"m{n}", "key": f"k{n}"})).status
+        for n in range(2 * limits.MESSAGES.burst + 10)
+    ]
+    assert 429 in statuses
+
+
+async def test_with_redis_away_everything_is_still_accepted_and_shown_everywhere(
+    ann: Person, bob: Person, code: str, own: RedisServer, apps: list[Quart]
+) -> None:
+    async with ann.in_room(code) as hers, bob.in_room(code) as his:
+        await hers.say("before")
+        await his.until(".text", "before")
+        own.kill()
+        await hers.say("meanwhile", key="k2")
+        await his.until(".text", "meanwhile")
+        await hers.until("hx-partial[hx-target=#roster]", "as of a moment ago")
+        assert "as of a moment ago" in (await bob.look(code)).one("#roster").text
+        own.start()
+        await hers.until("hx-partial[hx-target=#roster] h2", "Here now")
+        await hers.say("after", key="k3")
+        await his.until(".text", "after")
+        assert his.texts == ["before", "meanwhile", "after"]
+    reply = await ann.get("/healthz")
+    assert "redis=" in reply.text
+
+
+# What is refused at the start -------------------------------------------------------------------------
+
+
+async def _refusal(settings: Settings) -> str:
+    with pytest.raises(Misconfigured) as refused:
+        await redis_of(settings)
+    return str(refused.value)
+
+
+async def test_redis_with_sqlite_is_refused(settings: Settings, server: RedisServer, tmp_path: Path) -> None:
+    said = await _refusal(replace(settings, redis_url=server.url))
+    assert "CHAT_REDIS_URL is for several processes" in said
+    assert "set CHAT_DATABASE_URL to a PostgreSQL database" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_redis_too_old_is_refused(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.nodes.OLDEST", 99)
+    said = await _refusal(Settings("postgresql://log", server.url, SECRET))
+    assert "CHAT_REDIS_URL leads to Redis" in said
+
+
+def test_the_password_of_redis_is_not_shown_with_the_other_settings() -> None:
+    assert "hush" not in repr(Settings(redis_url="redis://:hush@host"))
+
+
+def test_rosters_say_when_they_are_old(compiled: tuple[Assets, Render]) -> None:
+    roster = parse(compiled[1].roster([], frozen=True))
+    assert roster.one("h2").words.startswith("Here now (as of a moment ago)")

@@ -1,0 +1,738 @@
+"""What is special about the PostgreSQL store: several nodes, one transaction for all that waits, and what is
+left of a promise when the server, or the way to it, fails."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from faults import Proxy
+from postgres import Postgres, running, the_server
+from store_model import Clock
+
+from chat.rooms import Delete, Done, Edit, Member
+from chat.settings import Misconfigured
+from chat.store import Resync, Taken, Unavailable, Unknown, postgres_server, postgres_writer, store_for
+from chat.store.postgres import PostgresStore
+from chat.store.steps import Steps
+
+ROOM = "BCDFGHJK"
+OTHER = "22222222"
+ROOT = Path(__file__).parent.parent
+
+COMMIT = b"COMMIT\0"  # as the protocol has it; not the end of READ COMMITTED
+
+Node = Callable[..., Coroutine[Any, Any, PostgresStore]]
+
+
+@pytest.fixture(scope="module")
+def durable() -> Iterator[Postgres]:
+    """A server of our own, as it would run in earnest."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def url() -> str:
+    return the_server().schema()
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[Proxy]:
+    async with Proxy(the_server().port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def node(url: str) -> AsyncIterator[Node]:
+    """Opens stores on one database."""
+    stores: list[PostgresStore] = []
+
+    async def opened(url: str = url, **options: Any) -> PostgresStore:
+        store = PostgresStore(url, wait=0, **options)
+        await store.open()
+        stores.append(store)
+        return store
+
+    yield opened
+    for store in stores:
+        await store.close()
+
+
+@pytest.fixture
+async def store(node: Node) -> PostgresStore:
+    store = await node()
+    await store.open_room(ROOM)
+    return store
+
+
+@pytest.fixture
+async def alice(store: PostgresStore) -> Member:
+    return await store.take_seat(ROOM, "person-a", "Alice")
+
+
+@pytest.fixture
+async def distant(store: PostgresStore, node: Node, url: str, proxy: Proxy) -> PostgresStore:
+    """A node that reaches the database by way of `proxy`."""
+    return await node(through(url, proxy))
+
+
+def through(url: str, proxy: Proxy) -> str:
+    return url.replace(f":{the_server().port}/", f":{proxy.port}/")
+
+
+async def say(store: PostgresStore, member: Member, body: str) -> Done:
+    return await store.append(member.code, member.number, f"key {body}", body)
+
+
+async def bodies(store: PostgresStore, code: str = ROOM) -> list[str | None]:
+    return [m.body for m in (await store.history(code, limit=1_000_000)).messages if m.kind == "text"]
+
+
+async def sql(url: str, statement: str) -> Any:
+    db = await asyncpg.connect(url)
+    try:
+        return await db.fetchval(statement)
+    finally:
+        await db.close()
+
+
+@asynccontextmanager
+async def held(url: str, code: str = ROOM) -> AsyncIterator[Any]:
+    """Somebody else's transaction that holds the room until the end, so that what is submitted waits."""
+    db = await asyncpg.connect(url)
+    try:
+        async with db.transaction():
+            await db.execute("SELECT * FROM room WHERE code = $1 FOR UPDATE", code)
+            yield db
+    finally:
+        await db.close()
+
+
+async def waiting(url: str) -> None:
+    """Return once a session waits for a lock."""
+    sql = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    db = await asyncpg.connect(url)
+    try:
+        async with asyncio.timeout(10):
+            while not await db.fetchval(sql):
+                await asyncio.sleep(0.005)
+    finally:
+        await db.close()
+
+
+@contextmanager
+def closing_server(server: Postgres) -> Iterator[Postgres]:
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+async def refusal(url: str) -> str:
+    with pytest.raises(Misconfigured, match="CHAT_DATABASE_URL") as caught:
+        await PostgresStore(url, wait=0).open()
+    return str(caught.value)
+
+
+# Starting
+
+
+async def test_of_ten_nodes_that_start_at_once_one_migrates(node: Node) -> None:
+    nodes = await asyncio.gather(*(node() for _ in range(10)))
+    results = await asyncio.gather(*(n.open_room(ROOM) for n in nodes), return_exceptions=True)
+    assert sum(isinstance(r, Taken) for r in results) == 9
+    assert len({await n.find_room(ROOM) for n in nodes}) == 1
+
+
+async def test_a_url_chooses_the_store(url: str) -> None:
+    for scheme in ("postgresql", "postgres"):
+        store = store_for(url.replace("postgresql", scheme))
+        await store.open()
+        await store.ping()
+        await store.close()
+
+
+def test_a_missing_driver_is_named_with_the_mend(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [n for n in sys.modules if n.startswith("chat.store.postgres")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(Misconfigured, match=r"needs asyncpg.*pip install '.\[cluster\]'"):
+        store_for(url)
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(store: PostgresStore, url: str) -> None:
+    await sql(url, "UPDATE fact SET value = '99' WHERE name IN ('schema', 'oldest')")
+    said = await refusal(url)
+    assert "brought to schema 99 by a newer release" in said
+    assert "Install that release again" in said
+    assert await sql(url, "SELECT value FROM fact WHERE name = 'schema'") == "99"
+
+
+async def test_a_newer_schema_that_we_can_live_with_is_accepted(
+    store: PostgresStore, url: str, node: Node
+) -> None:
+    await sql(url, "UPDATE fact SET value = '99' WHERE name = 'schema'")
+    assert await (await node()).find_room(ROOM)
+
+
+async def test_a_newer_release_takes_over_from_running_nodes(
+    store: PostgresStore, alice: Member, url: str, node: Node, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (script := tmp_path / "next.sql").write_text("ALTER TABLE message RENAME COLUMN body TO text")
+    ours = postgres_server.MIGRATIONS
+    monkeypatch.setattr(postgres_server, "MIGRATIONS", (*ours, postgres_server.Migration(str(script), 2)))
+    monkeypatch.setattr(postgres_writer, "PATIENCE", 0.5)
+    await node()
+    monkeypatch.setattr(postgres_server, "MIGRATIONS", ours)
+    with pytest.raises(Unavailable):
+        await say(store, alice, "from an old node")
+    assert await sql(url, "SELECT count(*) FROM message") == 0
+
+
+async def test_another_history_is_another_epoch(
+    store: PostgresStore, alice: Member, url: str, node: Node
+) -> None:
+    position = (await say(store, alice, "hello")).position
+    assert (await (await node()).history(ROOM)).position == position
+    await sql(url, "UPDATE fact SET value = 'a back-up of last week' WHERE name = 'history'")
+    nodes = await asyncio.gather(*(node() for _ in range(3)))
+    epochs = {(await n.history(ROOM)).position.epoch for n in [*nodes, await node()]}
+    assert len(epochs) == 1
+    assert position.epoch not in epochs
+    with pytest.raises(Resync):
+        await store.changes(ROOM, position)
+
+
+async def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_server, "OLDEST_SERVER", 99)
+    assert "Use 99 or newer" in await refusal(url)
+
+
+async def test_a_database_that_cannot_hold_every_text_is_refused() -> None:
+    assert "LATIN1. Create one with: createdb" in await refusal(the_server().database("LATIN1"))
+
+
+@pytest.mark.parametrize("table", ["message (id int)", "fact (id int)", "fact (name text, value text)"])
+async def test_the_database_of_another_program_is_refused_and_left_alone(url: str, table: str) -> None:
+    await sql(url, f"CREATE TABLE {table}")
+    assert "another program" in await refusal(url)
+    assert await sql(url, "SELECT to_regclass('seat')") is None
+
+
+async def test_what_cannot_be_reached_is_named_without_its_password(proxy: Proxy) -> None:
+    proxy.refuse()
+    address = f"127.0.0.1:{proxy.port}/chat"
+    said = await refusal(f"postgresql://chat:secret@{address}")
+    assert f"PostgreSQL at {address} does not answer" in said
+    assert "secret" not in said
+
+
+async def test_wrong_urls_are_explained(url: str) -> None:
+    assert "Create the database" in await refusal(the_server().url("nowhere"))
+    said = await refusal("postgresql://chat:sec/ret@127.0.0.1:port/chat")
+    assert "special characters in the password" in said
+    assert "sec" not in said.replace("special", "")
+
+
+async def test_a_server_that_is_starting_is_waited_for(url: str, proxy: Proxy) -> None:
+    proxy.refuse()
+    store = PostgresStore(through(url, proxy), wait=30)
+    opening = asyncio.create_task(store.open())
+    await asyncio.sleep(0.05)
+    assert not opening.done()
+    proxy.heal()
+    await opening
+    await store.close()
+
+
+async def test_times_are_the_databases(store: PostgresStore, alice: Member) -> None:
+    before = time.time() * 1000 - 1
+    at = (await say(store, alice, "hello")).message.at
+    assert before <= at <= time.time() * 1000 + 1
+
+
+@pytest.mark.parametrize("column", ["id", "rev"])
+async def test_a_page_costs_the_same_however_long_the_room(
+    store: PostgresStore, url: str, column: str
+) -> None:
+    db = await asyncpg.connect(url, server_settings=postgres_server.SESSION)
+    ask = f"EXPLAIN SELECT * FROM entry WHERE room = 1 AND {column} > 5 ORDER BY {column} LIMIT 9"
+    plan = "\n".join(row[0] for row in await db.fetch(ask))
+    await db.close()
+    assert f"using message_{'pkey' if column == 'id' else column} on message" in plan
+    assert "Seq Scan" not in plan
+    assert "Sort" not in plan
+
+
+# What nodes agree on
+
+
+async def test_the_first_node_decides_a_fact(store: PostgresStore, node: Node) -> None:
+    second = await node()
+    answers = await asyncio.gather(*(n.agree("key", f"{i}") for i, n in enumerate([store, second] * 5)))
+    assert len(set(answers)) == 1
+
+
+async def test_two_nodes_write_one_log(store: PostgresStore, node: Node) -> None:
+    nodes = [store, await node()]
+    await store.open_room(OTHER)
+    told: list[list[Done]] = [[], []]
+    for store, list_ in zip(nodes, told, strict=True):
+        store.committed = list_.extend
+
+    async def sender(n: int) -> None:
+        for code in random.sample([ROOM, OTHER], 2):  # locks in any order
+            member = await nodes[n % 2].take_seat(code, f"person-{n}", "Ian")
+            await nodes[n % 2].announce(code, "entered", [member.number])
+            for i in range(10):
+                await nodes[n % 2].append(code, member.number, f"{i}", f"{n}.{i}")
+
+    await asyncio.gather(*(sender(n) for n in range(20)))
+    for code in (ROOM, OTHER):
+        pages = [await n.history(code, limit=1000) for n in nodes]
+        assert pages[0] == pages[1]
+        revs = [[d.position.rev for d in list_ if d.code == code] for list_ in told]
+        assert revs == [sorted(r) for r in revs]
+        assert sorted(revs[0] + revs[1]) == list(range(1, pages[0].position.rev + 1))
+        assert {m.body for m in pages[0].messages if m.kind == "text"} == {
+            f"{n}.{i}" for n in range(20) for i in range(10)
+        }
+        ats = [m.at for m in pages[0].messages]
+        assert ats == sorted(ats)
+        people = await store.here(code)
+        assert sorted(m.number for m in people) == sorted(m.mark for m in people) == list(range(1, 21))
+
+
+async def test_a_key_counts_on_every_node(store: PostgresStore, alice: Member, node: Node) -> None:
+    nodes = [store, await node(), await node()]
+    for round in range(10):
+        attempts = [n.append(ROOM, alice.number, f"once {round}", f"text {round}") for n in nodes * 3]
+        dones = await asyncio.gather(*attempts)
+        assert [d.duplicate for d in dones].count(False) == 1
+        assert {d.message for d in dones} == {dones[0].message}
+    assert len(await bodies(store)) == 10
+
+
+# The writer
+
+
+async def test_what_waits_is_committed_together(store: PostgresStore, alice: Member, url: str) -> None:
+    told: list[int] = []
+    store.committed = lambda changes: told.append(len(changes))
+    async with held(url):
+        first = asyncio.create_task(say(store, alice, "first"))
+        await waiting(url)
+        writes = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(600)]
+        await asyncio.sleep(0)
+    await asyncio.gather(first, *writes)
+    assert told == [1, 256, 256, 88]
+
+
+async def test_a_batch_keeps_the_order_of_arrival(store: PostgresStore, alice: Member, url: str) -> None:
+    async with held(url):
+        first = asyncio.create_task(say(store, alice, "first"))
+        await waiting(url)
+        work: list[Coroutine[Any, Any, Any]] = [
+            say(store, alice, "one"),
+            store.append(ROOM, alice.number, "key one", "one again"),
+            store.amend(ROOM, 2, alice.number, "edit", Edit("two")),
+            say(store, alice, "three"),
+            store.end_seat(ROOM, alice.person),
+            say(store, alice, "too late"),
+            store.take_seat(ROOM, alice.person, "Alice"),
+            say(store, alice, "back"),
+            store.open_room(OTHER),
+            store.take_seat(OTHER, "person-b", "Bob"),
+            store.append(OTHER, 1, "k", "hello"),
+            store.append(ROOM, alice.number, "key one", "and again"),
+        ]
+        tasks = [asyncio.create_task(w) for w in work]
+        await asyncio.sleep(0)
+    done = await asyncio.gather(first, *tasks, return_exceptions=True)
+    assert [type(d).__name__ for d in done[5:8]] == ["Done", "Missing", "Member"]
+    page = await store.history(ROOM)
+    assert [(m.id, m.rev, m.body) for m in page.messages] == [
+        (1, 1, "first"), (2, 3, "two"), (4, 4, "three"), (5, 5, ""), (6, 6, "back"),
+    ]  # fmt: skip
+    assert (done[2].duplicate, done[12].duplicate, done[12].message.body) == (True, True, "two")  # type: ignore[union-attr]
+    assert [m.before.at for m in page.messages[1:] if m.before] == [m.at for m in page.messages[:-1]]
+    assert await bodies(store, OTHER) == ["hello"]
+
+
+def halfway() -> Steps[None]:
+    yield ("UPDATE room SET rev = rev + 1",)
+    raise RuntimeError("halfway")
+
+
+def wrong() -> Steps[None]:
+    yield ("SELECT nonsense",)
+
+
+@pytest.mark.parametrize(("work", "kind"), [(halfway, RuntimeError), (wrong, Unavailable)])
+async def test_a_write_that_fails_does_not_disturb_its_batch(
+    store: PostgresStore, alice: Member, url: str, work: Callable[[], Steps[None]], kind: type[Exception]
+) -> None:
+    async with held(url):
+        first = asyncio.create_task(say(store, alice, "0"))
+        await waiting(url)
+        before = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(1, 4)]
+        broken = asyncio.create_task(store._write(ROOM, lambda now: work()))
+        after = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(4, 7)]
+        await asyncio.sleep(0)
+    with pytest.raises(kind):
+        await broken
+    assert [(await w).position.rev for w in [first, *before, *after]] == list(range(1, 8))
+    assert await bodies(store) == [f"{n}" for n in range(7)]
+
+
+async def test_a_cancelled_caller_keeps_the_write(store: PostgresStore, alice: Member, url: str) -> None:
+    async with held(url):
+        write = asyncio.create_task(say(store, alice, "hello"))
+        await waiting(url)
+        write.cancel()
+    assert (await say(store, alice, "later")).position.rev == 2
+    assert await bodies(store) == ["hello", "later"]
+
+
+async def test_too_many_waiting_writes_are_refused_at_once(
+    store: PostgresStore, alice: Member, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_writer, "QUEUE", 50)
+    async with held(url):
+        first = asyncio.create_task(say(store, alice, "first"))
+        await waiting(url)
+        writes = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(60)]
+        done, _ = await asyncio.wait(writes, timeout=0.01)
+        assert len(done) == 10
+        assert all(isinstance(w.exception(), Unavailable) for w in done)
+    await asyncio.gather(first, *writes, return_exceptions=True)
+    assert len(await bodies(store)) == 51
+
+
+async def test_old_keys_are_forgotten_in_portions(
+    url: str, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    store = await node(clock=clock)
+    await store.open_room(ROOM)
+    alice = await store.take_seat(ROOM, "person-a", "Alice")
+    monkeypatch.setattr(postgres_writer, "PRUNE_PORTION", 4)
+    for n in range(10):
+        await say(store, alice, f"{n}")
+    clock.now += 80 * 3600
+    for n in range(5):
+        await say(store, alice, f"new {n}")
+    assert await store.find_room(ROOM)
+    await store.close()  # the last round of housekeeping is done
+    assert await sql(url, "SELECT count(*) FROM once") == 5
+
+
+async def test_deleted_text_is_in_no_row_once_vacuumed(store: PostgresStore, alice: Member, url: str) -> None:
+    await say(store, alice, "secret " * 1000)
+    await store.amend(ROOM, 1, alice.number, "delete", Delete())
+    db = await asyncpg.connect(url)
+    await db.execute("VACUUM message")
+    options = await db.fetchval("SELECT reloptions FROM pg_class WHERE oid = 'message'::regclass")
+    dead = await db.fetchval("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = 'message'::regclass")
+    await db.close()
+    assert {"autovacuum_vacuum_scale_factor=0", "autovacuum_vacuum_threshold=0"} <= set(options)
+    assert dead == 0
+
+
+# When something fails
+
+
+async def test_a_lost_reply_to_a_commit_leaves_the_outcome_open(
+    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy
+) -> None:
+    told: list[Done] = []
+    distant.committed = told.extend
+    proxy.lose_reply(COMMIT)
+    with pytest.raises(Unknown, match="PostgreSQL did not confirm"):
+        await say(distant, alice, "hello")
+    assert proxy.happened.is_set()
+    again = await say(distant, alice, "hello")
+    assert (again.duplicate, again.position.rev) == (True, 1)
+    assert await bodies(store) == ["hello"]
+    assert told == []
+
+
+async def test_a_commit_that_is_never_answered_is_given_up(
+    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_writer, "STATEMENT", 0.5)
+    proxy.lose_reply(COMMIT, hang=True)
+    with pytest.raises(Unknown, match="no answer in time"):
+        await say(distant, alice, "hello")
+    assert (await say(distant, alice, "hello")).duplicate
+
+
+@pytest.mark.parametrize("fault", [Proxy.reset, Proxy.refuse])
+async def test_what_was_not_committed_is_done_again(
+    alice: Member, distant: PostgresStore, proxy: Proxy, url: str, fault: Callable[[Proxy], None]
+) -> None:
+    async with held(url):
+        writes = [asyncio.create_task(say(distant, alice, f"{n}")) for n in range(5)]
+        await waiting(url)
+        fault(proxy)
+    asyncio.get_running_loop().call_later(0.3, proxy.heal)
+    assert [(await w).position.rev for w in writes] == [1, 2, 3, 4, 5]
+    assert await bodies(distant) == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_cut_anywhere_loses_and_doubles_nothing(
+    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy
+) -> None:
+    unknown = 0
+    for n in range(60):
+        proxy.cut_after(1 + n * 11)
+        while True:
+            try:
+                await say(distant, alice, f"{n}")
+                break
+            except Unknown:
+                unknown += 1
+    assert await bodies(store) == [f"{n}" for n in range(60)]
+
+
+async def test_a_black_hole_is_bounded_and_heals(
+    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await distant.history(ROOM)
+    monkeypatch.setattr(postgres_writer, "PATIENCE", 0.5)
+    monkeypatch.setattr(postgres_writer, "STATEMENT", 1.0)
+    monkeypatch.setattr(postgres_server, "CONNECT", 0.5)
+    monkeypatch.setattr("chat.store.postgres.PING", 0.5)
+    proxy.black_hole()
+    began = time.monotonic()
+    attempts = [say(distant, alice, f"{n}") for n in range(20)] + [distant.ping(), distant.ping()]
+    results = await asyncio.gather(*attempts, return_exceptions=True)
+    assert {type(r) for r in results} == {Unavailable}
+    assert all("PostgreSQL" in str(r) for r in results)
+    assert time.monotonic() - began < 5
+    proxy.heal()
+    assert not (await say(distant, alice, "healed")).duplicate
+    await distant.ping()
+    assert await bodies(store) == ["healed"]
+
+
+async def test_a_slow_way_is_only_slow(
+    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy
+) -> None:
+    proxy.latency = 0.02
+    await asyncio.gather(*(say(distant, alice, f"{n}") for n in range(100)))
+    assert len(await bodies(distant)) == 100
+
+
+async def test_a_room_that_somebody_holds_delays_and_then_refuses(
+    store: PostgresStore, alice: Member, url: str, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(postgres_server.SESSION, "lock_timeout", "300ms")
+    monkeypatch.setattr(postgres_writer, "PATIENCE", 0.5)
+    second = await node()
+    async with held(url):
+        with pytest.raises(Unavailable):
+            await say(second, alice, "hello")
+    assert (await say(second, alice, "hello")).position.rev == 1
+
+
+async def test_a_node_that_stops_amid_a_write_gives_back_its_rooms(
+    store: PostgresStore, alice: Member, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = await asyncpg.connect(
+        url, server_settings=postgres_server.SESSION | {"idle_in_transaction_session_timeout": "200ms"}
+    )
+    await stopped.execute("BEGIN")
+    await stopped.execute(postgres_writer.LOCK.replace("$1::text[]", f"'{{{ROOM}}}'"))
+    assert (await say(store, alice, "hello")).position.rev == 1
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await stopped.execute("COMMIT")
+    stopped.terminate()
+
+
+WRITING = """
+import asyncio, itertools, os, sys
+from chat.store.postgres import PostgresStore
+
+async def sender(store, number, round):
+    seat = await store.take_seat("BCDFGHJK", f"person-{number}", f"Name {number}")
+    for n in itertools.count():
+        key = f"{round}-{number}-{n}"
+        done = await store.append("BCDFGHJK", seat.number, key, key)
+        os.write(1, f"{done.message.id} {key}\\n".encode())
+
+async def main():
+    store = PostgresStore(sys.argv[1])
+    await store.open()
+    await asyncio.gather(*(sender(store, n, sys.argv[2]) for n in range(8)))
+
+asyncio.run(main())
+"""
+
+
+def killed_after(url: str, round: int, acknowledgements: int) -> list[tuple[int, str]]:
+    """What a node acknowledged before kill -9."""
+    command = [sys.executable, "-c", WRITING, url, f"{round}"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        lines = [child.stdout.readline() for _ in range(acknowledgements)]
+        child.send_signal(signal.SIGKILL)
+        lines += child.stdout.readlines()
+    assert child.returncode == -signal.SIGKILL
+    return [(int(id), key) for id, key in (line.decode().split() for line in lines)]
+
+
+async def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(store: PostgresStore, url: str) -> None:
+    dice = random.Random()
+    killed = [asyncio.to_thread(killed_after, url, round, dice.randint(1, 300)) for round in range(6)]
+    acknowledged = [pair for pairs in await asyncio.gather(*killed) for pair in pairs]
+    alice = await store.take_seat(ROOM, "person-a", "Alice")
+    await say(store, alice, "last")  # waits for whatever the killed nodes left unfinished
+    page = await store.history(ROOM, limit=1_000_000)
+    stored = [(m.id, m.body) for m in page.messages]
+    assert [id for id, _ in stored] == list(range(1, page.position.rev + 1))
+    assert len({body for _, body in stored}) == len(stored)
+    assert set(acknowledged) <= set(stored)
+    assert len(set(acknowledged)) == len(acknowledged)
+
+
+class Load:
+    """Senders that repeat with its key what failed, and count what they were told."""
+
+    def __init__(self, nodes: list[PostgresStore]) -> None:
+        self._nodes = nodes
+        self.acknowledged: dict[str, int] = {}
+        self.failures: list[Exception] = []
+        self._stopped = False
+        self._moved = asyncio.Event()
+
+    async def run(self, senders: int = 20) -> None:
+        await asyncio.gather(*(self._send(n) for n in range(senders)))
+
+    async def _send(self, number: int) -> None:
+        store = self._nodes[number % len(self._nodes)]
+        seat = await store.take_seat(ROOM, f"person-{number}", f"Name {number}")
+        sent = 0
+        while not self._stopped:
+            key = f"{number}-{sent}"
+            try:
+                done = await store.append(ROOM, seat.number, key, key)
+            except (Unavailable, Unknown) as error:
+                self.failures.append(error)
+                await asyncio.sleep(0.01)
+            else:
+                self.acknowledged[key] = done.message.id
+                sent += 1
+                self._moved.set()
+
+    async def moves(self, by: int = 500) -> None:
+        """Return once that many more were acknowledged."""
+        goal = len(self.acknowledged) + by
+        async with asyncio.timeout(60):
+            while len(self.acknowledged) < goal:
+                self._moved.clear()
+                await self._moved.wait()
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    async def check(self, store: PostgresStore) -> None:
+        """What was acknowledged is there, once, in order, and there are no holes."""
+        page = await store.history(ROOM, limit=1_000_000)
+        assert [m.id for m in page.messages] == list(range(1, page.position.rev + 1))
+        stored = {m.body or "": m.id for m in page.messages}
+        assert len(stored) == len(page.messages)
+        assert self.acknowledged.items() <= stored.items()
+
+
+async def test_a_restart_of_the_server_loses_and_doubles_nothing(durable: Postgres, node: Node) -> None:
+    url = durable.database()
+    nodes = [await node(url), await node(url)]
+    assert {n.durability for n in nodes} == {"fsync"}
+    await nodes[0].open_room(ROOM)
+    load = Load(nodes)
+    running = asyncio.create_task(load.run())
+    for _ in range(3):
+        await load.moves()
+        await asyncio.to_thread(durable.restart, "immediate")
+    await load.moves()
+    load.stop()
+    await running
+    assert {type(f) for f in load.failures} <= {Unavailable, Unknown}
+    await load.check(nodes[1])
+
+
+async def test_a_failover_to_a_synchronous_standby_loses_and_doubles_nothing(node: Node) -> None:
+    with running() as primary, closing_server(await asyncio.to_thread(primary.standby)) as standby:
+        name = primary.database().rpartition("/")[2]
+        primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'", name)
+        primary.sql("SELECT pg_reload_conf()", name)
+        url = f"postgresql://chat@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/{name}"
+        nodes = [await node(url), await node(url)]
+        assert {n.durability for n in nodes} == {"replicated"}
+        epoch = (await nodes[0].open_room(ROOM)).epoch
+        load = Load(nodes)
+        sending = asyncio.create_task(load.run())
+        await load.moves()
+        await asyncio.to_thread(primary.stop, "immediate")
+        await asyncio.to_thread(standby.promote)
+        await load.moves()
+        load.stop()
+        await sending
+        await load.check(nodes[1])
+        assert {n.durability for n in nodes} == {"fsync"}  # it has no standby itself
+        assert (await nodes[0].history(ROOM)).position.epoch != epoch
+        await asyncio.to_thread(primary.start)
+
+
+async def test_a_commit_that_gave_up_waiting_for_the_standby_is_not_acknowledged(node: Node) -> None:
+    with running() as primary:
+        url = primary.database()
+        store = await node(url)
+        await store.open_room(ROOM)
+        alice = await store.take_seat(ROOM, "person-a", "Alice")
+        await sql(url, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        await sql(url, "SELECT pg_reload_conf()")
+        write = asyncio.create_task(say(store, alice, "hello"))
+        stuck = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        async with asyncio.timeout(5):
+            while not await sql(url, stuck):
+                await asyncio.sleep(0.01)
+        with pytest.raises(Unknown):
+            await write
+        await sql(url, "ALTER SYSTEM RESET synchronous_standby_names")
+        await sql(url, "SELECT pg_reload_conf()")
+        assert (await say(store, alice, "hello")).duplicate
+
+
+async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(
+    durable: Postgres, node: Node
+) -> None:
+    url = durable.database()
+    name = url.rpartition("/")[2]
+    durable.sql(f"ALTER DATABASE {name} SET synchronous_commit = off", "postgres")
+    store = await node(url)
+    assert store.durability == "fsync"
+
+    def asked() -> Steps[Any]:
+        return (yield ("SELECT current_setting('synchronous_commit')",))
+
+    assert (await store._write(None, lambda now: asked()))[0][0] == "on"
+
+
+async def test_a_server_that_does_not_write_to_its_disk_is_called_what_it_is(store: PostgresStore) -> None:
+    assert store.durability == "os"

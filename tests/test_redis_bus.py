@@ -1,0 +1,436 @@
+"""Hints between nodes over real Redis servers: they may fail in any way, messages may not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from faults_redis import Faults
+from people import FakeClock, until
+from redis_server import RedisCluster, RedisServer
+from test_hub import Reader, Shapes
+
+from chat.bus import Bus
+from chat.bus.local import LocalBus
+from chat.bus.redis import CHANNELS, HEED_BYTES, PUBLISH_BYTES, RedisBus, packed, unpacked
+from chat.hub import Hub
+from chat.nodes import Redis
+from chat.rooms import Before, Done, Member, Message, Notice, Position
+from chat.settings import Misconfigured
+from chat.store.sqlite import SQLiteStore
+
+ROOM = "BCDFGHJK"
+OTHER = "22222222"
+FULL = Message(7, 9, 1_800_000_000_000, 3, 'Ö "x"\n', 2, "tab\t🙂\n'", edited=5, before=Before(None, 4))
+TOLD = Message(8, 8, 1, None, "", 1, "", kind="notice", notice=Notice("left", ("a", "b"), 5, (1, 2)))
+
+
+def change(rev: int, code: str = ROOM, body: str = "text", epoch: str = "e") -> Done:
+    return Done(code, Message(rev, rev, 1, 1, "Ann", 1, body), Position(epoch, rev))
+
+
+class Ear:
+    """A bus and what it was heard to say."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.heard: list[Done] = []
+        self.lost = 0
+        bus.heard = self.heard.extend
+        bus.lost = self._lose
+
+    def _lose(self) -> None:
+        self.lost += 1
+
+    @property
+    def revs(self) -> list[int]:
+        return [done.position.rev for done in self.heard]
+
+    async def listening(self, servers: int = 1) -> Ear:
+        await until(lambda: isinstance(self.bus, LocalBus) or self.lost >= CHANNELS)
+        return self
+
+
+@asynccontextmanager
+async def node(url: str, ping: float = 5.0, silence: float = 10.0) -> AsyncIterator[Ear]:
+    redis = Redis(url)
+    await redis.open()
+    ear = Ear(RedisBus(redis, ping, silence))
+    await ear.bus.open()
+    try:
+        yield await ear.listening()
+    finally:
+        await ear.bus.close()
+        await redis.close()
+
+
+@pytest.fixture(params=["local", "redis", "cluster"])
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Ear, Ear]]:
+    """Who announces and who hears: the same process, or two nodes."""
+    if request.param == "local":
+        ear = Ear(LocalBus())
+        yield ear, ear
+        return
+    target = request.getfixturevalue("server" if request.param == "redis" else "cluster")
+    url = getattr(target, "urls", "") or target.url
+    async with node(url) as one, node(url) as two:
+        yield one, two
+
+
+# The contract -----------------------------------------------------------------------------------------
+
+
+async def test_a_watched_room_s_changes_are_heard_in_order(pair: tuple[Ear, Ear]) -> None:
+    here, there = pair
+    there.bus.watch(ROOM)
+    for start in range(0, 300, 3):
+        here.bus.announce([change(start + n) for n in range(3)])
+    await until(lambda: len(there.heard) == 300)
+    assert there.revs == list(range(300))
+
+
+async def test_a_change_arrives_as_it_was(pair: tuple[Ear, Ear]) -> None:
+    here, there = pair
+    there.bus.watch(ROOM)
+    changes = [Done(ROOM, FULL, Position("ep", 9)), Done(ROOM, TOLD, Position("ep", 8))]
+    here.bus.announce(changes)
+    await until(lambda: len(there.heard) == 2)
+    assert there.heard == changes
+
+
+async def test_a_room_that_nobody_watches_is_not_heard_of(pair: tuple[Ear, Ear]) -> None:
+    here, there = pair
+    there.bus.watch(ROOM)
+    here.bus.announce([change(1, OTHER), change(1), change(2, OTHER)])
+    there.bus.unwatch(ROOM)
+    here.bus.announce([change(2)])
+    there.bus.watch(OTHER)
+    here.bus.announce([change(3, OTHER)])
+    await until(lambda: (OTHER, 3) in [(d.code, d.position.rev) for d in there.heard])
+    assert (OTHER, 1) not in [(d.code, d.position.rev) for d in there.heard] or there is not here
+    assert {d.code for d in there.heard} <= {ROOM, OTHER}
+
+
+async def test_one_s_own_changes_are_heard_at_once_and_once(pair: tuple[Ear, Ear]) -> None:
+    here, there = pair
+    for ear in pair:
+        ear.bus.watch(ROOM)
+    here.bus.announce([change(1)])
+    assert here.revs == [1]
+    there.bus.announce([change(2)])
+    await until(lambda: 2 in here.revs)
+    here.bus.announce([change(3)])
+    await until(lambda: 3 in there.revs)
+    assert here.revs == [1, 2, 3]
+
+
+async def test_two_databases_of_one_server_do_not_hear_each_other(server: RedisServer) -> None:
+    other = server.url.replace("/0", "/1")
+    async with node(server.url) as zero, node(other) as one, node(other) as also_one:
+        one.bus.watch(ROOM)
+        zero.bus.watch(ROOM)
+        also_one.bus.announce([change(1)])
+        await until(lambda: one.heard)
+        assert zero.heard == []
+
+
+# What goes over the wire ------------------------------------------------------------------------------
+
+
+def test_publications_are_of_bounded_size_and_in_order() -> None:
+    changes = [change(n, body="ß" * 4000) for n in range(100)]
+    payloads = [text.encode() for text in packed("one", changes)]
+    assert len(payloads) > 5
+    assert max(map(len, payloads)) < PUBLISH_BYTES + 1000
+    assert [done for payload in payloads for done in unpacked(payload, "two", {ROOM})] == changes
+
+
+def test_a_small_batch_is_one_publication() -> None:
+    assert len(list(packed("one", [change(n) for n in range(100)]))) == 1
+
+
+async def test_garbage_is_passed_over(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    good = next(packed("one", [change(1)]))
+    head, _, body = good.partition("\n")
+    bad = [
+        "",
+        "\n",
+        head,
+        head + "\n{}",
+        head + "\n[[]]",
+        head + '\n["x"]',
+        head + "\n" + "[" * 100_000,
+        head + "\n" + body.replace('"text"', "17"),
+        head + "\n" + body.replace('"Ann",1', '"Ann",true'),
+        head + "\n" + body.replace('"e",1', '"e",null'),
+        good.replace("]]", ',"more"]]'),
+        "2 other " + ROOM + "\nof the future",
+        f"1 one {ROOM}\n" + "x" * HEED_BYTES,
+    ]
+    async with node(server.url) as ear:
+        ear.bus.watch(ROOM)
+        for payload in [*bad, good]:
+            for n in range(CHANNELS):
+                server.ask("SPUBLISH", f"chat:0:hints:{n}", payload)
+        await until(lambda: len(ear.heard) == CHANNELS)
+        assert set(ear.revs) == {1}
+        assert "hint-ignored" in caplog.text
+
+
+async def test_a_batch_over_many_rooms_is_a_few_publications(server: RedisServer) -> None:
+    async with node(server.url) as ear:
+        before = _published(server)
+        ear.bus.announce([change(1, f"ROOM{n:04}") for n in range(256)])
+        await until(lambda: _published(server) >= before + CHANNELS)
+        await asyncio.sleep(0)
+        assert _published(server) == before + CHANNELS
+
+
+def _published(server: RedisServer) -> int:
+    stats = server.ask("INFO", "commandstats")
+    calls = stats.get("cmdstat_spublish", {"calls": 0})
+    return int(calls["calls"])
+
+
+# Faults -----------------------------------------------------------------------------------------------
+
+
+async def test_a_killed_subscription_is_noticed_and_renewed(own: RedisServer) -> None:
+    async with node(own.url) as one, node(own.url) as two:
+        two.bus.watch(ROOM)
+        before = two.lost
+        own.ask("CLIENT", "KILL", "TYPE", "pubsub")
+        await until(lambda: one.lost >= before + CHANNELS and two.lost >= before + CHANNELS)
+        one.bus.announce([change(1)])
+        await until(lambda: two.revs == [1])
+
+
+async def test_a_restarted_redis_is_found_again(own: RedisServer) -> None:
+    async with node(own.url) as one, node(own.url) as two:
+        two.bus.watch(ROOM)
+        before = two.lost
+        own.kill()
+        one.bus.announce([change(1)])  # into the void, and no error
+        own.start()
+        await until(lambda: one.lost >= before + CHANNELS and two.lost >= before + CHANNELS)
+        one.bus.announce([change(2)])
+        await until(lambda: two.revs == [2])
+
+
+@pytest.mark.parametrize("fault", ["swallow", "cut"])
+async def test_a_silent_connection_is_given_up_within_the_deadline(own: RedisServer, fault: str) -> None:
+    async with Faults(own.port) as faults, node(faults.url, 0.1, 0.5) as near, node(own.url) as far:
+        near.bus.watch(ROOM)
+        before = near.lost
+        getattr(faults, fault)()
+        start = time.monotonic()
+        if fault == "swallow":
+            await until(lambda: near.bus._failures)  # type: ignore[attr-defined]
+            assert 0.3 < time.monotonic() - start < 3
+            faults.heal()
+        await until(lambda: near.lost >= before + CHANNELS)
+        far.bus.announce([change(1)])
+        await until(lambda: near.revs == [1])
+
+
+async def test_signs_of_life_keep_a_quiet_connection(own: RedisServer) -> None:
+    async with node(own.url, 0.1, 0.5) as ear:
+        before = ear.lost
+        await asyncio.sleep(1.2)
+        assert ear.lost == before
+
+
+async def test_a_slot_that_moves_is_followed(tmp_path: Path) -> None:
+    with RedisCluster(tmp_path) as cluster:
+        async with node(cluster.urls) as one, node(cluster.urls) as two:
+            before = two.lost
+            _move_every_channel(cluster)
+            await until(lambda: one.lost >= before + CHANNELS and two.lost >= before + CHANNELS)
+            two.bus.watch(ROOM)
+            one.bus.announce([change(1)])
+            await until(lambda: two.revs == [1])
+
+
+def _move_every_channel(cluster: RedisCluster) -> None:
+    """Each slot that carries hints goes to the first master."""
+    first, *rest = cluster.servers
+    ids = {server: server.ask("CLUSTER", "MYID") for server in cluster.servers}
+    for n in range(CHANNELS):
+        slot = first.ask("CLUSTER", "KEYSLOT", f"chat:0:hints:{n}")
+        for server in (first, *rest):
+            server.ask("CLUSTER", "SETSLOT", slot, "NODE", ids[first])
+
+
+# At the start -----------------------------------------------------------------------------------------
+
+
+async def test_a_redis_that_is_away_at_the_start_is_waited_for_in_the_background(
+    own: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    own.kill()
+    redis = Redis(own.url)
+    await redis.open()
+    assert redis.away
+    assert "redis-away" in caplog.text
+    ear = Ear(RedisBus(redis))
+    await ear.bus.open()
+    ear.bus.watch(ROOM)
+    ear.bus.announce([change(1)])
+    assert ear.revs == [1]
+    own.start()
+    await ear.listening()
+    await ear.bus.close()
+    await redis.close()
+
+
+async def test_an_old_redis_is_refused(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.nodes.OLDEST", 99)
+    with pytest.raises(Misconfigured, match=r"CHAT_REDIS_URL leads to Redis .*: use Redis 99 or newer"):
+        await Redis(server.url).open()
+
+
+async def test_one_node_of_a_cluster_is_refused(cluster: RedisCluster) -> None:
+    with pytest.raises(Misconfigured, match="name several"):
+        await Redis(cluster.servers[0].url).open()
+
+
+async def test_several_servers_that_are_no_cluster_are_refused(server: RedisServer) -> None:
+    with pytest.raises(Misconfigured, match="name one of them"):
+        await Redis(f"{server.url},{server.url}").open()
+
+
+async def test_a_wrong_password_is_refused(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        server.ask("ACL", "SETUSER", "ann", "on", ">right", "~*", "&*", "+@all")
+        url = server.url.replace("127", "ann:wrong@127")
+        with pytest.raises(Misconfigured, match="name or the password"):
+            await Redis(url).open()
+        redis = Redis(url.replace("wrong", "right"))
+        await redis.open()
+        assert not redis.away
+        await redis.close()
+
+
+def test_a_url_that_is_none_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="CHAT_REDIS_URL"):
+        Redis("redis://host:port")
+
+
+# Two nodes with one log -------------------------------------------------------------------------------
+
+
+class Nodes:
+    """Two hubs over one store: what seat 1 writes is announced on the first, seat 2's on the second."""
+
+    def __init__(self, store: SQLiteStore, ears: Sequence[Bus]) -> None:
+        self.store = store
+        self.buses = ears
+        self.shapes = Shapes()
+        self.hubs = [Hub(store, bus, self.shapes, check=0.3) for bus in ears]
+        self.count = 0
+        store.committed = self._committed
+
+    def _committed(self, changes: Sequence[Done]) -> None:
+        for number, bus in enumerate(self.buses, 1):
+            if mine := [done for done in changes if done.message.author == number]:
+                bus.announce(mine)
+
+    async def write(self, *bodies: str) -> None:
+        for body in bodies:
+            self.count += 1
+            await self.store.append(ROOM, 1 + self.count % 2, f"k{self.count}", body)
+
+    async def readers(self) -> list[Reader]:
+        start = (await self.store.heads([ROOM]))[ROOM]
+        readers = [Reader(hub, Member(ROOM, n, f"p{n}", "N", 1)) for n, hub in enumerate(self.hubs, 1)]
+        for reader in readers:
+            await reader.join(start)
+        return readers
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: FakeClock) -> AsyncIterator[SQLiteStore]:
+    store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock.wall)
+    await store.open()
+    await store.open_room(ROOM)
+    await store.take_seat(ROOM, "p1", "Ann")
+    await store.take_seat(ROOM, "p2", "Bob")
+    yield store
+    await store.close()
+
+
+@asynccontextmanager
+async def nodes(store: SQLiteStore, url: str, bus: type[RedisBus] = RedisBus) -> AsyncIterator[Nodes]:
+    async with AsyncExitStack() as stack:
+        redises = [Redis(url) for _ in range(2)]
+        buses = [bus(redis) for redis in redises]
+        both = Nodes(store, buses)
+        for redis, one in zip(redises, buses, strict=True):
+            await redis.open()
+            stack.push_async_callback(redis.close)
+            await one.open()
+            stack.push_async_callback(one.close)
+        checks = [asyncio.create_task(hub.run_checks()) for hub in both.hubs]
+        yield both
+        for check in checks:
+            check.cancel()
+
+
+def _lines(count: int) -> list[str]:
+    return [f"+{n}=m{n}" for n in range(1, count + 1)]
+
+
+async def test_people_on_two_nodes_see_one_conversation(store: SQLiteStore, server: RedisServer) -> None:
+    async with nodes(store, server.url) as both:
+        readers = await both.readers()
+        await both.write(*(f"m{n}" for n in range(1, 101)))
+        for reader in readers:
+            await reader.read_until(100)
+            assert reader.seen == _lines(100)
+
+
+class MuteBus(RedisBus):
+    async def _publish_all(self, changes: Sequence[Done]) -> None:
+        pass
+
+
+async def test_with_every_hint_lost_two_nodes_converge_by_the_log(
+    store: SQLiteStore, server: RedisServer
+) -> None:
+    async with nodes(store, server.url, MuteBus) as both:
+        readers = await both.readers()
+        await both.write(*(f"m{n}" for n in range(1, 51)))
+        for reader in readers:
+            await reader.read_until(50)
+            assert reader.seen == _lines(50)
+
+
+async def test_redis_may_be_killed_in_the_middle(store: SQLiteStore, own: RedisServer) -> None:
+    async with nodes(store, own.url) as both:
+        readers = await both.readers()
+        await both.write(*(f"m{n}" for n in range(1, 21)))
+        own.kill()
+        await both.write(*(f"m{n}" for n in range(21, 41)))
+        for reader in readers:
+            await reader.read_until(40)
+        own.start()
+        await both.write(*(f"m{n}" for n in range(41, 61)))
+        for reader in readers:
+            await reader.read_until(60)
+            assert reader.seen == _lines(60)
+
+
+async def test_subscriptions_may_be_killed_all_the_time(store: SQLiteStore, own: RedisServer) -> None:
+    async with nodes(store, own.url) as both:
+        readers = await both.readers()
+        for n in range(1, 101):
+            await both.write(f"m{n}")
+            if n % 20 == 0:
+                own.ask("CLIENT", "KILL", "TYPE", "pubsub")
+        for reader in readers:
+            await reader.read_until(100)
+            assert reader.seen == _lines(100)

@@ -1,0 +1,120 @@
+"""Limits that hold over all nodes, counted by a real Redis; without it each node counts for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from faults_redis import Faults
+from redis_server import RedisCluster, RedisServer
+
+from chat.limits import WRONG_CODES, Limits, Rate, limits_for
+from chat.limits.redis import RedisLimits
+from chat.nodes import Redis
+
+SLOW = Rate("slow", every=100.0, burst=3)
+QUICK = Rate("quick", every=0.05, burst=3)
+doers = itertools.count()
+
+
+@pytest.fixture
+def doer() -> str:
+    """Nobody whom Redis has seen before."""
+    return f"person-{next(doers)}"
+
+
+@asynccontextmanager
+async def limits(*urls: str) -> AsyncIterator[list[RedisLimits]]:
+    async with AsyncExitStack() as stack:
+        redises = [Redis(url, wait=1.0) for url in urls]
+        for redis in redises:
+            await redis.open()
+            stack.push_async_callback(redis.close)
+        yield [RedisLimits(redis) for redis in redises]
+
+
+@pytest.fixture(params=["redis", "cluster"])
+def url(request: pytest.FixtureRequest) -> str:
+    server: RedisServer | RedisCluster
+    server = request.getfixturevalue("server" if request.param == "redis" else "cluster")
+    return server.urls if isinstance(server, RedisCluster) else server.url
+
+
+async def test_a_burst_is_shared_by_the_nodes(url: str, doer: str) -> None:
+    async with limits(url, url) as (one, two):
+        assert [await node.take(SLOW, doer) for node in (one, two, one)] == [0, 0, 0]
+        for node in (one, two):
+            assert await node.take(SLOW, doer) == pytest.approx(100, abs=5)
+            assert await node.spent(SLOW, doer) == pytest.approx(100, abs=5)
+
+
+async def test_one_passes_again_in_its_time(server: RedisServer, doer: str) -> None:
+    async with limits(server.url, server.url) as (one, two):
+        while not (wait := await one.take(QUICK, doer)):
+            pass
+        assert 0 < wait <= QUICK.every
+        await asyncio.sleep(wait)
+        assert await two.take(QUICK, doer) == 0
+
+
+async def test_whoever_is_patient_is_told_how_long_to_wait_and_is_counted(
+    server: RedisServer, doer: str
+) -> None:
+    async with limits(server.url, server.url) as nodes:
+        turns = itertools.cycle(nodes)
+        waits = [await next(turns).take(SLOW, doer, patience=250.0) for _ in range(7)]
+        assert waits == pytest.approx([0, 0, 0, 100, 200, 300, 300], abs=5)
+
+
+async def test_a_refused_attempt_and_a_look_cost_nothing(server: RedisServer, doer: str) -> None:
+    async with limits(server.url) as (one,):
+        for _ in range(20):
+            await one.spent(SLOW, doer)
+        assert [await one.take(SLOW, doer) for _ in range(3)] == [0, 0, 0]
+        for _ in range(20):
+            wait = await one.take(SLOW, doer)
+        assert wait <= 100
+
+
+async def test_people_and_rates_are_counted_apart(server: RedisServer, doer: str) -> None:
+    async with limits(server.url) as (one,):
+        for _ in range(3):
+            await one.take(SLOW, doer)
+        assert await one.take(SLOW, doer + "-other") == 0
+        assert await one.take(WRONG_CODES, doer) == 0
+        assert await one.take(SLOW, doer) > 0
+
+
+async def test_redis_forgets_whoever_has_nothing_to_be_remembered_for(server: RedisServer, doer: str) -> None:
+    async with limits(server.url) as (one,):
+        await one.take(QUICK, doer)
+        (key,) = server.ask("KEYS", f"*{doer}*")
+        assert 0 < int(server.ask("PTTL", key)) <= 50
+        await one.spent(QUICK, doer + "-looked")
+        assert server.ask("KEYS", f"*{doer}-looked*") == []
+
+
+@pytest.mark.parametrize("fault", ["kill", "swallow"])
+async def test_without_redis_each_node_counts_for_itself_and_nobody_waits_for_it(
+    own: RedisServer, fault: str, doer: str
+) -> None:
+    async with Faults(own.port) as faults, limits(faults.url) as (one,):
+        await one.take(SLOW, doer)
+        if fault == "kill":
+            own.kill()
+        else:
+            faults.swallow()
+        assert [await one.take(SLOW, doer) for _ in range(3)] == [0, 0, 0]
+        async with asyncio.timeout(0.5):  # the first one found out; the others do not ask
+            assert await one.take(SLOW, doer) == pytest.approx(100, abs=5)
+            assert await one.spent(SLOW, doer) == pytest.approx(100, abs=5)
+
+
+async def test_switched_off_nothing_is_counted(server: RedisServer) -> None:
+    redis = Redis(server.url)
+    assert type(limits_for(redis, False)) is Limits
+    assert type(limits_for(None, True)) is Limits
+    assert type(limits_for(redis, True)) is RedisLimits
