@@ -1,7 +1,7 @@
 """Start the real server, measure it and say whether the targets are met.
 
-Needs the packages of the extra `test`, in the interpreter of --python those of `bench` and `cluster`; from h on
-PostgreSQL and Redis as well. Ratios travel from machine to machine, figures do not.
+Needs the packages of the extra `test`, in the interpreter of --python those of `bench` and `cluster`; from h
+on PostgreSQL and Redis as well. Ratios travel from machine to machine, figures do not.
 """
 
 from __future__ import annotations

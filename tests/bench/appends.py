@@ -10,10 +10,11 @@ import asyncio
 import json
 import sys
 import time
+from contextlib import suppress
 from itertools import count
 
 from chat.rooms import Member
-from chat.store import Store, store_for
+from chat.store import Store, Taken, store_for
 
 from .client import BODY
 
@@ -49,9 +50,14 @@ async def main(url: str, seconds: float, senders: int, name: str) -> None:
 async def _seated(store: Store, senders: int, name: str) -> list[Member]:
     """People of this run, in rooms that every run shares."""
     codes = [f"{number:08d}" for number in range(min(ROOMS, senders))]
-    await asyncio.gather(*map(store.open_room, codes))
+    await asyncio.gather(*(_room(store, code) for code in codes))
     seats = (store.take_seat(codes[n % len(codes)], f"{name} {n}", f"{name} {n}") for n in range(senders))
     return await asyncio.gather(*seats)
+
+
+async def _room(store: Store, code: str) -> None:
+    with suppress(Taken):  # by another run
+        await store.open_room(code)
 
 
 if __name__ == "__main__":

@@ -420,9 +420,9 @@ async def _stored(options: Options, rooms: int) -> tuple[int, int]:
     """Bytes of that many more rooms of one in SQLite and in PostgreSQL."""
     with database(options) as path, postgres(options) as (server, url):
         sizes = []
-        for count in (10, rooms):
-            await seats(sqlite(path), count, 1)
-            await seats(url, count, 1)
+        for first, count in ((0, 10), (10, rooms)):
+            await seats(sqlite(path), count, 1, first)
+            await seats(url, count, 1, first)
             sizes.append((path.stat().st_size, await asyncio.to_thread(_size, server, url)))
     (lite, ours), (lite_then, ours_then) = sizes
     return lite_then - lite, ours_then - ours

@@ -108,11 +108,13 @@ def sqlite(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-async def seats(url: str, rooms: int, members: int) -> list[list[Ticket]]:
+async def seats(url: str, rooms: int, members: int, first: int = 0) -> list[list[Ticket]]:
     """Rooms full of people, straight into the store; each may come in with their ticket."""
     store, identities = store_for(url), Identities(SECRET)
     await store.open()
-    with_room = [f"{number:08d}".translate(str.maketrans("01", "BC")) for number in range(rooms)]
+    with_room = [
+        f"{number:08d}".translate(str.maketrans("01", "BC")) for number in range(first, first + rooms)
+    ]
     await asyncio.gather(*map(store.open_room, with_room))
 
     async def seat(code: str, number: int) -> Member:
