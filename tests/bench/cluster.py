@@ -131,13 +131,15 @@ Slice = Callable[[Crowd], Awaitable[None]]
 
 
 @asynccontextmanager
-async def _both(options: Options, rooms: int, people: int) -> AsyncIterator[list[tuple[Deployment, Crowd]]]:
+async def _both(
+    options: Options, rooms: int, people: int, timed: bool
+) -> AsyncIterator[list[tuple[Deployment, Crowd]]]:
     """One process, then two nodes; the same rooms and people in each."""
     async with AsyncExitStack() as stack:
         pair = []
         for kind in (single, spread):
             deployment = await stack.enter_async_context(kind(options, rooms, people))
-            crowd = await Crowd.gathered(deployment)
+            crowd = await Crowd.gathered(deployment, timed)
             stack.callback(crowd.hang_up)
             pair.append((deployment, crowd))
         await asyncio.sleep(SETTLE)
@@ -187,7 +189,7 @@ async def _across(options: Options, rooms: int, people: int) -> list[Row]:
         await until(lambda: crowd.delivered() >= goal, 5)
         missing += goal - crowd.delivered()
 
-    async with _both(options, rooms, people) as pair:
+    async with _both(options, rooms, people, timed=True) as pair:
         (_, alone), (deployment, crowd) = pair
         with profiled(options, deployment.chats[0], f"i{people}"):
             one, two = await _in_turns(pair, 3, paced)
@@ -240,7 +242,7 @@ async def saturated(options: Options) -> list[Row]:
     """j: 200 rooms of 6 on two nodes, a sender in each, with 1 and with 10 texts on their way"""
     rooms, people, seconds = options.some(200), 6, options.seconds(3)
     rows = []
-    async with _both(options, rooms, people) as pair:
+    async with _both(options, rooms, people, timed=False) as pair:
         for window in (1, 10):
 
             async def flood(crowd: Crowd, window: int = window) -> None:
@@ -265,10 +267,13 @@ async def saturated(options: Options) -> list[Row]:
 
 async def _silence(crowd: Crowd) -> None:
     """Until what was sent has arrived everywhere."""
-    before = -1
-    while crowd.delivered() != before:
-        before = crowd.delivered()
-        await asyncio.sleep(0.3)
+    people = len(crowd.members) // len(crowd.senders)
+
+    def silent() -> bool:
+        texts = sum(sender.texts for sender in crowd.senders)
+        return not any(s.outstanding for s in crowd.senders) and crowd.delivered() == texts * people
+
+    await until(silent, 10)
 
 
 # k: presence -------------------------------------------------------------------------------------------

@@ -66,6 +66,7 @@ class Crowd:
     """Everybody of a deployment, neighbours in a room on different nodes; the first of each room writes."""
 
     at: list[list[Member]]  # by node
+    timed: bool  # whoever reads notes when; it has to be `write` that sends
     senders: list[Sender] = field(default_factory=list)
     sent: list[array[float]] = field(default_factory=list)  # by room
     near: array[float] = field(
@@ -74,8 +75,8 @@ class Crowd:
     far: array[float] = field(default_factory=lambda: array("d"))  # … on another
 
     @classmethod
-    async def gathered(cls, deployment: Deployment) -> Crowd:
-        crowd = cls([[] for _ in deployment.chats])
+    async def gathered(cls, deployment: Deployment, timed: bool) -> Crowd:
+        crowd = cls([[] for _ in deployment.chats], timed)
         for number, room in enumerate(deployment.tickets):
             crowd._place(number, room)
         for chat, members in zip(deployment.chats, crowd.at, strict=True):
@@ -90,7 +91,8 @@ class Crowd:
         self.at[number % nodes].append(sender)
         for n, ticket in enumerate(room[1:], 1):
             took = self.far if n % nodes else self.near
-            self.at[(number + n) % nodes].append(Timed(ticket, sent, took.append))
+            member = Timed(ticket, sent, took.append) if self.timed else Member(ticket)
+            self.at[(number + n) % nodes].append(member)
 
     @property
     def members(self) -> list[Member]:
