@@ -349,6 +349,7 @@ async def _stream_part(chat: Context, listener: Listener) -> str:
         chat.presence.forget(listener.member)  # perhaps they left on another node
         listener.dismiss(Farewell(POLICY))
         return ""
+    told, listener.trouble = listener.trouble, chat.hub.trouble
     pending = feed.pending(listener.cursor)
     if pending is None:
         listener.dismiss(Farewell(POLICY))  # too far behind: the page reloads itself and starts at the newest
@@ -358,6 +359,8 @@ async def _stream_part(chat: Context, listener: Listener) -> str:
     beat, listener.beat = listener.beat, False
     parts = [f'<li class="superseded"></li>{chat.render.message(m)}\n' for m in changed if m.kind == "notice"]
     parts += [f"{chat.render.message(m)}\n" for m in created]
+    if listener.trouble != told:
+        parts.append(f"{chat.render.stream_trouble(listener.trouble)}\n")
     return "".join(parts) or ("<!-- -->\n" if beat else "")
 
 
