@@ -289,7 +289,8 @@ def _handle_errors(app: Quart) -> None:
     @app.errorhandler(Unknown)
     async def unavailable(error: Exception) -> ResponseReturnValue:
         logs.event("store-unavailable")
-        return *_error(503), {"Retry-After": "5"}
+        again = {"Refresh": "10"} if has_request_context() and request.method == "GET" else {}
+        return *_error(503), {"Retry-After": "5"} | again
 
     @app.errorhandler(Exception)
     async def failed(error: Exception) -> ResponseReturnValue:

@@ -135,18 +135,24 @@ class Proxy:
         self._links.add(link)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump(reader, server_writer, lambda data: self._request(link, data)))
-                group.create_task(self._pump(server_reader, writer, lambda data: self._reply(link, data)))
+                group.create_task(
+                    self._pump(link, reader, server_writer, lambda data: self._request(link, data))
+                )
+                group.create_task(
+                    self._pump(link, server_reader, writer, lambda data: self._reply(link, data))
+                )
         except* OSError:
-            if link.abandoned:
-                await asyncio.Event().wait()  # until the proxy ends
             link.reset()
         finally:
             self._links.discard(link)
             server_writer.close()
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, change: Callable[[bytes], bytes]
+        self,
+        link: Link,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        change: Callable[[bytes], bytes],
     ) -> None:
         while data := await reader.read(CHUNK):
             if self.latency:
@@ -154,7 +160,8 @@ class Proxy:
             await self._open.wait()
             writer.write(change(data))
             await writer.drain()
-        writer.close()
+        if not link.abandoned:
+            writer.close()
 
     def _request(self, link: Link, data: bytes) -> bytes:
         if self._pattern and self._pattern in data:
