@@ -159,14 +159,16 @@ async def _open(settings: Settings, redis: Redis | None) -> Context:
     """Everything a handler works with, opened. Raises Misconfigured."""
     assets, metrics = Assets(folder("static")), Metrics()
     render = Render(folder("templates"), assets)
-    store, bus, census = store_for(settings.database_url), bus_for(redis), census_for(redis, SOCKETS)
-    hub = Hub(store, bus, render, delivered=metrics.delivered, census=census)
+    store, census = store_for(settings.database_url), census_for(redis, SOCKETS)
+    bus = bus_for(redis, metrics.hinted, metrics.interruptions.inc)
+    hub = Hub(store, bus, render, delivered=metrics.delivered, census=census, repaired=metrics.repairs.inc)
 
     def committed(changes: Any) -> None:
         metrics.messages.inc(len(changes))
         bus.announce(changes)
 
     store.committed = committed
+    store.doubted = metrics.unknown.inc
     await store.open()
     await bus.open()
     presence = Presence(store, hub, render.roster, census=census)

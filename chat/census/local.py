@@ -12,6 +12,7 @@ class LocalCensus:
     doubtful: Callable[[], None]
     surplus: Callable[[int], None]
     frozen = False
+    nodes = 1
 
     async def open(self) -> None:
         pass

@@ -44,6 +44,13 @@ class Store(Protocol):
     """Called in the event loop with each batch of changes, in commit order, before their writers
     continue. Set it before `open`."""
 
+    doubted: Callable[[], object]
+    """Called for each write whose outcome is not known. Set it before `open`."""
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for their turn."""
+
     async def open(self) -> None:
         """Take the lock, check and migrate. Raises SystemExit-worthy `settings.Misconfigured`."""
 
