@@ -19,7 +19,7 @@ class Metrics:
             registry=self.registry,
         )
         self.store_away = Gauge(
-            "chat_store_away", "1 if the store did not answer when this was asked.", registry=self.registry
+            "chat_store_away", "1 while the store cannot be asked.", registry=self.registry
         )
         self.store_waiting = Gauge(
             "chat_store_waiting", "Writes that wait for their commit.", registry=self.registry

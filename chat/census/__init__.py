@@ -26,6 +26,8 @@ class Census(Protocol):
     """Called when the log may say of people that they are here who are not, or the other way round."""
     surplus: Callable[[int], None]
     """Called with a connection of this node whose person has opened too many newer ones."""
+    freezing: Callable[[], None]
+    """Called when `frozen` has changed."""
 
     @property
     def frozen(self) -> bool:

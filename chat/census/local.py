@@ -11,6 +11,7 @@ class LocalCensus:
     changed: Callable[[Collection[str]], None]
     doubtful: Callable[[], None]
     surplus: Callable[[int], None]
+    freezing: Callable[[], None]
     frozen = False
     nodes = 1
 

@@ -43,6 +43,7 @@ class RedisCensus:
     changed: Callable[[Collection[str]], None]
     doubtful: Callable[[], None]
     surplus: Callable[[int], None]
+    freezing: Callable[[], None]
 
     def __init__(self, redis: Redis, tabs: int, lease: float = LEASE, beat: float = BEAT) -> None:
         self.frozen = False
@@ -211,6 +212,7 @@ class RedisCensus:
         if frozen != self.frozen:
             self.frozen = frozen
             log.warning("presence-frozen" if frozen else "presence-moves")
+            self.freezing()
             self.changed(list(self._mine))
 
     async def _exchange(self) -> None:

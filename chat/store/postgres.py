@@ -49,14 +49,22 @@ class PostgresStore:
 
     Text with lone surrogates cannot be stored: it raises ValueError (UnicodeEncodeError) and changes
     nothing. Times are the database's, or `clock`'s, in seconds; `wait` is how long `open` lets a server
-    start.
+    start, or another process end where this one has to be `alone`.
     """
 
-    def __init__(self, url: str, *, wait: float = 30.0, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        alone: bool = False,
+        wait: float = 30.0,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self.committed: Callable[[Sequence[Done]], None] = lambda changes: None
         self.doubted: Callable[[], object] = lambda: None
+        self.missed: Callable[[], None] = lambda: None
         self.durability: Durability = "fsync"
-        self._server = Server(url)
+        self._server = Server(url, alone=alone)
         self._wait = wait
         self._clock = clock
         self._writer: Writer | None = None
@@ -76,6 +84,7 @@ class PostgresStore:
 
     async def _connected(self, db: Connection) -> None:
         self.durability = await self._server.durability(db)
+        self.missed()  # the last connection may have ended between a commit and its answer
 
     async def close(self) -> None:
         writer, readers = self._writer, self._readers

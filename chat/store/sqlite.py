@@ -56,6 +56,7 @@ class SQLiteStore:
     def __init__(self, path: str, *, lock_wait: float = 30.0, clock: Callable[[], float] = time.time) -> None:
         self.committed: Callable[[Sequence[Done]], None] = lambda changes: None
         self.doubted: Callable[[], object] = lambda: None
+        self.missed: Callable[[], None] = lambda: None
         # One name per file: two links to it must meet at the same lock.
         self._path = os.path.realpath(path)
         self._lock_wait = lock_wait
