@@ -204,14 +204,14 @@ async def _redis(settings: Settings, store: Store) -> Redis | None:
 async def _opened(settings: Settings, secret: str, store: Store, redis: Redis | None) -> Context:
     assets, metrics = Assets(folder("static")), Metrics()
     render = Render(folder("templates"), assets)
-    bus, census = bus_for(redis), census_for(redis, SOCKETS)
-    hub = Hub(store, bus, render, delivered=metrics.delivered, census=census)
+    bus, census = bus_for(redis, metrics.hinted, metrics.interruptions.inc), census_for(redis, SOCKETS)
+    hub = Hub(store, bus, render, delivered=metrics.delivered, census=census, repaired=metrics.repairs.inc)
 
     def committed(changes: Any) -> None:
         metrics.messages.inc(len(changes))
         bus.announce(changes)
 
-    store.committed, store.missed = committed, hub.check_soon
+    store.committed, store.missed, store.doubted = committed, hub.check_soon, metrics.unknown.inc
     await bus.open()
     presence = Presence(store, hub, render.roster, census=census)
     await census.open()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -290,6 +291,7 @@ class Hub:
         check: float = CHECK,
         delivered: Callable[[int], None] = lambda changes: None,
         census: Census | None = None,
+        repaired: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self.bus = bus
@@ -298,6 +300,8 @@ class Hub:
         self.feeds: dict[str, Feed] = {}
         self._check = check
         self._delivered = delivered
+        self._repaired = repaired
+        self._checked = time.monotonic()
         self._beats: list[set[Listener]] = [set() for _ in range(BEAT)]
         self._joined = 0
         self._persons: dict[str, list[Listener]] = {}  # every connection, oldest first
@@ -439,6 +443,7 @@ class Hub:
 
     def _repair_soon(self, feed: Feed) -> None:
         if feed.repairing is None:
+            self._repaired()
             feed.repairing = asyncio.create_task(self._repair(feed))
 
     async def _repair(self, feed: Feed) -> None:
@@ -513,6 +518,11 @@ class Hub:
                 feed.wanted = max(feed.wanted, head.rev)
                 self._repair_soon(feed)
 
+    @property
+    def unchecked(self) -> float:
+        """Seconds since every live room was known to be as the log has it."""
+        return time.monotonic() - self._checked
+
     async def run_checks(self) -> None:
         """Check for ever; ends by cancellation."""
         while True:
@@ -524,6 +534,7 @@ class Hub:
             self._check_now.clear()
             try:
                 await self.check()
+                self._checked = time.monotonic()
             except Unavailable:
                 log.warning("check-failed reason=store-unavailable")
 

@@ -100,6 +100,10 @@ class Presence:
     def rooms(self) -> int:
         return len(self._rooms)
 
+    def count(self) -> int:
+        """People here on this node, each once a room."""
+        return sum(len(room.people) - len(room.restored) for room in self._rooms.values())
+
     def arrive(self, member: Member) -> None:
         """A tab was opened."""
         room = self._rooms.setdefault(member.code, Attendance())

@@ -33,6 +33,10 @@ class Census(Protocol):
     def frozen(self) -> bool:
         """True while the other nodes cannot be asked: their people are those last known."""
 
+    @property
+    def nodes(self) -> int:
+        """How many there are, this one included; 0 if that is not known."""
+
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...

@@ -13,6 +13,7 @@ class LocalCensus:
     surplus: Callable[[int], None]
     freezing: Callable[[], None]
     frozen = False
+    nodes = 1
 
     async def open(self) -> None:
         pass

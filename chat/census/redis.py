@@ -69,7 +69,12 @@ class RedisCensus:
         self._answered = time.monotonic()
         self._turn = asyncio.Lock()  # one step at a time: what is said last must arrive last
         self._stir = asyncio.Event()
+        self._living = 0
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def nodes(self) -> int:
+        return 0 if self.frozen else self._living
 
     async def open(self) -> None:
         self._task = asyncio.create_task(self._work())
@@ -282,6 +287,7 @@ class RedisCensus:
     def _hear(
         self,
         seats: dict[Seat, Member | None],
+        living: int,
         seq: int,
         paused: int,
         sweep: int,
@@ -289,6 +295,7 @@ class RedisCensus:
         surplus: list[bytes],
         changed: list[bytes],
     ) -> None:
+        self._living = living
         waiting = {(code, int(number)) for code, number in (seat.decode().split(" ") for seat in held)}
         for (code, number), member in seats.items():
             if member is None or (code, number) in self._unsaid or number not in self._mine.get(code, {}):

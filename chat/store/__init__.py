@@ -46,6 +46,13 @@ class Store(Protocol):
     missed: Callable[[], None]
     """Called when changes may have been committed that `committed` was not told of."""
 
+    doubted: Callable[[], object]
+    """Called for each write whose outcome is not known. Set it before `open`."""
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for their turn."""
+
     async def open(self) -> None:
         """Take the lock, check and migrate. Raises SystemExit-worthy `settings.Misconfigured`."""
 
