@@ -74,6 +74,10 @@ class Proxy:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
+    def through(self, url: str) -> str:
+        """The URL of the target, by way of this proxy."""
+        return url.replace(f":{self._target}/", f":{self.port}/")
+
     def heal(self) -> None:
         self._refusing = False
         self._open.set()
