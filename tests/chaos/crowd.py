@@ -34,8 +34,14 @@ class Crowd:
     def names(self) -> list[str]:
         return sorted(tab.name for tab in self.tabs)
 
-    def talk(self) -> None:
-        self._talking = [asyncio.create_task(_talk(tab)) for tab in self.senders]
+    @property
+    def acknowledged(self) -> int:
+        return sum(len(tab.acknowledged) for tab in self.tabs)
+
+    def talk(self, node: int | None = None) -> None:
+        """Have all senders write; or those of one node, so that nothing tells the other to look at the log."""
+        here = [tab for tab in self.senders if node is None or tab.doors[0] == self.place.ports[node]]
+        self._talking = [asyncio.create_task(_talk(tab)) for tab in here]
 
     async def hush(self) -> None:
         for task in self._talking:
