@@ -47,6 +47,7 @@ class Proxy:
     lose_reply(p)   the next request that holds the bytes p reaches the server, its answer is swallowed and
                     the connection reset; or, with `hang`, left standing without a word
     happened        is set once the cut or loss asked for has happened
+    heal()          from now on it is honest; what a black hole holds arrives late
     """
 
     def __init__(self, target: int) -> None:
@@ -59,7 +60,6 @@ class Proxy:
         self._left: int | None = None
         self._pattern = b""
         self._hang = False
-        self.latency = 0.0
         self.happened = asyncio.Event()
         self.heal()
 
@@ -89,6 +89,8 @@ class Proxy:
 
     def heal(self) -> None:
         self._refusing = False
+        self._left, self._pattern = None, b""
+        self.latency = 0.0
         self._open.set()
 
     def black_hole(self) -> None:

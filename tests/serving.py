@@ -120,6 +120,17 @@ class Server:
         pages = (int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids)
         return sum(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def pause(self) -> None:
+        """It keeps its connections and says nothing more."""
+        self._signal_all(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
     def terminate(self) -> None:
         """Ask the parent to end, as a user would. Returns at once."""
         self._process.send_signal(signal.SIGTERM)
