@@ -66,9 +66,9 @@ class Script:
 
 
 class Redis:
-    """The server or cluster that CHAT_REDIS_URL names."""
+    """The server or cluster that CHAT_REDIS_URL names; nodes that give it the same `name` share it."""
 
-    def __init__(self, urls: str, wait: float = WAIT) -> None:
+    def __init__(self, urls: str, wait: float = WAIT, name: str = "") -> None:
         self.away = False  # the last question had no answer
         self._wait = wait
         self._checked = False
@@ -77,7 +77,7 @@ class Redis:
         except ValueError as error:
             raise Misconfigured(f"CHAT_REDIS_URL: {error}") from None
         # Two databases of one server share their channels, so the names tell them apart.
-        self.prefix = f"chat:{addresses[0].get('db') or 0}"
+        self.prefix = f"chat:{addresses[0].get('db') or 0}{name and f':{name[:12]}'}"
         self._voices: dict[str, Connection] = {}  # over which a channel is told
         self._server: Server | None = None
         self._cluster: RedisCluster | None = None

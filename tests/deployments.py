@@ -1,4 +1,4 @@
-"""The two ways to run the chat, as an operator would: one process on SQLite, or nodes on PostgreSQL and Redis."""
+"""The two ways to run the chat: one process on SQLite, or nodes on PostgreSQL and Redis."""
 
 from __future__ import annotations
 

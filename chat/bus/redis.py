@@ -42,8 +42,17 @@ class RedisBus:
     heard: Callable[[Sequence[Done]], None]
     lost: Callable[[], None]
 
-    def __init__(self, redis: Redis, ping: float = PING, silence: float = SILENCE) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        ping: float = PING,
+        silence: float = SILENCE,
+        hinted: Callable[[str, int], None] = lambda way, changes: None,
+        interrupted: Callable[[], None] = lambda: None,
+    ) -> None:
         self._redis = redis
+        self._hinted = hinted
+        self._interrupted = interrupted
         self._ping = ping
         self._silence = silence
         self._node = secrets.token_hex(4)
@@ -67,6 +76,8 @@ class RedisBus:
         self._watched.discard(code)
 
     def announce(self, changes: Sequence[Done]) -> None:
+        if (surplus := len(self._waiting) + len(changes) - WAITING) > 0:
+            self._hinted("dropped", surplus)
         self._waiting.extend(changes)
         self._stir.set()
         self._tell(changes)  # people on this node need not wait for Redis
@@ -85,8 +96,9 @@ class RedisBus:
             changes, self._waiting = self._waiting, deque(maxlen=WAITING)
             try:
                 await self._publish_all(changes)
+                self._hinted("published", len(changes))
             except Away:
-                pass  # a hint that comes late is worth nothing: the others compare with the log
+                self._hinted("dropped", len(changes))  # late it is worth nothing: the others read the log
             except Exception:
                 log.exception("hints-not-published")
 
@@ -113,6 +125,7 @@ class RedisBus:
             except* Exception as faults:  # whatever it was, the others must be heard again
                 fault = _first(faults)
                 if not self._failures:  # once, until it is mended
+                    self._interrupted()
                     log.warning("hints-interrupted part=redis error=%s: %s", type(fault).__name__, fault)
             first, later = RETRY
             pause = min(later, first * 2**self._failures)
@@ -168,6 +181,7 @@ class RedisBus:
         except (ValueError, TypeError, KeyError, RecursionError):
             log.warning("hint-ignored bytes=%d", len(payload))
         else:
+            self._hinted("received", len(changes))
             self._tell(changes)
 
 
