@@ -610,6 +610,29 @@ async def test_texts_over_the_rate_wait_their_turn_and_none_is_lost(
     assert not any(frame.has("form.refused") for frame in live.frames)
 
 
+class Shuffled(limits.Limits):
+    """Answers late questions first, as Redis may that is asked over several connections."""
+
+    asked = 0
+
+    async def take(self, rate: limits.Rate, doer: str, patience: float = 0.0) -> float:
+        wait = await super().take(rate, doer, patience)
+        self.asked += 1
+        await asyncio.sleep(0.1 / self.asked)
+        return wait
+
+
+async def test_texts_keep_their_order_however_long_each_asks_for_the_rate(
+    app: Quart, chat: Context, alice: Person, code: str
+) -> None:
+    app.extensions["chat"] = replace(chat, limits=Shuffled())
+    async with alice.in_room(code) as live:
+        await live.say("one", "two", "three")
+        await live.say("four", key="another")
+        await live.until("li", "four")
+    assert await alice.texts(code) == ["one", "two", "three", "four"]
+
+
 async def test_a_text_that_would_wait_longer_than_20_seconds_is_refused_at_once(
     alice: Person, code: str, chat: Context, clock: FakeClock
 ) -> None:
