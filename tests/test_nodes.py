@@ -1,4 +1,4 @@
-"""Two applications over one log and one Redis: people on different nodes are in one room."""
+"""Two applications over one PostgreSQL and one Redis: people on different nodes are in one room."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from deployments import SECRET
 from dom import parse
-from one_log import OneLog
-from people import FakeClock, Live, Person, notices, until
+from people import Live, Person, notices, until
+from postgres import the_server
 from quart import Quart
 from redis_server import RedisServer
 
@@ -25,9 +26,6 @@ from chat.hub import POLICY, SOCKETS
 from chat.limits.redis import RedisLimits
 from chat.render import Render
 from chat.settings import Misconfigured, Settings
-from chat.store.sqlite import SQLiteStore
-
-SECRET = "a secret of sixteen or more"
 
 
 @asynccontextmanager
@@ -38,27 +36,18 @@ async def _serving(app: Quart) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def apps(
-    tmp_path: Path,
-    clock: FakeClock,
-    compiled: tuple[Assets, Render],
-    own: RedisServer,
-    monkeypatch: pytest.MonkeyPatch,
+    compiled: tuple[Assets, Render], own: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[list[Quart]]:
-    """Two nodes, serving; everything between them is real, only the log they share is not PostgreSQL."""
+    """Two nodes, serving; nothing waits for the test, and Redis is the test's to end."""
     monkeypatch.setattr("chat.app.Assets", lambda folder: compiled[0])
     monkeypatch.setattr("chat.app.Render", lambda folder, assets: compiled[1])
     monkeypatch.setattr("people.PATIENCE", 10.0)  # without Redis a message may take 6 s
-    store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock.wall)
-    store.committed = lambda changes: None
-    monkeypatch.setattr("chat.app.store_for", lambda url: OneLog(store))
-    await store.open()
-    settings = Settings(database_url="postgresql://log", redis_url=own.url, secret_key=SECRET)
+    settings = Settings(database_url=the_server().schema(), redis_url=own.url, secret_key=SECRET)
     async with AsyncExitStack() as stack:
         apps = [create_app(settings) for _ in range(2)]
         for app in apps:
             await stack.enter_async_context(_serving(app))
         yield apps
-    await store.close()
 
 
 def _chat(app: Quart) -> Context:
