@@ -1,9 +1,10 @@
-"""The two ways to run the chat: one process on SQLite, or nodes on PostgreSQL and Redis."""
+"""The two ways to run the chat, as an operator would: one process on SQLite, or nodes on PostgreSQL and
+Redis."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from postgres import the_server
@@ -11,6 +12,8 @@ from redis_server import RedisServer
 from serving import Server
 
 SECRET = "a secret of sixteen or more"
+ONE, TWO = "one process", "two nodes"
+BOTH = (ONE, TWO)
 
 
 @contextmanager
@@ -31,3 +34,8 @@ def several(folder: Path, count: int = 2, **settings: str) -> Iterator[list[Serv
             (folder / "redis").mkdir()
             settings["CHAT_REDIS_URL"] = stack.enter_context(RedisServer(folder / "redis")).url
         yield [stack.enter_context(Server(env=settings)) for _ in range(count)]
+
+
+def deployed(how: str, folder: Path, settings: Mapping[str, str]) -> AbstractContextManager[list[Server]]:
+    """The chat, run in one of the two ways."""
+    return one(folder, **settings) if how == ONE else several(folder, 2, **settings)
