@@ -3,14 +3,13 @@ different nodes if there are two."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from deployments import ONE, SECRET
+from deployments import ONE, SECRET, start_over, store_at
 from people import Agree, FakeClock, Person, Turn
 from postgres import the_server
 from quart import Quart
@@ -24,9 +23,6 @@ from chat.limits import Limits
 from chat.presence import Presence
 from chat.render import Render
 from chat.settings import Settings
-from chat.store import Store
-from chat.store.postgres import PostgresStore
-from chat.store.sqlite import SQLiteStore
 
 pytest_plugins = ["ci_plugin"]
 
@@ -35,12 +31,6 @@ pytest_plugins = ["ci_plugin"]
 def deployment() -> str:
     """How the chat runs; modules and tests that have to hold on both deployments parametrise it with BOTH."""
     return ONE
-
-
-def start_over(redis: RedisServer) -> None:
-    """Nothing is known, but a node was heard just now: after a start of all, nobody is missed for a while."""
-    redis.ask("FLUSHALL")
-    redis.ask("SET", "chat:0:{here}:last", round(time.time() * 1000))
 
 
 @pytest.fixture
@@ -62,12 +52,6 @@ def compiled() -> tuple[Assets, Render]:
     """The same for every app, and made once: compiling the templates takes longer than most tests."""
     assets = Assets(folder("static"))
     return assets, Render(folder("templates"), assets)
-
-
-def store_at(url: str, clock: FakeClock) -> Store:
-    if url.startswith("sqlite:"):
-        return SQLiteStore(url.removeprefix("sqlite:///"), clock=clock.wall)
-    return PostgresStore(url, clock=clock.wall)
 
 
 @pytest.fixture

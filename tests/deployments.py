@@ -3,17 +3,26 @@ Redis."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+from people import FakeClock
 from postgres import the_server
 from redis_server import RedisServer
 from serving import Server
 
+from chat.store import Store
+from chat.store.postgres import PostgresStore
+from chat.store.sqlite import SQLiteStore
+
 SECRET = "a secret of sixteen or more"
 ONE, TWO = "one process", "two nodes"
 BOTH = (ONE, TWO)
+ON_BOTH = pytest.mark.parametrize("deployment", BOTH)
+CENSUS = "chat:0:{here}"  # the start of its keys in database 0
 
 
 @contextmanager
@@ -39,3 +48,16 @@ def several(folder: Path, count: int = 2, **settings: str) -> Iterator[list[Serv
 def deployed(how: str, folder: Path, settings: Mapping[str, str]) -> AbstractContextManager[list[Server]]:
     """The chat, run in one of the two ways."""
     return one(folder, **settings) if how == ONE else several(folder, 2, **settings)
+
+
+def store_at(url: str, clock: FakeClock) -> Store:
+    """What chat.store.store_for gives, with the test's time."""
+    if url.startswith("sqlite:"):
+        return SQLiteStore(url.removeprefix("sqlite:///"), clock=clock.wall)
+    return PostgresStore(url, clock=clock.wall)
+
+
+def start_over(redis: RedisServer) -> None:
+    """Nothing is known, but a node was heard just now: after a start of all, nobody is missed for a while."""
+    redis.ask("FLUSHALL")
+    redis.ask("SET", f"{CENSUS}:last", round(time.time() * 1000))
