@@ -83,8 +83,10 @@ async def _said(live: Live, text: str) -> None:
 
 async def _announced(person: Person, code: str, *names: str) -> None:
     """Return when the room was told of everybody: then nothing else is written."""
-    while not all(name in " ".join(notices(await person.look(code))) for name in names):
+    told = ""
+    while not all(name in told for name in names):
         await asyncio.sleep(0.05)
+        told = " ".join(notices(await person.look(code)))
 
 
 @pytest.mark.parametrize("fault", ["refuse", "black_hole"])
