@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from faults import Proxy
-from people import Live, Person, until
+from people import Live, Person, notices, until
 from postgres import the_server
 from quart import Quart
 from redis_server import RedisServer
@@ -79,6 +79,14 @@ async def code(ann: Person, bob: Person) -> str:
 
 async def _said(live: Live, text: str) -> None:
     await live.until("hx-partial[hx-target=#trouble]", text)
+
+
+async def _announced(person: Person, code: str, *names: str) -> None:
+    """Return when the room was told of everybody: then nothing else is written."""
+    told = ""
+    while not all(name in told for name in names):
+        await asyncio.sleep(0.05)
+        told = " ".join(notices(await person.look(code)))
 
 
 @pytest.mark.parametrize("fault", ["refuse", "black_hole"])
@@ -209,6 +217,7 @@ async def test_a_message_whose_outcome_was_unknown_is_shown_when_the_database_an
 ) -> None:
     """It was committed and nobody was told: its sender's own node must not wait for a hint."""
     async with ann.in_room(code) as hers, bob.in_room(code) as his:
+        await _announced(bob, code, "Ann", "Bob")
         nodes.postgres.lose_reply(b"COMMIT\0")
         await hers.say("perhaps", key="page")
         assert await hers.ended() == 1013
