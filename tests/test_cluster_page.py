@@ -10,12 +10,14 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields
 from email.message import Message
 from http.client import HTTPSConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
@@ -262,6 +264,38 @@ def test_its_nginx_passes_over_a_node_that_is_gone_and_says_so_when_all_are(tmp_
             assert (later.status, later.text) == (502, "The chat is restarting.\n")
             assert later.headers["Content-Type"] == "text/plain"
             assert later.headers["Refresh"] == "2"
+
+
+class Unwell(BaseHTTPRequestHandler):
+    """A node that cannot reach the database, to all that is asked."""
+
+    def do_POST(self) -> None:
+        self.send_error(503)
+
+    do_GET = do_POST  # noqa: N815
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextmanager
+def unwell() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unwell) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_its_nginx_brings_a_form_that_one_node_cannot_store_to_another(tmp_path: Path) -> None:
+    (block,) = blocks(PAGE, "nginx")
+    with several(tmp_path, 1, CHAT_TRUSTED_PROXIES="127.0.0.1") as (node,), unwell() as port:
+        nginx = Nginx(tmp_path, block, [port, node.port])
+        with nginx.running():
+            rooms = [nginx.ask("/", form="name=Ann&code=&create=1") for _ in range(4)]
+    assert [room.status for room in rooms] == [303] * 4
 
 
 def test_its_nginx_lets_the_chat_say_itself_that_the_database_is_away(tmp_path: Path) -> None:
