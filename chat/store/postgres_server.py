@@ -259,9 +259,9 @@ async def _history(db: Connection) -> str:
         return "unknown"
 
 
-TIMELINE = (
-    "SELECT system_identifier || '.' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) "
-    "FROM pg_control_system()"
+TIMELINE = (  # of this database: a dump is restored into a new one
+    "SELECT system_identifier || '.' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '.' || oid "
+    "FROM pg_control_system(), pg_database WHERE datname = current_database()"
 )
 NEW_EPOCHS = "UPDATE room SET epoch = substr(md5(id || $1), 1, 8)"
 SET_FACT = "INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2"

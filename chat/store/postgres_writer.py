@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -201,7 +201,7 @@ class Writer:
                 log.warning("%s cannot be reached: %s", self._server.place, said(error))
             first, most = BACKOFF
             pause = min(most, first * 2 ** min(self._failures, 10))
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+            await asyncio.sleep(pause * (0.5 + secrets.randbelow(500) / 1000))
             return None
         if self._failures:
             log.warning("%s is back after %d attempts", self._server.place, self._failures)
