@@ -50,6 +50,8 @@ async def test_open_pages_survive_a_restart_and_miss_nothing(
         await tab.page.evaluate("() => { window.sameDocument = true }")
     await ann.say("before")
     await bob.shows(["before"])
+    await ann.told_of("Bob")
+    await bob.told_of("Bob")
     notices = await ann.notices()
     await ann.type("half a th")
 
