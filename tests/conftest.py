@@ -49,7 +49,7 @@ async def app(
     monkeypatch.setattr("chat.app.Assets", lambda folder: compiled[0])
     monkeypatch.setattr("chat.app.Render", lambda folder, assets: compiled[1])
     path = settings.database_url.removeprefix("sqlite:///")
-    monkeypatch.setattr("chat.app.store_for", lambda url: SQLiteStore(path, clock=clock.wall))
+    monkeypatch.setattr("chat.app.store_for", lambda url, alone: SQLiteStore(path, clock=clock.wall))
     app = create_app(settings)
     async with app.test_app():
         opened: Context = app.extensions["chat"]

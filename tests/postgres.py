@@ -139,9 +139,9 @@ def the_server() -> Postgres:
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[Postgres]:
+def running(folder: Path | None = None, **settings: str) -> Iterator[Postgres]:
     """A server for as long as the context lasts. Skips the test if PostgreSQL is not installed."""
-    directory = Path(tempfile.mkdtemp(prefix="chat-postgres-"))
+    directory = Path(tempfile.mkdtemp(prefix="chat-postgres-", dir=folder))
     try:
         if os.geteuid() == 0:
             shutil.chown(directory, "postgres")

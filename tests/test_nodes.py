@@ -13,12 +13,12 @@ import pytest
 from dom import parse
 from one_log import OneLog
 from people import FakeClock, Live, Person, notices, until
+from postgres import the_server
 from quart import Quart
 from redis_server import RedisServer
 
 from chat import limits
-from chat.app import _redis as redis_of
-from chat.app import create_app
+from chat.app import _open, create_app
 from chat.assets import Assets
 from chat.context import Context
 from chat.hub import POLICY, SOCKETS
@@ -50,7 +50,7 @@ async def apps(
     monkeypatch.setattr("people.PATIENCE", 10.0)  # without Redis a message may take 6 s
     store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock.wall)
     store.committed = lambda changes: None
-    monkeypatch.setattr("chat.app.store_for", lambda url: OneLog(store))
+    monkeypatch.setattr("chat.app.store_for", lambda url, alone: OneLog(store))
     await store.open()
     settings = Settings(database_url="postgresql://log", redis_url=own.url, secret_key=SECRET)
     async with AsyncExitStack() as stack:
@@ -190,7 +190,7 @@ async def test_with_redis_away_everything_is_still_accepted_and_shown_everywhere
 
 async def _refusal(settings: Settings) -> str:
     with pytest.raises(Misconfigured) as refused:
-        await redis_of(settings)
+        await _open(settings)
     return str(refused.value)
 
 
@@ -203,7 +203,7 @@ async def test_redis_with_sqlite_is_refused(settings: Settings, server: RedisSer
 
 async def test_a_redis_too_old_is_refused(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.nodes.OLDEST", 99)
-    said = await _refusal(Settings("postgresql://log", server.url, SECRET))
+    said = await _refusal(Settings(the_server().schema(), server.url, SECRET))
     assert "CHAT_REDIS_URL leads to Redis" in said
 
 

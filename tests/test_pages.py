@@ -1448,7 +1448,8 @@ async def test_health_is_200_while_the_store_answers(
     reply = await client.get("/healthz")
     assert (reply.status, reply.text) == (200, "ok store=fsync\n")
     monkeypatch.setattr(chat.store, "ping", _failing(Unavailable("away")))
-    assert (await client.get("/healthz")).status == 503
+    reply = await client.get("/healthz")
+    assert (reply.status, reply.text) == (503, "unwell store=away\n")
 
 
 async def test_metrics_count_what_an_operator_watches(alice: Person, bob: Person, code: str) -> None:

@@ -119,6 +119,10 @@ class Writer:
         self._use(db)
         self._task = asyncio.create_task(self._work(), name="chat-writer")
 
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
     def submit(self, write: Write) -> None:
         if len(self._waiting) >= QUEUE:
             raise Unavailable(f"{QUEUE} writes are waiting for PostgreSQL already.")
