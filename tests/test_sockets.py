@@ -610,6 +610,30 @@ async def test_texts_over_the_rate_wait_their_turn_and_none_is_lost(
     assert not any(frame.has("form.refused") for frame in live.frames)
 
 
+class FarLimits(limits.Limits):
+    """Somebody else is asked, and answers later questions sooner."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = 0
+
+    async def take(self, rate: limits.Rate, doer: str, patience: float = 0.0) -> float:
+        self._asked += 1
+        await asyncio.sleep(0.05 / self._asked)
+        return await super().take(rate, doer, patience)
+
+
+async def test_texts_keep_their_order_though_the_leave_for_a_later_one_comes_sooner(
+    app: Quart, chat: Context, alice: Person, code: str
+) -> None:
+    app.extensions["chat"] = replace(chat, limits=FarLimits())
+    async with alice.in_room(code) as live:
+        await live.say("one", "two", "three", "four")
+        while len(live.texts) < 4:
+            await live.frame()
+    assert await alice.texts(code) == ["one", "two", "three", "four"]
+
+
 async def test_a_text_that_would_wait_longer_than_20_seconds_is_refused_at_once(
     alice: Person, code: str, chat: Context, clock: FakeClock
 ) -> None:
