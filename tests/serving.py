@@ -40,7 +40,7 @@ class Server:
         if config is not None:
             self._command += ["--config", str(config)]
         self._command.append(app)
-        self._env = {**os.environ, **(env or {})}
+        self.env = {**os.environ, **(env or {})}
         self._cwd = cwd
         self._lines: list[str] = []
         self._news = threading.Condition()
@@ -56,7 +56,7 @@ class Server:
         self._process = subprocess.Popen(
             self._command,
             cwd=self._cwd,
-            env=self._env,
+            env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

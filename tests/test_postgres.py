@@ -502,6 +502,44 @@ async def test_what_was_not_committed_is_done_again(
     assert await bodies(distant) == ["0", "1", "2", "3", "4"]
 
 
+async def test_what_nobody_waits_for_any_more_is_not_written(
+    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy
+) -> None:
+    """Its writer has heard that the text before it failed, and will say both again in order."""
+    proxy.refuse()
+    given_up = asyncio.create_task(say(distant, alice, "second"))
+    await asyncio.sleep(0.05)
+    given_up.cancel()
+    proxy.heal()
+    await say(distant, alice, "first")
+    await say(distant, alice, "second")
+    assert await bodies(store) == ["first", "second"]
+
+
+async def test_a_text_that_waited_too_long_takes_along_what_its_author_wrote_after_it(
+    store: PostgresStore,
+    alice: Member,
+    distant: PostgresStore,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bob = await store.take_seat(ROOM, "bob", "Bob")
+    monkeypatch.setattr(postgres_writer, "PATIENCE", 0.2)
+    proxy.refuse()
+    first = asyncio.create_task(say(distant, alice, "first"))
+    await asyncio.sleep(0.05)
+    monkeypatch.setattr(postgres_writer, "PATIENCE", 10.0)
+    second = asyncio.create_task(say(distant, alice, "second"))
+    other = asyncio.create_task(say(distant, bob, "of somebody else"))
+    with pytest.raises(Unavailable):
+        await first
+    with pytest.raises(Unavailable):
+        await second
+    proxy.heal()
+    await other
+    assert await bodies(store) == ["of somebody else"]
+
+
 async def test_a_cut_anywhere_loses_and_doubles_nothing(
     store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy
 ) -> None:

@@ -190,6 +190,10 @@ class Tab:
         ids = await self.page.evaluate(IDS)
         assert ids == sorted(set(ids)), f"twice, or out of order: {ids}"
 
+    async def told_of(self, name: str) -> None:
+        """Wait until the room has been told that somebody entered, which may take a second."""
+        await expect(self.page.locator("#messages .notice", has_text=name)).to_be_attached()
+
     async def notices(self) -> list[str]:
         return list(await self.page.evaluate(NOTICES))
 

@@ -39,7 +39,7 @@ class Crowd:
         return sum(len(tab.acknowledged) for tab in self.tabs)
 
     def talk(self, node: int | None = None) -> None:
-        """Have all senders write; or those of one node, so that nothing tells the other to look at the log."""
+        """All senders write; or those of one node only: nothing then tells the other to look at the log."""
         here = [tab for tab in self.senders if node is None or tab.doors[0] == self.place.ports[node]]
         self._talking = [asyncio.create_task(_talk(tab)) for tab in here]
 

@@ -104,6 +104,10 @@ class Tab:
         if self._socket:
             self._socket.cut()
 
+    @property
+    def open(self) -> bool:
+        return self._socket is not None
+
     # Writing ------------------------------------------------------------------------------------------
 
     @property
