@@ -14,8 +14,10 @@ from one_log import OneLog
 from people import FakeClock, notices
 from redis_server import RedisCluster, RedisServer
 
+from chat import presence
 from chat.assets import Assets
 from chat.bus.redis import RedisBus
+from chat.census import redis as census_redis
 from chat.census.redis import RedisCensus
 from chat.hub import POLICY, SOCKETS, Hub, Listener
 from chat.nodes import Redis
@@ -345,6 +347,13 @@ async def test_a_leaving_that_the_store_cannot_take_is_told_later(house: House) 
 
 
 # Nodes that die ---------------------------------------------------------------------------------------
+
+
+def test_all_waits_after_a_node_s_death_leave_time_to_show_it_within_16_s() -> None:
+    latest = (
+        census_redis.LEASE + census_redis.BEAT + presence.PACE
+    )  # its last beat, ours, a roster just shown
+    assert latest <= 15.5
 
 
 async def test_a_killed_node_s_people_disappear_together_and_the_room_is_told_once(house: House) -> None:
