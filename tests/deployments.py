@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
 from people import FakeClock
 from postgres import the_server
 from redis_server import RedisServer
@@ -20,6 +21,7 @@ from chat.store.sqlite import SQLiteStore
 SECRET = "a secret of sixteen or more"
 ONE, TWO = "one process", "two nodes"
 BOTH = (ONE, TWO)
+ON_BOTH = pytest.mark.parametrize("deployment", BOTH)
 CENSUS = "chat:0:{here}"  # the start of its keys in database 0
 
 
