@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import secrets
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,9 @@ from chat.presence import Presence
 from chat.render import Render
 from chat.settings import Misconfigured, Settings
 from chat.sockets import sockets
-from chat.store import Missing, Unavailable, Unknown, store_for
-from chat.store.move import NotMoved, move
-from chat.visitors import Identities, same_origin, secret_for
+from chat.store import Missing, Store, Unavailable, Unknown, store_for
+from chat.store.move import IDENTITY, KEY, NotMoved, forget, move
+from chat.visitors import Identities, fingerprint, same_origin, secret_for
 
 if TYPE_CHECKING:
     from chat.nodes import Redis
@@ -91,6 +92,7 @@ def create_app(settings: Settings | None = None) -> Quart:
     _handle_errors(app)
     _run_while_serving(app, settings)
     app.cli.command("move-store")(move_store)
+    app.cli.command("forget-key")(forget_key)
     return app
 
 
@@ -107,18 +109,32 @@ def move_store(source: str, target: str) -> None:
         raise click.ClickException(str(error)) from None
 
 
+@click.argument("database", metavar="URL")
+def forget_key(database: str) -> None:
+    """Let the next CHAT_SECRET_KEY be another one. Everybody will be a stranger then.
+
+    The URL is written as in CHAT_DATABASE_URL. Stop the servers first.
+    """
+    try:
+        asyncio.run(forget(database, KEY))
+    except Misconfigured as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("Forgotten. The first node to start decides on the key.")
+
+
 def _run_while_serving(app: Quart, settings: Settings) -> None:
     tasks: list[asyncio.Task[None]] = []
 
     @app.before_serving
     async def start() -> None:
         try:
-            chat = await _open(settings, await _redis(settings))
+            chat = await _open(settings)
         except Misconfigured as error:
             raise SystemExit(f"chat: {error}") from None
         app.extensions["chat"] = chat
         app.extensions["terminating"] = chat.hub.terminate
-        for work in (chat.hub.run_checks(), chat.hub.run_beats(), chat.presence.run()):
+        hub = chat.hub
+        for work in (hub.run_checks(), hub.run_contact(), hub.run_beats(), chat.presence.run()):
             tasks.append(_lasting(work))
         logs.event("started", store=chat.store.durability, nodes="many" if settings.redis_url else "one")
 
@@ -137,44 +153,72 @@ def _run_while_serving(app: Quart, settings: Settings) -> None:
         logs.event("stopped")
 
 
-async def _redis(settings: Settings) -> Redis | None:
-    """What the nodes share, if there are to be several. Raises Misconfigured."""
-    if not settings.redis_url:
-        return None
-    if settings.database_url.startswith("sqlite:"):
+async def _open(settings: Settings) -> Context:
+    """Everything a handler works with, opened. Raises Misconfigured."""
+    _refuse_redis_with_sqlite(settings)
+    secret = secret_for(settings)
+    store = store_for(settings.database_url, alone=not settings.redis_url)
+    await store.open()
+    try:
+        await _agree_on_the_key(store, secret)
+        redis = await _redis(settings, store)
+        return await _opened(settings, secret, store, redis)
+    except BaseException:
+        await store.close()
+        raise
+
+
+def _refuse_redis_with_sqlite(settings: Settings) -> None:
+    if settings.redis_url and settings.database_url.startswith("sqlite:"):
         raise Misconfigured(
             "CHAT_REDIS_URL is for several processes, which one SQLite file cannot serve: "
             "set CHAT_DATABASE_URL to a PostgreSQL database, or leave CHAT_REDIS_URL out."
         )
+
+
+async def _agree_on_the_key(store: Store, secret: str) -> None:
+    """With another key everybody would be a stranger, on this node or, on the others."""
+    ours = fingerprint(secret)
+    if (first := await store.agree(KEY, ours)) != ours:
+        raise Misconfigured(
+            f"CHAT_SECRET_KEY (fingerprint {ours}) is not the one that this database knows ({first}). "
+            "Set the same on every node, or the former one again. A new one makes everybody a stranger; "
+            "if that is meant, stop every node and run the command forget-key first."
+        )
+
+
+async def _redis(settings: Settings, store: Store) -> Redis | None:
+    """What the nodes share, if there are to be several. Raises Misconfigured."""
+    if not settings.redis_url:
+        return None
     try:
         from chat.nodes import Redis
     except ModuleNotFoundError:
         raise Misconfigured('CHAT_REDIS_URL needs more packages: pip install "room-chat[cluster]".') from None
-    redis = Redis(settings.redis_url)
+    # Nodes of another database may use the same Redis: theirs is another chat.
+    redis = Redis(settings.redis_url, name=await store.agree(IDENTITY, secrets.token_hex(16)))
     await redis.open()
     return redis
 
 
-async def _open(settings: Settings, redis: Redis | None) -> Context:
-    """Everything a handler works with, opened. Raises Misconfigured."""
+async def _opened(settings: Settings, secret: str, store: Store, redis: Redis | None) -> Context:
     assets, metrics = Assets(folder("static")), Metrics()
     render = Render(folder("templates"), assets)
-    store, bus, census = store_for(settings.database_url), bus_for(redis), census_for(redis, SOCKETS)
-    hub = Hub(store, bus, render, delivered=metrics.delivered, census=census)
+    bus, census = bus_for(redis, metrics.hinted, metrics.interruptions.inc), census_for(redis, SOCKETS)
+    hub = Hub(store, bus, render, delivered=metrics.delivered, census=census, repaired=metrics.repairs.inc)
 
     def committed(changes: Any) -> None:
         metrics.messages.inc(len(changes))
         bus.announce(changes)
 
-    store.committed = committed
-    await store.open()
+    store.committed, store.missed, store.doubted = committed, hub.check_soon, metrics.unknown.inc
     await bus.open()
     presence = Presence(store, hub, render.roster, census=census)
     await census.open()
     await presence.restore()
     return Context(
         settings=settings,
-        identities=Identities(secret_for(settings)),
+        identities=Identities(secret),
         store=store,
         hub=hub,
         presence=presence,
@@ -245,7 +289,8 @@ def _handle_errors(app: Quart) -> None:
     @app.errorhandler(Unknown)
     async def unavailable(error: Exception) -> ResponseReturnValue:
         logs.event("store-unavailable")
-        return *_error(503), {"Retry-After": "5"}
+        again = {"Refresh": "10"} if has_request_context() and request.method == "GET" else {}
+        return *_error(503), {"Retry-After": "5"} | again
 
     @app.errorhandler(Exception)
     async def failed(error: Exception) -> ResponseReturnValue:

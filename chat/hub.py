@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,12 +21,14 @@ from typing import Protocol
 from chat.bus import Bus
 from chat.census import Census
 from chat.census.local import LocalCensus
-from chat.rooms import Done, Member, Message, Page, Position
+from chat.rooms import Done, Member, Message, Page, Position, Trouble
 from chat.store import WINDOW, Resync, Store, Unavailable
 
 RING = 256  # revs kept in memory per live room
 RING_BYTES = 256 * 1024  # of text, so that a room of long messages costs no more
 CHECK = 5.0  # s between comparisons with the log
+CONTACT = 1.5  # s between looks whether the store answers
+ANSWER = 3.0  # s for its answer: with the above, nobody is without a word for longer than 6 s
 BEAT = 15  # s between heartbeats of a connection
 SOCKETS = 10  # connections of one person
 
@@ -73,6 +76,8 @@ class Listener:
         "note",
         "progress",
         "roster",
+        "trouble",
+        "unstored",
     )
 
     def __init__(self, member: Member) -> None:
@@ -82,6 +87,8 @@ class Listener:
         self.cursor: int | None = None  # None: has not said what it has; -1: wants the newest page
         self.roster = 0
         self.beat = False
+        self.trouble: Trouble = ""  # what its page says of the node
+        self.unstored = False  # its page says that something could not be stored
         self.note = ""  # the newest private fragment, e.g. an alert
         self.progress: tuple[int, int] | None = None  # controls to remove, new value of `acked`
         self.farewell: Farewell | None = None
@@ -284,6 +291,7 @@ class Hub:
         check: float = CHECK,
         delivered: Callable[[int], None] = lambda changes: None,
         census: Census | None = None,
+        repaired: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self.bus = bus
@@ -292,6 +300,8 @@ class Hub:
         self.feeds: dict[str, Feed] = {}
         self._check = check
         self._delivered = delivered
+        self._repaired = repaired
+        self._checked = time.monotonic()
         self._beats: list[set[Listener]] = [set() for _ in range(BEAT)]
         self._joined = 0
         self._persons: dict[str, list[Listener]] = {}  # every connection, oldest first
@@ -299,9 +309,12 @@ class Hub:
         self._ids = itertools.count(1)
         self._flights: dict[tuple[str, Position], asyncio.Task[tuple[str, int]]] = {}
         self._terminating = False
+        self.away = False  # the store does not answer
+        self._told: Trouble = ""
         bus.heard = self.heard
         bus.lost = self.check_soon
         self.census.surplus = self.turn_out
+        self.census.freezing = self._tell_trouble
         self._check_now = asyncio.Event()
 
     # Joining and leaving ------------------------------------------------------------------------------
@@ -377,7 +390,7 @@ class Hub:
         if feed is None:
             return
         feed.listeners.discard(listener)
-        if not feed.listeners:
+        if not feed.listeners and not self.away:  # what is in memory is all there is while the store is away
             self._drop(feed)
 
     def _drop(self, feed: Feed) -> None:
@@ -430,6 +443,7 @@ class Hub:
 
     def _repair_soon(self, feed: Feed) -> None:
         if feed.repairing is None:
+            self._repaired()
             feed.repairing = asyncio.create_task(self._repair(feed))
 
     async def _repair(self, feed: Feed) -> None:
@@ -504,6 +518,11 @@ class Hub:
                 feed.wanted = max(feed.wanted, head.rev)
                 self._repair_soon(feed)
 
+    @property
+    def unchecked(self) -> float:
+        """Seconds since every live room was known to be as the log has it."""
+        return time.monotonic() - self._checked
+
     async def run_checks(self) -> None:
         """Check for ever; ends by cancellation."""
         while True:
@@ -515,8 +534,46 @@ class Hub:
             self._check_now.clear()
             try:
                 await self.check()
+                self._checked = time.monotonic()
             except Unavailable:
                 log.warning("check-failed reason=store-unavailable")
+
+    @property
+    def trouble(self) -> Trouble:
+        if not self.away:
+            return ""
+        return "all" if self.census.frozen else "store"
+
+    def _tell_trouble(self) -> None:
+        """Have every connection say so if what cannot be reached has changed."""
+        if self._told == self.trouble:
+            return
+        self._told = self.trouble
+        log.warning("trouble part=%s", self._told or "none")
+        for listener in self._open.values():
+            listener.wake()
+
+    async def run_contact(self) -> None:
+        """Look for ever whether the store answers; ends by cancellation."""
+        while True:
+            self._found(away=not await self._answers())
+            await asyncio.sleep(CONTACT)
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(ANSWER):
+                await self.store.ping()
+        except (Unavailable, TimeoutError):
+            return False
+        return True
+
+    def _found(self, away: bool) -> None:
+        was, self.away = self.away, away
+        self._tell_trouble()
+        if was and not away:
+            for feed in [feed for feed in self.feeds.values() if not feed.listeners]:
+                self._drop(feed)
+            self.check_soon()
 
     async def run_beats(self) -> None:
         """Let every connection send a heartbeat every BEAT seconds, spread evenly; ends by cancellation."""

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -41,6 +41,13 @@ def cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+async def opened(connection: Connection) -> None:
+    """Open it, within bounds. From then on whoever uses it has to bound the waits: when redis-py does, each
+    costs a task, on Python 3.11, which is more than all the rest."""
+    await connection.connect()  # type: ignore[no-untyped-call]
+    connection.socket_timeout = None
+
+
 async def end(*tasks: asyncio.Task[Any]) -> None:
     """Cancel tasks, again if they missed it."""
     pending = {task for task in tasks if not task.done()}
@@ -59,9 +66,9 @@ class Script:
 
 
 class Redis:
-    """The server or cluster that CHAT_REDIS_URL names."""
+    """The server or cluster that CHAT_REDIS_URL names; nodes that give it the same `name` share it."""
 
-    def __init__(self, urls: str, wait: float = WAIT) -> None:
+    def __init__(self, urls: str, wait: float = WAIT, name: str = "") -> None:
         self.away = False  # the last question had no answer
         self._wait = wait
         self._checked = False
@@ -70,7 +77,8 @@ class Redis:
         except ValueError as error:
             raise Misconfigured(f"CHAT_REDIS_URL: {error}") from None
         # Two databases of one server share their channels, so the names tell them apart.
-        self.prefix = f"chat:{addresses[0].get('db') or 0}"
+        self.prefix = f"chat:{addresses[0].get('db') or 0}{name and f':{name[:12]}'}"
+        self._voices: dict[str, Connection] = {}  # over which a channel is told
         self._server: Server | None = None
         self._cluster: RedisCluster | None = None
         if len(addresses) == 1:
@@ -92,6 +100,7 @@ class Redis:
     async def close(self) -> None:
         try:
             async with asyncio.timeout(self._wait):
+                await self._hush()
                 await self._client.aclose()
         except FAILURES:
             pass
@@ -100,9 +109,9 @@ class Redis:
         """What a script answers. It may run twice if a reply is lost. Raises Away."""
         return await self._ask(lambda: self._evaluate(script, key, arguments), wait)
 
-    async def publish(self, channel: str, payload: str) -> None:
-        """Raises Away."""
-        await self._ask(lambda: self._client.execute_command("SPUBLISH", channel, payload))
+    async def publish(self, payloads: Sequence[tuple[str, str]]) -> None:
+        """Tell channels something, all in one go. One caller at a time. Raises Away."""
+        await self._ask(lambda: self._say(payloads))
 
     async def listeners(self, channels: Iterable[str]) -> list[tuple[Connection, list[str]]]:
         """Connections of their own, not yet open, with the channels that each has to listen to."""
@@ -140,6 +149,43 @@ class Redis:
             self.away = False
             log.warning("redis-back")
         return answer
+
+    async def _say(self, payloads: Sequence[tuple[str, str]]) -> None:
+        if self._voices:
+            try:
+                await self._say_once(payloads)
+                return
+            except FAILURES:  # it may have died long ago
+                pass
+        await self._say_once(payloads)
+
+    async def _say_once(self, payloads: Sequence[tuple[str, str]]) -> None:
+        try:
+            if not all(channel in self._voices for channel, _ in payloads):
+                await self._find_voices({channel for channel, _ in payloads} | set(self._voices))
+            said: dict[Connection, list[tuple[str, str, str]]] = defaultdict(list)
+            for channel, payload in payloads:
+                said[self._voices[channel]].append(("SPUBLISH", channel, payload))
+            for voice, commands in said.items():
+                packed = voice.pack_commands(commands)
+                await voice.send_packed_command(packed, check_health=False)
+            for voice, commands in said.items():
+                for _ in commands:
+                    await voice.read_response(disable_decoding=True)
+        except BaseException:  # answers that nobody waited for would be taken for those of others
+            await self._hush()
+            raise
+
+    async def _find_voices(self, channels: Iterable[str]) -> None:
+        await self._hush()
+        for connection, mine in await self.listeners(channels):
+            self._voices |= dict.fromkeys(mine, connection)
+            await opened(connection)
+
+    async def _hush(self) -> None:
+        voices, self._voices = set(self._voices.values()), {}
+        for voice in voices:
+            await voice.disconnect(nowait=True)
 
     async def _evaluate(self, script: Script, key: str, arguments: tuple[str | float, ...]) -> Any:
         try:

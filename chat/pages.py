@@ -349,6 +349,7 @@ async def _stream_part(chat: Context, listener: Listener) -> str:
         chat.presence.forget(listener.member)  # perhaps they left on another node
         listener.dismiss(Farewell(POLICY))
         return ""
+    told, listener.trouble = listener.trouble, chat.hub.trouble
     pending = feed.pending(listener.cursor)
     if pending is None:
         listener.dismiss(Farewell(POLICY))  # too far behind: the page reloads itself and starts at the newest
@@ -358,6 +359,8 @@ async def _stream_part(chat: Context, listener: Listener) -> str:
     beat, listener.beat = listener.beat, False
     parts = [f'<li class="superseded"></li>{chat.render.message(m)}\n' for m in changed if m.kind == "notice"]
     parts += [f"{chat.render.message(m)}\n" for m in created]
+    if listener.trouble != told:
+        parts.append(f"{chat.render.stream_trouble(listener.trouble)}\n")
     return "".join(parts) or ("<!-- -->\n" if beat else "")
 
 
@@ -396,15 +399,32 @@ async def favicon() -> ResponseReturnValue:
 
 @pages.get("/healthz")
 async def healthz() -> ResponseReturnValue:
+    """Whether to send people here: without Redis they can talk, without the store they cannot."""
     chat = here()
-    await chat.store.ping()
-    redis = f" redis={'away' if chat.redis.away else 'ok'}" if chat.redis else ""
-    return Response(f"ok store={chat.store.durability}{redis}\n", content_type="text/plain; charset=utf-8")
+    try:
+        await chat.store.ping()
+        well = True
+    except Unavailable:
+        well = False
+    parts = ["ok" if well else "unwell", f"store={chat.store.durability if well else 'away'}"]
+    if chat.redis:
+        parts.append(f"redis={'away' if chat.redis.away else 'ok'}")
+    return Response(
+        " ".join(parts) + "\n",
+        200 if well else 503,
+        content_type="text/plain; charset=utf-8",
+        headers={"Cache-Control": "no-store"},
+    )
 
 
 @pages.get("/metrics")
 async def metrics() -> ResponseReturnValue:
     chat = here()
     chat.metrics.rooms.set(len(chat.hub.feeds))
+    chat.metrics.people.set(chat.presence.count())
+    chat.metrics.nodes.set(chat.hub.census.nodes)
     chat.metrics.redis_away.set(bool(chat.redis and chat.redis.away))
+    chat.metrics.store_away.set(chat.hub.away)
+    chat.metrics.store_waiting.set(chat.store.waiting)
+    chat.metrics.check_age.set(chat.hub.unchecked)
     return Response(chat.metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -77,6 +77,11 @@ class Presence:
         """On this node, and on the others if this one has people in the room."""
         return self._with(code, self._census.elsewhere(code))
 
+    def member(self, code: str, person: str) -> Member | None:
+        """Somebody who is on this node, or was within the grace."""
+        room = self._rooms.get(code)
+        return next((m for m in room.people.values() if m.person == person), None) if room else None
+
     async def everybody(self, code: str) -> list[Member]:
         return self._with(code, await self._census.ask(code))
 
@@ -94,6 +99,10 @@ class Presence:
 
     def rooms(self) -> int:
         return len(self._rooms)
+
+    def count(self) -> int:
+        """People here on this node, each once a room."""
+        return sum(len(room.people) - len(room.restored) for room in self._rooms.values())
 
     def arrive(self, member: Member) -> None:
         """A tab was opened."""

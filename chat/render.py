@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from chat.assets import Assets
-from chat.rooms import Member, Message, Page, grouped
+from chat.rooms import Member, Message, Page, Trouble, grouped
 
 PALETTE = 12  # colours in chat.css
 SEATS = 100  # seats of one person that their stylesheet knows
@@ -129,6 +129,14 @@ class Render:
 
     def roster(self, people: Sequence[Member], frozen: bool = False) -> str:
         return self._fragment("room/replace_roster.html", **self._roster(people, frozen))
+
+    def trouble(self, trouble: Trouble) -> str:
+        """What is out of order, beside the composer until it is said to be over."""
+        return self._fragment("room/replace_trouble.html", trouble=trouble)
+
+    def stream_trouble(self, trouble: Trouble) -> str:
+        """The same as a line of the live page without JavaScript, which nothing can take away."""
+        return self._fragment("room/append_trouble.html", trouble=trouble)
 
     def acknowledged(self, controls: int, acked: int) -> str:
         """Remove that many sent controls from the composer; `acked` are done since the page was loaded."""

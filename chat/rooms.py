@@ -22,6 +22,8 @@ NOTICE_NAMES = 3  # names that a notice keeps; of more people it spells out two 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # Unicode's Cc and Cs, but \n and \t
 
 Verb = Literal["entered", "left"]
+Trouble = Literal["", "write", "store", "all"]
+"""What a page says is out of order: nothing, a write that failed, the store, or all that the node shares."""
 
 
 class Refused(Exception):

@@ -18,6 +18,7 @@ class Settings:
 
     database_url: str = field(
         default="sqlite:///chat.db",
+        repr=False,
         metadata={
             "doc": "Where rooms and messages are kept. `sqlite:////var/lib/chat/chat.db` is an absolute path."
         },

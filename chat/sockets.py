@@ -54,7 +54,11 @@ async def live(code: str) -> None:
 
 async def _member(chat: Context, code: str) -> Member | None:
     person = chat.identities.person(websocket.cookies.get(COOKIE))
-    return await chat.store.find_seat(code, person) if person else None
+    if person is None:
+        return None
+    if chat.hub.away and (member := chat.presence.member(code, person)):
+        return member  # whoever was here a moment ago may go on reading what is in memory
+    return await chat.store.find_seat(code, person)
 
 
 async def _converse(chat: Context, member: Member) -> None:
@@ -116,6 +120,9 @@ async def _pending(chat: Context, listener: Listener) -> str:
     if listener.progress is not None:
         (controls, acked), listener.progress = listener.progress, None
         parts.append(chat.render.acknowledged(controls, acked))
+    if listener.trouble != chat.hub.trouble and not listener.unstored:
+        listener.trouble = chat.hub.trouble
+        parts.append(chat.render.trouble(listener.trouble))
     if listener.note:
         parts.append(listener.note)
         listener.note = ""
@@ -197,7 +204,7 @@ async def _receive(chat: Context, listener: Listener) -> None:
             if listener.note:
                 break
             await _attempt(chat, listener, _take(chat, listener, sent, inbox.get_nowait()))
-        await _attempt(chat, listener, _settle(listener, sent))
+        await _attempt(chat, listener, _settle(chat, listener, sent))
 
 
 async def _attempt(chat: Context, listener: Listener, work: Coroutine[Any, Any, None]) -> None:
@@ -205,19 +212,20 @@ async def _attempt(chat: Context, listener: Listener, work: Coroutine[Any, Any, 
     try:
         await work
     except Refused as refused:
-        _note(chat, listener, refused.text)
+        _note(chat, listener, chat.render.notice(refused.text))
     except (Unavailable, Unknown):
         # Coming back, the page says again what it has and what it has not seen acknowledged.
-        _note(chat, listener, "The server cannot store anything just now. What you send is kept.")
+        if not chat.hub.trouble:
+            _note(chat, listener, chat.render.trouble("write"))
         listener.dismiss(Farewell(LATER))
     except Missing:
         listener.dismiss(Farewell(POLICY, "You are not in this room any more."))
     except Exception:
         logs.log.exception("frame-failed room=%s", logs.room(listener.member.code))
-        _note(chat, listener, "Something went wrong here. Please reload the page.")
+        _note(chat, listener, chat.render.notice("Something went wrong here. Please reload the page."))
 
 
-async def _settle(listener: Listener, sent: Sent) -> None:
+async def _settle(chat: Context, listener: Listener, sent: Sent) -> None:
     """Wait for the texts on their way to the disk, and answer them in their order."""
     writing, sent.writing = sent.writing, []
     tasks = [task for _, _, task in writing]
@@ -226,6 +234,10 @@ async def _settle(listener: Listener, sent: Sent) -> None:
             await task
             if sent.answer(index, body):
                 _acknowledge(listener, sent)
+        if listener.unstored:  # it is over
+            listener.unstored, listener.trouble = False, chat.hub.trouble
+            listener.note += chat.render.trouble(listener.trouble)
+            listener.wake()
     finally:
         # After a failure nothing behind it is acknowledged: the page will say it all again, in order.
         for task in tasks:
@@ -233,9 +245,9 @@ async def _settle(listener: Listener, sent: Sent) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _note(chat: Context, listener: Listener, text: str) -> None:
+def _note(chat: Context, listener: Listener, fragment: str) -> None:
     chat.metrics.refusals.labels("frame").inc()
-    listener.note = chat.render.notice(text)
+    listener.note = fragment
     listener.wake()
 
 
@@ -269,6 +281,11 @@ async def _resume(chat: Context, listener: Listener, frame: dict[str, Any]) -> N
     """Bring the page up to date from what it says it has, and follow the room from there."""
     epoch, since = frame.get("epoch"), _count(frame.get("since"))
     position = Position(epoch if isinstance(epoch, str) else "", since)
+    match frame.get("trouble"):
+        case "write":
+            listener.unstored = True
+        case "store" | "all" as said:
+            listener.trouble = said
     if listener.feed is not None:
         await _pace(chat, listener)  # once is free; asking again and again is not
         chat.hub.leave(listener)
@@ -287,7 +304,7 @@ async def _post(chat: Context, listener: Listener, sent: Sent, frame: dict[str, 
         await _post_again(chat, listener, sent, key, again, bodies)
         return
     if key != sent.key:
-        await _settle(listener, sent)
+        await _settle(chat, listener, sent)
     start = _count(frame.get("acked"))
     sent.start(key, start)
     for index, body in enumerate(bodies, start):

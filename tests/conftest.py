@@ -3,6 +3,7 @@ different nodes if there are two."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from chat.assets import Assets, folder
 from chat.census.redis import RedisCensus
 from chat.context import Context
 from chat.limits import Limits
+from chat.nodes import Redis
 from chat.presence import Presence
 from chat.render import Render
 from chat.settings import Settings
@@ -66,7 +68,7 @@ async def apps(
     `clock`, and people enter and leave when the test calls `turn`."""
     monkeypatch.setattr("chat.app.Assets", lambda folder: compiled[0])
     monkeypatch.setattr("chat.app.Render", lambda folder, assets: compiled[1])
-    monkeypatch.setattr("chat.app.store_for", lambda url: store_at(url, clock))
+    monkeypatch.setattr("chat.app.store_for", lambda url, alone: store_at(url, clock))
     async with AsyncExitStack() as stack:
         apps = [create_app(settings) for _ in range(1 if deployment == ONE else 2)]
         for app in apps:
@@ -82,10 +84,18 @@ async def _serving(app: Quart, clock: FakeClock) -> AsyncIterator[None]:
         await hub.census.close()  # its beats are the test's, too
         presence = Presence(opened.store, hub, opened.render.roster, clock, hub.census)
         app.extensions["chat"] = replace(opened, presence=presence)
-        if opened.redis is None:  # rates over all nodes go by Redis's clock
+        if opened.redis:
+            await _settled(opened.redis)
+        else:  # rates over all nodes go by Redis's clock
             limits = Limits(opened.settings.rate_limit, clock)
             app.extensions["chat"] = replace(app.extensions["chat"], limits=limits)
         yield
+
+
+async def _settled(redis: Redis) -> None:
+    """As if nodes had been here for a while: at first no lease counts, for others may have yet to come."""
+    await redis._client.set(f"{redis.prefix}:{{here}}:last", int(time.time() * 1000))
+    await redis._client.delete(f"{redis.prefix}:{{here}}:pause")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 CHUNK = 65536
@@ -18,9 +18,17 @@ class Link:
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self._ends = (client, server)
         self.mute = False  # the answers of the server are swallowed
+        self.abandoned = False
+
+    def abandon(self) -> None:
+        self.abandoned = True
+        self._reset(self._ends[:1])
 
     def reset(self) -> None:
-        for end in self._ends:
+        self._reset(self._ends)
+
+    def _reset(self, ends: Sequence[asyncio.StreamWriter]) -> None:
+        for end in ends:
             sock = end.get_extra_info("socket")
             if sock and not end.transport.is_closing():
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -33,11 +41,13 @@ class Proxy:
     latency         seconds that every piece takes, in each direction
     black_hole()    connections stand and are accepted, and nothing goes through; until heal()
     reset()         all connections end by RST
+    abandon()       all connections end by RST, of which the server hears nothing
     refuse()        reset(), and nobody is let in; until heal()
     cut_after(n)    the next n bytes to the server get through, then that connection is reset
     lose_reply(p)   the next request that holds the bytes p reaches the server, its answer is swallowed and
                     the connection reset; or, with `hang`, left standing without a word
     happened        is set once the cut or loss asked for has happened
+    heal()          from now on it is honest; what a black hole holds arrives late
     """
 
     def __init__(self, target: int) -> None:
@@ -50,7 +60,6 @@ class Proxy:
         self._left: int | None = None
         self._pattern = b""
         self._hang = False
-        self.latency = 0.0
         self.happened = asyncio.Event()
         self.heal()
 
@@ -74,8 +83,14 @@ class Proxy:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
+    def through(self, url: str) -> str:
+        """The URL of the target, by way of this proxy."""
+        return url.replace(f":{self._target}/", f":{self.port}/")
+
     def heal(self) -> None:
         self._refusing = False
+        self._left, self._pattern = None, b""
+        self.latency = 0.0
         self._open.set()
 
     def black_hole(self) -> None:
@@ -84,6 +99,10 @@ class Proxy:
     def reset(self) -> None:
         for link in self._links:
             link.reset()
+
+    def abandon(self) -> None:
+        for link in self._links:
+            link.abandon()
 
     def refuse(self) -> None:
         self._refusing = True
@@ -118,8 +137,12 @@ class Proxy:
         self._links.add(link)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump(reader, server_writer, lambda data: self._request(link, data)))
-                group.create_task(self._pump(server_reader, writer, lambda data: self._reply(link, data)))
+                group.create_task(
+                    self._pump(link, reader, server_writer, lambda data: self._request(link, data))
+                )
+                group.create_task(
+                    self._pump(link, server_reader, writer, lambda data: self._reply(link, data))
+                )
         except* OSError:
             link.reset()
         finally:
@@ -127,7 +150,11 @@ class Proxy:
             server_writer.close()
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, change: Callable[[bytes], bytes]
+        self,
+        link: Link,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        change: Callable[[bytes], bytes],
     ) -> None:
         while data := await reader.read(CHUNK):
             if self.latency:
@@ -135,7 +162,8 @@ class Proxy:
             await self._open.wait()
             writer.write(change(data))
             await writer.drain()
-        writer.close()
+        if not link.abandoned:
+            writer.close()
 
     def _request(self, link: Link, data: bytes) -> bytes:
         if self._pattern and self._pattern in data:

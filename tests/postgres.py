@@ -6,11 +6,13 @@ import atexit
 import glob
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -65,6 +67,33 @@ class Postgres:
     def restart(self, mode: str = "immediate") -> None:
         self._run("pg_ctl", "restart", "-w", "-D", str(self._data), "-m", mode, "-l", str(self._data / "log"))
 
+    def kill(self) -> None:
+        """End every process without warning; then `start` recovers what was committed."""
+        pids = self._pids()
+        for pid in pids:  # the parent first, or it would begin to recover
+            _signal(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while any(Path(f"/proc/{pid}").exists() for pid in pids):
+            assert time.monotonic() < deadline, "a process survived SIGKILL"
+            time.sleep(0.01)
+
+    def pause(self) -> None:
+        """It keeps its connections and says nothing more."""
+        for pid in self._pids():
+            _signal(pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        for pid in self._pids():
+            _signal(pid, signal.SIGCONT)
+
+    def _pids(self) -> list[int]:
+        """The parent, then its children."""
+        parent = int((self._data / "postmaster.pid").read_text().split("\n")[0])
+        return [
+            parent,
+            *(pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _parent(pid) == parent),
+        ]
+
     def database(self, encoding: str = "UTF8") -> str:
         """The URL of a new, empty database."""
         name = f"chat_{next(self._names)}"
@@ -110,9 +139,9 @@ def the_server() -> Postgres:
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[Postgres]:
+def running(folder: Path | None = None, **settings: str) -> Iterator[Postgres]:
     """A server for as long as the context lasts. Skips the test if PostgreSQL is not installed."""
-    directory = Path(tempfile.mkdtemp(prefix="chat-postgres-"))
+    directory = Path(tempfile.mkdtemp(prefix="chat-postgres-", dir=folder))
     try:
         if os.geteuid() == 0:
             shutil.chown(directory, "postgres")
@@ -123,6 +152,18 @@ def running(**settings: str) -> Iterator[Postgres]:
             server.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _signal(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0  # it ended while we looked
 
 
 def _programs() -> Path:

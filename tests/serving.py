@@ -95,11 +95,13 @@ class Server:
         with self._news:
             return "".join(self._lines)
 
-    def wait_for_log(self, text: str, timeout: float = 15) -> None:
-        """Block until the server writes `text`; fail with its log if it ends or takes too long."""
+    def wait_for_log(self, text: str, timeout: float = 15, count: int = 1) -> None:
+        """Block until the server writes `text` (so often); fail with its log if it ends or takes too long."""
         with self._news:
-            self._news.wait_for(lambda: self._silent or any(text in line for line in self._lines), timeout)
-        assert text in self.log, f"the server did not say {text!r}:\n{self.log}"
+            self._news.wait_for(
+                lambda: self._silent or sum(text in line for line in self._lines) >= count, timeout
+            )
+        assert self.log.count(text) >= count, f"the server did not say {text!r}:\n{self.log}"
 
     @property
     def pids(self) -> list[int]:
@@ -122,6 +124,17 @@ class Server:
         """Bytes of memory that the server's processes occupy."""
         pages = (int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids)
         return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def pause(self) -> None:
+        """It keeps its connections and says nothing more."""
+        self._signal_all(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     def terminate(self) -> None:
         """Ask the parent to end, as a user would. Returns at once."""

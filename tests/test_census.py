@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from deployments import store_at
 from dom import parse
-from faults_redis import Faults
+from faults import Proxy
 from people import FakeClock, notices
 from postgres import the_server
 from redis_server import RedisCluster, RedisServer
@@ -483,19 +483,19 @@ async def test_an_outage_longer_than_the_lease_ends_nobody_s_stay(
 ) -> None:
     """Redis keeps its clock and its leases: whoever comes back first must not bury the others."""
     monkeypatch.setattr("chat.census.redis.FREEZE", 0.3)
-    async with Faults(server.port) as faults:
-        one, two = await house.node(faults.url), await house.node(faults.url)
+    async with Proxy(server.port) as proxy:
+        one, two = await house.node(proxy.through(server.url)), await house.node(proxy.through(server.url))
         ann, bob = await house.seat("Ann"), await house.seat("Bob")
         await house.enter(one, ann)
         await house.enter(two, bob)
         await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
         await house.until_told("Ann and Bob have entered")
         house.clock.pass_by(RESTART_GRACE)
-        faults.swallow()
+        proxy.black_hole()
         await asyncio.sleep(LEASE + 0.5)
         await two.census.close()  # slow to come back
         seen: set[tuple[str, ...]] = set()
-        faults.heal()
+        proxy.heal()
         await house.until(lambda: not one.presence.frozen, seen, one)
         await house.beats(4)
         await two.census.open()
@@ -512,19 +512,19 @@ async def test_a_node_cut_off_alone_is_frozen_and_others_go_on(
     house: House, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.census.redis.FREEZE", 0.3)
-    async with Faults(server.port) as faults:
-        one, two = await house.node(faults.url), await house.node()
+    async with Proxy(server.port) as proxy:
+        one, two = await house.node(proxy.through(server.url)), await house.node()
         ann, bob = await house.seat("Ann"), await house.seat("Bob")
         await house.enter(one, ann)
         await house.enter(two, bob)
         await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
         await house.until_told("Ann and Bob have entered")
-        faults.swallow()
+        proxy.black_hole()
         await house.until(lambda: one.presence.frozen)
         assert not two.presence.frozen
         await house.until(lambda: two.here == ["Bob"])
         assert one.here == ["Ann", "Bob"]
-        faults.heal()
+        proxy.heal()
         await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
         await house.beats()
         assert await house.marked() == ["Ann", "Bob"]

@@ -6,8 +6,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from deployments import SECRET
@@ -18,14 +16,13 @@ from quart import Quart
 from redis_server import RedisServer
 
 from chat import limits
-from chat.app import _redis as redis_of
 from chat.app import create_app
 from chat.assets import Assets
 from chat.context import Context
 from chat.hub import POLICY, SOCKETS
 from chat.limits.redis import RedisLimits
 from chat.render import Render
-from chat.settings import Misconfigured, Settings
+from chat.settings import Settings
 
 
 @asynccontextmanager
@@ -189,30 +186,11 @@ async def test_with_redis_away_everything_is_still_accepted_and_shown_everywhere
     assert "redis=" in reply.text
 
 
-# What is refused at the start -------------------------------------------------------------------------
+# What is shown ------------------------------------------------------------------------------------------
 
 
-async def _refusal(settings: Settings) -> str:
-    with pytest.raises(Misconfigured) as refused:
-        await redis_of(settings)
-    return str(refused.value)
-
-
-async def test_redis_with_sqlite_is_refused(settings: Settings, server: RedisServer, tmp_path: Path) -> None:
-    said = await _refusal(replace(settings, redis_url=server.url))
-    assert "CHAT_REDIS_URL is for several processes" in said
-    assert "set CHAT_DATABASE_URL to a PostgreSQL database" in said
-    assert list(tmp_path.iterdir()) == []
-
-
-async def test_a_redis_too_old_is_refused(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.nodes.OLDEST", 99)
-    said = await _refusal(Settings("postgresql://log", server.url, SECRET))
-    assert "CHAT_REDIS_URL leads to Redis" in said
-
-
-def test_the_password_of_redis_is_not_shown_with_the_other_settings() -> None:
-    assert "hush" not in repr(Settings(redis_url="redis://:hush@host"))
+def test_no_password_is_shown_with_the_other_settings() -> None:
+    assert "hush" not in repr(Settings("postgresql://chat:hush@host/chat", "redis://:hush@host"))
 
 
 def test_rosters_say_when_they_are_old(compiled: tuple[Assets, Render]) -> None:

@@ -1135,6 +1135,7 @@ async def test_a_text_of_somebody_who_left_in_another_tab_comes_back(alice: Pers
     assert reply.page.one("textarea").text.strip() == "precious"
 
 
+@ON_BOTH
 async def test_a_text_over_the_rate_is_told_when_to_come_again(alice: Person) -> None:
     code = await alice.create()
     replies = [await alice.post(f"/rooms/{code}/messages", {"body": f"m{n}", "key": "k"}) for n in range(11)]
@@ -1485,7 +1486,8 @@ async def test_health_is_200_while_the_store_answers(
     reply = await client.get("/healthz")
     assert (reply.status, reply.text) == (200, "ok store=fsync\n")
     monkeypatch.setattr(chat.store, "ping", _failing(Unavailable("away")))
-    assert (await client.get("/healthz")).status == 503
+    reply = await client.get("/healthz")
+    assert (reply.status, reply.text) == (503, "unwell store=away\n")
 
 
 async def test_metrics_count_what_an_operator_watches(alice: Person, bob: Person, code: str) -> None:

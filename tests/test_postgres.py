@@ -84,11 +84,7 @@ async def alice(store: PostgresStore) -> Member:
 @pytest.fixture
 async def distant(store: PostgresStore, node: Node, url: str, proxy: Proxy) -> PostgresStore:
     """A node that reaches the database by way of `proxy`."""
-    return await node(through(url, proxy))
-
-
-def through(url: str, proxy: Proxy) -> str:
-    return url.replace(f":{the_server().port}/", f":{proxy.port}/")
+    return await node(proxy.through(url))
 
 
 async def say(store: PostgresStore, member: Member, body: str) -> Done:
@@ -250,7 +246,7 @@ async def test_wrong_urls_are_explained(url: str) -> None:
 
 async def test_a_server_that_is_starting_is_waited_for(url: str, proxy: Proxy) -> None:
     proxy.refuse()
-    store = PostgresStore(through(url, proxy), wait=30)
+    store = PostgresStore(proxy.through(url), wait=30)
     opening = asyncio.create_task(store.open())
     await asyncio.sleep(0.05)
     assert not opening.done()

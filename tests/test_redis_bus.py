@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from faults_redis import Faults
+from faults import Proxy
 from people import FakeClock, until
 from redis_server import RedisCluster, RedisServer
 from test_hub import Reader, Shapes
@@ -221,17 +221,17 @@ async def test_a_restarted_redis_is_found_again(own: RedisServer) -> None:
         await until(lambda: two.revs == [2])
 
 
-@pytest.mark.parametrize("fault", ["swallow", "cut"])
+@pytest.mark.parametrize("fault", ["black_hole", "reset"])
 async def test_a_silent_connection_is_given_up_within_the_deadline(own: RedisServer, fault: str) -> None:
-    async with Faults(own.port) as faults, node(faults.url, 0.1, 0.5) as near, node(own.url) as far:
+    async with Proxy(own.port) as proxy, node(proxy.through(own.url), 0.1, 0.5) as near, node(own.url) as far:
         near.bus.watch(ROOM)
         before = near.lost
-        getattr(faults, fault)()
+        getattr(proxy, fault)()
         start = time.monotonic()
-        if fault == "swallow":
+        if fault == "black_hole":
             await until(lambda: near.bus._failures)  # type: ignore[attr-defined]
             assert 0.3 < time.monotonic() - start < 3
-            faults.heal()
+            proxy.heal()
         await until(lambda: near.lost >= before + CHANNELS)
         far.bus.announce([change(1)])
         await until(lambda: near.revs == [1])

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from faults_redis import Faults
+from faults import Proxy
 from redis_server import RedisCluster, RedisServer
 
 from chat.limits import WRONG_CODES, Limits, Rate, limits_for
@@ -97,16 +97,16 @@ async def test_redis_forgets_whoever_has_nothing_to_be_remembered_for(server: Re
         assert server.ask("KEYS", f"*{doer}-looked*") == []
 
 
-@pytest.mark.parametrize("fault", ["kill", "swallow"])
+@pytest.mark.parametrize("fault", ["kill", "black hole"])
 async def test_without_redis_each_node_counts_for_itself_and_nobody_waits_for_it(
     own: RedisServer, fault: str, doer: str
 ) -> None:
-    async with Faults(own.port) as faults, limits(faults.url) as (one,):
+    async with Proxy(own.port) as proxy, limits(proxy.through(own.url)) as (one,):
         await one.take(SLOW, doer)
         if fault == "kill":
             own.kill()
         else:
-            faults.swallow()
+            proxy.black_hole()
         assert [await one.take(SLOW, doer) for _ in range(3)] == [0, 0, 0]
         async with asyncio.timeout(0.5):  # the first one found out; the others do not ask
             assert await one.take(SLOW, doer) == pytest.approx(100, abs=5)

@@ -117,7 +117,12 @@ class Socket(Wire):
         return self
 
     async def send_text(self, text: str) -> None:
-        await self.send(self.protocol.send(TextMessage(data=text)))
+        self.start_text(text)
+        await self.writer.drain()
+
+    def start_text(self, text: str) -> None:
+        """Send as a browser does, without waiting for the other side to take it."""
+        self.writer.write(self.protocol.send(TextMessage(data=text)))
 
     async def close(self, code: int = 1000) -> None:
         """Send a close frame; recv() then returns the server's answer."""

@@ -31,12 +31,17 @@ class Bus(Protocol):
         """Tell every process, this one too, of committed changes."""
 
 
-def bus_for(redis: Redis | None) -> Bus:
-    """The bus that goes with CHAT_REDIS_URL."""
+def bus_for(
+    redis: Redis | None,
+    hinted: Callable[[str, int], None] = lambda way, changes: None,
+    interrupted: Callable[[], None] = lambda: None,
+) -> Bus:
+    """The bus that goes with CHAT_REDIS_URL. `hinted` counts changes by what became of them; `interrupted`,
+    the times when hints stopped coming."""
     if redis is None:
         from chat.bus.local import LocalBus
 
         return LocalBus()
     from chat.bus.redis import RedisBus
 
-    return RedisBus(redis)
+    return RedisBus(redis, hinted=hinted, interrupted=interrupted)

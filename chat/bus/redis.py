@@ -17,11 +17,12 @@ import secrets
 import zlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from redis.asyncio.connection import Connection
 
-from chat.nodes import Away, Redis, cancelled, end
+from chat.nodes import Away, Redis, cancelled, end, opened
 from chat.rooms import Before, Done, Message, Notice, Position
 
 CHANNELS = 8
@@ -30,6 +31,7 @@ SILENCE = 10.0  # s without any: the connection is dead, whatever TCP says
 RETRY = (0.1, 2.0)  # s before the first and the later attempts to listen again
 WAITING = 4096  # changes not yet published; older ones are left to the comparison with the log
 PUBLISH_BYTES = 64 * 1024  # of one publication, so that no single one holds Redis up
+AT_ONCE = 16  # publications that wait together for Redis's answers
 HEED_BYTES = 1024 * 1024  # longer ones are not ours
 FORMAT = "1"  # other releases pass over what they do not know
 
@@ -40,8 +42,17 @@ class RedisBus:
     heard: Callable[[Sequence[Done]], None]
     lost: Callable[[], None]
 
-    def __init__(self, redis: Redis, ping: float = PING, silence: float = SILENCE) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        ping: float = PING,
+        silence: float = SILENCE,
+        hinted: Callable[[str, int], None] = lambda way, changes: None,
+        interrupted: Callable[[], None] = lambda: None,
+    ) -> None:
         self._redis = redis
+        self._hinted = hinted
+        self._interrupted = interrupted
         self._ping = ping
         self._silence = silence
         self._node = secrets.token_hex(4)
@@ -65,6 +76,8 @@ class RedisBus:
         self._watched.discard(code)
 
     def announce(self, changes: Sequence[Done]) -> None:
+        if (surplus := len(self._waiting) + len(changes) - WAITING) > 0:
+            self._hinted("dropped", surplus)
         self._waiting.extend(changes)
         self._stir.set()
         self._tell(changes)  # people on this node need not wait for Redis
@@ -83,8 +96,9 @@ class RedisBus:
             changes, self._waiting = self._waiting, deque(maxlen=WAITING)
             try:
                 await self._publish_all(changes)
+                self._hinted("published", len(changes))
             except Away:
-                pass  # a hint that comes late is worth nothing: the others compare with the log
+                self._hinted("dropped", len(changes))  # late it is worth nothing: the others read the log
             except Exception:
                 log.exception("hints-not-published")
 
@@ -92,11 +106,11 @@ class RedisBus:
         by_channel: dict[str, list[Done]] = defaultdict(list)
         for change in changes:
             by_channel[self._channel(change.code)].append(change)
-        await asyncio.gather(*(self._publish_to(*item) for item in by_channel.items()))
-
-    async def _publish_to(self, channel: str, changes: Sequence[Done]) -> None:
-        for payload in packed(self._node, changes):
-            await self._redis.publish(channel, payload)
+        payloads = (
+            (channel, payload) for channel, some in by_channel.items() for payload in packed(self._node, some)
+        )
+        while portion := list(islice(payloads, AT_ONCE)):
+            await self._redis.publish(portion)
 
     def _channel(self, code: str) -> str:
         return self._channels[zlib.crc32(code.encode()) % CHANNELS]
@@ -111,6 +125,7 @@ class RedisBus:
             except* Exception as faults:  # whatever it was, the others must be heard again
                 fault = _first(faults)
                 if not self._failures:  # once, until it is mended
+                    self._interrupted()
                     log.warning("hints-interrupted part=redis error=%s: %s", type(fault).__name__, fault)
             first, later = RETRY
             pause = min(later, first * 2**self._failures)
@@ -124,7 +139,7 @@ class RedisBus:
 
     async def _listen_on(self, connection: Connection, channels: Sequence[str]) -> None:
         try:
-            await connection.connect()  # type: ignore[no-untyped-call]
+            await opened(connection)
             for channel in channels:  # one by one: those of a cluster may be in different slots
                 await connection.send_command("SSUBSCRIBE", channel)
             if cancelled():
@@ -141,18 +156,24 @@ class RedisBus:
             await connection.send_command("PING")
 
     async def _read_from(self, connection: Connection) -> None:
-        while True:
-            said = await connection.read_response(timeout=self._silence)
-            if said is None:
-                raise TimeoutError(f"Redis said nothing for {self._silence:g} s.")
-            kind, *rest = said if isinstance(said, list) else [said]
-            if kind == b"smessage":
-                self._heed(rest[1])
-            elif kind == b"ssubscribe":
-                self._failures = 0
-                self.lost()
-            elif kind == b"sunsubscribe":
-                raise ConnectionError("The channel moved to another server of the cluster.")
+        now = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(self._silence) as deadline:
+                while True:
+                    self._take(await connection.read_response())
+                    deadline.reschedule(now() + self._silence)
+        except TimeoutError as error:
+            raise TimeoutError(f"Redis said nothing for {self._silence:g} s.") from error
+
+    def _take(self, said: Any) -> None:
+        kind, *rest = said if isinstance(said, list) else [said]
+        if kind == b"smessage":
+            self._heed(rest[1])
+        elif kind == b"ssubscribe":
+            self._failures = 0
+            self.lost()
+        elif kind == b"sunsubscribe":
+            raise ConnectionError("The channel moved to another server of the cluster.")
 
     def _heed(self, payload: bytes) -> None:
         try:
@@ -160,6 +181,7 @@ class RedisBus:
         except (ValueError, TypeError, KeyError, RecursionError):
             log.warning("hint-ignored bytes=%d", len(payload))
         else:
+            self._hinted("received", len(changes))
             self._tell(changes)
 
 

@@ -26,10 +26,16 @@ class Census(Protocol):
     """Called when the log may say of people that they are here who are not, or the other way round."""
     surplus: Callable[[int], None]
     """Called with a connection of this node whose person has opened too many newer ones."""
+    freezing: Callable[[], None]
+    """Called when `frozen` has changed."""
 
     @property
     def frozen(self) -> bool:
         """True while the other nodes cannot be asked: their people are those last known."""
+
+    @property
+    def nodes(self) -> int:
+        """How many there are, this one included; 0 if that is not known."""
 
     async def open(self) -> None: ...
 

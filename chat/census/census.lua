@@ -124,7 +124,7 @@ local function exchange(said)
   redis.call('ZREMRANGEBYSCORE', root .. ':changed', '-inf', seq - said.memory)
   local since = string.format('%d', said.join and seq or said.since)
   local changed = redis.call('ZRANGEBYSCORE', root .. ':changed', '(' .. since, '+inf')
-  return {1, seq, paused, sweep, held, redis.call('SMEMBERS', key('surplus', node)), changed}
+  return {1, #living(), seq, paused, sweep, held, redis.call('SMEMBERS', key('surplus', node)), changed}
 end
 
 -- Take seats away from this node; those that no node has are claimed and returned.

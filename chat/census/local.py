@@ -11,7 +11,9 @@ class LocalCensus:
     changed: Callable[[Collection[str]], None]
     doubtful: Callable[[], None]
     surplus: Callable[[int], None]
+    freezing: Callable[[], None]
     frozen = False
+    nodes = 1
 
     async def open(self) -> None:
         pass

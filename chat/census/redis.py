@@ -43,6 +43,7 @@ class RedisCensus:
     changed: Callable[[Collection[str]], None]
     doubtful: Callable[[], None]
     surplus: Callable[[int], None]
+    freezing: Callable[[], None]
 
     def __init__(self, redis: Redis, tabs: int, lease: float = LEASE, beat: float = BEAT) -> None:
         self.frozen = False
@@ -68,7 +69,12 @@ class RedisCensus:
         self._answered = time.monotonic()
         self._turn = asyncio.Lock()  # one step at a time: what is said last must arrive last
         self._stir = asyncio.Event()
+        self._living = 0
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def nodes(self) -> int:
+        return 0 if self.frozen else self._living
 
     async def open(self) -> None:
         self._task = asyncio.create_task(self._work())
@@ -206,6 +212,7 @@ class RedisCensus:
         if frozen != self.frozen:
             self.frozen = frozen
             log.warning("presence-frozen" if frozen else "presence-moves")
+            self.freezing()
             self.changed(list(self._mine))
 
     async def _exchange(self) -> None:
@@ -280,6 +287,7 @@ class RedisCensus:
     def _hear(
         self,
         seats: dict[Seat, Member | None],
+        living: int,
         seq: int,
         paused: int,
         sweep: int,
@@ -287,6 +295,7 @@ class RedisCensus:
         surplus: list[bytes],
         changed: list[bytes],
     ) -> None:
+        self._living = living
         waiting = {(code, int(number)) for code, number in (seat.decode().split(" ") for seat in held)}
         for (code, number), member in seats.items():
             if member is None or (code, number) in self._unsaid or number not in self._mine.get(code, {}):

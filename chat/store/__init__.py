@@ -43,6 +43,15 @@ class Store(Protocol):
     committed: Callable[[Sequence[Done]], None]
     """Called in the event loop with each batch of changes, in commit order, before their writers
     continue. Set it before `open`."""
+    missed: Callable[[], None]
+    """Called when changes may have been committed that `committed` was not told of."""
+
+    doubted: Callable[[], object]
+    """Called for each write whose outcome is not known. Set it before `open`."""
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for their turn."""
 
     async def open(self) -> None:
         """Take the lock, check and migrate. Raises SystemExit-worthy `settings.Misconfigured`."""
@@ -108,8 +117,11 @@ class Store(Protocol):
         """The present position of each room that exists."""
 
 
-def store_for(url: str) -> Store:
-    """The backend that a CHAT_DATABASE_URL names; opened by its `open`. Raises Misconfigured."""
+def store_for(url: str, alone: bool = False) -> Store:
+    """The backend that a CHAT_DATABASE_URL names; opened by its `open`. Raises Misconfigured.
+
+    `alone` says that no other process may use it at the same time: nothing would tell them of each other.
+    """
     from chat.settings import Misconfigured
 
     scheme, _, rest = url.partition("://")
@@ -126,7 +138,7 @@ def store_for(url: str) -> Store:
                 "Install it: pip install '.[cluster]'"
             ) from error
 
-        return PostgresStore(url)
+        return PostgresStore(url, alone=alone)
     raise Misconfigured(
         f"CHAT_DATABASE_URL: unknown kind of database {scheme!r}. "
         "Use sqlite:///chat.db or postgresql://user:password@host/database"

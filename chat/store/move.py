@@ -14,6 +14,7 @@ from chat.store.tables import ROOM, TABLES, Row, Table, Tables
 
 CHUNK = 2000  # rows that share a commit
 IDENTITY = "identity"  # the fact that tells a store from every other
+KEY = "key"  # the fact that tells by which CHAT_SECRET_KEY its people are known
 OWN = {IDENTITY, COPYING, "schema", "oldest", "history"}  # facts that are about one store only
 
 Say = Callable[[str], object]
@@ -49,6 +50,14 @@ async def move(source_url: str, target_url: str, say: Say) -> None:
         "People stay who they are as long as CHAT_SECRET_KEY stays what it was: if it was not set, it is in "
         "the .key file beside the SQLite file."
     )
+
+
+async def forget(url: str, fact: str) -> None:
+    """Forget a fact of a store that nobody uses. Raises Misconfigured."""
+    tables = tables_for(url, is_source=True)
+    async with opened(tables):
+        await tables.set_fact(fact, None)
+        await tables.finish()
 
 
 def tables_for(url: str, is_source: bool) -> Tables:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from chat.rooms import Amendment, Done, Member, Page, Position, Room, Verb, Window
-from chat.store import HISTORY, WINDOW, Missing, Resync, Unavailable, queries, steps
+from chat.store import HISTORY, WINDOW, Missing, Resync, Unavailable, Unknown, queries, steps
 from chat.store.jobs import tell
 from chat.store.postgres_server import CONNECT, LOST, STATEMENT, Connection, Durability, Server, done, said
 from chat.store.postgres_writer import Text, Work, Write, Writer
@@ -49,13 +49,22 @@ class PostgresStore:
 
     Text with lone surrogates cannot be stored: it raises ValueError (UnicodeEncodeError) and changes
     nothing. Times are the database's, or `clock`'s, in seconds; `wait` is how long `open` lets a server
-    start.
+    start, or another process end where this one has to be `alone`.
     """
 
-    def __init__(self, url: str, *, wait: float = 30.0, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        alone: bool = False,
+        wait: float = 30.0,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self.committed: Callable[[Sequence[Done]], None] = lambda changes: None
+        self.doubted: Callable[[], object] = lambda: None
+        self.missed: Callable[[], None] = lambda: None
         self.durability: Durability = "fsync"
-        self._server = Server(url)
+        self._server = Server(url, alone=alone)
         self._wait = wait
         self._clock = clock
         self._writer: Writer | None = None
@@ -75,6 +84,7 @@ class PostgresStore:
 
     async def _connected(self, db: Connection) -> None:
         self.durability = await self._server.durability(db)
+        self.missed()  # the last connection may have ended between a commit and its answer
 
     async def close(self) -> None:
         writer, readers = self._writer, self._readers
@@ -83,6 +93,10 @@ class PostgresStore:
             await readers.stop()
         if writer:
             await writer.stop()
+
+    @property
+    def waiting(self) -> int:
+        return self._writer.waiting if self._writer else 0
 
     async def ping(self) -> None:
         await self._read(lambda: _answered(queries.ANY_ROOM), within=PING)
@@ -142,7 +156,11 @@ class PostgresStore:
             raise Unavailable("The store is closed.")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._writer.submit(Write(future, code, work))
-        return await future
+        try:
+            return await future
+        except Unknown:
+            self.doubted()
+            raise
 
     async def _read(
         self, work: Callable[[], Steps[T]], one_moment: bool = False, within: float = STATEMENT

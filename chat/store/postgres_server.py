@@ -26,6 +26,7 @@ RECONNECT = 60.0  # s
 OLDEST_SERVER = 14
 PROGRAM = 0x63686174  # "chat": the lock under which a schema is changed
 NAME = "room-chat"  # by which our nodes' sessions are known in pg_stat_activity
+PLACE = 0x73656174  # "seat": the lock that a process holds as long as it works on a schema
 
 SESSION = {
     "application_name": NAME,
@@ -84,13 +85,23 @@ T = TypeVar("T")
 Connection = Any
 
 
-class Server:
-    """The server, or the several of which one is the primary, that a URL names."""
+class Occupied(Misconfigured):
+    """Another process works on the database, and the two would not hear of each other."""
 
-    def __init__(self, url: str, name: str = NAME) -> None:
+
+class Server:
+    """The server, or the several of which one is the primary, that a URL names.
+
+    `alone` says that no other process may work on the database, as they would hear nothing of this one;
+    None leaves it to others to make sure.
+    """
+
+    def __init__(self, url: str, name: str = NAME, alone: bool | None = None) -> None:
         self.place = f"PostgreSQL at {_place(url)}"
         self._session = SESSION | {"application_name": name}
         self._hosts = _hosts(url)
+        self._alone = alone
+        self._last: tuple[Any, ...] = (0, None)  # the session that had our place: pid, when it began
 
     async def connect(self, **options: Any) -> Connection:
         """A connection to the primary. Raises one of LOST, what the server said, or Misconfigured."""
@@ -127,6 +138,10 @@ class Server:
                 db = await self.prepared(MIGRATING)
                 looks("")  # reads the table of look-alikes now rather than while others wait
                 return db
+            except Occupied:
+                if time.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(0.2)
             except LOST as error:
                 if time.monotonic() >= deadline:
                     raise self.refused(
@@ -146,10 +161,33 @@ class Server:
             await self._check(db)
             async with asyncio.timeout(wait):
                 await self._migrate(db, wait)
+            await self._take_place(db)
         except BaseException:
             db.terminate()
             raise
         return db
+
+    async def _take_place(self, db: Connection) -> None:
+        """Hold, with this session, the lock that those who work alone have alone. Raises Occupied."""
+        if self._alone is None:
+            return
+        if self._alone:  # our last session, if the server has not missed it yet
+            await db.fetch(END_SESSION, *self._last)
+        if not await db.fetchval(ALONE if self._alone else TOGETHER, PLACE):
+            raise self._occupied()
+        self._last = tuple(await db.fetchrow(THIS_SESSION))
+
+    def _occupied(self) -> Occupied:
+        if self._alone:
+            return Occupied(
+                f"CHAT_REDIS_URL is not set, and {self.place} is in use by another process. Several hear of "
+                "each other over Redis: set CHAT_REDIS_URL to the same on each, or run one process only "
+                "(workers = 1 in hypercorn.toml)."
+            )
+        return Occupied(
+            f"CHAT_REDIS_URL is set here, but a process without it is using {self.place}. Set "
+            "CHAT_REDIS_URL to the same on each, or stop that process."
+        )
 
     async def _check(self, db: Connection) -> None:
         version = await db.fetchval("SELECT current_setting('server_version_num')::int / 10000")
@@ -228,6 +266,11 @@ TIMELINE = (
 NEW_EPOCHS = "UPDATE room SET epoch = substr(md5(id || $1), 1, 8)"
 SET_FACT = "INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2"
 TABLES = "SELECT count(*) FROM unnest($1::text[]) AS known (name) WHERE to_regclass(name) IS NOT NULL"
+# A lock of each schema, for the schemas of one database are different stores.
+ALONE = "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))"
+TOGETHER = "SELECT pg_try_advisory_lock_shared($1, hashtext(current_schema()))"
+THIS_SESSION = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+END_SESSION = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
 END_OTHERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
     "AND usename = current_user AND application_name = current_setting('application_name') "

@@ -119,6 +119,10 @@ class Writer:
         self._use(db)
         self._task = asyncio.create_task(self._work(), name="chat-writer")
 
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
     def submit(self, write: Write) -> None:
         if len(self._waiting) >= QUEUE:
             raise Unavailable(f"{QUEUE} writes are waiting for PostgreSQL already.")
@@ -138,8 +142,9 @@ class Writer:
             try:
                 if db := await self._connection():
                     batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-                    self._put_back(await self._commit(db, batch))
-                    await self._tidy()
+                    if batch:
+                        self._put_back(await self._commit(db, batch))
+                        await self._tidy()
             except Exception as error:
                 log.exception("%d writes failed", len(batch))
                 self._drop(error)
@@ -152,11 +157,11 @@ class Writer:
             await _closed(self._db)
 
     async def _anything(self) -> bool:
-        """Wait until there is something to do; False if there never will be."""
-        while not self._waiting and not self._stopping:
+        """Wait until there is something to do, be it only to connect again; False if there never will be."""
+        while not self._waiting and not self._stopping and self._db and not self._db.is_closed():
             self._wake.clear()
             await self._wake.wait()
-        return bool(self._waiting)
+        return bool(self._waiting) or not self._stopping
 
     def _put_back(self, writes: Sequence[Write]) -> None:
         self._waiting.extendleft(reversed(writes))
@@ -207,6 +212,7 @@ class Writer:
     def _use(self, db: Connection) -> None:
         self._db = db
         db.add_log_listener(self._warned)
+        db.add_termination_listener(lambda _: self._wake.set())
 
     def _warned(self, db: Connection, message: Any) -> None:
         """A commit that gave up waiting for the standby says so only here."""

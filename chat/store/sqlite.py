@@ -14,7 +14,7 @@ from functools import cache
 from typing import Literal, TypeVar
 
 from chat.rooms import Amendment, Done, Member, Message, Page, Position, Room, Verb, Window
-from chat.store import HISTORY, WINDOW, Missing, Unavailable, queries, steps
+from chat.store import HISTORY, WINDOW, Missing, Unavailable, Unknown, queries, steps
 from chat.store.jobs import tell
 from chat.store.rows import Head, before_of, kept
 from chat.store.sqlite_file import connected, opened, require_place, take_lock
@@ -55,6 +55,8 @@ class SQLiteStore:
 
     def __init__(self, path: str, *, lock_wait: float = 30.0, clock: Callable[[], float] = time.time) -> None:
         self.committed: Callable[[Sequence[Done]], None] = lambda changes: None
+        self.doubted: Callable[[], object] = lambda: None
+        self.missed: Callable[[], None] = lambda: None
         # One name per file: two links to it must meet at the same lock.
         self._path = os.path.realpath(path)
         self._lock_wait = lock_wait
@@ -94,6 +96,10 @@ class SQLiteStore:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    @property
+    def waiting(self) -> int:
+        return self._writer.waiting if self._writer else 0
 
     async def ping(self) -> None:
         await self._read(lambda db: db.execute(queries.ANY_ROOM).fetchone())
@@ -149,7 +155,11 @@ class SQLiteStore:
             raise Unavailable("The store is closed.")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._writer.submit(Write(future, work, erases))
-        return await future
+        try:
+            return await future
+        except Unknown:
+            self.doubted()
+            raise
 
     async def _read(self, query: Query[T]) -> T:
         if self._readers is None:

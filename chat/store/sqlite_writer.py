@@ -77,6 +77,10 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
     def submit(self, job: Write) -> None:
         if self._queue.qsize() >= QUEUE:
             raise Unavailable(f"{QUEUE} writes are waiting already.")

@@ -161,11 +161,11 @@ class Sender(Member):
         super().__init__(ticket)
         self._numbers = count()
         self._window = 0
-        self._outstanding = 0
+        self.outstanding = 0
         self.due: Callable[[int], None] = lambda texts: None
 
     def say(self, times: int = 1) -> None:
-        self._outstanding += times
+        self.outstanding += times
         self.transport.write(b"".join(self._message(next(self._numbers)) for _ in range(times)))
 
     def _message(self, number: int) -> bytes:
@@ -179,11 +179,11 @@ class Sender(Member):
         self._fill()
 
     def _fill(self) -> None:
-        if self._outstanding < self._window:
-            self.say(self._window - self._outstanding)
+        if self.outstanding < self._window:
+            self.say(self._window - self.outstanding)
 
     def arrived(self, texts: int) -> None:
-        self._outstanding -= texts
+        self.outstanding -= texts
         self._fill()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 import time
 from array import array
@@ -13,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from serving import REPO
-
 from chat.store.sqlite import SQLiteStore
 
 from .client import BODY, HOST, Member, Sender, Tab, Ticket, Timed, connect_all, hang_up, total
-from .servers import Chat, Meter, Options, Use, baseline, database, profiled, seats
+from .servers import Chat, Meter, Options, Use, appended, baseline, database, profiled, seats, sqlite
 
 SETTLE = 4.0  # s after a crowd has come in: notices and rosters are told once a second
 
@@ -52,8 +49,8 @@ async def serving(
     options: Options, rooms: int, members: int
 ) -> AsyncIterator[tuple[Chat, list[list[Ticket]]]]:
     with database(options) as path:
-        tickets = await seats(path, rooms, members)
-        with Chat(options, path) as chat:
+        tickets = await seats(sqlite(path), rooms, members)
+        with Chat(options, sqlite(path)) as chat:
             yield chat, tickets
 
 
@@ -213,7 +210,7 @@ async def idle(options: Options) -> list[Row]:
 async def storm(options: Options) -> list[Row]:
     """e: 3,000 members of one room lose their server; it comes back, and so do they"""
     with database(options) as path:
-        (tickets,) = await seats(path, 1, options.some(3000))
+        (tickets,) = await seats(sqlite(path), 1, options.some(3000))
         tabs: list[Tab] = []
         try:
             return await _storms(options, path, tickets, tabs)
@@ -222,7 +219,7 @@ async def storm(options: Options) -> list[Row]:
 
 
 async def _storms(options: Options, path: Path, tickets: Sequence[Ticket], tabs: list[Tab]) -> list[Row]:
-    with Chat(options, path) as chat:
+    with Chat(options, sqlite(path)) as chat:
         tabs += [Tab(ticket, chat.port) for ticket in tickets]
         await connect_all(tabs, chat.port)
         await asyncio.sleep(SETTLE)
@@ -243,7 +240,7 @@ async def _restarted(options: Options, path: Path, tabs: Sequence[Tab], chat: Ch
     for tab in tabs:
         tab.forget()
     await _write(path, tabs[0].ticket.code, MISSED)
-    chat = Chat(options, path, chat.port)
+    chat = Chat(options, sqlite(path), chat.port)
     await asyncio.to_thread(chat.__enter__)  # the tabs' timers run on meanwhile
     try:
         yield chat
@@ -258,13 +255,13 @@ async def _said(tabs: Sequence[Tab], texts: int) -> int:
     """How many texts each tab has, once it has so many more."""
     goal = tabs[0].texts + texts
     tabs[0].say(texts)
-    await _until(lambda: all(tab.texts >= goal for tab in tabs), 20)
+    await until(lambda: all(tab.texts >= goal for tab in tabs), 20)
     return goal
 
 
 async def _survived(chat: Chat, tabs: Sequence[Tab], before: int, start: float, how: str) -> list[Row]:
     up, current = time.perf_counter(), before + MISSED
-    complete = await _until(lambda: all(tab.texts >= current for tab in tabs), 40)
+    complete = await until(lambda: all(tab.texts >= current for tab in tabs), 40)
     end, used = time.perf_counter(), chat.cpu()
     await _said(tabs, LIVE)
     attempts = sum(tab.attempts for tab in tabs) / len(tabs)
@@ -281,7 +278,7 @@ async def _survived(chat: Chat, tabs: Sequence[Tab], before: int, start: float, 
     ]
 
 
-async def _until(done: Callable[[], bool], seconds: float) -> bool:
+async def until(done: Callable[[], bool], seconds: float) -> bool:
     end = time.perf_counter() + seconds
     while not done():
         if time.perf_counter() > end:
@@ -343,9 +340,9 @@ async def pages(options: Options) -> list[Row]:
 async def _pages(options: Options, messages: int) -> list[tuple[float, float]]:
     """ms of wall and of processor time for the newest page, then for an older one."""
     with database(options) as path:
-        ticket = (await seats(path, 1, 20))[0][0]
+        ticket = (await seats(sqlite(path), 1, 20))[0][0]
         await asyncio.to_thread(_fill, path, messages)
-        with Chat(options, path) as chat:
+        with Chat(options, sqlite(path)) as chat:
             page = await Page.open(chat.port, ticket)
             room = f"/rooms/{ticket.code}"
             results = []
@@ -395,11 +392,7 @@ def _fill(path: Path, messages: int) -> None:
 async def appends(options: Options) -> list[Row]:
     """g: the store alone, 100 senders; and 100 rooms of one through sockets"""
     with database(options) as path:
-        command = ("-m", "tests.bench.appends", str(path), str(options.seconds(6)), options.worker_class)
-        process = await asyncio.create_subprocess_exec(
-            options.python, *command, cwd=REPO, stdout=asyncio.subprocess.PIPE
-        )
-        store = json.loads((await process.communicate())[0])
+        store = await appended(options, sqlite(path), 100, options.seconds(6))
     async with serving(options, 100, 1) as (chat, tickets):
         senders = [Sender(room[0]) for room in tickets]
         await connect_all(senders, chat.port)

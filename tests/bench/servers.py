@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ from tempfile import TemporaryDirectory
 from serving import REPO, Server, free_port
 
 from chat.rooms import Member, Position
-from chat.store.sqlite import SQLiteStore
+from chat.store import store_for
 from chat.visitors import Identities
 
 from .client import HOST, Ticket
@@ -45,11 +46,12 @@ class Options:
 
 
 class Chat(Server):
-    """The real command on a database of its own."""
+    """The real command: alone on a database, or a node beside others."""
 
-    def __init__(self, options: Options, database: Path, port: int | None = None) -> None:
+    def __init__(self, options: Options, url: str, port: int | None = None, redis: str = "") -> None:
         env = {
-            "CHAT_DATABASE_URL": f"sqlite:///{database}",
+            "CHAT_DATABASE_URL": url,
+            "CHAT_REDIS_URL": redis,
             "CHAT_SECRET_KEY": SECRET,
             "CHAT_RATE_LIMIT": "off",
         }
@@ -102,11 +104,17 @@ def database(options: Options) -> Iterator[Path]:
         yield Path(folder) / "chat.db"
 
 
-async def seats(path: Path, rooms: int, members: int) -> list[list[Ticket]]:
+def sqlite(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+async def seats(url: str, rooms: int, members: int, first: int = 0) -> list[list[Ticket]]:
     """Rooms full of people, straight into the store; each may come in with their ticket."""
-    store, identities = SQLiteStore(str(path)), Identities(SECRET)
+    store, identities = store_for(url), Identities(SECRET)
     await store.open()
-    with_room = [f"{number:08d}".translate(str.maketrans("01", "BC")) for number in range(rooms)]
+    with_room = [
+        f"{number:08d}".translate(str.maketrans("01", "BC")) for number in range(first, first + rooms)
+    ]
     await asyncio.gather(*map(store.open_room, with_room))
 
     async def seat(code: str, number: int) -> Member:
@@ -163,3 +171,33 @@ def profiled(options: Options, chat: Chat | None, name: str) -> Iterator[None]:
     finally:
         watcher.send_signal(signal.SIGINT)
         watcher.wait(20)
+
+
+class Appender:
+    """A process that does nothing but write to a store: see appends.py."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def ready(cls, options: Options, url: str, senders: int, seconds: float, name: str) -> Appender:
+        words = ("-m", "tests.bench.appends", url, str(seconds), str(senders), name, options.worker_class)
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            options.python, *words, cwd=REPO, stdin=pipe, stdout=pipe
+        )
+        assert process.stdout
+        if await process.stdout.readline() != b"ready\n":
+            raise RuntimeError(f"the store at {url} cannot be written")
+        return cls(process)
+
+    async def write(self) -> dict[str, float]:
+        result: dict[str, float] = json.loads((await self._process.communicate(b"\n"))[0])
+        return result
+
+
+async def appended(
+    options: Options, url: str, senders: int, seconds: float, name: str = "x"
+) -> dict[str, float]:
+    """What one process alone writes."""
+    return await (await Appender.ready(options, url, senders, seconds, name)).write()

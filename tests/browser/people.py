@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import re
 import secrets
-import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import urlencode, urljoin
 
@@ -46,16 +44,12 @@ DIARY = """
 
 @contextmanager
 def paused(server: Server) -> Iterator[None]:
-    """The server is silent, but its connections stay: SIGSTOP."""
-    pids = server.pids
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    """The server is silent, but its connections stay."""
+    server.pause()
     try:
         yield
     finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        server.go_on()
 
 
 async def crowd(port: int, code: str, names: Sequence[str]) -> list[Socket]:

@@ -1,0 +1,147 @@
+"""What the log has, and whether every page says the same: acknowledged is there once, in order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from chat.rooms import Message, Position, Verb
+from chat.store.postgres import PostgresStore
+
+from .tab import Line, Tab, line, look
+
+
+@dataclass
+class Tally:
+    """The figures of one test; `complaints` say what was wrong."""
+
+    rounds: int = 0
+    acknowledged: int = 0
+    lost: int = 0
+    doubled: int = 0
+    reordered: int = 0
+    slowest: float = 0.0  # s from a text's being acknowledged to its being seen by the last one
+    complaints: list[str] = field(default_factory=list)
+
+    def lose(self, what: str) -> None:
+        self.lost += 1
+        self.complaints.append(f"lost: {what}")
+
+    def double(self, what: str) -> None:
+        self.doubled += 1
+        self.complaints.append(f"doubled: {what}")
+
+    def reorder(self, what: str) -> None:
+        self.reordered += 1
+        self.complaints.append(f"out of order: {what}")
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rounds} rounds, {self.acknowledged} messages acknowledged, {self.lost} lost, "
+            f"{self.doubled} doubled, {self.reordered} out of order"
+            + (f", seen by all within {self.slowest:.1f} s" if self.slowest else "")
+        )
+
+
+async def pages(port: int, code: str, cookie: str) -> list[Line]:
+    """The whole history as a person reads it who scrolls to the start."""
+    part = await look(port, f"/rooms/{code}", cookie)
+    lines = [line(item) for item in part.all("#messages li")]
+    while link := part.all("#older a"):
+        part = await look(port, link[0]["hx-get"], cookie)
+        lines[:0] = [line(item) for item in part.all("li")]
+    return lines
+
+
+async def logged(database: str, code: str) -> list[Message]:
+    """The whole history as the store has it, which is also what its changes lead to."""
+    store = PostgresStore(database)
+    await store.open()
+    try:
+        page = await store.history(code)
+        messages = list(page.messages)
+        while page.more:
+            page = await store.history(code, messages[0].id)
+            messages[:0] = page.messages
+        assert await _replayed(store, code) == messages
+        return messages
+    finally:
+        await store.close()
+
+
+async def _replayed(store: PostgresStore, code: str) -> list[Message]:
+    head = (await store.heads([code]))[code]
+    position, found = Position(head.epoch, 0), dict[int, Message]()
+    while position.rev < head.rev:
+        window = await store.changes(code, position, 50)
+        found |= {message.id: message for message in (*window.changed, *window.created)}
+        position = window.position
+    return [found[id] for id in sorted(found)]
+
+
+def told(messages: Iterable[Message], verb: Verb) -> int:
+    """How many people the notices say have entered or left."""
+    return sum(m.notice.count for m in messages if m.notice and m.notice.verb == verb)
+
+
+def examine(
+    tally: Tally,
+    messages: Sequence[Message],
+    shown: Sequence[Line],
+    tabs: Sequence[Tab],
+    gone: Sequence[Tab] = (),
+) -> None:
+    """`messages` is what the store has, `shown` what the pages have; everybody has come to rest."""
+    everybody = [*tabs, *gone]
+    texts = [m.body for m in messages if m.kind == "text"]
+    assert [m.id for m in messages] == [item.id for item in shown], "the pages show another history"
+    assert texts == [item.text for item in shown if item.text is not None], "the pages show other texts"
+    tally.acknowledged = sum(len(tab.acknowledged) for tab in everybody)
+    _examine_texts(tally, [text or "" for text in texts], everybody)
+    for tab in tabs:
+        _examine_tab(tally, shown, tab)
+
+
+def _examine_texts(tally: Tally, texts: Sequence[str], tabs: Sequence[Tab]) -> None:
+    count = Counter(texts)
+    for text in count:
+        if count[text] > 1:
+            tally.double(f"{text} is in the log {count[text]} times")
+    for tab in tabs:
+        for text in tab.acknowledged:
+            if not count[text]:
+                tally.lose(f"{text} was acknowledged")
+        own = [text for text in texts if text.startswith(f"{tab.name} ")]
+        wanted = [text for text in tab.typed if text in count]
+        if list(dict.fromkeys(own)) != wanted:
+            tally.reorder(f"{tab.name} typed {_difference(wanted, own)}")
+    if strangers := set(count) - {text for tab in tabs for text in tab.typed}:
+        tally.complaints.append(f"nobody typed {sorted(strangers)}")
+
+
+def _examine_tab(tally: Tally, shown: Sequence[Line], tab: Tab) -> None:
+    """From its first line on, a page has to look like the log."""
+    for fault in tab.faults:
+        tally.double(f"{tab.name}: {fault}")
+    ids = [item.id for item in tab.lines]
+    for id, times in Counter(ids).items():
+        if times > 1:
+            tally.double(f"{tab.name} shows {id} {times} times")
+    if any(one > next for one, next in pairwise(ids)):
+        tally.reorder(f"{tab.name} shows {ids}")
+    there = {item.id: item for item in tab.lines}
+    for item in shown:
+        if ids and item.id >= ids[0] and item.id not in there:
+            tally.lose(f"{tab.name} does not show {item.id}, {item.words!r}")
+    for item in tab.lines:
+        if item not in shown:
+            tally.complaints.append(f"{tab.name} shows {item}, which the log has not")
+
+
+def _difference(wanted: Sequence[str], got: Sequence[str]) -> str:
+    for n, (one, other) in enumerate(zip([*wanted, "nothing"], [*got, "nothing"], strict=False)):
+        if one != other:
+            return f"{one!r}, and the log has {other!r} in its place ({n})"
+    return ""

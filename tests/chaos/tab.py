@@ -1,0 +1,285 @@
+"""One open page without a browser: it shows, sends, comes back and says what it has, as ours does in one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import NamedTuple, Self
+from urllib.parse import urlencode
+
+from dom import Element, parse
+from wire import Refused, Response, Socket, Wire
+
+# As in templates/room.html, in seconds.
+BACKOFF, LONGEST, JITTER = 0.5, 5.0, 0.5
+AGAIN = {1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014}
+QUEUE = 100  # frames that htmx keeps while it is offline
+HANDSHAKE = 5.0  # s; a proxy would give up on a silent node, too
+FAILURES = (OSError, EOFError, TimeoutError, Refused)
+
+CONTROLS = re.compile(r"#texts>:nth-child\(-n\+(\d+)\)")
+
+
+class Line(NamedTuple):
+    """What one item of the list looks like."""
+
+    id: int
+    rev: int
+    text: str | None  # of a message, not of a notice
+    words: str
+
+
+class Roster(NamedTuple):
+    at: float
+    names: list[str]
+    frozen: bool
+
+
+class Tab:
+    """`doors` are ports: it comes in by the first, and by the next ones when that stays shut."""
+
+    def __init__(self, name: str, code: str, cookie: str, doors: Sequence[int]) -> None:
+        self.name = name
+        self.code = code
+        self.cookie = cookie
+        self.doors = list(doors)
+        self.earlier: list[Line] = []
+        self.live: list[Line] = []
+        self.rosters: list[Roster] = []
+        self.notices: list[tuple[float, str]] = []
+        self.codes: list[int] = []  # with which its sockets closed
+        self.typed: list[str] = []
+        self.acknowledged: dict[str, float] = {}  # when
+        self.seen: dict[str, float] = {}  # when, of every text
+        self.faults: list[str] = []  # what a browser would have shown wrongly
+        self.replaced = 0  # how often the newest page took the place of the list
+        self._ids: set[int] = set()
+        self._texts: list[str] = []  # on their way
+        self._queue: list[str] = []
+        self._acked = 0
+        self._key = self._epoch = ""
+        self._socket: Socket | None = None
+        self._work: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def opened(cls, name: str, code: str, doors: Sequence[int]) -> Self:
+        """Take a seat, load the page, and open its socket."""
+        response = await ask(doors[0], f"/rooms/{code}", form={"name": name})
+        assert response.status == 303, response
+        self = cls(name, code, response.headers["set-cookie"].partition(";")[0], doors)
+        await self.load()
+        self.connect()
+        return self
+
+    async def load(self) -> None:
+        page = await look(self.doors[0], f"/rooms/{self.code}", self.cookie)
+        self._key = page.one("#composer input[name=key]")["value"]
+        self._show_newest(page.one("#messages"))
+        self._resume_from(page.one("#resume"))
+        self._call_roll(page.one("#roster"))
+
+    def connect(self) -> None:
+        self._work = asyncio.create_task(self._come_and_go(), name=self.name)
+
+    def check(self) -> None:
+        """Raises what ended its coming and going, which nothing should."""
+        if self._work and self._work.done():
+            self._work.result()
+
+    async def close(self) -> None:
+        """The person closes the page."""
+        work, self._work = self._work, None
+        if work:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    def move(self) -> None:
+        """Lose the connection, and come back by the next door."""
+        self.doors.append(self.doors.pop(0))
+        if self._socket:
+            self._socket.cut()
+
+    # Writing ------------------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """Texts that are not acknowledged."""
+        return len(self._texts)
+
+    def type(self, text: str) -> None:
+        self.typed.append(text)
+        self._texts.append(text)
+        frame = json.dumps(self._unacknowledged() | {"headers": {"HX-Request": "true"}})
+        if self._socket:
+            self._send(self._socket, frame)
+        elif len(self._queue) < QUEUE:
+            self._queue.append(frame)
+
+    def _unacknowledged(self) -> dict[str, object]:
+        """The fields of the composer; one control is one value, several are a list."""
+        texts = self._texts if len(self._texts) > 1 else self._texts[0] if self._texts else None
+        return {"key": self._key, "acked": str(self._acked)} | ({"body": texts} if texts else {})
+
+    def _send(self, socket: Socket, frame: str) -> None:
+        with suppress(OSError):
+            socket.start_text(frame)
+
+    # Coming and going ---------------------------------------------------------------------------------
+
+    async def _come_and_go(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                async with asyncio.timeout(HANDSHAKE):
+                    socket = await self._handshake()
+            except FAILURES:
+                pass
+            else:
+                attempt = 0
+                async with socket:
+                    await self._follow(socket)
+            attempt += 1
+            if attempt % 2 == 0:
+                self.doors.append(self.doors.pop(0))
+            delay = min(BACKOFF * 2 ** (attempt - 1), LONGEST)
+            await asyncio.sleep(delay + random.uniform(-JITTER, JITTER) * delay)
+
+    async def _handshake(self) -> Socket:
+        name, _, value = self.cookie.partition("=")
+        return await Socket.connect(self.doors[0], f"/rooms/{self.code}/live", cookies={name: value})
+
+    async def _follow(self, socket: Socket) -> None:
+        """htmx empties its queue before the page's own trigger says where it stands."""
+        queue, self._queue = self._queue, []
+        for frame in queue:
+            self._send(socket, frame)
+        since = (self.live or self.earlier)[-1:]
+        resume = {"k": "resume", "epoch": self._epoch} | ({"since": str(since[0].rev)} if since else {})
+        self._send(socket, json.dumps(resume | self._unacknowledged()))
+        self._socket = socket
+        try:
+            while isinstance(said := await socket.recv(), str):
+                self._take(said)
+        finally:
+            self._socket = None
+        self.codes.append(said)
+        if said not in AGAIN:
+            raise AssertionError(f"{self.name} was turned out with {said}")
+
+    # Showing ------------------------------------------------------------------------------------------
+
+    @property
+    def lines(self) -> list[Line]:
+        return self.earlier + self.live
+
+    def _take(self, frame: str) -> None:
+        for element in fragments(frame):
+            target = element.attributes.get("hx-target", "")
+            if element.tag == "li":
+                self._append(line(element))
+            elif target.startswith("#message-"):
+                self._amend(line(element.one("li")))
+            elif controls := CONTROLS.fullmatch(target):
+                self._drop_controls(int(controls[1]))
+            elif place := self._places.get(target):
+                place(self, element)
+
+    def _append(self, new: Line) -> None:
+        if new.id in self._ids:
+            self.faults.append(f"message {new.id} was appended twice")
+        self._ids.add(new.id)
+        self.live.append(new)
+        self._see(new)
+
+    def _amend(self, new: Line) -> None:
+        for part in (self.earlier, self.live):
+            for n, old in enumerate(part):
+                if old.id == new.id:
+                    part[n] = new
+
+    def _drop_controls(self, count: int) -> None:
+        if count > len(self._texts):
+            self.faults.append(f"{count} texts acknowledged of {len(self._texts)}")
+        now = asyncio.get_running_loop().time()
+        self.acknowledged |= dict.fromkeys(self._texts[:count], now)
+        del self._texts[:count]
+
+    def _show_newest(self, element: Element) -> None:
+        self.replaced += bool(self.lines)
+        self.earlier = [line(item) for item in element.all("#earlier li")]
+        self.live = [line(item) for item in element.all("#live li")]
+        self._ids = {item.id for item in self.lines}
+        for item in self.lines:
+            self._see(item)
+
+    def _see(self, item: Line) -> None:
+        if item.text is not None:
+            self.seen.setdefault(item.text, asyncio.get_running_loop().time())
+
+    def _resume_from(self, element: Element) -> None:
+        trigger = element if element.id == "resume" else element.one("#resume")
+        self._epoch = json.loads(trigger["hx-vals"])["epoch"]
+
+    def _call_roll(self, element: Element) -> None:
+        now = asyncio.get_running_loop().time()
+        names = [person.text for person in element.all("li bdi")]
+        self.rosters.append(Roster(now, names, "as of a moment ago" in element.one("h2").words))
+
+    def _progress(self, element: Element) -> None:
+        self._acked = int(element.one("input")["value"])
+
+    def _note(self, element: Element) -> None:
+        if element.words:
+            self.notices.append((asyncio.get_running_loop().time(), element.words))
+
+    def _refuse(self, element: Element) -> None:
+        self.faults.append(f"refused: {element.words}")
+
+    _places: Mapping[str, Callable[[Tab, Element], None]] = {
+        "#messages": _show_newest,
+        "#resume": _resume_from,
+        "#roster": _call_roll,
+        "#acked": _progress,
+        "#notice": _note,
+        "#refused": _refuse,
+    }
+
+
+@lru_cache(1024)
+def fragments(frame: str) -> list[Element]:
+    """The top elements of a frame; what goes to many is read once."""
+    return [child for child in parse(frame).children if isinstance(child, Element)]
+
+
+def line(item: Element) -> Line:
+    text = item.all(".text")
+    return Line(
+        int(item.id.removeprefix("message-")),
+        int(item.one("data[name=since]")["value"]),
+        text[0].text if text else None,
+        item.words,
+    )
+
+
+async def look(port: int, path: str, cookie: str) -> Element:
+    response = await ask(port, path, cookie)
+    assert response.status == 200, response
+    return parse(response.body.decode())
+
+
+async def ask(port: int, path: str, cookie: str = "", form: Mapping[str, str] | None = None) -> Response:
+    """One request over a connection of its own: a GET, or a POST of `form`. Raises OSError and EOFError."""
+    body = urlencode(form).encode() if form is not None else b""
+    head = [f"{'GET' if form is None else 'POST'} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
+    head += [f"Cookie: {cookie}", f"Origin: http://127.0.0.1:{port}", f"Content-Length: {len(body)}"]
+    head += ["Content-Type: application/x-www-form-urlencoded", "Connection: close", "", ""]
+    async with await Wire.open(port) as wire:
+        await wire.send("\r\n".join(head).encode() + body)
+        response = await wire.head()
+        length = int(response.headers.get("content-length", "0"))
+        return response._replace(body=await wire.reader.readexactly(length))

@@ -1,0 +1,208 @@
+"""What an operator of several nodes reads: real servers, and figures that move when something happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from faults import Proxy
+from people import Person
+from postgres import the_server
+from prometheus_client.parser import text_string_to_metric_families
+from quart import Quart
+from redis_server import RedisServer
+
+from chat.app import create_app
+from chat.assets import Assets
+from chat.bus import redis as redis_bus
+from chat.context import Context
+from chat.render import Render
+from chat.rooms import Done
+from chat.settings import Settings
+
+COMMIT = b"COMMIT\0"  # as the protocol has it; not the end of READ COMMITTED
+
+Figures = dict[str, float]
+
+
+@asynccontextmanager
+async def _serving(app: Quart) -> AsyncIterator[None]:
+    async with app.test_app():
+        yield
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Proxy]:
+    """The way from the nodes to PostgreSQL."""
+    async with Proxy(the_server().port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def apps(
+    compiled: tuple[Assets, Render], own: RedisServer, database: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[list[Quart]]:
+    """Two nodes, serving."""
+    monkeypatch.setattr("chat.app.Assets", lambda folder: compiled[0])
+    monkeypatch.setattr("chat.app.Render", lambda folder, assets: compiled[1])
+    monkeypatch.setattr("people.PATIENCE", 15.0)
+    name = the_server().database().rpartition("/")[2]
+    settings = Settings(
+        database_url=the_server().url(name, port=database.port),
+        redis_url=own.url,
+        secret_key="a secret of sixteen or more",
+    )
+    async with AsyncExitStack() as stack:
+        apps = [create_app(settings) for _ in range(2)]
+        for app in apps:
+            await stack.enter_async_context(_serving(app))
+        yield apps
+
+
+@pytest.fixture
+def ann(apps: list[Quart]) -> Person:
+    return Person(apps[0], "Ann")
+
+
+@pytest.fixture
+def bob(apps: list[Quart]) -> Person:
+    return Person(apps[1], "Bob")
+
+
+@pytest.fixture
+async def code(ann: Person, bob: Person) -> str:
+    code = await ann.create()
+    await bob.join(code)
+    return code
+
+
+def _chat(app: Quart) -> Context:
+    context: Context = app.extensions["chat"]
+    return context
+
+
+async def figures(person: Person) -> Figures:
+    """What the node of this person tells."""
+    reply = await person.get("/metrics")
+    assert reply.status == 200
+    return {
+        sample.name + "".join(f" {value}" for value in sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(reply.text)
+        for sample in family.samples
+    }
+
+
+async def told(person: Person, so: Callable[[Figures], bool]) -> Figures:
+    """The figures once they are so."""
+    async with asyncio.timeout(15):
+        while not so(latest := await figures(person)):
+            await asyncio.sleep(0.05)
+    return latest
+
+
+async def test_both_nodes_see_each_other_and_their_own_people(ann: Person, bob: Person, code: str) -> None:
+    async with ann.in_room(code), bob.in_room(code), ann.in_room(code):
+        for person in (ann, bob):
+            now = await told(person, lambda f: f["chat_nodes"] == 2)
+            assert now["chat_people"] == 1
+            assert now["chat_check_age_seconds"] < 6
+
+
+async def test_hints_are_counted_where_they_are_sent_and_where_they_are_heard(
+    ann: Person, bob: Person, code: str
+) -> None:
+    async with ann.in_room(code) as hers, bob.in_room(code) as his:
+        before = await figures(ann), await figures(bob)
+        await hers.say("one")
+        await his.until(".text", "one")
+        after = await figures(ann), await figures(bob)
+    assert after[0]["chat_hints_total published"] > before[0]["chat_hints_total published"]
+    assert after[1]["chat_hints_total received"] > before[1]["chat_hints_total received"]
+    assert after[0]["chat_hints_total dropped"] == 0
+
+
+async def test_a_node_counts_until_its_lease_runs_out(
+    ann: Person, apps: list[Quart], own: RedisServer
+) -> None:
+    await told(ann, lambda f: f["chat_nodes"] == 2)
+    (leases,) = own.ask("KEYS", "chat:0:*{here}:nodes")
+    two = own.ask("ZRANGE", leases, 0, -1)
+    async with create_app(_chat(apps[0]).settings).test_app():
+        await told(ann, lambda f: f["chat_nodes"] == 3)
+    (ended,) = set(own.ask("ZRANGE", leases, 0, -1)) - set(two)
+    own.ask("ZADD", leases, "XX", 0, ended)
+    await told(ann, lambda f: f["chat_nodes"] == 2)
+
+
+async def test_without_redis_hints_are_dropped_and_rooms_are_read_from_the_log(
+    ann: Person, bob: Person, code: str, own: RedisServer
+) -> None:
+    async with ann.in_room(code) as hers, bob.in_room(code) as his:
+        before = await figures(bob)
+        own.kill()
+        await hers.say("meanwhile")
+        await his.until(".text", "meanwhile")
+        await told(ann, lambda f: f["chat_hints_total dropped"] > 0 and f["chat_redis_away"] == 1)
+        after = await told(bob, lambda f: f["chat_nodes"] == 0)
+        assert after["chat_repairs_total"] > before["chat_repairs_total"]
+        assert after["chat_hints_interrupted_total"] == before["chat_hints_interrupted_total"] + 1
+        reply = await ann.get("/healthz")
+        assert (reply.status, reply.text) == (200, "ok store=os redis=away\n")
+        own.start()
+        await told(bob, lambda f: f["chat_nodes"] == 2 and f["chat_redis_away"] == 0)
+
+
+async def test_more_hints_than_can_wait_are_dropped_and_counted(
+    ann: Person, code: str, apps: list[Quart]
+) -> None:
+    await ann.write(code, "told")
+    hub = _chat(apps[0]).hub
+    page = await hub.store.history(code)
+    change = Done(code, page.messages[0], page.position)
+    hub.bus.announce([change] * (redis_bus.WAITING + 7))
+    assert (await figures(ann))["chat_hints_total dropped"] == 7
+
+
+async def test_without_the_database_a_node_says_so_to_balancers_and_in_its_figures(
+    ann: Person, bob: Person, code: str, database: Proxy
+) -> None:
+    assert (await figures(ann))["chat_store_away"] == 0
+    async with ann.in_room(code) as hers:
+        database.refuse()
+        for person in (ann, bob):
+            reply = await person.get("/healthz")
+            assert (reply.status, reply.text) == (503, "unwell store=away redis=ok\n")
+        await hers.say("kept")
+        await told(ann, lambda f: f["chat_store_waiting"] > 0)
+        await told(ann, lambda f: f["chat_store_away"] == 1)
+        database.heal()
+        await hers.until(".text", "kept")
+    await told(ann, lambda f: f["chat_store_away"] == 0 and f["chat_store_waiting"] == 0)
+    assert (await ann.get("/healthz")).status == 200
+
+
+async def test_the_age_of_the_comparison_with_the_log_rises_while_none_succeeds(
+    ann: Person, code: str, database: Proxy, apps: list[Quart]
+) -> None:
+    hub = _chat(apps[0]).hub
+    hub._check = 0.1
+    hub.check_soon()
+    async with ann.in_room(code):
+        await told(ann, lambda f: f["chat_check_age_seconds"] < 0.5)
+        database.refuse()
+        await told(ann, lambda f: f["chat_check_age_seconds"] > 1)
+        database.heal()
+        await told(ann, lambda f: f["chat_check_age_seconds"] < 0.5)
+
+
+async def test_a_write_whose_outcome_is_not_known_is_counted(ann: Person, code: str, database: Proxy) -> None:
+    before = await figures(ann)
+    database.lose_reply(COMMIT)
+    reply = await ann.post(f"/rooms/{code}/messages", {"body": "perhaps", "key": "k"})
+    assert reply.status == 503
+    after = await told(ann, lambda f: f["chat_store_unknown_total"] > 0)
+    assert after["chat_store_unknown_total"] == before["chat_store_unknown_total"] + 1
+    await ann.post(f"/rooms/{code}/messages", {"body": "perhaps", "key": "k"})
+    assert await ann.texts(code) == ["perhaps"]

@@ -1,0 +1,233 @@
+"""What a node says that cannot reach its database, or nothing at all, and what goes on meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from faults import Proxy
+from people import Live, Person, notices, until
+from postgres import the_server
+from quart import Quart
+from redis_server import RedisServer
+
+from chat.app import create_app
+from chat.assets import Assets
+from chat.context import Context
+from chat.presence import GRACE
+from chat.render import Render
+from chat.settings import Settings
+
+SECRET = "a secret of sixteen or more"
+BOUND = 6.0  # s until every page says that its node is cut off
+NO_DATABASE = "The server cannot reach its database."
+CUT_OFF = "This server is cut off from the others"
+
+
+class Cluster:
+    """Two nodes, of which the first reaches PostgreSQL and Redis by way of a proxy each."""
+
+    def __init__(self, apps: list[Quart], postgres: Proxy, redis: Proxy) -> None:
+        self.apps = apps
+        self.postgres = postgres
+        self.redis = redis
+
+    def chat(self, node: int) -> Context:
+        context: Context = self.apps[node].extensions["chat"]
+        return context
+
+
+@pytest.fixture
+async def nodes(
+    own: RedisServer, compiled: tuple[Assets, Render], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Cluster]:
+    monkeypatch.setattr("chat.app.Assets", lambda folder: compiled[0])
+    monkeypatch.setattr("chat.app.Render", lambda folder, assets: compiled[1])
+    monkeypatch.setattr("people.PATIENCE", 15.0)
+    database = the_server().database()
+    async with AsyncExitStack() as stack:
+        postgres = await stack.enter_async_context(Proxy(the_server().port))
+        redis = await stack.enter_async_context(Proxy(own.port))
+        apps = [
+            create_app(Settings(postgres.through(database), redis.through(own.url), SECRET)),
+            create_app(Settings(database, own.url, SECRET)),
+        ]
+        for app in apps:
+            await stack.enter_async_context(app.test_app())  # type: ignore[arg-type]
+        yield Cluster(apps, postgres, redis)
+        for proxy in (postgres, redis):
+            proxy.heal()
+
+
+@pytest.fixture
+def ann(nodes: Cluster) -> Person:
+    return Person(nodes.apps[0], "Ann")
+
+
+@pytest.fixture
+def bob(nodes: Cluster) -> Person:
+    return Person(nodes.apps[1], "Bob")
+
+
+@pytest.fixture
+async def code(ann: Person, bob: Person) -> str:
+    code = await ann.create()
+    await bob.join(code)
+    return code
+
+
+async def _said(live: Live, text: str) -> None:
+    await live.until("hx-partial[hx-target=#trouble]", text)
+
+
+async def _announced(person: Person, code: str, *names: str) -> None:
+    """Return when the room was told of everybody: then nothing else is written."""
+    told = ""
+    while not all(name in told for name in names):
+        await asyncio.sleep(0.05)
+        told = " ".join(notices(await person.look(code)))
+
+
+@pytest.mark.parametrize("fault", ["refuse", "black_hole"])
+async def test_a_page_says_that_the_database_cannot_be_reached_and_that_it_can_be_again(
+    nodes: Cluster, ann: Person, code: str, fault: str
+) -> None:
+    async with ann.in_room(code) as hers:
+        getattr(nodes.postgres, fault)()
+        async with asyncio.timeout(BOUND):
+            await _said(hers, NO_DATABASE)
+        nodes.postgres.heal()
+        await hers.until("hx-partial[hx-target=#trouble]")
+        assert hers.frames[-1].one("hx-partial[hx-target=#trouble]").text.strip() == ""
+
+
+@pytest.mark.parametrize("fault", ["refuse", "black_hole"])
+async def test_a_page_of_a_node_cut_off_from_everything_says_so(
+    nodes: Cluster, ann: Person, code: str, fault: str
+) -> None:
+    async with ann.in_room(code) as hers:
+        for proxy in (nodes.postgres, nodes.redis):
+            getattr(proxy, fault)()
+        async with asyncio.timeout(BOUND):
+            await _said(hers, CUT_OFF)
+
+
+async def test_who_only_lost_redis_is_not_told_that_the_database_is_away(
+    nodes: Cluster, ann: Person, code: str
+) -> None:
+    async with ann.in_room(code) as hers:
+        nodes.redis.refuse()
+        await hers.until("hx-partial[hx-target=#roster]", "as of a moment ago")
+        assert not any(frame.all("hx-partial[hx-target=#trouble]") for frame in hers.frames)
+
+
+async def test_without_the_database_what_others_write_is_still_heard(
+    nodes: Cluster, ann: Person, bob: Person, code: str
+) -> None:
+    async with ann.in_room(code) as hers, bob.in_room(code) as his:
+        nodes.postgres.refuse()
+        await _said(hers, NO_DATABASE)
+        await his.say("can you hear me?")
+        await hers.until(".text", "can you hear me?")
+
+
+async def test_without_the_database_who_comes_back_goes_on_with_what_is_in_memory(
+    nodes: Cluster, ann: Person, bob: Person, code: str
+) -> None:
+    async with bob.in_room(code) as his:
+        page = await ann.look(code)
+        async with ann.in_room(code) as hers:
+            nodes.postgres.refuse()
+            await _said(hers, NO_DATABASE)
+            await hers.say("cannot be stored")
+            assert await hers.ended() == 1013
+        async with ann.live(code) as hers:
+            await hers.resume(page)
+            await _said(hers, NO_DATABASE)
+            await his.say("still there?")
+            await hers.until(".text", "still there?")
+
+
+async def test_the_live_page_without_javascript_says_it_too(nodes: Cluster, ann: Person, code: str) -> None:
+    async with ann.client.request(f"/rooms/{code}/stream") as stream:
+        await stream.send_complete()
+        try:
+            await _read_until(stream, "<bdi>Ann</bdi> has entered")
+            nodes.postgres.refuse()
+            async with asyncio.timeout(BOUND):
+                await _read_until(stream, NO_DATABASE)
+            nodes.postgres.heal()
+            await _read_until(stream, "The server can be reached again.")
+        finally:
+            await stream.disconnect()
+
+
+async def _read_until(stream: object, text: str) -> None:
+    said = ""
+    async with asyncio.timeout(10):
+        while text not in said:
+            said += (await stream.receive()).decode()  # type: ignore[attr-defined]
+
+
+async def test_a_page_that_still_says_so_is_told_that_it_is_over(
+    nodes: Cluster, ann: Person, code: str
+) -> None:
+    """It may have been said on another node, or before this page reconnected."""
+    for said in ("store", "all", "write"):
+        page = await ann.look(code)
+        async with ann.live(code) as hers:
+            await hers.resume(page, trouble=said)
+            over = await hers.until("hx-partial[hx-target=#trouble]")
+            assert over.text.strip() == ""
+
+
+async def test_a_text_that_could_not_be_stored_is_stored_once_when_the_database_is_back(
+    nodes: Cluster, ann: Person, bob: Person, code: str
+) -> None:
+    async with bob.in_room(code) as his:
+        async with ann.in_room(code) as hers:
+            nodes.postgres.refuse()
+            await hers.say("kept", key="page")
+            await _said(hers, "")
+            assert await hers.ended() == 1013
+        nodes.postgres.heal()
+        await until(lambda: not nodes.chat(0).hub.away)
+        page = await ann.look(code)
+        async with ann.live(code) as hers:
+            await hers.resume(page, body="kept", key="page", acked="0", trouble="write")
+            await hers.until("hx-partial[hx-target=#acked]")
+        await his.until(".text", "kept")
+    assert await bob.texts(code) == ["kept"]
+
+
+async def test_a_page_asked_for_while_the_database_is_away_asks_again_by_itself(
+    nodes: Cluster, ann: Person, code: str
+) -> None:
+    nodes.postgres.refuse()
+    reply = await ann.get(f"/rooms/{code}")
+    assert reply.status == 503
+    assert reply.headers["Refresh"] == "10"
+    assert "cannot reach its store" in reply.text
+    assert "Refresh" not in (await ann.post(f"/rooms/{code}/messages", {"body": "x", "key": "k"})).headers
+
+
+async def test_a_message_whose_outcome_was_unknown_is_shown_when_the_database_answers_again(
+    nodes: Cluster, ann: Person, bob: Person, code: str
+) -> None:
+    """It was committed and nobody was told: whoever is on the node must not wait for the next comparison."""
+    cat = Person(nodes.apps[0], "Cat")
+    await cat.join(code)
+    hub = nodes.chat(0).hub
+    async with ann.in_room(code) as hers, cat.in_room(code) as beside:
+        await _announced(bob, code, "Ann", "Cat")
+        hub._check = 3600
+        hub.check_soon()
+        nodes.postgres.lose_reply(b"COMMIT\0")
+        await hers.say("perhaps", key="page")
+        async with asyncio.timeout(
+            GRACE / 2
+        ):  # when Ann is away for longer, her notice tells of the gap, too
+            await beside.until(".text", "perhaps")
+        assert await hers.ended() == 1013
