@@ -993,7 +993,7 @@ async def test_at_the_end_of_the_server_every_socket_is_told_to_come_back(
 
 
 async def test_a_reader_who_is_slow_gets_everything_in_one_frame_and_holds_up_nobody(
-    alice: Person, bob: Person, code: str, apps: list[Quart]
+    alice: Person, bob: Person, code: str, apps: list[Quart], chats: list[Context]
 ) -> None:
     for app in apps:
         app.extensions["chat"] = replace(app.extensions["chat"], limits=limits.Limits(enabled=False))
@@ -1004,6 +1004,8 @@ async def test_a_reader_who_is_slow_gets_everything_in_one_frame_and_holds_up_no
             await bob.write(code, f"m{n}")
             await quick.until("li", f"m{n}")
         assert slow.quiet
+        theirs, last = [chat.hub.feeds[code] for chat in chats], chats[-1].hub.feeds[code].position
+        await until(lambda: all(feed.position == last for feed in theirs))
         gate.set()
         await slow.until("li", "m49")
     assert slow.texts == quick.texts == [f"m{n}" for n in range(50)]
