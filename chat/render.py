@@ -136,7 +136,7 @@ class Render:
 
     def stream_trouble(self, trouble: Trouble) -> str:
         """The same as a line of the live page without JavaScript, which nothing can take away."""
-        return self._fragment("room/append_trouble.html", trouble=trouble)
+        return self._fragment("room/_trouble_line.html", trouble=trouble)
 
     def acknowledged(self, controls: int, acked: int) -> str:
         """Remove that many sent controls from the composer; `acked` are done since the page was loaded."""
