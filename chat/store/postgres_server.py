@@ -269,6 +269,11 @@ TABLES = "SELECT count(*) FROM unnest($1::text[]) AS known (name) WHERE to_regcl
 # A lock of each schema, for the schemas of one database are different stores.
 ALONE = "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))"
 TOGETHER = "SELECT pg_try_advisory_lock_shared($1, hashtext(current_schema()))"
+PROCESSES = (
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database "
+    "WHERE datname = current_database() AND locktype = 'advisory' AND granted AND classid = $1::bigint "
+    "AND objid = hashtext(current_schema())::bigint & 4294967295"
+)
 THIS_SESSION = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 END_SESSION = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
 END_OTHERS = (
