@@ -51,7 +51,8 @@ class Tab:
         self.earlier: list[Line] = []
         self.live: list[Line] = []
         self.rosters: list[Roster] = []
-        self.notices: list[tuple[float, str]] = []
+        self.trouble = ""  # what the page says is out of order
+        self.troubled_at = 0.0
         self.codes: list[int] = []  # with which its sockets closed
         self.typed: list[str] = []
         self.acknowledged: dict[str, float] = {}  # when
@@ -164,6 +165,7 @@ class Tab:
             self._send(socket, frame)
         since = (self.live or self.earlier)[-1:]
         resume = {"k": "resume", "epoch": self._epoch} | ({"since": str(since[0].rev)} if since else {})
+        resume |= {"trouble": self.trouble} if self.trouble else {}
         self._send(socket, json.dumps(resume | self._unacknowledged()))
         self._socket = socket
         try:
@@ -237,9 +239,11 @@ class Tab:
     def _progress(self, element: Element) -> None:
         self._acked = int(element.one("input")["value"])
 
-    def _note(self, element: Element) -> None:
-        if element.words:
-            self.notices.append((asyncio.get_running_loop().time(), element.words))
+    def _be_troubled(self, element: Element) -> None:
+        said = element.all("data[name=trouble]")
+        self.trouble = said[0]["value"] if said else ""
+        if self.trouble:
+            self.troubled_at = asyncio.get_running_loop().time()
 
     def _refuse(self, element: Element) -> None:
         self.faults.append(f"refused: {element.words}")
@@ -249,7 +253,7 @@ class Tab:
         "#resume": _resume_from,
         "#roster": _call_roll,
         "#acked": _progress,
-        "#notice": _note,
+        "#trouble": _be_troubled,
         "#refused": _refuse,
     }
 

@@ -13,9 +13,6 @@ from .checker import Tally
 from .crowd import FRESH, GONE, SLACK, Crowd, gathered
 from .place import Place
 
-STORE_AWAY = "The server cannot store anything just now. What you send is kept."
-TURN = 5.0  # s that a write waits for PostgreSQL
-
 
 async def test_killed_nodes_lose_nothing_and_their_people_come_back_unnoticed(
     place: Place, tally: Tally, rounds: int
@@ -119,7 +116,7 @@ async def test_without_postgres_nothing_is_half_accepted_and_nobody_has_to_resta
             await asyncio.to_thread(end)
             since = asyncio.get_running_loop().time()
             if n % 2 == 0:
-                await crowd.until(_all_told(crowd, since), 2 * TURN + SLACK, "senders are told")
+                await crowd.until(_all_told(crowd, since), FRESH + SLACK, "every page says so")
             await crowd.talk_for(0.1, 4)
             await asyncio.to_thread(begin)
             await crowd.rest()
@@ -131,6 +128,4 @@ def _frozen(crowd: Crowd) -> bool:
 
 
 def _all_told(crowd: Crowd, since: float) -> Callable[[], bool]:
-    return lambda: all(
-        any(at > since and text == STORE_AWAY for at, text in tab.notices) for tab in crowd.senders
-    )
+    return lambda: all(tab.troubled_at > since for tab in crowd.tabs)
