@@ -30,6 +30,10 @@ class Crowd:
         self.tally = tally
         self._talking: list[asyncio.Task[None]] = []
 
+    def __str__(self) -> str:
+        """What can be seen from outside, for a test that failed."""
+        return "\n".join(map(str, self.tabs))
+
     @property
     def names(self) -> list[str]:
         return sorted(tab.name for tab in self.tabs)
@@ -63,7 +67,7 @@ class Crowd:
         while not happened():
             for tab in self.tabs:
                 tab.check()
-            assert asyncio.get_running_loop().time() < deadline, f"not within {seconds} s: {what}"
+            assert asyncio.get_running_loop().time() < deadline, f"not within {seconds:.0f} s: {what}\n{self}"
             await asyncio.sleep(0.02)
 
     async def rest(self) -> None:

@@ -52,7 +52,6 @@ class Tab:
         self.live: list[Line] = []
         self.rosters: list[Roster] = []
         self.trouble = ""  # what the page says is out of order
-        self.troubled_at = 0.0
         self.codes: list[int] = []  # with which its sockets closed
         self.typed: list[str] = []
         self.acknowledged: dict[str, float] = {}  # when
@@ -104,6 +103,12 @@ class Tab:
         self.doors.append(self.doors.pop(0))
         if self._socket:
             self._socket.cut()
+
+    def __str__(self) -> str:
+        state = (
+            f"{'open' if self.open else 'closed'} {self.doors} {self.codes} {self.trouble or 'no trouble'}"
+        )
+        return f"{self.name}: {state}, {self.waiting} waiting, roster {self.rosters[-1]}"
 
     @property
     def open(self) -> bool:
@@ -242,8 +247,6 @@ class Tab:
     def _be_troubled(self, element: Element) -> None:
         said = element.all("data[name=trouble]")
         self.trouble = said[0]["value"] if said else ""
-        if self.trouble:
-            self.troubled_at = asyncio.get_running_loop().time()
 
     def _refuse(self, element: Element) -> None:
         self.faults.append(f"refused: {element.words}")
