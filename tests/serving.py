@@ -47,6 +47,12 @@ class Server:
         self._silent = False
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Run it, on the same port again if it has ended."""
+        self._lines, self._silent = [], False
         self._process = subprocess.Popen(
             self._command,
             cwd=self._cwd,
@@ -66,7 +72,6 @@ class Server:
         except BaseException:
             self.kill()
             raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

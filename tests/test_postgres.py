@@ -213,6 +213,18 @@ async def test_another_history_is_another_epoch(
         await store.changes(ROOM, position)
 
 
+async def test_a_copy_of_a_database_beside_it_is_another_history(node: Node) -> None:
+    """As from pg_dump, on the very server that it was taken from: the last messages may be missing in it."""
+    url = the_server().database()
+    name = url.rpartition("/")[2]
+    store = await node(url)
+    room = await store.open_room(ROOM)
+    await store.close()
+    the_server().sql(f"CREATE DATABASE {name}_restored TEMPLATE {name}", "postgres")
+    restored = await node(f"{url}_restored")
+    assert (await restored.history(ROOM)).position.epoch != room.epoch
+
+
 async def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_server, "OLDEST_SERVER", 99)
     assert "Use 99 or newer" in await refusal(url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from chat.rooms import Before, Done, Message
+from chat.rooms import Done, Message, Position
 from chat.settings import Misconfigured
 from chat.store import Missing, Taken, Unavailable, Unknown, steps
 from chat.store.jobs import Job
 from chat.store.postgres_server import LOST, STATEMENT, Connection, Server, done, said, sayable
 from chat.store.queries import LARGEST
-from chat.store.rows import Head, before_of, kept
+from chat.store.rows import before_of, kept
 from chat.store.steps import Steps
 
 BATCH = 256  # writes that share one commit
@@ -31,29 +31,38 @@ PRUNE_PORTION = 500  # keys; more than a batch can add
 BACKOFF = (0.05, 1.0)  # s between attempts to connect: at first, and at most
 
 # In the order of ids, so that two nodes never wait for one another.
-LOCK = "SELECT code, id, epoch, rev FROM room WHERE code = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE"
+LOCK = "SELECT FROM room WHERE code = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE"
+LOCK_THESE = "SELECT FROM room WHERE code IN ({}) ORDER BY id FOR NO KEY UPDATE"
 NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
 # A question of its own: one asked together with the lock would not see what was committed while that waited.
+# All that a message needs is worked out in it, for each answer costs the writer a turn of the event loop.
 APPEND = (
-    "SELECT once.message, seat.name, seat.mark, last.author, last.at, "
-    "(extract(epoch FROM clock_timestamp()) * 1000)::bigint "
-    "FROM unnest($1::bigint[], $2::bigint[], $3::text[]) WITH ORDINALITY AS asked (room, author, key, place) "
-    "LEFT JOIN once ON once.room = asked.room AND once.author = asked.author AND once.key = asked.key "
-    "LEFT JOIN seat ON seat.room = asked.room AND seat.number = asked.author AND seat.ended IS NULL "
-    "LEFT JOIN LATERAL (SELECT author, at FROM message WHERE message.room = asked.room "
-    "ORDER BY id DESC LIMIT 1) AS last ON true ORDER BY place"
-)
-INSERT = (
-    "WITH fresh AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], "
-    "$6::text[], $7::bigint[], $8::bigint[]) "
-    "AS fresh (room, id, at, author, key, body, before_author, before_at)), "
+    "WITH moment AS (SELECT coalesce($5, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS now), "
+    "known AS (SELECT asked.*, room.id AS room, room.epoch, room.rev, seat.name, seat.mark, "
+    "once.message AS repeats, last.author AS last_author, last.at AS last_at, moment.now, "
+    "greatest(moment.now, last.at) AS at "
+    "FROM moment, unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY "
+    "AS asked (code, author, key, body, place) LEFT JOIN room ON room.code = asked.code "
+    "LEFT JOIN once ON once.room = room.id AND once.author = asked.author AND once.key = asked.key "
+    "LEFT JOIN seat ON seat.room = room.id AND seat.number = asked.author AND seat.ended IS NULL "
+    "LEFT JOIN LATERAL (SELECT author, at FROM message WHERE message.room = room.id "
+    "ORDER BY id DESC LIMIT 1) AS last ON true), "
+    "fresh AS (SELECT place, room, rev + row_number() OVER turn AS id, at, author, key, body, now, "
+    "CASE row_number() OVER turn WHEN 1 THEN last_author ELSE lag(author) OVER turn END AS before_author, "
+    "CASE row_number() OVER turn WHEN 1 THEN last_at ELSE at END AS before_at "
+    "FROM known WHERE repeats IS NULL AND name IS NOT NULL "
+    "WINDOW turn AS (PARTITION BY room ORDER BY place)), "
     "risen AS (UPDATE room SET rev = last.id "
     "FROM (SELECT room, max(id) AS id FROM fresh GROUP BY room) AS last WHERE room.id = last.room), "
     "remembered AS (INSERT INTO once (room, author, key, message, rev, at) "
-    "SELECT room, author, key, id, id, $9 FROM fresh) "
-    "INSERT INTO message (room, id, rev, at, author, body, before_author, before_at) "
-    "SELECT room, id, id, at, author, body, before_author, before_at FROM fresh"
+    "SELECT room, author, key, id, id, now FROM fresh), "
+    "written AS (INSERT INTO message (room, id, rev, at, author, body, before_author, before_at) "
+    "SELECT room, id, id, at, author, body, before_author, before_at FROM fresh) "
+    "SELECT epoch, name, mark, repeats, fresh.id, fresh.at, before_author, before_at "
+    "FROM known LEFT JOIN fresh USING (place) ORDER BY place"
 )
 PRUNE = (
     "WITH old AS (SELECT room, author, key FROM once WHERE at < $1 ORDER BY at LIMIT $2 "
@@ -160,11 +169,11 @@ class Writer:
             await _closed(self._db)
 
     async def _anything(self) -> bool:
-        """Wait until there is something to do; False if there never will be."""
-        while not self._waiting and not self._stopping:
+        """Wait until there is something to do, be it only to connect again; False if there never will be."""
+        while not self._waiting and not self._stopping and self._db and not self._db.is_closed():
             self._wake.clear()
             await self._wake.wait()
-        return bool(self._waiting)
+        return bool(self._waiting) or not self._stopping
 
     def _taken(self) -> list[Write]:
         """What is written next, without what nobody waits for any more: it will be said again, later."""
@@ -222,7 +231,7 @@ class Writer:
                 log.warning("%s cannot be reached: %s", self._server.place, said(error))
             first, most = BACKOFF
             pause = min(most, first * 2 ** min(self._failures, 10))
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+            await asyncio.sleep(pause * (0.5 + secrets.randbelow(500) / 1000))
             return None
         if self._failures:
             log.warning("%s is back after %d attempts", self._server.place, self._failures)
@@ -233,6 +242,7 @@ class Writer:
     def _use(self, db: Connection) -> None:
         self._db = db
         db.add_log_listener(self._warned)
+        db.add_termination_listener(lambda _: self._wake.set())
 
     def _warned(self, db: Connection, message: Any) -> None:
         """A commit that gave up waiting for the standby says so only here."""
@@ -252,7 +262,7 @@ class Writer:
         """
         try:
             async with asyncio.timeout(STATEMENT):
-                await db.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+                await self._begin(db, batch)
                 await self._write(db, batch)
         except asyncpg.DataError as error:  # an InterfaceError, too
             return await self._apart(db, batch, error)
@@ -304,11 +314,19 @@ class Writer:
                 write.fail(Unknown(f"PostgreSQL did not confirm the write: {said(error)}"))
         self._tell(batch)
 
+    async def _begin(self, db: Connection, batch: Sequence[Write]) -> None:
+        """Begin, and lock the rooms: their heads stay where they are until the transaction ends."""
+        codes = sorted({write.code for write in batch if write.code is not None})
+        if all(map(_plain, codes)):
+            await db.execute(f"{BEGIN}; {LOCK_THESE.format(', '.join(map(repr, codes)))}" if codes else BEGIN)
+        else:
+            await db.execute(BEGIN)
+            await db.fetch(LOCK, [sayable(code) for code in codes])
+
     async def _write(self, db: Connection, batch: Sequence[Write]) -> None:
         runs = list(_runs(batch))
         now = 0
         if len(runs) > 1 or not batch[0].appends:
-            await self._lock(db, batch)
             now = self._given_time() or await db.fetchval(NOW)
         for run in runs:
             if run[0].appends:
@@ -320,47 +338,31 @@ class Writer:
                 except (Missing, Taken) as error:
                     write.fail(error)
 
-    async def _lock(self, db: Connection, batch: Iterable[Write]) -> dict[str, Head]:
-        """The heads of the rooms, which stay where they are until the transaction ends."""
-        codes = {write.code for write in batch if write.code is not None}
-        rows = await db.fetch(LOCK, [sayable(code) for code in codes])
-        return {code: Head(*head) for code, *head in rows}
-
     async def _append(self, db: Connection, run: Sequence[Write]) -> None:
-        heads = await self._lock(db, run)
-        asked = [write for write in run if _askable(write, heads)]
+        asked: dict[tuple[str, int, str], list[Write]] = {}  # a text may be here twice
+        for write in filter(_askable, run):
+            asked.setdefault(_once(write), []).append(write)
         if not asked:
             return
-        texts: list[Any] = [write.work for write in asked]
-        rows = await db.fetch(
-            APPEND,
-            [heads[str(write.code)].room for write in asked],
-            [text.author for text in texts],
-            [text.key for text in texts],
-        )
-        fresh: dict[tuple[int, int, str], Done] = {}
-        newest: dict[int, Before] = {}
-        now = 0
-        for write, text, (repeats, name, mark, *before, its_now) in zip(asked, texts, rows, strict=True):
-            code = str(write.code)
-            room = heads[code].room
-            now = self._given_time() or its_now
-            if again := fresh.get((room, text.author, text.key)):
-                write.succeed(replace(again, duplicate=True))
+        texts = [writes[0].work.body for writes in asked.values()]  # type: ignore[union-attr]
+        codes, authors, keys = zip(*asked, strict=True)
+        columns = [sayable(list(codes)), authors, keys, list(map(kept, texts))]
+        rows = await db.fetch(APPEND, *columns, self._given_time() or None)
+        for ((code, author, key), writes), body, row in zip(asked.items(), texts, rows, strict=True):
+            epoch, name, mark, repeats, id, at, *before = row
+            if epoch is None:
+                _fail(writes, f"There is no room {code}.")
             elif repeats:
-                write.succeed(await done(db, steps.repeated(code, text.author, text.key)))
+                for write in writes:
+                    write.succeed(await done(db, steps.repeated(code, author, key)))
             elif name is None:
-                write.fail(Missing(f"Nobody holds seat {text.author}."))
+                _fail(writes, f"Nobody holds seat {author}.")
             else:
-                last = newest.get(room) or before_of(*before)
-                head = heads[code] = heads[code].risen()
-                at = max(now, last.at) if last else now
-                message = Message(head.rev, head.rev, at, text.author, name, mark, text.body, before=last)
-                newest[room] = Before(text.author, at)
-                fresh[room, text.author, text.key] = result = Done(code, message, head.position)
-                write.succeed(result)
-        if fresh:
-            await db.execute(INSERT, *_columns(fresh), now)
+                message = Message(id, id, at, author, name, mark, body, before=before_of(*before))
+                result = Done(code, message, Position(epoch, id))
+                writes[0].succeed(result)
+                for write in writes[1:]:
+                    write.succeed(replace(result, duplicate=True))
 
     def _given_time(self) -> int:
         return int(self._clock() * 1000) if self._clock else 0
@@ -385,24 +387,27 @@ def _runs(batch: Sequence[Write]) -> Iterator[list[Write]]:
     return (list(run) for _, run in groupby(batch, key=lambda write: write.appends))
 
 
-def _askable(write: Write, heads: dict[str, Head]) -> bool:
+def _plain(code: str) -> bool:
+    """Whether it may be written into a statement as it is."""
+    return code.isascii() and code.isalnum()
+
+
+def _askable(write: Write) -> bool:
     assert isinstance(write.work, Text)
-    if write.code not in heads:
-        write.fail(Missing(f"There is no room {write.code}."))
-    elif abs(write.work.author) > LARGEST:
+    if abs(write.work.author) > LARGEST:
         write.fail(Missing(f"Nobody holds seat {write.work.author}."))
-    else:
-        return True
-    return False
+        return False
+    return True
 
 
-def _columns(fresh: dict[tuple[int, int, str], Done]) -> list[tuple[Any, ...]]:
-    """What INSERT wants, a list for each column."""
-    rows = (
-        (room, m.id, m.at, author, key, kept(m.body or ""), *(m.before or (None, None)))
-        for (room, author, key), m in ((once, done.message) for once, done in fresh.items())
-    )
-    return list(zip(*rows, strict=True))
+def _once(write: Write) -> tuple[str, int, str]:
+    assert isinstance(write.work, Text)
+    return str(write.code), write.work.author, write.work.key
+
+
+def _fail(writes: Iterable[Write], why: str) -> None:
+    for write in writes:
+        write.fail(Missing(why))
 
 
 def _refusal(error: Exception) -> Exception:
