@@ -67,7 +67,7 @@ async def test_pages_stay_as_they_are_and_miss_nothing_while_both_nodes_are_repl
         await tab.rest()
     texts = [str(text) for text in await ann.texts()]
     for name in "ab":
-        assert [text for text in texts if text[0] == name] == [f"{name}{n}" for n in range(TEXTS)]
+        assert [text for text in texts if text[0] == name] == [f"{name}{n}" for n in range(TEXTS)], texts
     for tab in (ann, bob):
         await tab.shows(texts)
         assert await tab.page.evaluate("window.sameDocument"), "the page was loaded anew"

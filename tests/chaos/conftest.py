@@ -36,14 +36,14 @@ def tally(request: pytest.FixtureRequest) -> Tally:
 
 @pytest.fixture
 async def place(tmp_path: Path, postgres: Postgres) -> AsyncIterator[Place]:
-    async with deployed(tmp_path, postgres, CHAT_RATE_LIMIT="off") as place:
+    async with deployed(tmp_path, postgres) as place:
         yield place
 
 
 @pytest.fixture
 async def proxied(tmp_path: Path, postgres: Postgres) -> AsyncIterator[Place]:
     """Every node reaches its servers by way of proxies."""
-    async with deployed(tmp_path, postgres, proxies=True, CHAT_RATE_LIMIT="off") as place:
+    async with deployed(tmp_path, postgres, proxies=True) as place:
         yield place
 
 

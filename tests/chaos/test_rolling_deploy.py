@@ -18,7 +18,7 @@ from .place import deployed
 async def test_a_rolling_deploy_is_missed_by_nobody_and_doubles_nothing(
     tmp_path: Path, postgres: Postgres, tally: Tally, rounds: int
 ) -> None:
-    async with deployed(tmp_path, postgres, CHAT_RATE_LIMIT="off", CHAT_TRUSTED_PROXIES="127.0.0.1") as place:
+    async with deployed(tmp_path, postgres, CHAT_TRUSTED_PROXIES="127.0.0.1") as place:
         (tmp_path / "nginx").mkdir()
         with Nginx(tmp_path / "nginx", place.ports) as nginx:
             ways = [[nginx.port]] * (SENDERS + READERS)
