@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
 WORTH_COMPRESSING = 500  # bytes
+COUNT = 30.0  # s between counts of the nodes
 
 POLICY = {
     "default-src": "'self'",
@@ -134,7 +135,7 @@ def _run_while_serving(app: Quart, settings: Settings) -> None:
         app.extensions["chat"] = chat
         app.extensions["terminating"] = chat.hub.terminate
         hub = chat.hub
-        for work in (hub.run_checks(), hub.run_contact(), hub.run_beats(), chat.presence.run()):
+        for work in (hub.run_checks(), hub.run_contact(), hub.run_beats(), chat.presence.run(), _count(chat)):
             tasks.append(_lasting(work))
         logs.event("started", store=chat.store.durability, nodes="many" if settings.redis_url else "one")
 
@@ -177,7 +178,7 @@ def _refuse_redis_with_sqlite(settings: Settings) -> None:
 
 
 async def _agree_on_the_key(store: Store, secret: str) -> None:
-    """With another key everybody would be a stranger, on this node or, on the others."""
+    """With another key everybody would be a stranger, on this node or on the others."""
     ours = fingerprint(secret)
     if (first := await store.agree(KEY, ours)) != ours:
         raise Misconfigured(
@@ -228,6 +229,22 @@ async def _opened(settings: Settings, secret: str, store: Store, redis: Redis | 
         assets=assets,
         redis=redis,
     )
+
+
+async def _count(chat: Context) -> None:
+    """Say so, for as long as it is so, if Redis knows fewer nodes than the database does."""
+    apart = 0
+    while True:
+        await asyncio.sleep(COUNT)
+        try:
+            processes, nodes = await chat.store.processes(), chat.hub.census.nodes
+        except Unavailable:
+            continue
+        apart = apart + 1 if 0 < nodes < processes else 0
+        if apart > 1:  # not only while one of them starts or ends
+            logs.log.warning(
+                "nodes-apart database=%d redis=%d: is CHAT_REDIS_URL the same on each node?", processes, nodes
+            )
 
 
 def _lasting(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

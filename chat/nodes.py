@@ -252,6 +252,11 @@ def _to_mend(error: Exception) -> str:
         return str(error)
     if isinstance(error, AuthenticationError):
         return f"CHAT_REDIS_URL: Redis refuses the name or the password ({error})."
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return (
+            f"CHAT_REDIS_URL: the certificate of Redis is not trusted ({error}). "
+            "Name the one that vouches for it: rediss://HOST:PORT/0?ssl_ca_certs=/PATH/TO/CA.pem"
+        )
     if "luster mode is not enabled" in str(error) or "cluster support disabled" in str(error):
         return "CHAT_REDIS_URL names several servers that are no cluster: name one of them."
     return ""

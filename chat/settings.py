@@ -18,8 +18,11 @@ class Settings:
 
     database_url: str = field(
         default="sqlite:///chat.db",
+        repr=False,
         metadata={
-            "doc": "Where rooms and messages are kept. `sqlite:////var/lib/chat/chat.db` is an absolute path."
+            "doc": "Where rooms and messages are kept. `sqlite:////var/lib/chat/chat.db` is an absolute "
+            "path; `postgresql://user:password@host/database` is for several nodes, and may name several "
+            "hosts."
         },
     )
     redis_url: str = field(
@@ -36,7 +39,8 @@ class Settings:
         repr=False,
         metadata={
             "doc": "Signs the cookie that says who somebody is; at least 16 characters. "
-            "Made once and kept beside the database (mode 0600) if not set."
+            "Made once and kept beside the SQLite file (mode 0600) if not set; with PostgreSQL it has to "
+            "be set."
         },
     )
     rate_limit: bool = field(

@@ -169,6 +169,7 @@ class Sent:
         self.acked = 0
         self.controls = 0  # dealt with, but not yet taken away
         self.writing: list[tuple[int, str, asyncio.Task[None]]] = []
+        self.turn = asyncio.Lock()  # for asking whether the next text may be stored
         self._answered: deque[tuple[int, int]] = deque(maxlen=BODIES)
 
     def start(self, key: str, acked: int) -> None:
@@ -299,7 +300,7 @@ async def _post(chat: Context, listener: Listener, sent: Sent, frame: dict[str, 
         raise Refused("The server did not understand that. Please reload the page.")
     again = frame.get("again")
     if isinstance(again, str):
-        await _post_again(chat, listener, key, again, bodies)
+        await _post_again(chat, listener, sent.turn, key, again, bodies)
         return
     if key != sent.key:
         await _settle(chat, listener, sent)
@@ -307,14 +308,19 @@ async def _post(chat: Context, listener: Listener, sent: Sent, frame: dict[str, 
     sent.start(key, start)
     for index, body in enumerate(bodies, start):
         if not sent.repeats(index, body):
-            task = asyncio.create_task(_post_one(chat, listener, key, index, body))
+            task = asyncio.create_task(_post_one(chat, listener, sent.turn, key, index, body))
             sent.writing.append((index, body, task))
 
 
-async def _post_one(chat: Context, listener: Listener, key: str, index: int, body: str) -> None:
+async def _post_one(
+    chat: Context, listener: Listener, turn: asyncio.Lock, key: str, index: int, body: str
+) -> None:
     """Store one text; a refused one comes back beside the composer and counts as dealt with."""
+    since = asyncio.get_running_loop().time()
     try:
-        if await _pace(chat, listener):
+        async with turn:  # the leave for a later text may come sooner
+            too_fast = await _pace(chat, listener, since)
+        if too_fast:
             raise Refused("This was not sent: you are writing very fast.", "body")
         with chat.metrics.append.time():
             await actions.post_message(chat.store, listener.member, key, index, body)
@@ -336,9 +342,11 @@ def _give_back(chat: Context, listener: Listener, body: str, reason: str) -> Non
     listener.wake()
 
 
-async def _post_again(chat: Context, listener: Listener, key: str, again: str, bodies: list[str]) -> None:
+async def _post_again(
+    chat: Context, listener: Listener, turn: asyncio.Lock, key: str, again: str, bodies: list[str]
+) -> None:
     """A refused text, sent again from its own form: that form goes, and comes back if it is refused again."""
-    await _post_one(chat, listener, key, 0, "\n".join(bodies))
+    await _post_one(chat, listener, turn, key, 0, "\n".join(bodies))
     if again.replace("-", "").replace("_", "").isalnum() and again.isascii():
         listener.note = chat.render.sent_again(again) + listener.note
         listener.wake()
@@ -362,12 +370,14 @@ def _drop_controls(listener: Listener, sent: Sent) -> None:
     listener.wake()
 
 
-async def _pace(chat: Context, listener: Listener) -> bool:
-    """Wait for the person's rate. True if that would take too long: refuse then."""
-    wait = await chat.limits.take(limits.MESSAGES, listener.member.person, PATIENCE)
-    if 0 < wait <= PATIENCE:
+async def _pace(chat: Context, listener: Listener, since: float | None = None) -> bool:
+    """Wait for the person's rate, not longer than a while after `since`. True if it would be: refuse then."""
+    now = asyncio.get_running_loop().time()
+    patience = max(0.0, PATIENCE - (now - (since or now)))
+    wait = await chat.limits.take(limits.MESSAGES, listener.member.person, patience)
+    if 0 < wait <= patience:
         await asyncio.sleep(wait)
-    return wait > PATIENCE
+    return wait > patience
 
 
 def _count(value: object) -> int:

@@ -1,31 +1,47 @@
-"""The chat as tests use it: a database of its own, a clock that stands still, and two people."""
+"""The chat as tests use it: a database of its own, a clock that stands still, and two people, who are on
+different nodes if there are two."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from people import FakeClock, Person
+from deployments import ONE, SECRET, start_over, store_at
+from people import Agree, FakeClock, Person, Turn
+from postgres import the_server
 from quart import Quart
 from redis_server import RedisCluster, RedisServer
 
 from chat.app import create_app
 from chat.assets import Assets, folder
+from chat.census.redis import RedisCensus
 from chat.context import Context
 from chat.limits import Limits
+from chat.nodes import Redis
 from chat.presence import Presence
 from chat.render import Render
 from chat.settings import Settings
-from chat.store.sqlite import SQLiteStore
 
 pytest_plugins = ["ci_plugin"]
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(database_url=f"sqlite:///{tmp_path}/chat.db", secret_key="a secret of sixteen or more")
+def deployment() -> str:
+    """How the chat runs; modules and tests that have to hold on both deployments parametrise it with BOTH."""
+    return ONE
+
+
+@pytest.fixture
+def settings(tmp_path: Path, deployment: str, request: pytest.FixtureRequest) -> Settings:
+    if deployment == ONE:
+        return Settings(database_url=f"sqlite:///{tmp_path}/chat.db", secret_key=SECRET)
+    redis: RedisServer = request.getfixturevalue("server")
+    start_over(redis)
+    return Settings(database_url=the_server().schema(), redis_url=redis.url, secret_key=SECRET)
 
 
 @pytest.fixture
@@ -41,30 +57,86 @@ def compiled() -> tuple[Assets, Render]:
 
 
 @pytest.fixture
-async def app(
-    settings: Settings, clock: FakeClock, compiled: tuple[Assets, Render], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Quart]:
-    """The real application, serving. Only time is the test's: limits, messages and presence go by `clock`,
-    and people enter and leave when the test calls `chat.presence.tick()`."""
+async def apps(
+    settings: Settings,
+    deployment: str,
+    clock: FakeClock,
+    compiled: tuple[Assets, Render],
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[list[Quart]]:
+    """The real application, serving, on each node. Only time is the test's: messages and presence go by
+    `clock`, and people enter and leave when the test calls `turn`."""
     monkeypatch.setattr("chat.app.Assets", lambda folder: compiled[0])
     monkeypatch.setattr("chat.app.Render", lambda folder, assets: compiled[1])
-    path = settings.database_url.removeprefix("sqlite:///")
-    monkeypatch.setattr("chat.app.store_for", lambda url, alone: SQLiteStore(path, clock=clock.wall))
-    app = create_app(settings)
+    monkeypatch.setattr("chat.app.store_for", lambda url, alone: store_at(url, clock))
+    async with AsyncExitStack() as stack:
+        apps = [create_app(settings) for _ in range(1 if deployment == ONE else 2)]
+        for app in apps:
+            await stack.enter_async_context(_serving(app, clock))
+        yield apps
+
+
+@asynccontextmanager
+async def _serving(app: Quart, clock: FakeClock) -> AsyncIterator[None]:
     async with app.test_app():
         opened: Context = app.extensions["chat"]
-        app.extensions["chat"] = replace(
-            opened,
-            limits=Limits(settings.rate_limit, clock),
-            presence=Presence(opened.store, opened.hub, opened.render.roster, clock),
-        )
-        yield app
+        hub = opened.hub
+        await hub.census.close()  # its beats are the test's, too
+        presence = Presence(opened.store, hub, opened.render.roster, clock, hub.census)
+        app.extensions["chat"] = replace(opened, presence=presence)
+        if opened.redis:
+            await _settled(opened.redis)
+        else:  # rates over all nodes go by Redis's clock
+            limits = Limits(opened.settings.rate_limit, clock)
+            app.extensions["chat"] = replace(app.extensions["chat"], limits=limits)
+        yield
+
+
+async def _settled(redis: Redis) -> None:
+    """As if nodes had been here for a while: at first no lease counts, for others may have yet to come."""
+    await redis._client.set(f"{redis.prefix}:{{here}}:last", int(time.time() * 1000))
+    await redis._client.delete(f"{redis.prefix}:{{here}}:pause")
 
 
 @pytest.fixture
-def chat(app: Quart) -> Context:
-    context: Context = app.extensions["chat"]
-    return context
+def app(apps: list[Quart]) -> Quart:
+    return apps[0]
+
+
+@pytest.fixture
+def chats(apps: list[Quart]) -> list[Context]:
+    return [app.extensions["chat"] for app in apps]
+
+
+@pytest.fixture
+def chat(chats: list[Context]) -> Context:
+    """Where Alice is."""
+    return chats[0]
+
+
+@pytest.fixture
+def agree(chats: list[Context]) -> Agree:
+    """Have every node say who is with it, and hear who is with the others."""
+
+    async def agree() -> None:
+        for chat in chats * 2:
+            if isinstance(chat.hub.census, RedisCensus):
+                await chat.hub.census._exchange()
+
+    return agree
+
+
+@pytest.fixture
+def turn(chats: list[Context], clock: FakeClock, agree: Agree) -> Turn:
+    """Let time pass, and presence do what is due then."""
+
+    async def turn(seconds: float = 0.0) -> None:
+        clock.pass_by(seconds)
+        await agree()
+        for chat in chats:
+            await chat.presence.tick()
+
+    return turn
 
 
 @pytest.fixture
@@ -79,8 +151,9 @@ def alice(app: Quart) -> Person:
 
 
 @pytest.fixture
-def bob(app: Quart) -> Person:
-    return Person(app, "Bob")
+def bob(apps: list[Quart]) -> Person:
+    """On another node, if there are two."""
+    return Person(apps[-1], "Bob")
 
 
 @pytest.fixture

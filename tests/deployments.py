@@ -1,16 +1,28 @@
-"""The two ways to run the chat: one process on SQLite, or nodes on PostgreSQL and Redis."""
+"""The two ways to run the chat, as an operator would: one process on SQLite, or nodes on PostgreSQL and
+Redis."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+from people import FakeClock
 from postgres import the_server
 from redis_server import RedisServer
 from serving import Server
 
+from chat.store import Store
+from chat.store.postgres import PostgresStore
+from chat.store.sqlite import SQLiteStore
+
 SECRET = "a secret of sixteen or more"
+ONE, TWO = "one process", "two nodes"
+BOTH = (ONE, TWO)
+ON_BOTH = pytest.mark.parametrize("deployment", BOTH)
+CENSUS = "chat:0:{here}"  # the start of its keys in database 0
 
 
 @contextmanager
@@ -31,3 +43,23 @@ def several(folder: Path, count: int = 2, **settings: str) -> Iterator[list[Serv
             (folder / "redis").mkdir()
             settings["CHAT_REDIS_URL"] = stack.enter_context(RedisServer(folder / "redis")).url
         yield [stack.enter_context(Server(env=settings)) for _ in range(count)]
+
+
+def deployed(how: str, folder: Path, settings: Mapping[str, str]) -> AbstractContextManager[list[Server]]:
+    """The chat, run in one of the two ways."""
+    return one(folder, **settings) if how == ONE else several(folder, 2, **settings)
+
+
+def store_at(url: str, clock: FakeClock) -> Store:
+    """What chat.store.store_for gives, with the test's time."""
+    if url.startswith("sqlite:"):
+        return SQLiteStore(url.removeprefix("sqlite:///"), clock=clock.wall)
+    return PostgresStore(url, clock=clock.wall)
+
+
+def start_over(redis: RedisServer) -> None:
+    """Nothing is known, but nodes were here all the time: soon after a start of all, nobody is missed."""
+    redis.ask("FLUSHALL")
+    redis.ask(
+        "SET", f"{CENSUS}:last", round((time.time() + 60) * 1000)
+    )  # however long the test takes to begin

@@ -36,7 +36,7 @@ class Link:
 
 
 class Proxy:
-    """Listens on a loopback `port` for what is meant for `target`; by itself an honest proxy.
+    """Listens on a loopback `port` for what is meant for `target` on `host`; by itself an honest proxy.
 
     latency         seconds that every piece takes, in each direction
     black_hole()    connections stand and are accepted, and nothing goes through; until heal()
@@ -50,8 +50,9 @@ class Proxy:
     heal()          from now on it is honest; what a black hole holds arrives late
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, host: str = "127.0.0.1") -> None:
         self._target = target
+        self._host = host
         self._server: asyncio.Server | None = None
         self._links: set[Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,7 +133,7 @@ class Proxy:
             writer.close()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        server_reader, server_writer = await asyncio.open_connection(self._host, self._target)
         link = Link(writer, server_writer)
         self._links.add(link)
         try:

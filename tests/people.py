@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +18,8 @@ ORIGIN = "http://localhost"
 PATIENCE = 5.0  # s until a test gives up on what should come at once
 FORM = "application/x-www-form-urlencoded"
 Form = Mapping[str, str] | Iterable[tuple[str, str]]
+Agree = Callable[[], Awaitable[None]]
+Turn = Callable[..., Awaitable[None]]
 
 
 class FakeClock:

@@ -54,6 +54,12 @@ class Postgres:
     def start(self) -> None:
         self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", str(self._data / "log"))
 
+    def trust(self, network: str) -> None:
+        """Let in whoever comes from there, besides this machine."""
+        with open(self._data / "pg_hba.conf", "a") as file:
+            file.write(f"host all all {network} trust\n")
+        self._run("pg_ctl", "reload", "-D", str(self._data))
+
     def standby(self) -> Postgres:
         """A server that follows this one. Stop it yourself."""
         return Postgres(self._programs, self._data.with_name("standby"), {}, primary=self.port)

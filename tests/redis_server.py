@@ -81,7 +81,7 @@ class RedisServer:
             with socket.socket() as probe:
                 assert probe.connect_ex(("127.0.0.1", self.port)) != 0, "somebody still answers"
 
-    def stop(self) -> None:
+    def pause(self) -> None:
         """It keeps its connections and says nothing more."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)

@@ -40,17 +40,23 @@ class Server:
         if config is not None:
             self._command += ["--config", str(config)]
         self._command.append(app)
-        self._env = {**os.environ, **(env or {})}
+        self.env = {**os.environ, **(env or {})}
         self._cwd = cwd
         self._lines: list[str] = []
         self._news = threading.Condition()
         self._silent = False
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Run it, on the same port again if it has ended."""
+        self._lines, self._silent = [], False
         self._process = subprocess.Popen(
             self._command,
             cwd=self._cwd,
-            env=self._env,
+            env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -66,7 +72,6 @@ class Server:
         except BaseException:
             self.kill()
             raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
-from pathlib import Path
-from typing import cast
+from typing import Any
 
 import pytest
+from deployments import store_at
 from dom import parse
 from faults import Proxy
-from one_log import OneLog
 from people import FakeClock, notices
+from postgres import the_server
 from redis_server import RedisCluster, RedisServer
 
 from chat import presence
@@ -25,7 +25,6 @@ from chat.presence import GRACE, RESTART_GRACE, Presence
 from chat.render import Render
 from chat.rooms import Member
 from chat.store import Store, Unavailable
-from chat.store.sqlite import SQLiteStore
 
 ROOM = "BCDFGHJK"
 LEASE = 1.0
@@ -41,11 +40,10 @@ class Node:
         self.redis = Redis(url, wait=0.5)
         self.census = RedisCensus(self.redis, SOCKETS, lease=LEASE, beat=BEAT)
         self.bus = RedisBus(self.redis)
-        self.log = OneLog(house.store)
-        store = cast(Store, self.log)
-        self.hub = Hub(store, self.bus, house.render, check=0.3, census=self.census)
+        self.log: Any = store_at(house.database_url, house.clock)
+        self.hub = Hub(self.log, self.bus, house.render, check=0.3, census=self.census)
         self.log.committed = self.bus.announce
-        self.presence = Presence(store, self.hub, self._roster, house.clock, self.census)
+        self.presence = Presence(self.log, self.hub, self._roster, house.clock, self.census)
         self.rosters: list[str] = []
         self.alive = True
         self.fails = False
@@ -55,6 +53,7 @@ class Node:
         return self.rosters[-1]
 
     async def open(self, restore: bool = False) -> Node:
+        await self.log.open()
         await self.redis.open()
         await self.bus.open()
         await self.census.open()
@@ -68,6 +67,7 @@ class Node:
         await self.census.close()
         await self.bus.close()
         await self.redis.close()
+        await self.log.close()
 
     def arrive(self, *members: Member) -> None:
         for member in members:
@@ -84,8 +84,9 @@ class Node:
 class House:
     """A room, and nodes that people reach it by."""
 
-    def __init__(self, store: SQLiteStore, clock: FakeClock, render: Render, url: str) -> None:
+    def __init__(self, store: Store, database_url: str, clock: FakeClock, render: Render, url: str) -> None:
         self.store = store
+        self.database_url = database_url
         self.clock = clock
         self.render = render
         self.url = url
@@ -164,14 +165,14 @@ class House:
 
 @pytest.fixture
 async def house(
-    tmp_path: Path, clock: FakeClock, compiled: tuple[Assets, Render], server: RedisServer
+    clock: FakeClock, compiled: tuple[Assets, Render], server: RedisServer
 ) -> AsyncIterator[House]:
     server.ask("FLUSHALL")
-    store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock.wall)
-    store.committed = lambda changes: None
+    url = the_server().schema()
+    store = store_at(url, clock)
     await store.open()
     await store.open_room(ROOM)
-    house = House(store, clock, compiled[1], server.url)
+    house = House(store, url, clock, compiled[1], server.url)
     yield house
     for node in house.nodes:
         if node.alive:
@@ -310,10 +311,10 @@ async def test_coming_back_on_another_node_while_the_leaving_is_written_ends_as_
         two.arrive(ann)
         await house.beats(2)
         assert await house.told() == ["Ann has entered the room"]
-        one.log.announce = announce  # type: ignore[attr-defined]
+        one.log.announce = announce
         return await announce(*arguments)
 
-    one.log.announce = meanwhile  # type: ignore[attr-defined]
+    one.log.announce = meanwhile
     house.nodes.remove(one)  # its turn is here
     while one.log.announce is meanwhile:
         house.clock.pass_by(1)
@@ -341,7 +342,7 @@ async def test_a_leaving_that_the_store_cannot_take_is_told_later(house: House) 
             raise Unavailable("away")
         return await announce(*arguments)
 
-    one.log.announce = failing  # type: ignore[attr-defined]
+    one.log.announce = failing
     await house.until_told("Ann has entered the room", "Ann has left the room")
     assert failures == 0
 

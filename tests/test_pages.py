@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+from deployments import ON_BOTH
 from dom import Element, parse
-from people import ORIGIN, FakeClock, Person, Reply, notices, texts, until
+from people import ORIGIN, FakeClock, Person, Reply, Turn, notices, texts, until
 from quart import Quart
 
 from chat.context import Context
@@ -256,6 +257,7 @@ async def test_over_https_itself_the_cookie_is_secure(client: Person) -> None:
     assert "secure" in _cookie(reply)
 
 
+@ON_BOTH
 async def test_one_person_is_in_two_rooms_under_two_names(alice: Person) -> None:
     one, other = await alice.create("Ann"), await alice.create("Doctor Lee")
     await alice.write(one, "here")
@@ -265,6 +267,7 @@ async def test_one_person_is_in_two_rooms_under_two_names(alice: Person) -> None
     assert len(list(alice.client.cookie_jar or ())) == 1
 
 
+@ON_BOTH
 async def test_opening_home_in_another_tab_disturbs_nothing(alice: Person, bob: Person, code: str) -> None:
     async with alice.in_room(code) as live:
         reply = await alice.get("/")
@@ -277,6 +280,7 @@ async def test_opening_home_in_another_tab_disturbs_nothing(alice: Person, bob: 
     assert await alice.texts(code) == ["still there?", "yes"]
 
 
+@ON_BOTH
 async def test_joining_again_changes_nothing(alice: Person, bob: Person, code: str) -> None:
     await bob.join(code, "Robert")
     await bob.write(code, "me")
@@ -294,6 +298,7 @@ async def test_joining_again_changes_nothing(alice: Person, bob: Person, code: s
         ("José", "Jose\u0301"),
     ],
 )
+@ON_BOTH
 async def test_a_name_that_looks_like_another_is_marked_wherever_it_stands(
     app: Quart, client: Person, first: str, second: str
 ) -> None:
@@ -310,6 +315,7 @@ async def test_a_name_that_looks_like_another_is_marked_wherever_it_stands(
     assert mine.one("#roster li .mark").text == "2"
 
 
+@ON_BOTH
 async def test_a_name_stays_taken_after_its_person_left(app: Quart, alice: Person, code: str) -> None:
     await alice.write(code, "I was here")
     await alice.post(f"/rooms/{code}/leave")
@@ -369,6 +375,7 @@ async def test_every_page_has_a_key_of_its_own(alice: Person, code: str) -> None
     assert len(keys) == 5
 
 
+@ON_BOTH
 async def test_messages_have_rising_ids_that_are_theirs_for_ever(
     alice: Person, bob: Person, code: str
 ) -> None:
@@ -387,6 +394,7 @@ async def test_ids_on_a_page_are_unique(alice: Person, code: str) -> None:
     assert len(ids) == len(set(ids))
 
 
+@ON_BOTH
 async def test_own_messages_are_known_by_the_stylesheet_of_their_member_only(
     alice: Person, bob: Person, code: str
 ) -> None:
@@ -401,6 +409,7 @@ async def test_own_messages_are_known_by_the_stylesheet_of_their_member_only(
     assert "immutable" in style.headers["Cache-Control"]
 
 
+@ON_BOTH
 async def test_everybody_s_messages_are_the_same_html(alice: Person, bob: Person, code: str) -> None:
     await alice.write(code, "hers")
     await bob.write(code, "his")
@@ -429,6 +438,7 @@ async def test_the_day_stands_before_its_first_message(alice: Person, code: str,
     assert items[2].one(".day").words == "Saturday, 16 January 2027"
 
 
+@ON_BOTH
 async def test_messages_of_one_person_within_five_minutes_are_one_group(
     alice: Person, bob: Person, code: str, clock: FakeClock
 ) -> None:
@@ -558,12 +568,14 @@ async def test_no_name_is_ever_markup(
 # Posting by form --------------------------------------------------------------------------------------
 
 
+@ON_BOTH
 async def test_a_form_post_leads_back_to_the_room(alice: Person, code: str) -> None:
     reply = await alice.post(f"/rooms/{code}/messages", {"body": "hello", "key": "k1", "acked": "0"})
     assert (reply.status, reply.headers["Location"]) == (303, f"/rooms/{code}")
     assert await alice.texts(code) == ["hello"]
 
 
+@ON_BOTH
 async def test_a_double_post_of_one_form_is_stored_once(alice: Person, code: str) -> None:
     for _ in range(3):
         reply = await alice.post(f"/rooms/{code}/messages", {"body": "hello", "key": "k1", "acked": "0"})
@@ -571,18 +583,21 @@ async def test_a_double_post_of_one_form_is_stored_once(alice: Person, code: str
     assert await alice.texts(code) == ["hello"]
 
 
+@ON_BOTH
 async def test_another_text_under_the_same_key_is_not_lost(alice: Person, code: str) -> None:
     for body in ("one", "two"):
         await alice.post(f"/rooms/{code}/messages", {"body": body, "key": "k1", "acked": "0"})
     assert await alice.texts(code) == ["one", "two"]
 
 
+@ON_BOTH
 async def test_the_same_text_after_an_acknowledged_one_is_another_message(alice: Person, code: str) -> None:
     for acked in ("0", "1", "1"):
         await alice.post(f"/rooms/{code}/messages", {"body": "ha", "key": "k1", "acked": acked})
     assert await alice.texts(code) == ["ha", "ha"]
 
 
+@ON_BOTH
 async def test_the_same_key_of_two_people_is_two_keys(alice: Person, bob: Person, code: str) -> None:
     for person in (alice, bob):
         await person.post(f"/rooms/{code}/messages", {"body": "same", "key": "k1"})
@@ -595,6 +610,7 @@ async def test_curl_needs_no_key_and_no_origin(alice: Person, code: str) -> None
     assert await alice.texts(code) == ["hi", "hi"]
 
 
+@ON_BOTH
 async def test_several_texts_of_one_form_keep_their_order(alice: Person, code: str) -> None:
     form = [("key", "k1"), ("acked", "0"), ("body", "one"), ("body", "two"), ("body", "three")]
     for _ in range(2):
@@ -634,11 +650,13 @@ async def test_the_longest_text_that_a_browser_lets_through_comes_back_whole(
     assert reply.page.one("#texts [name=body]").value.replace("\r\n", "\n") == body
 
 
+@ON_BOTH
 async def test_a_text_of_exactly_8_kib_is_taken(alice: Person, code: str) -> None:
     await alice.write(code, "x" * 8192)
     assert [len(text) for text in await alice.texts(code)] == [8192]
 
 
+@ON_BOTH
 async def test_a_text_of_nothing_but_nul_is_refused_and_within_a_text_it_vanishes(
     alice: Person, code: str
 ) -> None:
@@ -660,6 +678,7 @@ async def test_too_fast_a_writer_is_told_politely_and_keeps_the_text(
     assert (await alice.texts(code))[-1] == "the eleventh"
 
 
+@ON_BOTH
 async def test_another_person_may_write_meanwhile(alice: Person, bob: Person, code: str) -> None:
     await alice.write(code, *(f"m{n}" for n in range(10)))
     await bob.write(code, "me too")
@@ -673,12 +692,38 @@ async def test_a_text_that_could_not_be_stored_comes_back(
     reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
     assert reply.status == 503
     assert reply.page.one("#texts [name=body]").value == "precious"
-    monkeypatch.setattr(chat.store, "history", _failing(Unavailable("away")))
-    reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
-    assert reply.status == 503
-    assert "precious" in reply.page.one("textarea").value
+    for nothing in ("history", "find_seat"):
+        monkeypatch.setattr(chat.store, nothing, _failing(Unavailable("away")))
+        reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
+        assert reply.status == 503
+        assert "precious" in reply.page.one("textarea").value
 
 
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_text_whose_outcome_is_unknown_is_sent_again_by_the_form_that_comes_back_and_stored_once(
+    alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch, readable: bool
+) -> None:
+    append = chat.store.append
+
+    async def answer_lost(*arguments: Any) -> Any:
+        await append(*arguments)
+        raise Unknown("perhaps")
+
+    with monkeypatch.context() as while_away:
+        while_away.setattr(chat.store, "append", answer_lost)
+        if not readable:
+            while_away.setattr(chat.store, "history", _failing(Unavailable("away")))
+        reply = await alice.post(
+            f"/rooms/{code}/messages", [("body", "done"), ("body", "precious"), ("key", "k"), ("acked", "4")]
+        )
+        assert reply.status == 503
+    (form,) = [form for form in reply.page.all("form") if form["action"].endswith("/messages")]
+    fields = [(field["name"], field.value) for field in form.all("[name]")]
+    assert (await alice.post(form["action"], fields)).status == 303
+    assert await alice.texts(code) == ["done", "precious"]
+
+
+@ON_BOTH
 async def test_a_stranger_cannot_post_read_on_or_switch(alice: Person, client: Person, code: str) -> None:
     await alice.write(code, "secret")
     for reply in (
@@ -738,6 +783,7 @@ async def test_the_cached_blank_controls_are_the_very_ones_of_the_page(alice: Pe
 # Leaving ----------------------------------------------------------------------------------------------
 
 
+@ON_BOTH
 async def test_leaving_ends_the_seat_and_is_announced_and_history_stays(
     alice: Person, bob: Person, code: str
 ) -> None:
@@ -754,6 +800,7 @@ async def test_leaving_ends_the_seat_and_is_announced_and_history_stays(
     assert notices(await alice.look(code)) == ["Bob has left the room"]
 
 
+@ON_BOTH
 async def test_who_left_may_come_back_and_is_known_by_the_old_messages(
     alice: Person, bob: Person, code: str
 ) -> None:
@@ -768,6 +815,7 @@ async def test_who_left_may_come_back_and_is_known_by_the_old_messages(
     assert texts(await alice.look(code)) == ["before", "after"]
 
 
+@ON_BOTH
 async def test_leaving_one_room_leaves_no_other(alice: Person, code: str) -> None:
     other = await alice.create()
     await alice.post(f"/rooms/{code}/leave")
@@ -784,6 +832,7 @@ async def long_room(alice: Person, code: str, chat: Context) -> str:
     return code
 
 
+@ON_BOTH
 async def test_a_page_shows_fifty_messages_and_a_way_to_older_ones(alice: Person, long_room: str) -> None:
     page = await alice.look(long_room)
     assert texts(page) == [f"m{n}" for n in range(70, 120)]
@@ -796,6 +845,7 @@ async def test_a_page_shows_fifty_messages_and_a_way_to_older_ones(alice: Person
     assert oldest.one("#older").words.startswith("This is the start")
 
 
+@ON_BOTH
 async def test_an_older_page_has_a_way_back_and_is_not_live(alice: Person, long_room: str) -> None:
     page = await alice.look(long_room, "?before=60")
     assert page.one(f"a.button[href=/rooms/{long_room}]")
@@ -805,6 +855,7 @@ async def test_an_older_page_has_a_way_back_and_is_not_live(alice: Person, long_
     assert not page.has("iframe")
 
 
+@ON_BOTH
 async def test_older_messages_come_as_a_fragment_for_the_page_that_scrolls(
     alice: Person, long_room: str
 ) -> None:
@@ -822,6 +873,7 @@ async def test_a_senseless_before_is_no_error(alice: Person, long_room: str) -> 
             assert (await alice.get(f"{path}?before={before}")).status == 200, before
 
 
+@ON_BOTH
 async def test_before_a_message_that_never_was_there_is_nothing(alice: Person, long_room: str) -> None:
     assert texts(await alice.look(long_room, "?before=1")) == []
 
@@ -862,6 +914,7 @@ async def test_the_room_offers_the_live_page_where_scripts_are_off(alice: Person
     assert page.one("head noscript link")["href"].endswith("/noscript.css")
 
 
+@ON_BOTH
 async def test_the_live_page_shows_history_and_then_what_comes(alice: Person, bob: Person, code: str) -> None:
     await alice.write(code, "before")
     async with _streaming(bob, code) as stream:
@@ -881,13 +934,15 @@ async def test_the_live_page_shows_history_and_then_what_comes(alice: Person, bo
     ]
 
 
+@ON_BOTH
 async def test_the_live_page_counts_as_being_here(
-    alice: Person, bob: Person, code: str, chat: Context
+    alice: Person, bob: Person, code: str, chats: list[Context], turn: Turn
 ) -> None:
+    chat = chats[-1]
     async with _streaming(bob, code) as stream:
         await _read(stream, "<ol")
         await until(lambda: chat.presence.people(code))
-        await chat.presence.tick()
+        await turn()
         page = await alice.look(code)
         assert "Bob" in [label.text for label in page.all("#roster bdi")]
         assert notices(page) == ["Bob has entered the room"]
@@ -896,37 +951,43 @@ async def test_the_live_page_counts_as_being_here(
     assert chat.hub.feeds == {}
 
 
+@ON_BOTH
 async def test_the_live_page_shows_a_notice_that_grows_in_its_newest_state(
-    app: Quart, alice: Person, bob: Person, code: str, chat: Context, clock: FakeClock
+    alice: Person, bob: Person, code: str, chats: list[Context], turn: Turn
 ) -> None:
     async with _streaming(bob, code) as stream:
         await _read(stream, "<ol")
-        await until(lambda: chat.presence.people(code))
-        await chat.presence.tick()
+        await until(lambda: chats[-1].presence.people(code))
+        await turn()
         await _read(stream, "<bdi>Bob</bdi> has entered")
         async with alice.in_room(code):
-            clock.pass_by(2)
-            await chat.presence.tick()
+            await turn(2)
             more = await _read(stream, "have entered")
     assert '<li class="superseded">' in more
 
 
+@ON_BOTH
 async def test_the_live_page_ends_when_the_server_does(
-    alice: Person, bob: Person, code: str, chat: Context
+    alice: Person, bob: Person, code: str, chats: list[Context]
 ) -> None:
+    hub = chats[-1].hub
     async with _streaming(bob, code) as stream:
         await _read(stream, "<ol")
-        await until(lambda: any(feed.listeners for feed in chat.hub.feeds.values()))
-        await chat.hub.terminate()
+        await until(lambda: any(feed.listeners for feed in hub.feeds.values()))
+        await hub.terminate()
         async with asyncio.timeout(5):
             while await stream.receive():
                 pass  # the last chunk is empty
 
 
-async def test_the_live_page_ends_when_its_person_leaves(bob: Person, code: str, chat: Context) -> None:
+@ON_BOTH
+async def test_the_live_page_ends_when_its_person_leaves(
+    bob: Person, code: str, chats: list[Context]
+) -> None:
+    hub = chats[-1].hub
     async with _streaming(bob, code) as stream:
         await _read(stream, "<ol")
-        await until(lambda: any(feed.listeners for feed in chat.hub.feeds.values()))
+        await until(lambda: any(feed.listeners for feed in hub.feeds.values()))
         await bob.post(f"/rooms/{code}/leave")
         async with asyncio.timeout(5):
             while await stream.receive():
@@ -1090,6 +1151,7 @@ async def test_a_400_is_a_page_in_the_design(alice: Person, app: Quart) -> None:
     _assert_designed(await alice.get("/bad"))
 
 
+@ON_BOTH
 async def test_a_text_of_somebody_who_left_in_another_tab_comes_back(alice: Person) -> None:
     code = await alice.create()
     await alice.post(f"/rooms/{code}/leave")
@@ -1098,6 +1160,7 @@ async def test_a_text_of_somebody_who_left_in_another_tab_comes_back(alice: Pers
     assert reply.page.one("textarea").text.strip() == "precious"
 
 
+@ON_BOTH
 async def test_a_text_over_the_rate_is_told_when_to_come_again(alice: Person) -> None:
     code = await alice.create()
     replies = [await alice.post(f"/rooms/{code}/messages", {"body": f"m{n}", "key": "k"}) for n in range(11)]

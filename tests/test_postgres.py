@@ -213,6 +213,18 @@ async def test_another_history_is_another_epoch(
         await store.changes(ROOM, position)
 
 
+async def test_a_copy_of_a_database_beside_it_is_another_history(node: Node) -> None:
+    """As from pg_dump, on the very server that it was taken from: the last messages may be missing in it."""
+    url = the_server().database()
+    name = url.rpartition("/")[2]
+    store = await node(url)
+    room = await store.open_room(ROOM)
+    await store.close()
+    the_server().sql(f"CREATE DATABASE {name}_restored TEMPLATE {name}", "postgres")
+    restored = await node(f"{url}_restored")
+    assert (await restored.history(ROOM)).position.epoch != room.epoch
+
+
 async def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_server, "OLDEST_SERVER", 99)
     assert "Use 99 or newer" in await refusal(url)
@@ -488,6 +500,44 @@ async def test_what_was_not_committed_is_done_again(
     asyncio.get_running_loop().call_later(0.3, proxy.heal)
     assert [(await w).position.rev for w in writes] == [1, 2, 3, 4, 5]
     assert await bodies(distant) == ["0", "1", "2", "3", "4"]
+
+
+async def test_what_nobody_waits_for_any_more_is_not_written(
+    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy
+) -> None:
+    """Its writer has heard that the text before it failed, and will say both again in order."""
+    proxy.refuse()
+    given_up = asyncio.create_task(say(distant, alice, "second"))
+    await asyncio.sleep(0.05)
+    given_up.cancel()
+    proxy.heal()
+    await say(distant, alice, "first")
+    await say(distant, alice, "second")
+    assert await bodies(store) == ["first", "second"]
+
+
+async def test_a_text_that_waited_too_long_takes_along_what_its_author_wrote_after_it(
+    store: PostgresStore,
+    alice: Member,
+    distant: PostgresStore,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bob = await store.take_seat(ROOM, "bob", "Bob")
+    monkeypatch.setattr(postgres_writer, "PATIENCE", 0.2)
+    proxy.refuse()
+    first = asyncio.create_task(say(distant, alice, "first"))
+    await asyncio.sleep(0.05)
+    monkeypatch.setattr(postgres_writer, "PATIENCE", 10.0)
+    second = asyncio.create_task(say(distant, alice, "second"))
+    other = asyncio.create_task(say(distant, bob, "of somebody else"))
+    with pytest.raises(Unavailable):
+        await first
+    with pytest.raises(Unavailable):
+        await second
+    proxy.heal()
+    await other
+    assert await bodies(store) == ["of somebody else"]
 
 
 async def test_a_cut_anywhere_loses_and_doubles_nothing(

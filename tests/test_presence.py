@@ -3,90 +3,146 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import AsyncExitStack
 from typing import Any, cast
 
 import pytest
+from deployments import BOTH, CENSUS, ONE, store_at
 from dom import parse
 from people import FakeClock, notices
+from redis_server import RedisServer
 
-from chat.assets import Assets, folder
+from chat.assets import Assets
 from chat.bus.local import LocalBus
-from chat.hub import Hub, Listener
+from chat.census import Census
+from chat.census.local import LocalCensus
+from chat.census.redis import RedisCensus
+from chat.hub import SOCKETS, Hub, Listener
+from chat.nodes import Redis
 from chat.presence import GRACE, PACE, RESTART_GRACE, Presence
 from chat.render import ROSTER, Render
 from chat.rooms import Member
+from chat.settings import Settings
 from chat.store import Store, Unavailable, Unknown
-from chat.store.sqlite import SQLiteStore
 
 ROOM = "BCDFGHJK"
+LEASES = f"{CENSUS}:nodes"
 
 
 class Flaky:
     """A store whose notices can be made to fail, or to meet something while they are written."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, house: House) -> None:
         self.store = store
-        self.failure: Exception | None = None
-        self.meanwhile: list[Any] = []
-        self.announced: list[tuple[str, list[int]]] = []
+        self.house = house
 
     async def announce(self, code: str, verb: Any, seats: Any) -> Any:
-        self.announced.append((verb, list(seats)))
-        if self.failure:
-            raise self.failure
+        self.house.announced.append((verb, list(seats)))
+        if self.house.failure:
+            raise self.house.failure
         done = await self.store.announce(code, verb, seats)
-        for happen in self.meanwhile:
+        for happen in self.house.meanwhile:
             happen()
-        self.meanwhile.clear()
+        self.house.meanwhile.clear()
         return done
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
 
 
-class House:
-    """A room, its people, and the presence of one run of the server."""
+class Node:
+    """One process, to which nobody is connected yet."""
 
-    def __init__(self, store: SQLiteStore, clock: FakeClock) -> None:
-        self.store = store
+    def __init__(self, house: House, store: Store) -> None:
+        bus = LocalBus()
+        self.census: Census = RedisCensus(house.redis, SOCKETS) if house.redis else LocalCensus()
+        self.hub = Hub(store, bus, house.render, census=self.census)
+        store.committed = bus.announce
+        flaky = cast(Store, Flaky(store, house))
+        self.presence = Presence(flaky, self.hub, house.roster, house.clock, self.census)
+
+
+class House:
+    """A room, its people, and the presence of one run of the chat, on as many nodes as there are stores.
+
+    Of two nodes the person in the first seat reaches one, and everybody else the other.
+    """
+
+    def __init__(
+        self, stores: list[Store], clock: FakeClock, render: Render, server: RedisServer | None
+    ) -> None:
+        self.stores = stores
+        self.store = stores[0]
         self.clock = clock
-        self.render = Render(folder("templates"), Assets(folder("static")))
-        self.flaky = Flaky(store)
+        self.render = render
+        self.server = server
+        self.redis = Redis(server.url) if server else None
+        self.failure: Exception | None = None
+        self.meanwhile: list[Any] = []
+        self.announced: list[tuple[str, list[int]]] = []
         self.rosters: list[str] = []
         self.start()
 
     def start(self) -> None:
-        """A new process: nobody is connected."""
-        bus = LocalBus()
-        self.hub = Hub(self.store, bus, self.render)
-        self.store.committed = bus.announce
-        self.presence = Presence(cast(Store, self.flaky), self.hub, self._roster, self.clock)
+        """New processes."""
+        self.nodes = [Node(self, store) for store in self.stores]
 
-    def _roster(self, people: Any, frozen: bool) -> str:
+    async def restart(self) -> None:
+        """Everything ends, and starts when nobody counts on the former nodes any more."""
+        if self.server:
+            for node in self.server.ask("ZRANGE", LEASES, 0, -1):
+                self.server.ask("ZADD", LEASES, 0, node)
+        self.start()
+        for one in self.nodes:
+            await one.presence.restore()
+
+    def roster(self, people: Any, frozen: bool) -> str:
         self.rosters.append(self.render.roster(people, frozen))
         return self.rosters[-1]
+
+    def node(self, member: Member) -> Node:
+        return self.nodes[0 if member.number == 1 else -1]
 
     async def seat(self, name: str) -> Member:
         return await self.store.take_seat(ROOM, f"person-{name}", name)
 
+    def arrive(self, member: Member) -> None:
+        self.node(member).presence.arrive(member)
+
+    def depart(self, member: Member) -> None:
+        self.node(member).presence.depart(member)
+
+    def forget(self, member: Member) -> None:
+        self.node(member).presence.forget(member)
+
     async def enter(self, *names: str) -> list[Member]:
         members = [await self.seat(name) for name in names]
         for member in members:
-            self.presence.arrive(member)
-        await self.presence.tick()
+            self.arrive(member)
+        await self.tick()
         return members
+
+    async def agree(self) -> None:
+        """Every node says who is with it, and hears who is with the others."""
+        for node in self.nodes * 2:
+            if isinstance(node.census, RedisCensus):
+                await node.census._exchange()
+
+    async def tick(self) -> None:
+        await self.agree()
+        for node in self.nodes:
+            await node.presence.tick()
 
     async def wait(self, seconds: float, step: float = 0.5) -> None:
         """Time passes, with presence at work."""
         end = self.clock.now + seconds
         while self.clock.now < end:
             self.clock.now = min(end, self.clock.now + step)
-            await self.presence.tick()
+            await self.tick()
 
     async def follow(self, member: Member) -> Listener:
         listener = Listener(member)
-        await self.hub.join(listener, (await self.store.heads([ROOM]))[ROOM])
+        await self.node(member).hub.join(listener, (await self.store.heads([ROOM]))[ROOM])
         return listener
 
     async def told(self) -> list[str]:
@@ -94,18 +150,38 @@ class House:
         page = await self.store.history(ROOM)
         return notices(parse("".join(map(self.render.message, page.messages))))
 
-    @property
-    def here(self) -> list[str]:
-        return [member.label for member in self.presence.people(ROOM)]
+    async def here(self) -> list[str]:
+        """Whom a page shows, whichever node it comes from."""
+        await self.agree()
+        shown = [[m.label for m in await node.presence.everybody(ROOM)] for node in self.nodes]
+        assert shown[0] == shown[-1]
+        return shown[0]
+
+
+@pytest.fixture(params=BOTH)
+def deployment(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-async def house(tmp_path: Path, clock: FakeClock) -> AsyncIterator[House]:
-    store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock.wall)
-    await store.open()
-    await store.open_room(ROOM)
-    yield House(store, clock)
-    await store.close()
+async def house(
+    settings: Settings,
+    deployment: str,
+    clock: FakeClock,
+    compiled: tuple[Assets, Render],
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[House]:
+    stores = [store_at(settings.database_url, clock) for _ in range(1 if deployment == ONE else 2)]
+    server = request.getfixturevalue("server") if settings.redis_url else None
+    async with AsyncExitStack() as stack:
+        for store in stores:
+            await store.open()
+            stack.push_async_callback(store.close)
+        await stores[0].open_room(ROOM)
+        house = House(stores, clock, compiled[1], server)
+        if house.redis:
+            stack.push_async_callback(house.redis.close)
+        yield house
 
 
 # Coming and going -------------------------------------------------------------------------------------
@@ -114,87 +190,87 @@ async def house(tmp_path: Path, clock: FakeClock) -> AsyncIterator[House]:
 async def test_who_enters_is_announced_and_listed(house: House) -> None:
     await house.enter("Ann")
     assert await house.told() == ["Ann has entered the room"]
-    assert house.here == ["Ann"]
+    assert await house.here() == ["Ann"]
 
 
 async def test_who_closes_the_last_tab_is_announced_as_left_after_the_grace(house: House) -> None:
     (ann,) = await house.enter("Ann")
-    house.presence.depart(ann)
+    house.depart(ann)
     await house.wait(GRACE - 0.5)
-    assert house.here == ["Ann"]
+    assert await house.here() == ["Ann"]
     await house.wait(1)
-    assert house.here == []
+    assert await house.here() == []
     assert await house.told() == ["Ann has entered the room", "Ann has left the room"]
 
 
 async def test_a_reload_announces_nothing(house: House) -> None:
     (ann,) = await house.enter("Ann")
     for _ in range(5):
-        house.presence.depart(ann)
+        house.depart(ann)
         await house.wait(0.5)
-        house.presence.arrive(ann)
+        house.arrive(ann)
         await house.wait(3)
     await house.wait(60)
     assert await house.told() == ["Ann has entered the room"]
-    assert house.flaky.announced == [("entered", [ann.number])], "the store is not even asked"
-    assert house.here == ["Ann"]
+    assert house.announced == [("entered", [ann.number])], "the store is not even asked"
+    assert await house.here() == ["Ann"]
 
 
 async def test_a_drop_of_almost_ten_seconds_announces_nothing(house: House) -> None:
     (ann,) = await house.enter("Ann")
-    house.presence.depart(ann)
+    house.depart(ann)
     await house.wait(GRACE - 0.1, step=0.1)
-    house.presence.arrive(ann)
+    house.arrive(ann)
     await house.wait(60)
     assert await house.told() == ["Ann has entered the room"]
 
 
 async def test_two_tabs_are_one_person(house: House) -> None:
     (ann,) = await house.enter("Ann")
-    house.presence.arrive(ann)
+    house.arrive(ann)
     await house.wait(2)
-    assert house.here == ["Ann"]
-    house.presence.depart(ann)
+    assert await house.here() == ["Ann"]
+    house.depart(ann)
     await house.wait(60)
-    assert house.here == ["Ann"]
+    assert await house.here() == ["Ann"]
     assert await house.told() == ["Ann has entered the room"]
-    house.presence.depart(ann)
+    house.depart(ann)
     await house.wait(GRACE + 1)
-    assert house.here == []
+    assert await house.here() == []
 
 
 async def test_who_comes_and_goes_before_anybody_was_told_is_not_announced_as_left(house: House) -> None:
-    house.flaky.failure = Unavailable("away")
+    house.failure = Unavailable("away")
     (ann,) = await house.enter("Ann")
-    house.presence.depart(ann)
+    house.depart(ann)
     await house.wait(GRACE + 1)
-    house.flaky.failure = None
+    house.failure = None
     await house.wait(60)
     assert await house.told() == []
 
 
 async def test_who_is_back_before_the_leaving_is_told_is_not_announced(house: House) -> None:
     (ann,) = await house.enter("Ann")
-    house.presence.depart(ann)
-    house.flaky.failure = Unavailable("away")
+    house.depart(ann)
+    house.failure = Unavailable("away")
     await house.wait(GRACE + 3)
-    house.presence.arrive(ann)
-    house.flaky.failure = None
+    house.arrive(ann)
+    house.failure = None
     await house.wait(60)
     assert await house.told() == ["Ann has entered the room"]
-    assert house.here == ["Ann"]
+    assert await house.here() == ["Ann"]
 
 
 async def test_who_leaves_for_good_is_gone_at_once(house: House) -> None:
     ann, _ = await house.enter("Ann", "Bob")
     await house.wait(2)
     await house.store.end_seat(ROOM, ann.person)
-    house.presence.forget(ann)
-    house.presence.depart(ann)  # the connection ends a little later
-    assert house.here == ["Bob"]
+    house.forget(ann)
+    house.depart(ann)  # the connection ends a little later
+    assert await house.here() == ["Bob"]
     await house.wait(60)
     assert await house.told() == ["Ann and Bob have entered", "Ann has left the room"]
-    assert [verb for verb, _ in house.flaky.announced] == ["entered"], "the store is not asked again"
+    assert "left" not in [verb for verb, _ in house.announced], "the store is not asked again"
 
 
 @pytest.mark.parametrize("pause", [0, 2])
@@ -202,30 +278,30 @@ async def test_who_leaves_for_good_and_comes_back_is_here(house: House, pause: f
     (ann,) = await house.enter("Ann")
     await house.wait(2)
     await house.store.end_seat(ROOM, ann.person)
-    house.presence.forget(ann)
+    house.forget(ann)
     await house.wait(pause)
     (again,) = await house.enter("Ann")
-    house.presence.depart(ann)  # the connection of the former stay ends late
+    house.depart(ann)  # the connection of the former stay ends late
     await house.wait(60)
     assert again.number == ann.number
-    assert house.here == ["Ann"]
+    assert await house.here() == ["Ann"]
     assert (await house.told())[-1] == "Ann has entered the room"
 
 
 async def test_an_unknown_departure_is_no_error(house: House) -> None:
     ann = await house.seat("Ann")
-    house.presence.depart(ann)
-    house.presence.forget(ann)
+    house.depart(ann)
+    house.forget(ann)
     await house.wait(60)
-    assert house.here == []
+    assert await house.here() == []
     assert await house.told() == []
 
 
 async def test_an_empty_room_is_forgotten(house: House) -> None:
     (ann,) = await house.enter("Ann")
-    house.presence.depart(ann)
+    house.depart(ann)
     await house.wait(GRACE + 3)
-    assert house.presence.rooms() == 0
+    assert not any(node.presence.rooms() for node in house.nodes)
 
 
 # Crowds -----------------------------------------------------------------------------------------------
@@ -257,13 +333,13 @@ async def test_who_trickles_in_is_added_to_the_same_notice_once_a_second_at_most
         await house.wait(0.1, step=0.1)
     await house.wait(2)
     assert await house.told() == ["P0, P1 and 98 others have entered"]
-    assert (await house.store.heads([ROOM]))[ROOM].rev - start <= 12
+    assert (await house.store.heads([ROOM]))[ROOM].rev - start <= 12 * len(house.nodes)
 
 
 async def test_a_crowd_that_leaves_is_one_notice(house: House) -> None:
     crowd = await house.enter(*(f"P{n}" for n in range(40)))
     for member in crowd:
-        house.presence.depart(member)
+        house.depart(member)
     await house.wait(GRACE + 2)
     assert await house.told() == ["P0, P1 and 38 others have entered", "P0, P1 and 38 others have left"]
 
@@ -281,10 +357,10 @@ async def test_twins_are_told_apart_in_notices_and_roster(house: House) -> None:
     await house.follow(ann)
     await house.wait(2)
     twin = await house.store.take_seat(ROOM, "another-person", "ann")
-    house.presence.arrive(twin)
-    await house.presence.tick()
+    house.arrive(twin)
+    await house.tick()
     assert await house.told() == ["Ann and ann (2) have entered"]
-    assert house.here == ["Ann", "ann (2)"]
+    assert await house.here() == ["Ann", "ann (2)"]
     (line,) = parse(house.rosters[-1]).all("li[data-by=2]")
     assert line.one("sup.mark").text == "2"
 
@@ -321,9 +397,9 @@ async def test_a_quiet_room_pushes_no_roster(house: House) -> None:
     await house.follow(ann)
     await house.wait(5)
     house.rosters.clear()
-    house.presence.arrive(ann)
+    house.arrive(ann)
     await house.wait(1)
-    house.presence.depart(ann)
+    house.depart(ann)
     await house.wait(30)
     assert house.rosters == []
 
@@ -357,14 +433,14 @@ async def test_who_follows_a_room_that_was_left_alone_sees_who_is_there(house: H
     """While nobody followed, nobody could be told: the page still shows Bob."""
     ann, bob = await house.enter("Ann", "Bob")
     await house.wait(5)
-    house.presence.depart(bob)
+    house.depart(bob)
     await house.wait(2)
-    house.presence.depart(ann)
+    house.depart(ann)
     await house.wait(GRACE - 1)
-    house.presence.arrive(ann)
+    house.arrive(ann)
     await house.wait(0.1)
     listener = await house.follow(ann)
-    house.presence.follow(ROOM)
+    house.node(ann).presence.follow(ROOM)
     await house.wait(2)
     assert listener.feed is not None
     assert [line.words for line in parse(listener.feed.roster).all("li bdi")] == ["Ann"]
@@ -375,23 +451,21 @@ async def test_who_follows_a_room_that_was_left_alone_sees_who_is_there(house: H
 
 async def test_a_restart_announces_nobody_again(house: House) -> None:
     ann, bob = await house.enter("Ann", "Bob")
-    house.start()
-    await house.presence.restore()
-    house.flaky.announced.clear()
+    await house.restart()
+    house.announced.clear()
     await house.wait(5)
-    house.presence.arrive(ann)
-    house.presence.arrive(bob)
+    house.arrive(ann)
+    house.arrive(bob)
     await house.wait(RESTART_GRACE + 10)
     assert await house.told() == ["Ann and Bob have entered"]
-    assert house.flaky.announced == [], "the store is not even asked"
-    assert house.here == ["Ann", "Bob"]
+    assert house.announced == [], "the store is not even asked"
+    assert await house.here() == ["Ann", "Bob"]
 
 
 async def test_who_does_not_come_back_after_a_restart_has_left(house: House) -> None:
     ann, _, _ = await house.enter("Ann", "Bob", "Cid")
-    house.start()
-    await house.presence.restore()
-    house.presence.arrive(ann)
+    await house.restart()
+    house.arrive(ann)
     await house.wait(RESTART_GRACE - 1)
     assert await house.told() == ["Ann, Bob and Cid have entered"]
     await house.wait(3)
@@ -400,26 +474,23 @@ async def test_who_does_not_come_back_after_a_restart_has_left(house: House) -> 
 
 async def test_after_a_restart_the_roster_shows_only_who_is_back(house: House) -> None:
     ann, bob = await house.enter("Ann", "Bob")
-    house.start()
-    await house.presence.restore()
-    assert house.here == []
-    house.presence.arrive(ann)
-    assert house.here == ["Ann"]
+    await house.restart()
+    assert await house.here() == []
+    house.arrive(ann)
+    assert await house.here() == ["Ann"]
     await house.wait(2)
-    house.presence.arrive(bob)
-    assert house.here == ["Ann", "Bob"]
+    house.arrive(bob)
+    assert await house.here() == ["Ann", "Bob"]
 
 
 async def test_who_was_in_grace_when_the_server_ended_is_still_accounted_for(house: House) -> None:
     (ann,) = await house.enter("Ann")
-    house.presence.depart(ann)
+    house.depart(ann)
     await house.wait(5)
-    house.start()
-    await house.presence.restore()
+    await house.restart()
     await house.wait(RESTART_GRACE + 2)
     assert await house.told() == ["Ann has entered the room", "Ann has left the room"]
-    house.start()
-    await house.presence.restore()
+    await house.restart()
     await house.wait(RESTART_GRACE + 2)
     assert len(await house.told()) == 2
 
@@ -429,34 +500,34 @@ async def test_who_was_in_grace_when_the_server_ended_is_still_accounted_for(hou
 
 @pytest.mark.parametrize("failure", [Unavailable("away"), Unknown("perhaps")])
 async def test_notices_wait_for_a_store_that_fails(house: House, failure: Exception) -> None:
-    house.flaky.failure = failure
+    house.failure = failure
     _, bob = await house.enter("Ann", "Bob")
     await house.wait(5)
-    house.presence.depart(bob)
+    house.depart(bob)
     await house.wait(GRACE + 5)
     assert await house.told() == []
-    house.flaky.failure = None
+    house.failure = None
     await house.wait(3)
     assert await house.told() == ["Ann has entered the room"]
-    assert house.here == ["Ann"]
+    assert await house.here() == ["Ann"]
 
 
 async def test_a_leaving_that_could_not_be_told_is_told_later(house: House) -> None:
     (ann,) = await house.enter("Ann")
-    house.presence.depart(ann)
-    house.flaky.failure = Unavailable("away")
+    house.depart(ann)
+    house.failure = Unavailable("away")
     await house.wait(GRACE + 5)
     assert await house.told() == ["Ann has entered the room"]
-    house.flaky.failure = None
+    house.failure = None
     await house.wait(3)
     assert await house.told() == ["Ann has entered the room", "Ann has left the room"]
 
 
 async def test_a_failing_store_is_not_asked_more_than_once_a_second(house: House) -> None:
-    house.flaky.failure = Unavailable("away")
+    house.failure = Unavailable("away")
     await house.enter("Ann")
     await house.wait(10, step=0.1)
-    assert len(house.flaky.announced) <= 12
+    assert len(house.announced) <= 12
 
 
 async def test_an_unexpected_failure_in_one_room_does_not_silence_the_others(
@@ -464,10 +535,10 @@ async def test_an_unexpected_failure_in_one_room_does_not_silence_the_others(
 ) -> None:
     await house.store.open_room("22222222")
     other = await house.store.take_seat("22222222", "person-x", "Xia")
-    house.flaky.failure = RuntimeError("a fault of ours")
+    house.failure = RuntimeError("a fault of ours")
     await house.enter("Ann")
-    house.flaky.failure = None
-    house.presence.arrive(other)
+    house.failure = None
+    house.arrive(other)
     await house.wait(2)
     assert [m.notice.names for m in (await house.store.history("22222222")).messages if m.notice] == [
         ("Xia",)
@@ -478,9 +549,9 @@ async def test_an_unexpected_failure_in_one_room_does_not_silence_the_others(
 
 async def test_who_arrives_while_a_notice_is_written_is_announced_next(house: House) -> None:
     ann, bob = await house.seat("Ann"), await house.seat("Bob")
-    house.flaky.meanwhile.append(lambda: house.presence.arrive(bob))
-    house.presence.arrive(ann)
-    await house.presence.tick()
+    house.meanwhile.append(lambda: house.arrive(bob))
+    house.arrive(ann)
+    await house.tick()
     await house.wait(3)
     assert await house.told() == ["Ann and Bob have entered"]
 
@@ -489,21 +560,21 @@ async def test_who_leaves_while_the_entering_is_written_takes_nobody_along(house
     ann, bob = await house.seat("Ann"), await house.seat("Bob")
 
     def swap() -> None:
-        house.presence.forget(ann)
-        house.presence.arrive(bob)
+        house.forget(ann)
+        house.arrive(bob)
 
-    house.flaky.meanwhile.append(swap)
-    house.presence.arrive(ann)
-    await house.presence.tick()
+    house.meanwhile.append(swap)
+    house.arrive(ann)
+    await house.tick()
     await house.wait(3)
     assert await house.told() == ["Ann and Bob have entered"]
-    assert house.here == ["Bob"]
+    assert await house.here() == ["Bob"]
 
 
 async def test_who_is_back_while_the_leaving_is_written_is_announced_again(house: House) -> None:
     (ann,) = await house.enter("Ann")
-    house.presence.depart(ann)
-    house.flaky.meanwhile.append(lambda: house.presence.arrive(ann))
+    house.depart(ann)
+    house.meanwhile.append(lambda: house.arrive(ann))
     await house.wait(GRACE + 3)
     assert await house.told() == [
         "Ann has entered the room",
@@ -511,4 +582,4 @@ async def test_who_is_back_while_the_leaving_is_written_is_announced_again(house
         "Ann has entered the room",
     ]
     assert [member.name for member in await house.store.here(ROOM)] == ["Ann"]
-    assert house.here == ["Ann"]
+    assert await house.here() == ["Ann"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from faults import Proxy
 from people import FakeClock, until
 from redis_server import RedisCluster, RedisServer
+from serving import free_port
 from test_hub import Reader, Shapes
 
 from chat.bus import Bus
@@ -434,3 +436,50 @@ async def test_subscriptions_may_be_killed_all_the_time(store: SQLiteStore, own:
         for reader in readers:
             await reader.read_until(100)
             assert reader.seen == _lines(100)
+
+
+# Over TLS ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 that vouches for itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
+    names = ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command, *names, *files], check=True, capture_output=True, timeout=30)
+    return certificate, key
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path, certificate: tuple[Path, Path]) -> Iterator[str]:
+    """The rediss:// address of a server, whose certificate nobody trusts yet."""
+    port = free_port()
+    files = ["--tls-cert-file", str(certificate[0]), "--tls-key-file", str(certificate[1])]
+    with RedisServer(tmp_path, "--tls-port", str(port), *files, "--tls-auth-clients", "no"):
+        yield f"rediss://127.0.0.1:{port}/0"
+
+
+async def test_hints_travel_over_tls(encrypted: str, certificate: tuple[Path, Path]) -> None:
+    url = f"{encrypted}?ssl_ca_certs={certificate[0]}"
+    async with node(url) as one, node(url) as two:
+        one.bus.watch(ROOM)
+        two.bus.watch(ROOM)
+        one.bus.announce([change(1)])
+        await until(lambda: two.revs == [1])
+
+
+async def test_a_certificate_that_is_not_trusted_is_refused_with_the_mend(encrypted: str) -> None:
+    with pytest.raises(Misconfigured, match=r"CHAT_REDIS_URL.*certificate.*ssl_ca_certs="):
+        await Redis(encrypted).open()

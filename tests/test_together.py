@@ -201,6 +201,30 @@ async def test_redis_with_sqlite_is_refused_before_anything_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_nodes_that_were_given_different_servers_are_noticed(
+    start: Start,
+    node: Settings,
+    own: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nobody is refused: the other may only be cut off from Redis for a while."""
+    monkeypatch.setattr("chat.app.COUNT", 0.1)
+    await start(node)
+    await start(replace(node, redis_url=own.url))
+    await until(lambda: "nodes-apart database=2 redis=1" in caplog.text)
+    assert "is CHAT_REDIS_URL the same on each node?" in caplog.text
+
+
+async def test_the_store_knows_how_many_work_on_it(start: Start, node: Settings) -> None:
+    store = PostgresStore(node.database_url, wait=0)
+    await store.open()
+    for others in (1, 2, 3):
+        assert await store.processes() == others
+        await start(node)
+    await store.close()
+
+
 async def test_a_redis_too_old_is_refused_and_the_store_let_go(
     node: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

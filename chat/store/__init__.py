@@ -61,6 +61,9 @@ class Store(Protocol):
     async def ping(self) -> None:
         """Return when a read answers. Raises Unavailable."""
 
+    async def processes(self) -> int:
+        """How many work on it, this one included. Raises Unavailable."""
+
     async def agree(self, name: str, value: str) -> str:
         """Keep the value if there is none of this name, and return the one that is kept."""
 

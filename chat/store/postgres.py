@@ -16,7 +16,18 @@ import asyncpg
 from chat.rooms import Amendment, Done, Member, Page, Position, Room, Verb, Window
 from chat.store import HISTORY, WINDOW, Missing, Resync, Unavailable, Unknown, queries, steps
 from chat.store.jobs import tell
-from chat.store.postgres_server import CONNECT, LOST, STATEMENT, Connection, Durability, Server, done, said
+from chat.store.postgres_server import (
+    CONNECT,
+    LOST,
+    PLACE,
+    PROCESSES,
+    STATEMENT,
+    Connection,
+    Durability,
+    Server,
+    done,
+    said,
+)
 from chat.store.postgres_writer import Text, Work, Write, Writer
 from chat.store.steps import Dialect, Steps
 
@@ -101,6 +112,9 @@ class PostgresStore:
     async def ping(self) -> None:
         await self._read(lambda: _answered(queries.ANY_ROOM), within=PING)
 
+    async def processes(self) -> int:
+        return await self._read(lambda: _counted(PROCESSES, PLACE))
+
     async def agree(self, name: str, value: str) -> str:
         return await self._write(None, lambda now: steps.agree(name, value))
 
@@ -168,6 +182,11 @@ class PostgresStore:
         if self._readers is None:
             raise Unavailable("The store is closed.")
         return await self._readers.run(work, one_moment, within)
+
+
+def _counted(sql: str, *values: Any) -> Steps[int]:
+    ((number,),) = yield sql, *values
+    return int(number)
 
 
 def _answered(sql: str) -> Steps[None]:

@@ -259,9 +259,9 @@ async def _history(db: Connection) -> str:
         return "unknown"
 
 
-TIMELINE = (
-    "SELECT system_identifier || '.' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) "
-    "FROM pg_control_system()"
+TIMELINE = (  # of this database: a dump is restored into a new one
+    "SELECT system_identifier || '.' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '.' || oid "
+    "FROM pg_control_system(), pg_database WHERE datname = current_database()"
 )
 NEW_EPOCHS = "UPDATE room SET epoch = substr(md5(id || $1), 1, 8)"
 SET_FACT = "INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2"
@@ -269,6 +269,11 @@ TABLES = "SELECT count(*) FROM unnest($1::text[]) AS known (name) WHERE to_regcl
 # A lock of each schema, for the schemas of one database are different stores.
 ALONE = "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))"
 TOGETHER = "SELECT pg_try_advisory_lock_shared($1, hashtext(current_schema()))"
+PROCESSES = (
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database "
+    "WHERE datname = current_database() AND locktype = 'advisory' AND granted AND classid = $1::bigint "
+    "AND objid = hashtext(current_schema())::bigint & 4294967295"
+)
 THIS_SESSION = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 END_SESSION = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
 END_OTHERS = (

@@ -97,6 +97,11 @@ class Write(Job):
     def appends(self) -> bool:
         return isinstance(self.work, Text)
 
+    @property
+    def writer(self) -> tuple[str | None, int | None]:
+        """The room and the seat that a text is from."""
+        return self.code, self.work.author if isinstance(self.work, Text) else None
+
 
 class Writer:
     """Commits together whatever was waiting, in the order of arrival.
@@ -149,8 +154,7 @@ class Writer:
         while await self._anything():
             batch: list[Write] = []
             try:
-                if db := await self._connection():
-                    batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                if (db := await self._connection()) and (batch := self._taken()):
                     self._put_back(await self._commit(db, batch))
                     await self._tidy()
             except Exception as error:
@@ -165,11 +169,20 @@ class Writer:
             await _closed(self._db)
 
     async def _anything(self) -> bool:
-        """Wait until there is something to do; False if there never will be."""
-        while not self._waiting and not self._stopping:
+        """Wait until there is something to do, be it only to connect again; False if there never will be."""
+        while not self._waiting and not self._stopping and self._db and not self._db.is_closed():
             self._wake.clear()
             await self._wake.wait()
-        return bool(self._waiting)
+        return bool(self._waiting) or not self._stopping
+
+    def _taken(self) -> list[Write]:
+        """What is written next, without what nobody waits for any more: it will be said again, later."""
+        batch: list[Write] = []
+        while self._waiting and len(batch) < BATCH:
+            write = self._waiting.popleft()
+            if not write.future.done():
+                batch.append(write)
+        return batch
 
     def _put_back(self, writes: Sequence[Write]) -> None:
         self._waiting.extendleft(reversed(writes))
@@ -188,13 +201,22 @@ class Writer:
         now = asyncio.get_running_loop().time()
         late: list[Write] = []
         while self._waiting and self._waiting[0].deadline <= now:
-            write = self._waiting.popleft()
-            write.fail(Unavailable("PostgreSQL did not take the write in time."))
-            late.append(write)
+            late.append(self._waiting.popleft())
         if late:
+            late += self._followers(late)
+            for write in late:
+                write.fail(Unavailable("PostgreSQL did not take the write in time."))
             log.warning("PostgreSQL did not take %d writes in time", len(late))
         self._tell(late)
         self._watch()
+
+    def _followers(self, late: Sequence[Write]) -> list[Write]:
+        """Texts of the same authors, which must not be stored without those before them."""
+        authors = {write.writer for write in late if write.appends}
+        followers = [write for write in self._waiting if write.appends and write.writer in authors]
+        for write in followers:
+            self._waiting.remove(write)
+        return followers
 
     async def _connection(self) -> Connection | None:
         """The connection, or a new one; None if there was none to be had just now."""
@@ -220,6 +242,7 @@ class Writer:
     def _use(self, db: Connection) -> None:
         self._db = db
         db.add_log_listener(self._warned)
+        db.add_termination_listener(lambda _: self._wake.set())
 
     def _warned(self, db: Connection, message: Any) -> None:
         """A commit that gave up waiting for the standby says so only here."""

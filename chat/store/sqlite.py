@@ -104,6 +104,9 @@ class SQLiteStore:
     async def ping(self) -> None:
         await self._read(lambda db: db.execute(queries.ANY_ROOM).fetchone())
 
+    async def processes(self) -> int:
+        return 1
+
     async def agree(self, name: str, value: str) -> str:
         return await self._write(lambda db, now: _done(db, steps.agree(name, value)))
 

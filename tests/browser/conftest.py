@@ -1,4 +1,4 @@
-"""One Chromium for all browser tests; a server for each module."""
+"""One Chromium for all browser tests; both deployments for each module."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from deployments import BOTH, deployed
 from playwright.async_api import Browser, async_playwright, expect
 from serving import Server
 
@@ -47,21 +48,30 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-def serve(folder: Path, port: int | None = None, **settings: str) -> Server:
-    """The README's command on a database of its own."""
-    return Server(env={"CHAT_DATABASE_URL": f"sqlite:///{folder}/chat.db", **settings}, port=port)
+@pytest.fixture(scope="module", params=BOTH)
+def deployment(request: pytest.FixtureRequest) -> str:
+    """Every test runs once on each, unless its `deployment` is parametrised otherwise."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the settings of the module's SETTINGS."""
+def nodes(
+    request: pytest.FixtureRequest, deployment: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Server]]:
+    """A deployment with the settings of the module's SETTINGS."""
     settings = getattr(request.module, "SETTINGS", {})
-    with serve(tmp_path_factory.mktemp("server"), **settings) as server:
-        yield server
+    with deployed(deployment, tmp_path_factory.mktemp("server"), settings) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def server(nodes: list[Server]) -> Server:
+    """The node that the first person reaches."""
+    return nodes[0]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def people(chromium: Browser, server: Server) -> AsyncIterator[People]:
-    group = People(chromium, server.url)
+async def people(chromium: Browser, nodes: list[Server]) -> AsyncIterator[People]:
+    group = People(chromium, [node.url for node in nodes])
     yield group
     await group.go_home()

@@ -190,8 +190,18 @@ class Tab:
         ids = await self.page.evaluate(IDS)
         assert ids == sorted(set(ids)), f"twice, or out of order: {ids}"
 
+    async def told_of(self, name: str) -> None:
+        """Wait until the room has been told that somebody entered, which may take a second."""
+        await expect(self.page.locator("#messages .notice", has_text=name)).to_be_attached()
+
     async def notices(self) -> list[str]:
         return list(await self.page.evaluate(NOTICES))
+
+    async def both_entered(self) -> list[str]:
+        """Wait until the room was told of Ann and Bob, and return its notices; that may take a second."""
+        entered = re.compile("(Ann and Bob|Bob and Ann) have entered")  # whose page was quicker
+        await expect(self.page.locator("#messages .notice")).to_contain_text(entered)
+        return await self.notices()
 
     async def style(self, selector: str, name: str) -> str:
         return str(await self.page.locator(selector).last.evaluate(f"e => getComputedStyle(e)[{name!r}]"))
@@ -214,11 +224,14 @@ class Tab:
 
 
 class People:
-    """Everybody who takes part in a test; leaving is refused while somebody's console has complained."""
+    """Everybody who takes part in a test; leaving is refused while somebody's console has complained.
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    The first person reaches the first node, the next the next, and so on.
+    """
+
+    def __init__(self, browser: Browser, urls: Sequence[str]) -> None:
         self.browser = browser
-        self.url = url
+        self.urls = urls
         self.tabs: list[Tab] = []
         self._contexts: list[BrowserContext] = []
 
@@ -239,14 +252,18 @@ class People:
             **options,
         )
         context.set_default_timeout(TIMEOUT)
+        url = self.urls[len(self._contexts) % len(self.urls)]
         self._contexts.append(context)
         if javascript:
             await context.add_init_script(DIARY)
-        return await self.another_tab(context)
+        return await self._open(context, url)
 
-    async def another_tab(self, of: Tab | BrowserContext) -> Tab:
-        context = of.page.context if isinstance(of, Tab) else of
-        tab = Tab(await context.new_page(), self.url)
+    async def another_tab(self, of: Tab, url: str = "") -> Tab:
+        """Of the same person, on the same node unless `url` leads to another."""
+        return await self._open(of.page.context, url or of.url)
+
+    async def _open(self, context: BrowserContext, url: str) -> Tab:
+        tab = Tab(await context.new_page(), url)
         self.tabs.append(tab)
         return tab
 

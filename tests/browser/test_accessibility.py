@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from deployments import ONE
 from playwright.async_api import expect
 from serving import Server
 
@@ -17,6 +18,8 @@ from browser.conftest import CACHE
 from browser.people import People, Scheme, Tab, crowd
 
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
+# The same code writes the same HTML on both deployments.
+pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
 AXE = "axe-core@4.14.1"
 # axe is not ours, so the policy stops it; and a message that is fading in has too little contrast.
 STILL: dict[str, Any] = {"bypass_csp": True, "reduced_motion": "reduce"}
@@ -70,20 +73,20 @@ async def check(tab: Tab, axe: str, what: str, *, allowed: str = "") -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_no_page_has_a_violation(people: People, server: Server, axe: str, scheme: str) -> None:
     ann = await people.newcomer(scheme=cast(Scheme, scheme), **STILL)
-    await ann.page.goto(people.url)
+    await ann.page.goto(ann.url)
     await check(ann, axe, "home")
     with ann.noise_expected("422|404"):
         await ann.page.keyboard.press("Enter")
         await expect(ann.page.get_by_role("alert")).to_have_count(2)
         await check(ann, axe, "home with errors")
-        await ann.page.goto(f"{people.url}/rooms/22222222")
+        await ann.page.goto(f"{ann.url}/rooms/22222222")
         await check(ann, axe, "error page")
 
     code = await ann.open_room("Ann")
     await ann.live()
     await check(ann, axe, "an empty room")
     visitor = await people.newcomer(scheme=cast(Scheme, scheme), **STILL)
-    await visitor.page.goto(f"{people.url}/rooms/{code}")
+    await visitor.page.goto(f"{visitor.url}/rooms/{code}")
     await check(visitor, axe, "join")
 
     # More people than colours, and several of one name.
@@ -98,9 +101,9 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
     await ann.live()
     await ann.page.set_viewport_size({"width": 390, "height": 844})
     await check(ann, axe, "a room with messages from the page, on a phone")
-    await ann.page.goto(f"{people.url}/rooms/{code}?before=40")
+    await ann.page.goto(f"{ann.url}/rooms/{code}?before=40")
     await check(ann, axe, "older messages")
-    await ann.page.goto(f"{people.url}/rooms/{code}")
+    await ann.page.goto(f"{ann.url}/rooms/{code}")
     await ann.live()
 
     await ann.say("x" * 9000)
@@ -120,7 +123,7 @@ async def test_the_live_frame_without_javascript_has_no_violation(people: People
     ann = await people.newcomer(**STILL)
     code = await ann.open_room("Ann")
     await ann.write_history(60)
-    await ann.page.goto(f"{people.url}/rooms/{code}/stream", wait_until="commit")
+    await ann.page.goto(f"{ann.url}/rooms/{code}/stream", wait_until="commit")
     await expect(ann.page.get_by_text("number 59")).to_be_visible()
     # Its refresh waits for the end of the page, which comes only when the server ends.
     await check(ann, axe, "the live frame", allowed="meta-refresh")

@@ -37,7 +37,7 @@ async def tab_to(tab: Tab, name: str, key: str = "Tab") -> list[str]:
 
 async def test_from_home_to_a_message_to_leaving_by_keyboard_alone(people: People) -> None:
     ann = await people.newcomer()
-    await ann.page.goto(people.url)
+    await ann.page.goto(ann.url)
     await expect(ann.page.get_by_label("Your name")).to_be_focused()
     await ann.page.keyboard.type("Ann")
     assert await tab_to(ann, "Create a Room") == ["Room code", "Join a Room", "Create a Room"]

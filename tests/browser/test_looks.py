@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 import pytest_asyncio
+from deployments import ONE
 from playwright.async_api import expect
 from serving import Server
 from wire import Socket
@@ -17,6 +18,8 @@ from browser.conftest import CACHE
 from browser.people import People, Scheme, Tab, crowd, paused
 
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
+# The same code writes the same HTML on both deployments.
+pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
 Talk = Callable[..., Awaitable[Tab]]
 Shot = Callable[[Tab, str], Awaitable[Path]]
 SCREENS = CACHE / "screens"
@@ -107,7 +110,7 @@ async def test_screens_fit_from_narrow_to_wide(people: People, talk: Talk, shot:
         for tab in (ann, empty):
             for part in ("#composer", ".send", "#switch", "#roster h2", "header .copy", "header button"):
                 assert await tab.page.locator(part).evaluate(WHOLE), f"{part} at {width}"
-        await visitor.page.goto(people.url)
+        await visitor.page.goto(visitor.url)
         await shot(visitor, f"home-{size}")
         await no_overflow(visitor)
         with visitor.noise_expected("422|404"):
@@ -115,10 +118,10 @@ async def test_screens_fit_from_narrow_to_wide(people: People, talk: Talk, shot:
             await expect(visitor.page.get_by_role("alert")).to_have_count(2)
             await shot(visitor, f"home-errors-{size}")
             await no_overflow(visitor)
-            await visitor.page.goto(f"{people.url}/rooms/22222222")
+            await visitor.page.goto(f"{visitor.url}/rooms/22222222")
             await shot(visitor, f"error-{size}")
             await no_overflow(visitor)
-        await visitor.page.goto(f"{people.url}/rooms/{ann.code}")
+        await visitor.page.goto(f"{visitor.url}/rooms/{ann.code}")
         await shot(visitor, f"join-{size}")
         await no_overflow(visitor)
 
@@ -146,7 +149,7 @@ async def test_text_at_twice_the_size_fits(people: People, talk: Talk, shot: Sho
     for part in ("#composer", ".send", "header button"):
         assert await ann.page.locator(part).evaluate(WHOLE), part
     assert await ann.page.evaluate(MESSAGES_SEEN) >= 1
-    await ann.page.goto(people.url)
+    await ann.page.goto(ann.url)
     await ann.page.evaluate("() => { document.documentElement.style.fontSize = '200%' }")
     await no_overflow(ann)
 
@@ -222,9 +225,9 @@ async def test_code_and_link_are_selected_by_one_click(people: People, talk: Tal
     code = await ann.open_room("Ann")
     for selector, text in (
         ("header .code", f"{code[:4]}-{code[4:]}"),
-        ("header .copy", f"{people.url}/rooms/{code}"),
+        ("header .copy", f"{ann.url}/rooms/{code}"),
         (".invite .code", f"{code[:4]}-{code[4:]}"),
-        (".invite .copy", f"{people.url}/rooms/{code}"),
+        (".invite .copy", f"{ann.url}/rooms/{code}"),
     ):
         await ann.page.locator(selector).click()
         assert (await ann.page.evaluate("String(getSelection())")).strip() == text

@@ -102,7 +102,7 @@ async def test_an_inline_script_would_not_run_and_would_be_noticed(people: Peopl
 async def test_error_pages_have_a_way_on(people: People, path: str) -> None:
     ann = await people.newcomer()
     with ann.noise_expected("404"):
-        await ann.page.goto(people.url + path)
+        await ann.page.goto(ann.url + path)
     await expect(ann.page.get_by_role("heading", level=1)).to_be_visible()
     await ann.page.get_by_role("link", name="Back to the start").click()
     await expect(ann.page.get_by_label("Your name")).to_be_visible()
@@ -110,7 +110,7 @@ async def test_error_pages_have_a_way_on(people: People, path: str) -> None:
 
 async def test_errors_of_the_home_page_stand_beside_the_field_and_have_the_focus(people: People) -> None:
     ann = await people.newcomer()
-    await ann.page.goto(people.url)
+    await ann.page.goto(ann.url)
     await expect(ann.page.get_by_label("Your name")).to_be_focused()
     for name, code, field, text in (
         ("", "", "Your name", "Please enter a name."),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+from deployments import ONE
 from playwright.async_api import expect
 
 from browser.people import People, Tab
@@ -31,6 +33,7 @@ async def at_newest(tab: Tab, text: str) -> None:
 
 async def two_with_history(people: People, count: int) -> tuple[Tab, Tab]:
     ann, bob = await people.two()
+    await ann.both_entered()
     await ann.write_history(count)
     await bob.page.reload()
     await bob.live()
@@ -116,6 +119,8 @@ WITHOUT_HAS = """() => { for (const sheet of document.styleSheets)
     if (sheet.cssRules[i].cssText.includes(":has")) sheet.deleteRule(i) }"""
 
 
+# A matter of the style sheet alone.
+@pytest.mark.parametrize("deployment", [ONE], scope="module")
 async def test_a_new_message_costs_the_same_however_many_there_are(people: People) -> None:
     """A rule such as li:has(+ x) in chat.css made the browser ask every message again: forty times slower."""
     ann = await people.newcomer()

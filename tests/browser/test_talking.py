@@ -28,15 +28,17 @@ async def test_both_see_each_message_once_and_in_order(people: People) -> None:
 
 async def test_getting_in_by_code_and_by_link(people: People) -> None:
     ann, bob, cat = [await people.newcomer() for _ in range(3)]
-    await ann.page.goto(people.url)
+    await ann.page.goto(ann.url)
     await ann.page.get_by_label("Your name").fill("Ann")
     await ann.page.get_by_role("button", name="Create a Room").click()
     await ann.in_room()
-    await bob.page.goto(people.url)
+    await ann.live()
+    await bob.page.goto(bob.url)
     await bob.page.get_by_label("Your name").fill("Bob")
     await bob.page.get_by_label("Room code").fill(await ann.page.locator("header .code").inner_text())
     await bob.page.get_by_role("button", name="Join a Room").click()
     await bob.in_room()
+    await bob.live()
     assert bob.code == ann.code
     await cat.page.goto(await ann.page.locator("header .copy").inner_text())
     await expect(cat.page.get_by_label("Your name")).to_be_focused()

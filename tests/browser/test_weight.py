@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+from deployments import ONE
 from playwright.async_api import expect
 
 from browser.people import People, Tab
 
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
+# Both deployments serve the same files and the same HTML.
+pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
 BUDGET = 30_000
 PARTS = [
     "chat.css",
@@ -61,9 +65,9 @@ async def test_the_first_view_of_a_room_is_light_and_the_second_fetches_only_the
     code = await ann.open_room("Ann")
     await ann.write_history(50, "This is an ordinary message of sixty characters, number {:04}")
     bob = await people.newcomer()
-    await bob.page.context.request.post(f"{people.url}/rooms/{code}", form={"name": "Bob"}, max_redirects=0)
+    await bob.page.context.request.post(f"{bob.url}/rooms/{code}", form={"name": "Bob"}, max_redirects=0)
 
-    traffic, room = Traffic(), f"{people.url}/rooms/{code}"
+    traffic, room = Traffic(), f"{bob.url}/rooms/{code}"
     await traffic.listen(bob)
     first = await traffic.measure(bob, lambda: bob.page.goto(room))
     await expect(bob.page.locator("#earlier .text")).to_have_count(50)

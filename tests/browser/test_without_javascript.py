@@ -12,7 +12,7 @@ async def test_join_read_live_write_and_leave(people: People) -> None:
     code = await ann.open_room("Ann")
     await ann.live()
     await ann.say("before you came")
-    await cat.page.goto(people.url)
+    await cat.page.goto(cat.url)
     await cat.page.get_by_label("Your name").fill("Cat")
     await cat.page.get_by_label("Room code").fill(f" {code[:4].lower()} - {code[4:].lower()} ")
     await cat.page.get_by_role("button", name="Join a Room").click()

@@ -25,6 +25,14 @@ class Tally:
     slowest: float = 0.0  # s from a text's being acknowledged to its being seen by the last one
     complaints: list[str] = field(default_factory=list)
 
+    def add(self, other: Tally) -> None:
+        """Take another room's figures in."""
+        self.rounds += other.rounds
+        self.acknowledged += other.acknowledged
+        self.lost += other.lost
+        self.doubled += other.doubled
+        self.reordered += other.reordered
+
     def lose(self, what: str) -> None:
         self.lost += 1
         self.complaints.append(f"lost: {what}")

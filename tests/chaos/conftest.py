@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from postgres import Postgres, running
 
 from .checker import Tally
 from .place import Place, deployed
@@ -19,6 +20,13 @@ def rounds() -> int:
     return int(os.environ.get("CHAOS_ROUNDS", "2"))
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """As durable as an operator's, and started again by whoever kills it."""
+    with running() as postgres:
+        yield postgres
+
+
 @pytest.fixture
 def tally(request: pytest.FixtureRequest) -> Tally:
     tally = Tally()
@@ -27,15 +35,15 @@ def tally(request: pytest.FixtureRequest) -> Tally:
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with deployed(tmp_path, CHAT_RATE_LIMIT="off") as place:
+async def place(tmp_path: Path, postgres: Postgres) -> AsyncIterator[Place]:
+    async with deployed(tmp_path, postgres) as place:
         yield place
 
 
 @pytest.fixture
-async def proxied(tmp_path: Path) -> AsyncIterator[Place]:
+async def proxied(tmp_path: Path, postgres: Postgres) -> AsyncIterator[Place]:
     """Every node reaches its servers by way of proxies."""
-    async with deployed(tmp_path, proxies=True, CHAT_RATE_LIMIT="off") as place:
+    async with deployed(tmp_path, postgres, proxies=True) as place:
         yield place
 
 

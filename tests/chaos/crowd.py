@@ -30,6 +30,10 @@ class Crowd:
         self.tally = tally
         self._talking: list[asyncio.Task[None]] = []
 
+    def __str__(self) -> str:
+        """What can be seen from outside, for a test that failed."""
+        return "\n".join(map(str, self.tabs))
+
     @property
     def names(self) -> list[str]:
         return sorted(tab.name for tab in self.tabs)
@@ -39,7 +43,7 @@ class Crowd:
         return sum(len(tab.acknowledged) for tab in self.tabs)
 
     def talk(self, node: int | None = None) -> None:
-        """Have all senders write; or those of one node, so that nothing tells the other to look at the log."""
+        """All senders write; or those of one node only: nothing then tells the other to look at the log."""
         here = [tab for tab in self.senders if node is None or tab.doors[0] == self.place.ports[node]]
         self._talking = [asyncio.create_task(_talk(tab)) for tab in here]
 
@@ -63,13 +67,14 @@ class Crowd:
         while not happened():
             for tab in self.tabs:
                 tab.check()
-            assert asyncio.get_running_loop().time() < deadline, f"not within {seconds} s: {what}"
+            assert asyncio.get_running_loop().time() < deadline, f"not within {seconds:.0f} s: {what}\n{self}"
             await asyncio.sleep(0.02)
 
     async def rest(self) -> None:
         """Fall silent; then everything typed is acknowledged, seen by all, and as the log has it."""
         await self.hush()
         await self.until(self._answered, REST, "everything is acknowledged")
+        await self.until(self._untroubled, REST, "no page says that something is out of order")
         await self.roll_call(self.names)
         await self.examine()
         self.tally.rounds += 1
@@ -87,6 +92,9 @@ class Crowd:
     def shown(self, names: Sequence[str]) -> bool:
         newest = [tab.rosters[-1] for tab in self.tabs]
         return all(sorted(roster.names) == names and not roster.frozen for roster in newest)
+
+    def _untroubled(self) -> bool:
+        return not any(tab.trouble for tab in self.tabs)
 
     async def examine(self) -> None:
         """Compare the pages, once they have had the time in which they promise to be right, with the log."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from deployments import SECRET
 from faults import Proxy
-from postgres import Postgres, running
+from postgres import Postgres
 from redis_server import RedisServer
 from serving import Server
 
@@ -54,13 +54,13 @@ class Place:
 
 
 @asynccontextmanager
-async def deployed(folder: Path, *, proxies: bool = False, **settings: str) -> AsyncIterator[Place]:
-    """`proxies` stand between each node and each of its servers. PostgreSQL is as durable as in real use."""
+async def deployed(
+    folder: Path, postgres: Postgres, *, proxies: bool = False, **settings: str
+) -> AsyncIterator[Place]:
+    """`proxies` stand between each node and each of its servers."""
     async with AsyncExitStack() as stack:
-        servers = stack.enter_context(ExitStack())
-        postgres = await asyncio.to_thread(servers.enter_context, running())
         (folder / "redis").mkdir()
-        redis = await asyncio.to_thread(servers.enter_context, RedisServer(folder / "redis"))
+        redis = stack.enter_context(RedisServer(folder / "redis"))
         place = Place(postgres, redis, postgres.database(), settings)
         for n in range(2):
             if proxies:

@@ -51,7 +51,7 @@ class Tab:
         self.earlier: list[Line] = []
         self.live: list[Line] = []
         self.rosters: list[Roster] = []
-        self.notices: list[tuple[float, str]] = []
+        self.trouble = ""  # what the page says is out of order
         self.codes: list[int] = []  # with which its sockets closed
         self.typed: list[str] = []
         self.acknowledged: dict[str, float] = {}  # when
@@ -103,6 +103,16 @@ class Tab:
         self.doors.append(self.doors.pop(0))
         if self._socket:
             self._socket.cut()
+
+    def __str__(self) -> str:
+        state = (
+            f"{'open' if self.open else 'closed'} {self.doors} {self.codes} {self.trouble or 'no trouble'}"
+        )
+        return f"{self.name}: {state}, {self.waiting} waiting, roster {self.rosters[-1]}"
+
+    @property
+    def open(self) -> bool:
+        return self._socket is not None
 
     # Writing ------------------------------------------------------------------------------------------
 
@@ -160,6 +170,7 @@ class Tab:
             self._send(socket, frame)
         since = (self.live or self.earlier)[-1:]
         resume = {"k": "resume", "epoch": self._epoch} | ({"since": str(since[0].rev)} if since else {})
+        resume |= {"trouble": self.trouble} if self.trouble else {}
         self._send(socket, json.dumps(resume | self._unacknowledged()))
         self._socket = socket
         try:
@@ -233,9 +244,9 @@ class Tab:
     def _progress(self, element: Element) -> None:
         self._acked = int(element.one("input")["value"])
 
-    def _note(self, element: Element) -> None:
-        if element.words:
-            self.notices.append((asyncio.get_running_loop().time(), element.words))
+    def _be_troubled(self, element: Element) -> None:
+        said = element.all("data[name=trouble]")
+        self.trouble = said[0]["value"] if said else ""
 
     def _refuse(self, element: Element) -> None:
         self.faults.append(f"refused: {element.words}")
@@ -245,7 +256,7 @@ class Tab:
         "#resume": _resume_from,
         "#roster": _call_roll,
         "#acked": _progress,
-        "#notice": _note,
+        "#trouble": _be_troubled,
         "#refused": _refuse,
     }
 

@@ -124,7 +124,7 @@ async def test_whatever_fails_next_nothing_is_lost_doubled_or_out_of_order(
 def misfortunes(place: Place, crowd: Crowd) -> list[Callable[[], Awaitable[object]]]:
     proxy = random.choice(place.to_redis + place.to_postgres)
     node = random.choice(place.nodes)
-    servers = [place.redis.stop, place.postgres.pause, node.pause, node.kill]
+    servers = [place.redis.pause, place.postgres.pause, node.pause, node.kill]
     lines = [*FAULTS, deaf(TO_REDIS + TO_POSTGRES, hang=False), deaf(TO_REDIS + TO_POSTGRES, hang=True)]
     return [
         *(partial(asyncio.to_thread, end) for end in servers),

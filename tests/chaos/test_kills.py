@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+from postgres import Postgres
+from redis_server import RedisServer
 
 from chat.presence import PACE, RESTART_GRACE
 
 from .checker import Tally
 from .crowd import FRESH, GONE, SLACK, Crowd, gathered
 from .place import Place
-
-STORE_AWAY = "The server cannot store anything just now. What you send is kept."
-TURN = 5.0  # s that a write waits for PostgreSQL
 
 
 async def test_killed_nodes_lose_nothing_and_their_people_come_back_unnoticed(
@@ -76,26 +76,31 @@ async def test_a_silent_node_loses_nothing_and_takes_up_where_it_was(
             await crowd.rest()
 
 
+@asynccontextmanager
+async def without(server: RedisServer | Postgres, fault: str) -> AsyncIterator[float]:
+    """A server is away; since when."""
+    since = asyncio.get_running_loop().time()
+    try:
+        await asyncio.to_thread(server.kill if fault == "killed" else server.pause)
+        yield since
+    finally:
+        await asyncio.to_thread(server.start if fault == "killed" else server.go_on)
+
+
 @pytest.mark.parametrize("fault", ["killed", "stopped"])
 async def test_without_redis_everything_is_accepted_and_shown_on_both_nodes_in_time(
     place: Place, tally: Tally, rounds: int, fault: str
 ) -> None:
-    end, begin = {
-        "killed": (place.redis.kill, place.redis.start),
-        "stopped": (place.redis.stop, place.redis.go_on),
-    }[fault]
     async with gathered(place, tally) as crowd:
         for n in range(rounds):
             crowd.talk(n % 2)
             await crowd.talk_for(0.2, 1.5)
-            await asyncio.to_thread(end)
-            since = asyncio.get_running_loop().time()
-            await crowd.until(lambda: _frozen(crowd), FRESH + SLACK, "every roster says that it stands still")
-            await crowd.talk_for(1, 3)
-            acknowledged = crowd.acknowledged
-            await crowd.talk_for(1, 1)
-            assert crowd.acknowledged > acknowledged, "nothing is accepted without Redis"
-            await asyncio.to_thread(begin)
+            async with without(place.redis, fault) as since:
+                await crowd.until(lambda: _frozen(crowd), FRESH + SLACK, "rosters say that they stand still")
+                await crowd.talk_for(1, 3)
+                acknowledged = crowd.acknowledged
+                await crowd.talk_for(1, 1)
+                assert crowd.acknowledged > acknowledged, "nothing is accepted without Redis"
             await crowd.talk_for(0.2, 1.5)
             await crowd.rest()
             crowd.in_time(since)
@@ -106,22 +111,15 @@ async def test_without_redis_everything_is_accepted_and_shown_on_both_nodes_in_t
 async def test_without_postgres_nothing_is_half_accepted_and_nobody_has_to_restart(
     place: Place, tally: Tally, rounds: int, fault: str
 ) -> None:
-    postgres = place.postgres
-    end, begin = {
-        "killed": (postgres.kill, postgres.start),
-        "stopped": (postgres.pause, postgres.go_on),
-    }[fault]
     pids = [node.pids for node in place.nodes]
     async with gathered(place, tally) as crowd:
         for n in range(rounds):
             crowd.talk()
             await crowd.talk_for(0.2, 1.5)
-            await asyncio.to_thread(end)
-            since = asyncio.get_running_loop().time()
-            if n % 2 == 0:
-                await crowd.until(_all_told(crowd, since), 2 * TURN + SLACK, "senders are told")
-            await crowd.talk_for(0.1, 4)
-            await asyncio.to_thread(begin)
+            async with without(place.postgres, fault):
+                if n % 2 == 0:
+                    await crowd.until(lambda: _troubled(crowd), FRESH + SLACK, "every page says so")
+                await crowd.talk_for(0.1, 4)
             await crowd.rest()
     assert [node.pids for node in place.nodes] == pids
 
@@ -130,7 +128,5 @@ def _frozen(crowd: Crowd) -> bool:
     return all(tab.rosters[-1].frozen for tab in crowd.tabs)
 
 
-def _all_told(crowd: Crowd, since: float) -> Callable[[], bool]:
-    return lambda: all(
-        any(at > since and text == STORE_AWAY for at, text in tab.notices) for tab in crowd.senders
-    )
+def _troubled(crowd: Crowd) -> bool:
+    return all(tab.trouble for tab in crowd.tabs)
