@@ -134,8 +134,8 @@ async def test_without_postgresql_text_is_kept_its_sender_told_and_it_arrives_on
     await ann.type("half a th")
     await asyncio.to_thread(postgres.stop)
     await bob.type("while it was away\nand more\n")
-    told = bob.page.get_by_role("alert").filter(has_text="cannot store anything just now")
-    await expect(told).to_contain_text("What you send is kept.")
+    for tab in (bob, ann):
+        await expect(tab.page.locator("#trouble")).to_contain_text("What you send is kept")
     await ann.type("ou")
     assert await ann.texts() == await bob.texts() == ["before"]
     await asyncio.to_thread(postgres.start)
@@ -143,6 +143,7 @@ async def test_without_postgresql_text_is_kept_its_sender_told_and_it_arrives_on
     for tab in (bob, ann):
         await tab.shows(texts, 30_000)
         await expect(tab.page.get_by_text("Reconnecting…")).not_to_be_attached()
+        await expect(tab.page.locator("#trouble")).to_have_text("")
     await bob.rest()
     await expect(ann.field).to_have_value("half a thou")
     await ann.type("ght\n")
