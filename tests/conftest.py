@@ -66,9 +66,9 @@ async def apps(
 ) -> AsyncIterator[list[Quart]]:
     """The real application, serving, on each node. Only time is the test's: messages and presence go by
     `clock`, and people enter and leave when the test calls `turn`."""
-    monkeypatch.setattr("chat.app.Assets", lambda folder: compiled[0])
-    monkeypatch.setattr("chat.app.Render", lambda folder, assets: compiled[1])
-    monkeypatch.setattr("chat.app.store_for", lambda url, alone: store_at(url, clock))
+    monkeypatch.setattr("chat.opening.Assets", lambda folder: compiled[0])
+    monkeypatch.setattr("chat.opening.Render", lambda folder, assets: compiled[1])
+    monkeypatch.setattr("chat.opening.store_for", lambda url, alone: store_at(url, clock))
     async with AsyncExitStack() as stack:
         apps = [create_app(settings) for _ in range(1 if deployment == ONE else 2)]
         for app in apps:

@@ -45,8 +45,8 @@ async def apps(
     compiled: tuple[Assets, Render], own: RedisServer, database: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[list[Quart]]:
     """Two nodes, serving."""
-    monkeypatch.setattr("chat.app.Assets", lambda folder: compiled[0])
-    monkeypatch.setattr("chat.app.Render", lambda folder, assets: compiled[1])
+    monkeypatch.setattr("chat.opening.Assets", lambda folder: compiled[0])
+    monkeypatch.setattr("chat.opening.Render", lambda folder, assets: compiled[1])
     monkeypatch.setattr("people.PATIENCE", 15.0)
     name = the_server().database().rpartition("/")[2]
     settings = Settings(

@@ -36,8 +36,8 @@ async def apps(
     compiled: tuple[Assets, Render], own: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[list[Quart]]:
     """Two nodes, serving; nothing waits for the test, and Redis is the test's to end."""
-    monkeypatch.setattr("chat.app.Assets", lambda folder: compiled[0])
-    monkeypatch.setattr("chat.app.Render", lambda folder, assets: compiled[1])
+    monkeypatch.setattr("chat.opening.Assets", lambda folder: compiled[0])
+    monkeypatch.setattr("chat.opening.Render", lambda folder, assets: compiled[1])
     monkeypatch.setattr("people.PATIENCE", 10.0)  # without Redis a message may take 6 s
     settings = Settings(database_url=the_server().schema(), redis_url=own.url, secret_key=SECRET)
     async with AsyncExitStack() as stack:

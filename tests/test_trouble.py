@@ -43,8 +43,8 @@ class Cluster:
 async def nodes(
     own: RedisServer, compiled: tuple[Assets, Render], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Cluster]:
-    monkeypatch.setattr("chat.app.Assets", lambda folder: compiled[0])
-    monkeypatch.setattr("chat.app.Render", lambda folder, assets: compiled[1])
+    monkeypatch.setattr("chat.opening.Assets", lambda folder: compiled[0])
+    monkeypatch.setattr("chat.opening.Render", lambda folder, assets: compiled[1])
     monkeypatch.setattr("people.PATIENCE", 15.0)
     database = the_server().database()
     async with AsyncExitStack() as stack:

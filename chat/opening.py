@@ -1,0 +1,130 @@
+"""Everything a process works with: opened in order, or refused with the mend, and closed again."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from chat import logs
+from chat.assets import Assets, folder
+from chat.bus import bus_for
+from chat.census import census_for
+from chat.context import Context
+from chat.hub import SOCKETS, Hub
+from chat.limits import limits_for
+from chat.metrics import Metrics
+from chat.presence import Presence
+from chat.render import Render
+from chat.rooms import Done
+from chat.settings import Misconfigured, Settings
+from chat.store import Store, Unavailable, store_for
+from chat.store.move import IDENTITY, KEY
+from chat.visitors import Identities, fingerprint, secret_for
+
+if TYPE_CHECKING:
+    from chat.nodes import Redis
+
+COUNT = 30.0  # s between counts of the nodes
+
+
+async def opened(settings: Settings) -> Context:
+    """Everything a handler works with, opened. Raises Misconfigured."""
+    _refuse_redis_with_sqlite(settings)
+    secret = secret_for(settings)
+    store = store_for(settings.database_url, alone=not settings.redis_url)
+    await store.open()
+    try:
+        await _agree_on_the_key(store, secret)
+        redis = await _redis(settings, store)
+        return await _wired(settings, secret, store, redis)
+    except BaseException:
+        await store.close()
+        raise
+
+
+def _refuse_redis_with_sqlite(settings: Settings) -> None:
+    if settings.redis_url and settings.database_url.startswith("sqlite:"):
+        raise Misconfigured(
+            "CHAT_REDIS_URL is for several processes, which one SQLite file cannot serve: "
+            "set CHAT_DATABASE_URL to a PostgreSQL database, or leave CHAT_REDIS_URL out."
+        )
+
+
+async def _agree_on_the_key(store: Store, secret: str) -> None:
+    """With another key everybody would be a stranger, on this node or on the others."""
+    ours = fingerprint(secret)
+    if (first := await store.agree(KEY, ours)) != ours:
+        raise Misconfigured(
+            f"CHAT_SECRET_KEY (fingerprint {ours}) is not the one that this database knows ({first}). "
+            "Set the same on every node, or the former one again. A new one makes everybody a stranger; "
+            "if that is meant, stop every node and run the command forget-key first."
+        )
+
+
+async def _redis(settings: Settings, store: Store) -> Redis | None:
+    """What the nodes share, if there are to be several. Raises Misconfigured."""
+    if not settings.redis_url:
+        return None
+    try:
+        from chat.nodes import Redis
+    except ModuleNotFoundError:
+        raise Misconfigured('CHAT_REDIS_URL needs more packages: pip install "room-chat[cluster]".') from None
+    # Nodes of another database may use the same Redis: theirs is another chat.
+    redis = Redis(settings.redis_url, name=await store.agree(IDENTITY, secrets.token_hex(16)))
+    await redis.open()
+    return redis
+
+
+async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -> Context:
+    assets, metrics = Assets(folder("static")), Metrics()
+    render = Render(folder("templates"), assets)
+    bus, census = bus_for(redis, metrics.hinted, metrics.interruptions.inc), census_for(redis, SOCKETS)
+    hub = Hub(store, bus, render, delivered=metrics.delivered, census=census, repaired=metrics.repairs.inc)
+
+    def committed(changes: Sequence[Done]) -> None:
+        metrics.messages.inc(len(changes))
+        bus.announce(changes)
+
+    store.committed, store.missed, store.doubted = committed, hub.check_soon, metrics.unknown.inc
+    await bus.open()
+    presence = Presence(store, hub, render.roster, census=census)
+    await census.open()
+    await presence.restore()
+    return Context(
+        settings=settings,
+        identities=Identities(secret),
+        store=store,
+        hub=hub,
+        presence=presence,
+        limits=limits_for(redis, settings.rate_limit),
+        metrics=metrics,
+        render=render,
+        assets=assets,
+        redis=redis,
+    )
+
+
+async def count_nodes(chat: Context) -> None:
+    """Say so, for as long as it is so, if Redis knows fewer nodes than the database does."""
+    apart = 0
+    while True:
+        await asyncio.sleep(COUNT)
+        try:
+            processes, nodes = await chat.store.processes(), chat.hub.census.nodes
+        except Unavailable:
+            continue
+        apart = apart + 1 if 0 < nodes < processes else 0
+        if apart > 1:  # not only while one of them starts or ends
+            logs.log.warning(
+                "nodes-apart database=%d redis=%d: is CHAT_REDIS_URL the same on each node?", processes, nodes
+            )
+
+
+async def closed(chat: Context) -> None:
+    await chat.hub.census.close()
+    await chat.hub.bus.close()
+    if chat.redis is not None:
+        await chat.redis.close()
+    await chat.store.close()
