@@ -13,12 +13,13 @@ from chat import actions, limits, logs
 from chat.context import Context
 from chat.hub import POLICY, Farewell, Listener
 from chat.limits import Rate
-from chat.render import SEATS, Form
+from chat.render import SEATS, Draft, Form
 from chat.rooms import Member, Page, Refused, clean_code, clean_name, is_code
 from chat.store import Missing, Unavailable, Unknown
 from chat.visitors import COOKIE, COOKIE_AGE, Arrival, arrival
 
 FOREVER = "public, max-age=31536000, immutable"
+NOT_STORED = "The server could not store this just now. Please send it again."
 ECHOED = 200  # characters of a refused name or code that come back into the form
 
 pages = Blueprint("pages", __name__)
@@ -182,21 +183,21 @@ async def _room_page(
     member: Member,
     *,
     before: int | None = None,
-    draft: str = "",
+    draft: Draft | None = None,
     many_lines: bool = False,
     error: str = "",
 ) -> str:
     page = await chat.store.history(member.code, before)
     address = reached()
+    draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
     return chat.render.room(
         member,
         await chat.store.seats_of(member.code, member.person),
         page,
         await chat.presence.everybody(member.code),
-        link=f"{address.scheme}://{address.host}/rooms/{member.code}",
-        key=secrets.token_urlsafe(9),
-        draft=draft,
-        many_lines=many_lines or "\n" in draft,
+        f"{address.scheme}://{address.host}/rooms/{member.code}",
+        draft,
+        many_lines=many_lines,
         error=error,
         older=before is not None,
         frozen=chat.presence.frozen,
@@ -217,33 +218,46 @@ async def post(code: str) -> ResponseReturnValue:
     """Post by an ordinary form: without JavaScript, from curl, or when scripts are blocked."""
     chat, form = here(), await request.form
     acked, bodies = form.get("acked", 0, type=int), form.getlist("body") or [""]
-    member = await _member(chat, code)
+    key = form.get("key") or secrets.token_urlsafe(9)
+    try:
+        member = await _member(chat, code)
+    except Unavailable:
+        return _kept(chat, NOT_STORED, Draft(_canonical(code), bodies, key, acked))
     if member is None:
-        kept = "\n".join(bodies)
-        return chat.render.error(403, "Not sent", "You are not in this room any more.", kept=kept), 403
+        return _kept(chat, "You are not in this room any more.", Draft("", bodies), 403)
     for index, body in enumerate(bodies):
         try:
             if wait := await chat.limits.take(limits.MESSAGES, member.person):
                 chat.metrics.refusals.labels("messages").inc()
                 raise TooSoon("You are writing very fast.", wait)
-            await actions.post_message(
-                chat.store, member, form.get("key") or secrets.token_urlsafe(9), acked + index, body
-            )
+            await actions.post_message(chat.store, member, key, acked + index, body)
         except (Refused, Unavailable, Unknown) as reason:
-            return await _not_sent(chat, member, "\n".join(bodies[index:]), reason)
+            return await _not_sent(
+                chat, member, Draft(member.code, bodies[index:], key, acked + index), reason
+            )
     return redirect(f"/rooms/{member.code}", 303)
 
 
-async def _not_sent(chat: Context, member: Member, draft: str, reason: Exception) -> ResponseReturnValue:
-    """The text comes back with the reason, in the room if that can be shown."""
-    text, status = "The server could not store this just now. Please send it again.", 503
+async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Exception) -> ResponseReturnValue:
+    """The text comes back with the reason, in the room if that can be shown.
+
+    It keeps its key: whoever sends it again, after an unknown outcome, must not store it twice.
+    """
+    if not isinstance(reason, Refused) and len(draft.bodies) > 1:
+        return _kept(chat, NOT_STORED, draft)  # joined in the room's one field, they would be another text
+    text, status = NOT_STORED, 503
     if isinstance(reason, Refused):
         text, status = reason.text, 429 if isinstance(reason, TooSoon) else 422
     try:
         wait = {"Retry-After": str(math.ceil(reason.wait))} if isinstance(reason, TooSoon) else {}
         return await _room_page(chat, member, draft=draft, error=text), status, wait
     except (Unavailable, Missing):
-        return chat.render.error(503, "Not sent", text, kept=draft), 503
+        return _kept(chat, text, draft)
+
+
+def _kept(chat: Context, reason: str, draft: Draft, status: int = 503) -> ResponseReturnValue:
+    """A page with nothing but what was written, to be sent again if its room is known."""
+    return chat.render.error(status, "Not sent", reason, draft), status
 
 
 @pages.post("/rooms/<code>/composer")
@@ -252,9 +266,10 @@ async def composer(code: str) -> ResponseReturnValue:
     chat = here()
     member = await _seat(chat, code)
     form = await request.form
-    draft, many_lines = (form.getlist("body") or [""])[-1], form.get("lines") == "many"
+    text, many_lines = (form.getlist("body") or [""])[-1], form.get("lines") == "many"
     if "HX-Request" in request.headers:
-        return chat.render.composer_text(draft, many_lines, member.code)
+        return chat.render.composer_text(text, many_lines, member.code)
+    draft = Draft(member.code, [text], secrets.token_urlsafe(9))
     return await _room_page(chat, member, draft=draft, many_lines=many_lines)
 
 

@@ -41,6 +41,20 @@ class Form:
         return next(iter(self.errors), "name")
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What somebody wrote and has yet to send: under which key, and how much of that was stored before."""
+
+    code: str  # of the room, empty if it cannot be sent to any
+    bodies: Sequence[str] = ("",)
+    key: str = ""
+    acked: int = 0
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.bodies)
+
+
 class Render:
     def __init__(self, folder: Path, assets: Assets) -> None:
         self._assets = assets
@@ -79,9 +93,8 @@ class Render:
         page: Page,
         people: Sequence[Member],
         link: str,
-        key: str,
+        draft: Draft,
         *,
-        draft: str = "",
         many_lines: bool = False,
         error: str = "",
         older: bool = False,
@@ -97,15 +110,16 @@ class Render:
             seats=_dotted(seats),
             page=page,
             link=link,
-            key=key,
-            draft=draft,
-            many_lines=many_lines,
+            draft=draft.text,
+            key=draft.key,
+            acked=draft.acked,
+            many_lines=many_lines or "\n" in draft.text,
             error=error,
             older=older,
             **self._roster(_with(people, member), frozen),
         )
 
-    def error(self, status: int, title: str, text: str, kept: str = "") -> str:
+    def error(self, status: int, title: str, text: str, kept: Draft | None = None) -> str:
         """`kept` is what was typed and could not be taken."""
         return self._page("error.html", status=status, title=title, text=text, kept=kept)
 
@@ -136,7 +150,7 @@ class Render:
 
     def stream_trouble(self, trouble: Trouble) -> str:
         """The same as a line of the live page without JavaScript, which nothing can take away."""
-        return self._fragment("room/append_trouble.html", trouble=trouble)
+        return self._fragment("room/_trouble_line.html", trouble=trouble)
 
     def acknowledged(self, controls: int, acked: int) -> str:
         """Remove that many sent controls from the composer; `acked` are done since the page was loaded."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import shutil
-import signal
 import socket
 import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields
 from email.message import Message
@@ -23,6 +20,7 @@ from typing import NamedTuple
 
 import pytest
 from deployments import several
+from nginx import Nginx
 from postgres import running
 from serving import free_port
 
@@ -136,8 +134,17 @@ def _parts(sentence: str) -> list[str]:
 def _refusals() -> Iterator[str]:
     for name in REFUSING:
         for node in ast.walk(ast.parse((REPO / "chat" / name).read_text("utf-8"))):
-            if isinstance(node, ast.Call) and _name(node.func) in {"Misconfigured", "Occupied", "refused"}:
-                yield from (shape(argument) for argument in node.args if shape(argument) != "{}")
+            yield from (said for part in _saying(node) if (said := shape(part)).strip("{}"))
+
+
+def _saying(node: ast.AST) -> list[ast.expr]:
+    """What a refusal is made of."""
+    match node:
+        case ast.Call() if _name(node.func) in {"Misconfigured", "Occupied", "refused"}:
+            return node.args
+        case ast.FunctionDef(name="_mend" | "_to_mend"):
+            return [part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value]
+    return []
 
 
 def _name(function: ast.expr) -> str:
@@ -162,55 +169,17 @@ class Answer(NamedTuple):
     text: str
 
 
-class Nginx:
-    """The nginx of a document, on free ports before nodes of ours."""
+class Documented(Nginx):
+    """nginx as a document has it, on free ports before nodes of ours."""
 
-    def __init__(self, folder: Path, block: str, nodes: list[int]) -> None:
-        self.port, plain = free_port(), free_port()
-        self.file = folder / "nginx.conf"
+    def __init__(self, folder: Path, document: str, nodes: Sequence[int]) -> None:
+        (block,) = blocks(document, "nginx")
         _make_certificate(folder)
-        block = block.replace(f"/etc/letsencrypt/live/{ADDRESS}", str(folder))
-        block = block.replace("listen 443 ", f"listen 127.0.0.1:{self.port} ")
-        block = block.replace("listen 80;", f"listen 127.0.0.1:{plain};")
-        for address, port in zip(("10.0.0.11:8000", "10.0.0.12:8000"), nodes, strict=False):
-            block = block.replace(address, f"127.0.0.1:{port}")
-        self.file.write_text(
-            f"{'user root;' if os.geteuid() == 0 else ''} daemon off; error_log stderr; "
-            f"pid {folder}/nginx.pid; worker_processes 1; events {{}}\n"
-            f"http {{ default_type application/octet-stream; access_log off; {_temporary(folder)}\n"
-            f"{block}}}\n"
-        )
-
-    def refused(self) -> str:
-        """Why nginx would not take the file; nothing if it would."""
-        ended = subprocess.run(
-            [_program(), "-t", "-e", "stderr", "-c", self.file], capture_output=True, text=True
-        )
-        return ended.stderr if ended.returncode else ""
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        with subprocess.Popen(
-            [_program(), "-e", "stderr", "-c", self.file], start_new_session=True
-        ) as process:
-            try:
-                self._wait()
-                yield
-            finally:
-                os.killpg(process.pid, signal.SIGKILL)
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 10
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            assert time.monotonic() < deadline, "nginx does not listen"
-            time.sleep(0.01)
+        super().__init__(folder, nodes, lambda port, nodes: _substituted(block, folder, port, nodes))
 
     def ask(self, path: str, form: str = "") -> Answer:
         """What a browser gets that looks at a page or, with a form, posts it."""
-        context = ssl.create_default_context(cafile=self.file.with_name("fullchain.pem"))
+        context = ssl.create_default_context(cafile=self.folder / "fullchain.pem")
         plain = socket.create_connection(("127.0.0.1", self.port), 15)
         with closing(HTTPSConnection(ADDRESS)) as connection:
             connection.sock = context.wrap_socket(plain, server_hostname=ADDRESS)
@@ -220,19 +189,13 @@ class Nginx:
             return Answer(response.status, response.headers, response.read().decode())
 
 
-def _program() -> str:
-    path = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if path is None:
-        say = "needs nginx: apt-get install nginx"
-        if os.environ.get("CI"):
-            pytest.fail(say)
-        pytest.skip(say)
-    return path
-
-
-def _temporary(folder: Path) -> str:
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    return " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+def _substituted(block: str, folder: Path, port: int, nodes: Sequence[int]) -> str:
+    block = block.replace(f"/etc/letsencrypt/live/{ADDRESS}", str(folder))
+    block = block.replace("listen 443 ", f"listen 127.0.0.1:{port} ")
+    block = block.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
+    for address, node in zip(("10.0.0.11:8000", "10.0.0.12:8000"), nodes, strict=True):
+        block = block.replace(address, f"127.0.0.1:{node}")
+    return block
 
 
 def _make_certificate(folder: Path) -> None:
@@ -244,15 +207,13 @@ def _make_certificate(folder: Path) -> None:
 
 @pytest.mark.parametrize("document", [PAGE, README], ids=["cluster.md", "README.md"])
 def test_nginx_takes_what_a_document_says(document: str, tmp_path: Path) -> None:
-    (block,) = blocks(document, "nginx")
-    assert Nginx(tmp_path, block, [1, 2]).refused() == ""
+    assert Documented(tmp_path, document, [1, 2]).refusal() == ""
 
 
 def test_its_nginx_passes_over_a_node_that_is_gone_and_says_so_when_all_are(tmp_path: Path) -> None:
-    (block,) = blocks(PAGE, "nginx")
     with several(tmp_path, 2, CHAT_TRUSTED_PROXIES="127.0.0.1") as nodes:
-        nginx = Nginx(tmp_path, block, [node.port for node in nodes])
-        with nginx.running():
+        nginx = Documented(tmp_path, PAGE, [node.port for node in nodes])
+        with nginx:
             created = nginx.ask("/", form="name=Ann&code=&create=1")
             assert created.status == 303
             assert "Secure" in created.headers["Set-Cookie"]
@@ -290,23 +251,21 @@ def unwell() -> Iterator[int]:
 
 
 def test_its_nginx_brings_a_form_that_one_node_cannot_store_to_another(tmp_path: Path) -> None:
-    (block,) = blocks(PAGE, "nginx")
     with several(tmp_path, 1, CHAT_TRUSTED_PROXIES="127.0.0.1") as (node,), unwell() as port:
-        nginx = Nginx(tmp_path, block, [port, node.port])
-        with nginx.running():
+        nginx = Documented(tmp_path, PAGE, [port, node.port])
+        with nginx:
             rooms = [nginx.ask("/", form="name=Ann&code=&create=1") for _ in range(4)]
     assert [room.status for room in rooms] == [303] * 4
 
 
 def test_its_nginx_lets_the_chat_say_itself_that_the_database_is_away(tmp_path: Path) -> None:
     """If nginx remembered who said 503, it would soon serve nothing at all."""
-    (block,) = blocks(PAGE, "nginx")
     with ExitStack() as stack:
         database = stack.enter_context(running())
         settings = {"CHAT_DATABASE_URL": database.database(), "CHAT_TRUSTED_PROXIES": "127.0.0.1"}
         nodes = stack.enter_context(several(tmp_path, 2, **settings))
-        nginx = Nginx(tmp_path, block, [node.port for node in nodes])
-        stack.enter_context(nginx.running())
+        nginx = Documented(tmp_path, PAGE, [node.port for node in nodes])
+        stack.enter_context(nginx)
         assert nginx.ask("/healthz").text == "ok store=fsync redis=ok\n"
         database.stop()
         for _ in range(6):

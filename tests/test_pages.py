@@ -692,10 +692,35 @@ async def test_a_text_that_could_not_be_stored_comes_back(
     reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
     assert reply.status == 503
     assert reply.page.one("#texts [name=body]").value == "precious"
-    monkeypatch.setattr(chat.store, "history", _failing(Unavailable("away")))
-    reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
-    assert reply.status == 503
-    assert "precious" in reply.page.one("textarea").value
+    for nothing in ("history", "find_seat"):
+        monkeypatch.setattr(chat.store, nothing, _failing(Unavailable("away")))
+        reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
+        assert reply.status == 503
+        assert "precious" in reply.page.one("textarea").value
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_text_whose_outcome_is_unknown_is_sent_again_by_the_form_that_comes_back_and_stored_once(
+    alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch, readable: bool
+) -> None:
+    append = chat.store.append
+
+    async def answer_lost(*arguments: Any) -> Any:
+        await append(*arguments)
+        raise Unknown("perhaps")
+
+    with monkeypatch.context() as while_away:
+        while_away.setattr(chat.store, "append", answer_lost)
+        if not readable:
+            while_away.setattr(chat.store, "history", _failing(Unavailable("away")))
+        reply = await alice.post(
+            f"/rooms/{code}/messages", [("body", "done"), ("body", "precious"), ("key", "k"), ("acked", "4")]
+        )
+        assert reply.status == 503
+    (form,) = [form for form in reply.page.all("form") if form["action"].endswith("/messages")]
+    fields = [(field["name"], field.value) for field in form.all("[name]")]
+    assert (await alice.post(form["action"], fields)).status == 303
+    assert await alice.texts(code) == ["done", "precious"]
 
 
 @ON_BOTH

@@ -648,9 +648,6 @@ async def test_texts_keep_their_order_however_long_each_asks_for_the_rate(
     assert await alice.texts(code) == ["one", "two", "three", "four"]
 
 
-@pytest.mark.parametrize(
-    "deployment", [ONE]
-)  # over several nodes, rates go by Redis's clock: test_redis_limits
 class ClosedLimits(limits.Limits):
     """Nobody is answered before the gate opens."""
 
@@ -710,6 +707,8 @@ async def test_after_a_text_that_failed_those_behind_it_are_not_stored_either(
     assert await alice.texts(code) == []
 
 
+# Over several nodes rates go by Redis's clock, which nobody steers: tests/test_redis_limits.py.
+@pytest.mark.parametrize("deployment", [ONE])
 async def test_a_text_that_would_wait_longer_than_20_seconds_is_refused_at_once(
     alice: Person, code: str, chat: Context, clock: FakeClock
 ) -> None:

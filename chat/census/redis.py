@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from chat.nodes import Away, Redis, Script, end
 from chat.rooms import Member
 
-LEASE = 15.0  # s without a sign of a node until its people are gone
+LEASE = 13.5  # s without a sign of a node until its people are gone; with all that follows, 16
 BEAT = 1.0  # s between signs
 RUSH = 0.05  # s between them when people come and go
 WAIT = 1.5  # s for an answer

@@ -316,13 +316,15 @@ async def presence(options: Options) -> list[Row]:
         left = await until(lambda: ours.watchers[0].people == people - gone, 30)
         took = time.perf_counter() - start
         hang_up(chain.from_iterable(alone.at + ours.at))
-    told, wall = ours.traffic, ours.wall
+    told, come, wall = ours.traffic, ours.coming, ours.wall
     name = f"k {people} people:"
+    busy = f"Redis {come.cpu / ours.shown:.0%} of a core, {come.commands / ours.shown:.0f} commands a second"
     rate = f"{ours.connections:.0f} connections a second, one process {alone.connections:.0f}"
     return [
         Row(f"{name} all came in, and every roster shows all", ours.shown, "s", alone.shown, remark=rate),
         Row(f"{name} the last came in, until every roster shows all", ours.late, "s", alone.late),
         Row(f"{name} CPU to come in", ours.spent, "s", alone.spent),
+        Row(f"{name} Redis bytes for each to come in", (come.received + come.sent) / people, remark=busy),
         Row(f"{name} node CPU while they stay", ours.idle * 100, "% of a core", alone.idle * 100),
         Row(f"{name} Redis memory of each", size / people, "bytes"),
         Row(f"{name} Redis commands a second while they stay", told.commands / wall),
@@ -347,6 +349,7 @@ class Entry:
     shown: float = 0  # s from the first to come until every roster shows all
     late: float = 0  # s of it, after the last had come
     spent: float = 0  # s of processor time
+    coming: Traffic = field(default_factory=Traffic)  # meanwhile
     idle: float = 0  # cores
     wall: float = 0  # s of the idle stretch
     traffic: Traffic = field(default_factory=Traffic)
@@ -359,6 +362,7 @@ async def _entered(deployment: Deployment, people: int) -> Entry:
         at[n % nodes].append(Watcher(ticket) if n < nodes else Member(ticket))
     watchers = [member for n in range(nodes) for member in at[n][:1] if isinstance(member, Watcher)]
     entry = Entry([at[n] for n in range(nodes)], watchers)
+    before = Traffic.now(deployment.redis) if deployment.redis else Traffic()
     start, used = time.perf_counter(), deployment.cpu()
     pairs = zip(deployment.chats, entry.at, strict=True)
     await asyncio.gather(*(connect_all(members, chat.port) for chat, members in pairs))
@@ -368,6 +372,8 @@ async def _entered(deployment: Deployment, people: int) -> Entry:
     now = time.perf_counter()
     entry.connections, entry.shown, entry.late = people / (came - start), now - start, now - came
     entry.spent = deployment.cpu() - used
+    if deployment.redis:
+        entry.coming = Traffic.now(deployment.redis).since(before)
     return entry
 
 

@@ -43,7 +43,7 @@ def nginx(tmp_path: Path, nodes: list[Server]) -> Iterator[Nginx]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def people(chromium: Browser, nginx: Nginx) -> AsyncIterator[People]:
-    group = People(chromium, nginx.url)
+    group = People(chromium, [nginx.url])
     yield group
     await group.go_home()
 
