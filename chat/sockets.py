@@ -170,6 +170,7 @@ class Sent:
         self.controls = 0  # dealt with, but not yet taken away
         self.writing: list[tuple[int, str, asyncio.Task[None]]] = []
         self.turn = asyncio.Lock()  # for asking whether the next text may be stored
+        self.broken = False  # one could not be stored, so none behind it may be: the page sends all again
         self._answered: deque[tuple[int, int]] = deque(maxlen=BODIES)
 
     def start(self, key: str, acked: int) -> None:
@@ -193,17 +194,25 @@ class Sent:
 async def _receive(chat: Context, listener: Listener) -> None:
     """Take what has come, in order, and have it stored together; a flood waits in its own socket."""
     sent = Sent()
+    try:
+        while True:
+            await _receive_once(chat, listener, sent)
+    finally:
+        for _, _, task in sent.writing:  # the page will say again, in order, what was not answered
+            task.cancel()
+
+
+async def _receive_once(chat: Context, listener: Listener, sent: Sent) -> None:
     inbox: asyncio.Queue[object] | None = websocket.scope.get("chat.inbox")  # type: ignore[assignment]
-    while True:
-        while listener.note:  # not yet sent: whoever does not read is not answered any further
-            await asyncio.sleep(0.05)
-        await _attempt(chat, listener, _take(chat, listener, sent, await websocket.receive()))
-        while inbox is not None and not inbox.empty():
-            await asyncio.sleep(0)  # what was taken before is on its way, or refused
-            if listener.note:
-                break
-            await _attempt(chat, listener, _take(chat, listener, sent, inbox.get_nowait()))
-        await _attempt(chat, listener, _settle(chat, listener, sent))
+    while listener.note:  # not yet sent: whoever does not read is not answered any further
+        await asyncio.sleep(0.05)
+    await _attempt(chat, listener, _take(chat, listener, sent, await websocket.receive()))
+    while inbox is not None and not inbox.empty():
+        await asyncio.sleep(0)  # what was taken before is on its way, or refused
+        if listener.note:
+            break
+        await _attempt(chat, listener, _take(chat, listener, sent, inbox.get_nowait()))
+    await _attempt(chat, listener, _settle(chat, listener, sent))
 
 
 async def _attempt(chat: Context, listener: Listener, work: Coroutine[Any, Any, None]) -> None:
@@ -300,7 +309,7 @@ async def _post(chat: Context, listener: Listener, sent: Sent, frame: dict[str, 
         raise Refused("The server did not understand that. Please reload the page.")
     again = frame.get("again")
     if isinstance(again, str):
-        await _post_again(chat, listener, sent.turn, key, again, bodies)
+        await _post_again(chat, listener, sent, key, again, bodies)
         return
     if key != sent.key:
         await _settle(chat, listener, sent)
@@ -308,25 +317,26 @@ async def _post(chat: Context, listener: Listener, sent: Sent, frame: dict[str, 
     sent.start(key, start)
     for index, body in enumerate(bodies, start):
         if not sent.repeats(index, body):
-            task = asyncio.create_task(_post_one(chat, listener, sent.turn, key, index, body))
+            task = asyncio.create_task(_post_one(chat, listener, sent, key, index, body))
             sent.writing.append((index, body, task))
 
 
-async def _post_one(
-    chat: Context, listener: Listener, turn: asyncio.Lock, key: str, index: int, body: str
-) -> None:
+async def _post_one(chat: Context, listener: Listener, sent: Sent, key: str, index: int, body: str) -> None:
     """Store one text; a refused one comes back beside the composer and counts as dealt with."""
     since = asyncio.get_running_loop().time()
     try:
-        async with turn:  # the leave for a later text may come sooner
+        async with sent.turn:  # the leave for a later text may come sooner
             too_fast = await _pace(chat, listener, since)
         if too_fast:
             raise Refused("This was not sent: you are writing very fast.", "body")
+        if sent.broken:
+            raise Unavailable("A text before this one could not be stored.")
         with chat.metrics.append.time():
             await actions.post_message(chat.store, listener.member, key, index, body)
     except Refused as refused:
         _give_back(chat, listener, body, refused.text)
     except (Missing, Unavailable, Unknown):
+        sent.broken = True
         raise
     except Exception:
         # Whatever our fault is, the text is its writer's: kept for a retry, it would fail for ever.
@@ -343,10 +353,10 @@ def _give_back(chat: Context, listener: Listener, body: str, reason: str) -> Non
 
 
 async def _post_again(
-    chat: Context, listener: Listener, turn: asyncio.Lock, key: str, again: str, bodies: list[str]
+    chat: Context, listener: Listener, sent: Sent, key: str, again: str, bodies: list[str]
 ) -> None:
     """A refused text, sent again from its own form: that form goes, and comes back if it is refused again."""
-    await _post_one(chat, listener, turn, key, 0, "\n".join(bodies))
+    await _post_one(chat, listener, sent, key, 0, "\n".join(bodies))
     if again.replace("-", "").replace("_", "").isalnum() and again.isascii():
         listener.note = chat.render.sent_again(again) + listener.note
         listener.wake()

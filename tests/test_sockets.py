@@ -648,6 +648,65 @@ async def test_texts_keep_their_order_however_long_each_asks_for_the_rate(
     assert await alice.texts(code) == ["one", "two", "three", "four"]
 
 
+class ClosedLimits(limits.Limits):
+    """Nobody is answered before the gate opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def take(self, rate: limits.Rate, doer: str, patience: float = 0.0) -> float:
+        await self.gate.wait()
+        return await super().take(rate, doer, patience)
+
+
+async def _forever(*_: Any) -> None:
+    await asyncio.Event().wait()
+
+
+async def _posted() -> None:
+    await until(lambda: not [t for t in asyncio.all_tasks() if "_post_one" in repr(t.get_coro())])
+
+
+async def test_texts_that_wait_when_their_connection_ends_are_not_stored_behind_the_page_s_back(
+    app: Quart, chat: Context, alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page sends them again, in order: one that came in later would be out of it."""
+    closed = ClosedLimits()
+    app.extensions["chat"] = replace(chat, limits=closed)
+    page = await alice.look(code)
+    async with alice.live(code) as live:
+        monkeypatch.setattr(chat.hub, "join", _forever)
+        await live.resume(page, key="page", acked="0", body=["one", "two"])
+        await until(lambda: [t for t in asyncio.all_tasks() if "_post_one" in repr(t.get_coro())])
+        await chat.hub.terminate()
+        assert await live.ended() == RESTART
+    closed.gate.set()
+    await _posted()
+    assert await alice.texts(code) == []
+
+
+async def test_after_a_text_that_failed_those_behind_it_are_not_stored_either(
+    app: Quart, chat: Context, alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even while the connection is busy with something else and has yet to hear of it."""
+    append, failures = chat.store.append, [Unavailable("away")]
+
+    async def appended(*text: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await append(*text)
+
+    page = await alice.look(code)
+    async with alice.live(code) as live:
+        monkeypatch.setattr(chat.hub, "join", _forever)
+        monkeypatch.setattr(chat.store, "append", appended)
+        await live.resume(page, key="page", acked="0", body=["one", "two"])
+        await until(lambda: not failures)
+        await _posted()
+    assert await alice.texts(code) == []
+
+
 # Over several nodes rates go by Redis's clock, which nobody steers: tests/test_redis_limits.py.
 @pytest.mark.parametrize("deployment", [ONE])
 async def test_a_text_that_would_wait_longer_than_20_seconds_is_refused_at_once(
