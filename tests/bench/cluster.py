@@ -172,20 +172,21 @@ async def _measured(deployment: Deployment, crowd: Crowd, total: Sum, work: Slic
 
 
 async def across(options: Options) -> list[Row]:
-    """i: 100 texts a second to rooms of 10 and of 100, half of each on another node"""
+    """i: 100 texts a second to rooms of 10 and of 100, 10 to a room of 1,000, half of each on another node"""
     return [
-        *await _across(options, options.some(50), 10),
-        *await _across(options, 5, 100),
+        *await _across(options, options.some(50), 10, 100),
+        *await _across(options, 5, 100, 100),
+        *await _across(options, 1, options.some(1000), 10),
     ]
 
 
-async def _across(options: Options, rooms: int, people: int) -> list[Row]:
+async def _across(options: Options, rooms: int, people: int, pace: int) -> list[Row]:
     seconds = options.seconds(3)
     missing = 0
 
     async def paced(crowd: Crowd) -> None:
         nonlocal missing
-        goal = crowd.delivered() + await crowd.write(100, seconds)
+        goal = crowd.delivered() + await crowd.write(pace, seconds)
         await until(lambda: crowd.delivered() >= goal, 5)
         missing += goal - crowd.delivered()
 
@@ -194,7 +195,7 @@ async def _across(options: Options, rooms: int, people: int) -> list[Row]:
         with profiled(options, deployment.chats[0], f"i{people}"):
             one, two = await _in_turns(pair, 3, paced)
         idle = await asyncio.gather(*(_idle(deployment, options.seconds(6)) for deployment, _ in pair))
-    name = f"i {rooms} rooms × {people}, 100 a second:"
+    name = f"i {rooms} rooms × {people}, {pace} a second:"
     ours, base = sorted(crowd.far), sorted(alone.near)
     near = _at(sorted(crowd.near), 0.99)
     return [
