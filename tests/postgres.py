@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from tls import certified
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -158,6 +159,21 @@ def running(folder: Path | None = None, **settings: str) -> Iterator[Postgres]:
             server.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def encrypted() -> Iterator[tuple[Postgres, Path]]:
+    """A server that also speaks TLS, and the certificate by which it is known."""
+    folder = Path(tempfile.mkdtemp(prefix="chat-tls-"))
+    try:
+        files = certified(folder, "IP:127.0.0.1")
+        if os.geteuid() == 0:
+            for path in (folder, *files):
+                shutil.chown(path, "postgres")
+        with running(ssl="on", ssl_cert_file=str(files[0]), ssl_key_file=str(files[1])) as server:
+            yield server, files[0]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _signal(pid: int, number: int) -> None:

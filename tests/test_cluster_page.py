@@ -6,7 +6,6 @@ import ast
 import re
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from deployments import several
 from nginx import Nginx
 from postgres import running
 from serving import free_port
+from tls import certified
 
 from chat.metrics import Metrics
 from chat.settings import Settings
@@ -174,7 +174,7 @@ class Documented(Nginx):
 
     def __init__(self, folder: Path, document: str, nodes: Sequence[int]) -> None:
         (block,) = blocks(document, "nginx")
-        _make_certificate(folder)
+        certified(folder, f"DNS:{ADDRESS}")
         super().__init__(folder, nodes, lambda port, nodes: _substituted(block, folder, port, nodes))
 
     def ask(self, path: str, form: str = "") -> Answer:
@@ -196,13 +196,6 @@ def _substituted(block: str, folder: Path, port: int, nodes: Sequence[int]) -> s
     for address, node in zip(("10.0.0.11:8000", "10.0.0.12:8000"), nodes, strict=True):
         block = block.replace(address, f"127.0.0.1:{node}")
     return block
-
-
-def _make_certificate(folder: Path) -> None:
-    names = ["-subj", f"/CN={ADDRESS}", "-addext", f"subjectAltName=DNS:{ADDRESS}"]
-    files = ["-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files]
-    subprocess.run(command, check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("document", [PAGE, README], ids=["cluster.md", "README.md"])

@@ -17,8 +17,9 @@ from typing import Any
 import asyncpg
 import pytest
 from faults import Proxy
-from postgres import Postgres, running, the_server
+from postgres import Postgres, encrypted, running, the_server
 from store_model import Clock
+from tls import certified
 
 from chat.rooms import Delete, Done, Edit, Member
 from chat.settings import Misconfigured
@@ -782,3 +783,18 @@ async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(
 
 async def test_a_server_that_does_not_write_to_its_disk_is_called_what_it_is(store: PostgresStore) -> None:
     assert store.durability == "os"
+
+
+# Over TLS
+
+
+async def test_a_server_is_known_by_its_certificate(tmp_path: Path) -> None:
+    with encrypted() as (server, certificate):
+        url = f"{server.url('postgres')}?sslmode=verify-full&sslrootcert="
+        store = PostgresStore(f"{url}{certificate}", wait=0)
+        await store.open()
+        ours = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+        assert await sql(server.url("postgres"), f"{ours} WHERE application_name = 'room-chat'")
+        await store.close()
+        stranger, _ = certified(tmp_path, "IP:127.0.0.1")
+        assert "sslrootcert=" in await refusal(f"{url}{stranger}")

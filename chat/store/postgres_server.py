@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -116,6 +117,12 @@ class Server:
                     server_settings=self._session,
                     **options,
                 )
+            except ssl.SSLCertVerificationError as error:
+                raise self.refused(
+                    f"is not trusted ({error.verify_message})",
+                    "Name the certificate that vouches for it: "
+                    "?sslmode=verify-full&sslrootcert=/PATH/TO/CA.pem",
+                ) from error
             except ValueError as error:  # asyncpg.ClientConfigurationError is one, too
                 raise Misconfigured(
                     "CHAT_DATABASE_URL cannot be understood. Write it as "
