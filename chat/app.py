@@ -91,7 +91,7 @@ def _run_while_serving(app: Quart, settings: Settings) -> None:
     async def start() -> None:
         try:
             chat = await opened(settings)
-        except Misconfigured as error:
+        except (Misconfigured, Unavailable, Unknown) as error:
             raise SystemExit(f"chat: {error}") from None
         app.extensions["chat"] = chat
         app.extensions["terminating"] = chat.hub.terminate

@@ -457,6 +457,7 @@ class Hub:
     async def _read_on(self, feed: Feed) -> None:
         try:
             while self.feeds.get(feed.code) is feed:
+                feed.wanted = 0  # a hint tells of what is in the log by now, or it is none of ours
                 window = await self.store.changes(feed.code, feed.position, RING)
                 if window.position.rev > feed.position.rev:
                     feed.apply(_by_rev(window.changed, window.created), window.position)

@@ -74,8 +74,11 @@ class Redis:
         self._checked = False
         try:
             addresses = [parse_url(url.strip()) for url in urls.split(",") if url.strip()]
-        except ValueError as error:
-            raise Misconfigured(f"CHAT_REDIS_URL: {error}") from None
+        except ValueError:  # its text may hold a part of the password
+            raise Misconfigured(
+                "CHAT_REDIS_URL cannot be understood. Write it as redis://user:password@host:6379/0; special "
+                "characters in the password as in other URLs (%40 for @, %2F for /, %23 for #)."
+            ) from None
         # Two databases of one server share their channels, so the names tell them apart.
         self.prefix = f"chat:{addresses[0].get('db') or 0}{name and f':{name[:12]}'}"
         self._voices: dict[str, Connection] = {}  # over which a channel is told

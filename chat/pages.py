@@ -291,6 +291,8 @@ def _person(chat: Context) -> str | None:
 
 async def _member(chat: Context, code: str) -> Member | None:
     """Load and authorise in one: a room is found only through the visitor's seat in it."""
+    if chat.hub.away:
+        raise Unavailable("The store did not answer just now.")  # nobody need wait for it again
     person = _person(chat)
     code = _canonical(code)
     return await chat.store.find_seat(code, person) if person and code else None

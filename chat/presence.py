@@ -247,6 +247,8 @@ class Presence:
         room.known.discard(number)
 
     async def _tell(self, code: str, room: Attendance) -> None:
+        if self._hub.away:  # each would wait for it, and hold up the rooms behind
+            return
         entering = [n for n in room.entering if self._census.counted(code, n)]
         if self._now() < room.notice_at or not (entering or room.leaving):
             return

@@ -195,7 +195,7 @@ async def _receive(chat: Context, listener: Listener) -> None:
     """Take what has come, in order, and have it stored together; a flood waits in its own socket."""
     sent = Sent()
     try:
-        while True:
+        while listener.farewell is None:  # Python 3.11 may swallow that we were told to end
             await _receive_once(chat, listener, sent)
     finally:
         for _, _, task in sent.writing:  # the page will say again, in order, what was not answered

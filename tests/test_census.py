@@ -457,6 +457,26 @@ async def test_after_a_restart_of_all_who_do_not_come_back_have_left(house: Hous
     assert two.presence.rooms() == 0
 
 
+async def test_a_redis_that_came_back_as_it_was_earlier_is_told_everything_again(
+    house: House, own: RedisServer
+) -> None:
+    """From its file, or as a replica that lagged: the leases are there, and what was said since is not."""
+    one, two = [await house.node(own.url) for _ in range(2)]
+    xenia, yuri, zoe = [await house.seat(name) for name in ("Xenia", "Yuri", "Zoe")]
+    await house.enter(one, xenia)
+    await house.enter(two, zoe)
+    await house.until(lambda: two.here == ["Xenia", "Zoe"])
+    own.ask("SAVE")
+    one.presence.forget(xenia)
+    await house.enter(one, yuri)
+    await house.until(lambda: two.here == ["Yuri", "Zoe"])
+    own.kill()
+    own.start()
+    await house.beats(30)  # as long as others may have yet to come back
+    await house.until(lambda: two.here == ["Yuri", "Zoe"] and not two.census._paused)
+    assert {member.label for member in await two.census.ask(ROOM)} == {"Yuri"}
+
+
 async def test_a_node_that_was_given_up_says_everything_again(house: House) -> None:
     """Stopped for longer than its lease, then going on: its people are still connected."""
     one, two = await house.node(), await house.node()

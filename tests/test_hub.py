@@ -7,6 +7,7 @@ import itertools
 import random
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -253,6 +254,24 @@ async def test_repeated_and_old_hints_are_not_delivered_again(room: Room) -> Non
     await reader.read()
     assert reader.seen == _added(written)
     assert room.watched.asked.count("changes") == 1  # the one that loaded the feed
+
+
+@pytest.mark.parametrize("epoch", ["ours", "another"])
+async def test_a_hint_of_what_the_log_does_not_have_is_looked_up_once(room: Room, epoch: str) -> None:
+    """Another chat on the same Redis may have a room of this code; its hints must not keep us reading."""
+    hub = room.hub()
+    reader = await _reader(hub, room)
+    (written,) = await room.write("one")
+    await reader.read_until(1)
+    room.watched.asked.clear()
+    far = Position(written.position.epoch if epoch == "ours" else "another", 999)
+    hub.heard([Done(ROOM, replace(written.message, id=999, rev=999), far)])
+    feed = hub.feeds[ROOM]
+    while feed.repairing:
+        await asyncio.sleep(0)
+        assert room.watched.asked.count("changes") < 3
+    (written,) = await room.write("two")
+    await reader.read_until(2)
 
 
 async def test_a_hint_of_another_room_is_nobody_s(room: Room) -> None:

@@ -23,7 +23,16 @@ from tls import certified
 
 from chat.rooms import Delete, Done, Edit, Member
 from chat.settings import Misconfigured
-from chat.store import Resync, Taken, Unavailable, Unknown, postgres_server, postgres_writer, store_for
+from chat.store import (
+    Resync,
+    Taken,
+    Unavailable,
+    Unknown,
+    postgres,
+    postgres_server,
+    postgres_writer,
+    store_for,
+)
 from chat.store.postgres import PostgresStore
 from chat.store.steps import Steps
 
@@ -240,6 +249,18 @@ async def test_the_database_of_another_program_is_refused_and_left_alone(url: st
     await sql(url, f"CREATE TABLE {table}")
     assert "another program" in await refusal(url)
     assert await sql(url, "SELECT to_regclass('seat')") is None
+
+
+async def test_a_database_that_we_may_not_read_is_not_called_somebody_else_s(url: str) -> None:
+    store = PostgresStore(url, wait=0)
+    await store.open()
+    await store.close()
+    await sql(url, "DO $$ BEGIN CREATE ROLE stranger LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
+    schema = url.rpartition("=")[2]
+    await sql(url, f"GRANT USAGE ON SCHEMA {schema} TO stranger")
+    said = await refusal(url.replace("chat@", "stranger@"))
+    assert "permission denied" in said
+    assert "Make the user the owner of the database" in said
 
 
 async def test_what_cannot_be_reached_is_named_without_its_password(proxy: Proxy) -> None:
@@ -577,6 +598,40 @@ async def test_a_cut_anywhere_loses_and_doubles_nothing(
     assert await bodies(store) == [f"{n}" for n in range(60)]
 
 
+async def test_reads_go_on_with_the_next_host_when_the_first_is_silent(
+    store: PostgresStore, url: str, node: Node, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its machine is gone and nobody refuses. Nobody writes, either."""
+    for module in (postgres, postgres_server):
+        monkeypatch.setattr(module, "CONNECT", 0.5)
+    monkeypatch.setattr(postgres, "PING", 0.3)
+    there = url.partition("@")[2].partition("/")[0]
+    distant = await node(url.replace(there, f"127.0.0.1:{proxy.port},{there}"))
+    await distant.ping()
+    proxy.black_hole()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await distant.ping()
+                break
+            except Unavailable:
+                continue
+    assert await distant.find_room(ROOM)
+
+
+async def test_a_node_that_is_too_old_for_the_database_does_not_read_it_either(
+    store: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await store.find_room(ROOM)
+    await sql(url, "UPDATE fact SET value = '99' WHERE name IN ('schema', 'oldest')")
+    ours = "application_name = 'room-chat' AND query LIKE '%room%'"
+    await sql(url, f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {ours}")
+    with pytest.raises(Unavailable, match="newer release"):
+        await store.find_room(ROOM)
+    await sql(url, "UPDATE fact SET value = '1' WHERE name IN ('schema', 'oldest')")
+    assert await store.find_room(ROOM)
+
+
 async def test_a_black_hole_is_bounded_and_heals(
     store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -821,3 +876,4 @@ async def test_a_server_is_known_by_its_certificate(tmp_path: Path) -> None:
         await store.close()
         stranger, _ = certified(tmp_path, "IP:127.0.0.1")
         assert "sslrootcert=" in await refusal(f"{url}{stranger}")
+        assert f"does not exist: {tmp_path}/none.pem" in await refusal(f"{url}{tmp_path}/none.pem")

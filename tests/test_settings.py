@@ -84,6 +84,9 @@ def test_the_database_url_chooses_the_store(tmp_path: Path) -> None:
     assert isinstance(store_for(f"sqlite:///{tmp_path}/chat.db"), SQLiteStore)
     with pytest.raises(Misconfigured, match="CHAT_DATABASE_URL"):
         store_for("oracle://db")
+    with pytest.raises(Misconfigured) as refused:
+        store_for("chat:hush@host/db")
+    assert "hush" not in str(refused.value)
     assert isinstance(bus_for(None), LocalBus)
 
 

@@ -89,13 +89,19 @@ local function open(connection, person, age, most)
 end
 
 -- A node says what changed with its people and hears what changed with everybody's.
--- Nothing but {0} to a node that was given up: it has to say everything again.
+-- Nothing but {0} to a node that was given up, or whose lease is older than it knows: this Redis is a restored
+-- or a lagging one, and has lost what was said since. The node has to say everything again.
 local function exchange(said)
-  if not said.join and not redis.call('ZSCORE', root .. ':nodes', node) then return {0} end
+  local lease = redis.call('ZSCORE', root .. ':nodes', node)
+  if not said.join and (not lease or tonumber(lease) < said.lease) then
+    bury(node)
+    return {0}
+  end
   local last = tonumber(redis.call('GET', root .. ':last') or 0)
   if now - last > said.gap then redis.call('SET', root .. ':pause', '1', 'PX', said.ttl) end
   redis.call('SET', root .. ':last', string.format('%.0f', now))
-  redis.call('ZADD', root .. ':nodes', string.format('%.3f', now + said.ttl), node)
+  lease = string.format('%.3f', now + said.ttl)
+  redis.call('ZADD', root .. ':nodes', lease, node)
   local paused = redis.call('EXISTS', root .. ':pause')
   if paused == 0 then
     local dead = redis.call('ZRANGEBYSCORE', root .. ':nodes', '-inf', string.format('%.3f', now))
@@ -124,7 +130,7 @@ local function exchange(said)
   redis.call('ZREMRANGEBYSCORE', root .. ':changed', '-inf', seq - said.memory)
   local since = string.format('%d', said.join and seq or said.since)
   local changed = redis.call('ZRANGEBYSCORE', root .. ':changed', '(' .. since, '+inf')
-  return {1, #living(), seq, paused, sweep, held, redis.call('SMEMBERS', key('surplus', node)), changed}
+  return {1, lease, #living(), seq, paused, sweep, held, redis.call('SMEMBERS', key('surplus', node)), changed}
 end
 
 -- Take seats away from this node; those that no node has are claimed and returned.

@@ -70,6 +70,7 @@ class RedisCensus:
         self._turn = asyncio.Lock()  # one step at a time: what is said last must arrive last
         self._stir = asyncio.Event()
         self._living = 0
+        self._until = 0.0  # when our lease ends, on Redis's clock
         self._bereaved = False  # a node is gone, and not yet from every room
         self._task: asyncio.Task[None] | None = None
 
@@ -251,6 +252,7 @@ class RedisCensus:
         said = {
             "join": not self._joined,
             "ttl": round(1000 * self._lease),
+            "lease": self._until,
             "gap": 1000 * self._lease / 3,
             "sweep": round(1000 * SWEEP),
             "memory": MEMORY,
@@ -288,6 +290,7 @@ class RedisCensus:
     def _hear(
         self,
         seats: dict[Seat, Member | None],
+        lease: bytes,
         living: int,
         seq: int,
         paused: int,
@@ -296,6 +299,7 @@ class RedisCensus:
         surplus: list[bytes],
         changed: list[bytes],
     ) -> None:
+        self._until = float(lease)
         self._bereaved, self._living = self._bereaved or living < self._living, living
         waiting = {(code, int(number)) for code, number in (seat.decode().split(" ") for seat in held)}
         for (code, number), member in seats.items():

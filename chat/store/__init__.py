@@ -120,6 +120,12 @@ class Store(Protocol):
         """The present position of each room that exists."""
 
 
+def parted(url: str) -> tuple[str, str]:
+    """The scheme of a URL and what follows; no scheme where none is meant, as that may be a password."""
+    scheme, colon, rest = url.partition("://")
+    return (scheme, rest) if colon else ("", url)
+
+
 def store_for(url: str, alone: bool = False) -> Store:
     """The backend that a CHAT_DATABASE_URL names; opened by its `open`. Raises Misconfigured.
 
@@ -127,7 +133,7 @@ def store_for(url: str, alone: bool = False) -> Store:
     """
     from chat.settings import Misconfigured
 
-    scheme, _, rest = url.partition("://")
+    scheme, rest = parted(url)
     if scheme == "sqlite":
         from chat.store.sqlite import SQLiteStore
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from chat.rooms import Amendment, Done, Member, Page, Position, Room, Verb, Window
+from chat.settings import Misconfigured
 from chat.store import HISTORY, WINDOW, Missing, Resync, Unavailable, Unknown, queries, steps
 from chat.store.jobs import Order, tell
 from chat.store.postgres_server import (
@@ -209,7 +210,7 @@ class Readers:
     @classmethod
     async def opened(cls, server: Server) -> Readers:
         async def connect(*_: object, **options: Any) -> Connection:
-            return await server.connect(**options)
+            return await server.reader(**options)
 
         async def reset(_: Connection) -> None:
             """A question changes nothing about its connection, and after a failure that is ended."""
@@ -227,7 +228,7 @@ class Readers:
                     return await self._run(work(), one_moment)
                 except LOST:
                     return await self._run(work(), one_moment)
-        except (*LOST, asyncpg.PostgresError) as error:
+        except (*LOST, asyncpg.PostgresError, Misconfigured) as error:
             raise Unavailable(f"PostgreSQL cannot be read: {said(error)}") from error
         finally:
             self._running -= 1

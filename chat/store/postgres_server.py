@@ -8,6 +8,7 @@ import ssl
 import time
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
+from urllib.parse import parse_qs
 
 import asyncpg
 
@@ -106,8 +107,14 @@ class Server:
 
     async def connect(self, **options: Any) -> Connection:
         """A connection to the primary. Raises one of LOST, what the server said, or Misconfigured."""
+        if missing := _missing_file(self._hosts[0]):
+            raise Misconfigured(
+                f"CHAT_DATABASE_URL names a file that does not exist: {missing}. Correct its path."
+            )
         errors: list[Exception] = []
         for url in list(self._hosts):
+            self._hosts.remove(url)
+            self._hosts.append(url)  # whoever gives up on it begins with another the next time
             try:
                 db = await asyncpg.connect(
                     url,
@@ -136,6 +143,16 @@ class Server:
                 self._hosts.insert(0, url)
                 return db
         raise errors[0]
+
+    async def reader(self, **options: Any) -> Connection:
+        """A connection that only reads, from a database that we know. Raises what `connect` does."""
+        db = await self.connect(**options)
+        try:
+            await self._known(db)
+        except BaseException:
+            db.terminate()
+            raise
+        return db
 
     async def first(self, wait: float) -> Connection:
         """A connection to a server that suits us, its schema up to date. Raises Misconfigured."""
@@ -232,6 +249,8 @@ class Server:
         try:
             facts = dict(await db.fetch("SELECT name, value FROM fact"))
             schema, oldest = int(facts["schema"]), int(facts["oldest"])
+        except asyncpg.InsufficientPrivilegeError:
+            raise
         except (asyncpg.SyntaxOrAccessError, KeyError, ValueError) as error:
             raise self.refused(
                 "holds tables of another program", "Name another database; this one was left as it was"
@@ -316,6 +335,13 @@ def _place(url: str) -> str:
     """What may be shown of a URL: no user, no password."""
     address = url.partition("://")[2].partition("?")[0].rpartition("@")[2]
     return address if address and not address.startswith("/") else f"its socket{address}"
+
+
+def _missing_file(url: str) -> str:
+    """The first file of a certificate or a key that a URL names in vain."""
+    asked = parse_qs(url.partition("?")[2])
+    named = [path for name in ("sslrootcert", "sslcert", "sslkey") for path in asked.get(name, [])]
+    return next((path for path in named if not Path(path).exists()), "")
 
 
 def _hosts(url: str) -> list[str]:

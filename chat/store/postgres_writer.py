@@ -222,7 +222,11 @@ class Writer:
             return self._db
         try:
             db = await self._server.prepared()
-            await self._connected(db)
+            try:
+                await self._connected(db)
+            except BaseException:
+                db.terminate()
+                raise
         except (*LOST, asyncpg.PostgresError, Misconfigured) as error:
             self._failures += 1
             if self._failures == 1:
@@ -243,8 +247,8 @@ class Writer:
         db.add_termination_listener(lambda _: self._wake.set())
 
     def _warned(self, db: Connection, message: Any) -> None:
-        """A commit that gave up waiting for the standby says so only here."""
-        self._unreplicated |= "synchronous replication" in str(message)
+        """A commit that gave up waiting for the standby says so only here, and in any language."""
+        self._unreplicated |= isinstance(message, asyncpg.PostgresWarning)
 
     def _drop(self, error: BaseException) -> None:
         log.warning("The connection to %s was lost: %s", self._server.place, said(error))
