@@ -24,6 +24,7 @@ async def test_both_see_each_message_once_and_in_order(people: People) -> None:
         assert [line.by for line in await tab.lines()] == ["Ann", "Bob", "Bob", "Ann"]
     await ann.page.reload()
     await ann.shows(["Hello Bob", "Hi Ann", "How are you?", "Fine"])
+    await ann.live()
 
 
 async def test_getting_in_by_code_and_by_link(people: People) -> None:
