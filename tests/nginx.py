@@ -12,8 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import pytest
-from serving import free_port
+from serving import free_port, needed
 
 CONFIG = """\
 daemon off;
@@ -102,10 +101,4 @@ class Nginx:
 
 def _program() -> str:
     """Its path, which ordinary users lack. Skips the test where there is none, unless CI is set."""
-    path = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if path is None:
-        missing = "needs nginx: apt-get install nginx"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return path
+    return needed(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), "nginx")

@@ -266,5 +266,7 @@ def test_its_nginx_lets_the_chat_say_itself_that_the_database_is_away(tmp_path: 
             assert (away.status, "Not just now" in away.text) == (503, True)
             assert nginx.ask("/").status == 200
         database.start()
+        deadline = time.monotonic() + 30
         while nginx.ask("/healthz").status != 200:
+            assert time.monotonic() < deadline, "the nodes do not find the database again"
             time.sleep(0.05)

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -161,9 +161,6 @@ class Reader:
     @property
     def seen(self) -> list[str]:
         return " ".join(self.frames).split()
-
-
-Ready = Callable[..., Awaitable[Reader]]
 
 
 @pytest.fixture
