@@ -70,7 +70,9 @@ async def _redis(settings: Settings, store: Store) -> Redis | None:
     try:
         from chat.nodes import Redis
     except ModuleNotFoundError:
-        raise Misconfigured('CHAT_REDIS_URL needs more packages: pip install "room-chat[cluster]".') from None
+        raise Misconfigured(
+            "CHAT_REDIS_URL needs more packages. Install them: pip install '.[cluster]'"
+        ) from None
     # Nodes of another database may use the same Redis: theirs is another chat.
     redis = Redis(settings.redis_url, name=await store.agree(IDENTITY, secrets.token_hex(16)))
     await redis.open()

@@ -190,11 +190,13 @@ class Presence:
         self._doubtful = True
         self._stir.set()
 
-    def _changed(self, codes: Collection[str]) -> None:
+    def _changed(self, codes: Collection[str], urgent: bool) -> None:
         """The rosters of these rooms look different now, because of other nodes."""
         for code in codes:
             if room := self._rooms.get(code):
                 room.roster_due = True
+                if urgent:  # their lease was all the waiting there may be
+                    room.roster_at = 0.0
                 self._stirred(code)
 
     async def run(self) -> None:

@@ -380,6 +380,25 @@ async def test_a_killed_node_s_people_disappear_together_and_the_room_is_told_on
     assert await house.marked() == ["Bob", "Dan"]
 
 
+async def test_a_crowd_that_disappears_with_its_node_is_off_the_rosters_at_once_however_large_the_room(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rosters of large rooms wait a few seconds between pushes: not on top of the lease."""
+    one, two = [await house.node() for _ in range(2)]
+    ann, bob, dan = [await house.seat(name) for name in ("Ann", "Bob", "Dan")]
+    await house.enter(one, ann, bob)
+    await house.enter(two, dan)
+    await two.hub.join(Listener(dan), (await house.store.history(ROOM)).position)
+    monkeypatch.setattr("chat.presence.CROWD", 0.01)  # as if there were thousands
+    eve = await house.seat("Eve")
+    await house.enter(two, eve)
+    await house.until(lambda: two.rosters and "Eve" in two.rosters[-1])
+    await one.kill()
+    async with asyncio.timeout(3 * LEASE):
+        while "Ann" in two.rosters[-1]:  # presence's clock stands still
+            await house.turn()
+
+
 async def test_those_who_are_back_on_another_node_in_time_never_left(house: House) -> None:
     one, two = await house.node(), await house.node()
     ann = await house.seat("Ann")

@@ -6,6 +6,7 @@ import ast
 import re
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ import pytest
 from deployments import several
 from nginx import ADDRESS, PAGE, Nginx
 from postgres import running
-from serving import REPO
+from serving import REPO, free_port
 
 from chat.metrics import Metrics
 from chat.settings import Settings
@@ -32,8 +33,9 @@ OF_ONE_PROCESS = {
     "chat_deliveries_total", "chat_frames_total", "chat_refusals_total", "chat_rooms_live", "chat_streams",
 }  # fmt: skip
 REFUSING = [  # where a node with neighbours is refused
-    "app.py", "nodes.py", "settings.py", "visitors.py", "store/__init__.py", "store/postgres_server.py",
+    "nodes.py", "opening.py", "settings.py", "visitors.py", "store/__init__.py", "store/postgres_server.py",
 ]  # fmt: skip
+LEVELS = {"event", "info", "warning", "error", "exception", "critical"}
 OF_SQLITE = ("{} cannot be written", "{} cannot be read", "{} holds no key")
 
 
@@ -56,6 +58,16 @@ def test_it_names_every_figure_of_a_cluster_and_none_that_is_not() -> None:
     named = set(re.findall(r"(?<=`)chat_[a-z_]+(?=[`{])", PAGE)) - {"chat_restored", "chat_before"}
     assert named <= measured
     assert measured - OF_ONE_PROCESS <= named
+
+
+def test_a_shell_reads_its_file_of_settings_as_systemd_does(tmp_path: Path) -> None:
+    """As "Change the secret" has it do, with the address of TLS in it."""
+    (block,) = (text for text in blocks(PAGE, "") if "CHAT_SECRET_KEY=" in text)
+    (tls,) = re.findall(r"`(\?sslmode=[^`]+)`", PAGE.partition("\n## 4.")[0])
+    (tmp_path / "env").write_text(block.replace(":5432/chat", f":5432/chat{tls}"), "utf-8")
+    script = f'set -a; . {tmp_path}/env; set +a; printf %s "$CHAT_DATABASE_URL"'
+    read = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, env={})
+    assert read.stdout == f"postgresql://chat:PASSWORD-OF-THE-DATABASE@10.0.0.21:5432/chat{tls}"
 
 
 def blocks(document: str, language: str) -> list[str]:
@@ -143,8 +155,8 @@ def _saying(node: ast.AST) -> list[ast.expr]:
     return []
 
 
-def _name(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+def _name(called: ast.expr) -> str:
+    return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
 
 
 @pytest.mark.parametrize("refusal", sorted(set(_refusals())))
@@ -154,6 +166,34 @@ def test_every_refusal_of_a_node_is_explained(refusal: str) -> None:
     parts = _parts(refusal.replace("{}", "…"))
     telling = min(16, max(map(len, parts)))  # characters
     assert any(part in PAGE for part in parts if len(part) >= telling), refusal
+
+
+def _logged() -> Iterator[str]:
+    """What a node with neighbours may write into its log: the first fixed words of each line."""
+    for path in (REPO / "chat").rglob("*.py"):
+        if path.name == "sqlite_writer.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            yield from map(_beginning, _logging(node))
+
+
+def _logging(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Call(ast.Attribute(logger, level), [ast.Constant() | ast.IfExp() as said, *_]):
+            if level in LEVELS and _name(logger) in {"log", "logs"}:
+                parts = (said.body, said.orelse) if isinstance(said, ast.IfExp) else (said,)
+                return [shape(part) for part in parts]
+    return []
+
+
+def _beginning(line: str) -> str:
+    parts = (part.strip() for part in re.split(r"%[a-z]", line))
+    return next(part for part in parts if part)
+
+
+@pytest.mark.parametrize("words", sorted(set(_logged())))
+def test_every_line_of_the_log_is_explained(words: str) -> None:
+    assert any(line.lstrip("… ").startswith(words) for line in quoted("What to watch"))
 
 
 # nginx ------------------------------------------------------------------------------------------------
@@ -182,6 +222,16 @@ def test_nginx_takes_what_a_document_says(document: str, tmp_path: Path) -> None
     assert Nginx(tmp_path, [1, 2], document, encrypted=True).refusal() == ""
 
 
+@pytest.mark.parametrize("document", [PAGE, README], ids=["cluster.md", "README.md"])
+def test_nginx_has_a_page_ask_again_until_the_chat_is_back(document: str, tmp_path: Path) -> None:
+    with Nginx(tmp_path, [free_port(), free_port()], document, encrypted=True) as nginx:
+        later = ask(nginx, "/")
+        assert (later.status, later.text) == (503, "The chat is restarting.\n")
+        assert later.headers["Content-Type"] == "text/plain"
+        assert later.headers["Refresh"] == "2"
+        assert ask(nginx, "/", form="name=Ann").headers["Refresh"] is None
+
+
 def test_its_nginx_passes_over_a_node_that_is_gone_and_says_so_when_all_are(tmp_path: Path) -> None:
     with several(tmp_path, 2, CHAT_TRUSTED_PROXIES="127.0.0.1") as nodes:
         nginx = Nginx(tmp_path, [node.port for node in nodes], encrypted=True)
@@ -193,10 +243,7 @@ def test_its_nginx_passes_over_a_node_that_is_gone_and_says_so_when_all_are(tmp_
             nodes[0].kill()
             assert [ask(nginx, "/healthz").status for _ in range(4)] == [200] * 4
             nodes[1].kill()
-            later = ask(nginx, "/")
-            assert (later.status, later.text) == (502, "The chat is restarting.\n")
-            assert later.headers["Content-Type"] == "text/plain"
-            assert later.headers["Refresh"] == "2"
+            assert ask(nginx, "/").text == "The chat is restarting.\n"
 
 
 class Unwell(BaseHTTPRequestHandler):

@@ -11,7 +11,8 @@ from jinja2 import Environment, nodes
 REPO = Path(__file__).parents[1]
 TEMPLATES = sorted((REPO / "templates").rglob("*.html"))
 SOURCES = sorted((REPO / "chat").rglob("*.py"))
-RUNTIME = [*SOURCES, *TEMPLATES, *(REPO / "chat").rglob("*.sql"), REPO / "hypercorn.toml"]
+SCRIPTS = [*(REPO / "chat").rglob("*.sql"), *(REPO / "chat").rglob("*.lua")]
+RUNTIME = [*SOURCES, *TEMPLATES, *SCRIPTS, REPO / "hypercorn.toml"]
 OUTSIDE = re.compile(r"https?://|(?<![\w\"'/])//[a-z0-9.-]+\.[a-z]{2,}")
 
 

@@ -542,6 +542,27 @@ async def test_a_text_that_waited_too_long_takes_along_what_its_author_wrote_aft
     assert await bodies(store) == ["of somebody else"]
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["in one batch", "one after the other"])
+async def test_a_text_that_cannot_be_stored_takes_along_what_its_author_wrote_after_it(
+    store: PostgresStore, alice: Member, url: str, monkeypatch: pytest.MonkeyPatch, apart: bool
+) -> None:
+    if apart:
+        monkeypatch.setattr(postgres_writer, "BATCH", 1)
+    bob = await store.take_seat(ROOM, "bob", "Bob")
+    refuse = "RAISE 'no space' USING ERRCODE = 'disk_full'"
+    full = f"BEGIN IF NEW.body = 'too much' THEN {refuse}; END IF; RETURN NEW; END"
+    await sql(url, f"CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $$ {full}; $$")
+    await sql(
+        url, "CREATE TRIGGER no_space BEFORE INSERT ON message FOR EACH ROW EXECUTE FUNCTION no_space()"
+    )
+    writes = [say(store, alice, "one"), say(store, alice, "too much"), say(store, alice, "three")]
+    results = await asyncio.gather(*writes, say(store, bob, "four"), return_exceptions=True)
+    assert [type(result) for result in results] == [Done, Unavailable, Unavailable, Done]
+    assert await bodies(store) == ["one", "four"]
+    await say(store, alice, "three")
+    assert await bodies(store) == ["one", "four", "three"]
+
+
 async def test_a_cut_anywhere_loses_and_doubles_nothing(
     store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy
 ) -> None:

@@ -317,6 +317,25 @@ async def test_a_write_that_fails_halfway_does_not_disturb_its_batch(
     assert await bodies(store) == ["0", "1", "2", "3", "4", "5"]
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["in one batch", "one after the other"])
+async def test_a_text_that_cannot_be_stored_takes_along_what_its_author_wrote_after_it(
+    store: SQLiteStore, alice: Member, monkeypatch: pytest.MonkeyPatch, apart: bool
+) -> None:
+    if apart:
+        monkeypatch.setattr(sqlite_writer, "BATCH", 1)
+    bob = await store.take_seat(ROOM, "bob", "Bob")
+    full = "BEFORE INSERT ON text WHEN NEW.body = 'too much' BEGIN SELECT RAISE(ABORT, 'no space'); END"
+    await store._write(lambda db, now: db.execute(f"CREATE TEMP TRIGGER full {full}"))
+    async with Pause(store):
+        writes = [say(store, alice, "one"), say(store, alice, "too much"), say(store, alice, "three")]
+        tasks = [asyncio.ensure_future(write) for write in [*writes, say(store, bob, "four")]]
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [Done, Unavailable, Unavailable, Done]
+    assert await bodies(store) == ["one", "four"]
+    await say(store, alice, "three")
+    assert await bodies(store) == ["one", "four", "three"]
+
+
 async def test_a_cancelled_caller_keeps_the_write(store: SQLiteStore, alice: Member) -> None:
     told: list[Done] = []
     store.committed = told.extend

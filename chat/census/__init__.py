@@ -20,8 +20,9 @@ class Census(Protocol):
     is never written after the "entered" that follows it.
     """
 
-    changed: Callable[[Collection[str]], None]
-    """Called with rooms of this node's people that look different now. Set it before `open`."""
+    changed: Callable[[Collection[str], bool], None]
+    """Called with rooms of this node's people that look different now, and whether it is urgent: a node and
+    all its people are gone. Set it before `open`."""
     doubtful: Callable[[], None]
     """Called when the log may say of people that they are here who are not, or the other way round."""
     surplus: Callable[[int], None]

@@ -8,7 +8,7 @@ from chat.rooms import Member
 
 
 class LocalCensus:
-    changed: Callable[[Collection[str]], None]
+    changed: Callable[[Collection[str], bool], None]
     doubtful: Callable[[], None]
     surplus: Callable[[int], None]
     freezing: Callable[[], None]

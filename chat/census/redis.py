@@ -40,7 +40,7 @@ log = logging.getLogger("chat")
 
 
 class RedisCensus:
-    changed: Callable[[Collection[str]], None]
+    changed: Callable[[Collection[str], bool], None]
     doubtful: Callable[[], None]
     surplus: Callable[[int], None]
     freezing: Callable[[], None]
@@ -70,6 +70,7 @@ class RedisCensus:
         self._turn = asyncio.Lock()  # one step at a time: what is said last must arrive last
         self._stir = asyncio.Event()
         self._living = 0
+        self._bereaved = False  # a node is gone, and not yet from every room
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -213,7 +214,7 @@ class RedisCensus:
             self.frozen = frozen
             log.warning("presence-frozen" if frozen else "presence-moves")
             self.freezing()
-            self.changed(list(self._mine))
+            self.changed(list(self._mine), False)
 
     async def _exchange(self) -> None:
         self._stir.clear()
@@ -295,7 +296,7 @@ class RedisCensus:
         surplus: list[bytes],
         changed: list[bytes],
     ) -> None:
-        self._living = living
+        self._bereaved, self._living = self._bereaved or living < self._living, living
         waiting = {(code, int(number)) for code, number in (seat.decode().split(" ") for seat in held)}
         for (code, number), member in seats.items():
             if member is None or (code, number) in self._unsaid or number not in self._mine.get(code, {}):
@@ -326,7 +327,8 @@ class RedisCensus:
                     self._others[code] = people
                     different.append(code)
         if different:
-            self.changed(different)
+            self.changed(different, self._bereaved)
+        self._bereaved = False
 
     def _people(self, code: str, entries: Sequence[bytes]) -> dict[int, Member]:
         """The people of other nodes, each once."""

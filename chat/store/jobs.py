@@ -7,19 +7,22 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 from chat.rooms import Done
+from chat.store import Unavailable, Unknown
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Job:
     """Made and resolved in the event loop."""
 
     future: asyncio.Future[Any]
     result: Any = field(init=False, default=None)
     error: Exception | None = field(init=False, default=None)
+    after: Job | None = field(init=False, default=None)
 
     def succeed(self, result: Any) -> None:
         self.result, self.error = result, None
@@ -27,13 +30,36 @@ class Job:
     def fail(self, error: Exception) -> None:
         self.result, self.error = None, error
 
+    @property
+    def spoiled(self) -> bool:
+        """Whether it must not be done because the one before it could not be."""
+        return self.after is not None and isinstance(self.after.error, Unavailable | Unknown)
+
     def resolve(self) -> None:
+        self.after = None
         if self.future.done():  # its caller was cancelled
             return
         if self.error:
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.result)
+
+
+class Order:
+    """Keeps the texts of each author in their order: all that are on their way stand or fall with the first.
+
+    Whoever is told of a failure says all of them again; one that was stored meanwhile would come before.
+    """
+
+    def __init__(self) -> None:
+        self._last: WeakValueDictionary[tuple[str, int], Job] = WeakValueDictionary()
+
+    def append(self, author: tuple[str, int], job: Job) -> None:
+        """`author` is a room and a seat."""
+        last = self._last.get(author)
+        if last is not None and not last.future.done():
+            job.after = last
+        self._last[author] = job
 
 
 def tell(committed: Callable[[Sequence[Done]], None], jobs: Sequence[Job]) -> None:

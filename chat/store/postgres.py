@@ -15,7 +15,7 @@ import asyncpg
 
 from chat.rooms import Amendment, Done, Member, Page, Position, Room, Verb, Window
 from chat.store import HISTORY, WINDOW, Missing, Resync, Unavailable, Unknown, queries, steps
-from chat.store.jobs import tell
+from chat.store.jobs import Order, tell
 from chat.store.postgres_server import (
     CONNECT,
     LOST,
@@ -78,6 +78,7 @@ class PostgresStore:
         self._server = Server(url, alone=alone)
         self._wait = wait
         self._clock = clock
+        self._order = Order()
         self._writer: Writer | None = None
         self._readers: Readers | None = None
 
@@ -169,7 +170,10 @@ class PostgresStore:
         if self._writer is None:
             raise Unavailable("The store is closed.")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._writer.submit(Write(future, code, work))
+        write = Write(future, code, work)
+        if code and isinstance(work, Text):
+            self._order.append((code, work.author), write)
+        self._writer.submit(write)
         try:
             return await future
         except Unknown:

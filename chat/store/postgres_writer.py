@@ -97,11 +97,6 @@ class Write(Job):
     def appends(self) -> bool:
         return isinstance(self.work, Text)
 
-    @property
-    def writer(self) -> tuple[str | None, int | None]:
-        """The room and the seat that a text is from."""
-        return self.code, self.work.author if isinstance(self.work, Text) else None
-
 
 class Writer:
     """Commits together whatever was waiting, in the order of arrival.
@@ -182,7 +177,18 @@ class Writer:
             write = self._waiting.popleft()
             if not write.future.done():
                 batch.append(write)
-        return batch
+        return self._sound(batch)
+
+    def _sound(self, batch: Iterable[Write]) -> list[Write]:
+        """Without the texts that had to follow one that could not be stored."""
+        sound: list[Write] = []
+        spoiled: list[Write] = []
+        for write in batch:
+            (spoiled if write.spoiled else sound).append(write)
+            if write.spoiled:
+                write.fail(Unavailable("The text before it could not be stored."))
+        self._tell(spoiled)
+        return sound
 
     def _put_back(self, writes: Sequence[Write]) -> None:
         self._waiting.extendleft(reversed(writes))
@@ -202,21 +208,13 @@ class Writer:
         late: list[Write] = []
         while self._waiting and self._waiting[0].deadline <= now:
             late.append(self._waiting.popleft())
+        for write in late:
+            write.fail(Unavailable("PostgreSQL did not take the write in time."))
         if late:
-            late += self._followers(late)
-            for write in late:
-                write.fail(Unavailable("PostgreSQL did not take the write in time."))
             log.warning("PostgreSQL did not take %d writes in time", len(late))
-        self._tell(late)
+            self._tell(late)
+            self._waiting = deque(self._sound(self._waiting))
         self._watch()
-
-    def _followers(self, late: Sequence[Write]) -> list[Write]:
-        """Texts of the same authors, which must not be stored without those before them."""
-        authors = {write.writer for write in late if write.appends}
-        followers = [write for write in self._waiting if write.appends and write.writer in authors]
-        for write in followers:
-            self._waiting.remove(write)
-        return followers
 
     async def _connection(self) -> Connection | None:
         """The connection, or a new one; None if there was none to be had just now."""
@@ -287,7 +285,7 @@ class Writer:
             self._tell(batch)
             return ()
         for n, write in enumerate(batch):
-            if await self._commit(db, [write]):
+            if (sound := self._sound([write])) and await self._commit(db, sound):
                 return batch[n:]
         return ()
 

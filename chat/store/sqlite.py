@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 
 from chat.rooms import Amendment, Done, Member, Message, Page, Position, Room, Verb, Window
 from chat.store import HISTORY, WINDOW, Missing, Unavailable, Unknown, queries, steps
-from chat.store.jobs import tell
+from chat.store.jobs import Order, tell
 from chat.store.rows import Head, before_of, kept
 from chat.store.sqlite_file import connected, opened, require_place, take_lock
 from chat.store.sqlite_writer import Work, Write, Writer
@@ -61,6 +61,7 @@ class SQLiteStore:
         self._path = os.path.realpath(path)
         self._lock_wait = lock_wait
         self._clock = clock
+        self._order = Order()
         self._lock = -1
         self._writer: Writer | None = None
         self._readers: Readers | None = None
@@ -136,7 +137,9 @@ class SQLiteStore:
         return await self._read(lambda db: _done(db, steps.here(code)))
 
     async def append(self, code: str, author: int, key: str, body: str) -> Done:
-        return await self._write(lambda db, now: _append(db, now, code, author, key, body))
+        return await self._write(
+            lambda db, now: _append(db, now, code, author, key, body), author=(code, author)
+        )
 
     async def amend(self, code: str, id: int, by: int | None, key: str, change: Amendment) -> Done:
         def work(db: sqlite3.Connection, now: int) -> Done:
@@ -153,11 +156,15 @@ class SQLiteStore:
     async def heads(self, codes: Sequence[str]) -> dict[str, Position]:
         return await self._read(lambda db: _done(db, steps.heads(WORDS, codes)))
 
-    async def _write(self, work: Work[T], erases: bool = False) -> T:
+    async def _write(self, work: Work[T], erases: bool = False, author: tuple[str, int] | None = None) -> T:
+        """`author`: room and seat whose texts have to be stored in their order, or not at all."""
         if self._writer is None:
             raise Unavailable("The store is closed.")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._writer.submit(Write(future, work, erases))
+        write = Write(future, work, erases)
+        if author:
+            self._order.append(author, write)
+        self._writer.submit(write)
         try:
             return await future
         except Unknown:

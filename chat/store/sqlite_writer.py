@@ -36,6 +36,9 @@ class Write(Job):
 
     def run(self, db: sqlite3.Connection, now: int) -> bool:
         """Do the work within a transaction; False if that is spoiled and must be rolled back."""
+        if self.spoiled:
+            self.fail(Unavailable("The text before it could not be stored."))
+            return True
         written = db.total_changes
         try:
             self.succeed(self.work(db, now))
