@@ -98,7 +98,7 @@ class RedisCluster:
             self.servers.append(
                 RedisServer(folder / str(n), "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
             )
-        self.urls = ",".join(server.url for server in self.servers)
+        self.url = ",".join(server.url for server in self.servers)
 
     def __enter__(self) -> Self:
         first = None

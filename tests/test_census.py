@@ -562,7 +562,7 @@ async def test_a_node_cut_off_alone_is_frozen_and_others_go_on(
 
 
 async def test_nodes_on_a_redis_cluster_see_each_other_s_people(house: House, cluster: RedisCluster) -> None:
-    one, two = await house.node(cluster.urls), await house.node(cluster.urls)
+    one, two = await house.node(cluster.url), await house.node(cluster.url)
     ann, bob = await house.seat("Ann"), await house.seat("Bob")
     await house.enter(one, ann)
     await house.enter(two, bob)

@@ -31,13 +31,6 @@ async def apps(ready: None, own: RedisServer, monkeypatch: pytest.MonkeyPatch) -
         yield apps
 
 
-def _elsewhere(person: Person, app: Quart) -> Person:
-    """The same browser, whose proxy sends it to another node."""
-    other = Person(app, person.name)
-    other.client.cookie_jar = person.client.cookie_jar
-    return other
-
-
 @pytest.fixture
 async def code(apps: list[Quart], ann: Person, bob: Person) -> str:
     code = await ann.create()
@@ -90,7 +83,7 @@ async def test_both_are_in_both_rosters_and_entered_once(
         for live in (hers, his):
             while _rostered(live) != ["Ann", "Bob"]:
                 await live.frame()
-        page = await _elsewhere(ann, apps[1]).look(code)
+        page = await ann.at(apps[1]).look(code)
         assert [line.text for line in page.all("#roster bdi")] == ["Ann", "Bob"]
         await until(lambda: context(apps[0]).presence.people(code) == context(apps[1]).presence.people(code))
     told = " ".join(notices(await ann.look(code)))
@@ -100,7 +93,7 @@ async def test_both_are_in_both_rosters_and_entered_once(
 async def test_leaving_on_one_node_ends_the_sockets_on_the_other(
     ann: Person, code: str, apps: list[Quart]
 ) -> None:
-    async with _elsewhere(ann, apps[1]).in_room(code) as far:
+    async with ann.at(apps[1]).in_room(code) as far:
         assert (await ann.post(f"/rooms/{code}/leave")).status == 303
         assert await far.ended() == POLICY
         assert "You left this room." in far.raw[-1]
@@ -113,7 +106,7 @@ async def test_an_eleventh_socket_ends_the_oldest_on_whichever_node(
     async with AsyncExitStack() as stack:
         oldest: Live = await stack.enter_async_context(ann.live(code))
         await until(lambda: own.ask("KEYS", "*:person:*"))
-        far = _elsewhere(ann, apps[1])
+        far = ann.at(apps[1])
         for _ in range(SOCKETS):
             await stack.enter_async_context(far.live(code))
         assert await oldest.ended() == POLICY
@@ -134,7 +127,7 @@ async def test_the_rate_of_messages_is_counted_over_both_nodes(
 ) -> None:
     slow = replace(limits.MESSAGES, every=60.0)
     monkeypatch.setattr(limits, "MESSAGES", slow)
-    nodes = [ann, _elsewhere(ann, apps[1])]
+    nodes = [ann, ann.at(apps[1])]
     statuses = [
         (await nodes[n % 2].post(f"/rooms/{code}/messages", {"body": f"m{n}", "key": f"k{n}"})).status
         for n in range(2 * slow.burst)  # as many as nodes would let pass that count for themselves

@@ -24,7 +24,7 @@ from tls import certified
 from chat.rooms import Delete, Done, Edit, Member
 from chat.settings import Misconfigured
 from chat.store import Resync, Taken, Unavailable, Unknown, postgres_server, postgres_writer, store_for
-from chat.store.postgres import PostgresStore
+from chat.store.postgres import READERS, PostgresStore
 from chat.store.steps import Steps
 
 ROOM = "BCDFGHJK"
@@ -597,6 +597,27 @@ async def test_a_black_hole_is_bounded_and_heals(
     assert not (await say(distant, alice, "healed")).duplicate
     await distant.ping()
     assert await bodies(store) == ["healed"]
+
+
+async def test_while_every_reader_waits_reads_are_refused_in_time_and_later_all_are_answered(
+    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy
+) -> None:
+    await say(store, alice, "hello")
+
+    async def crowd() -> list[Any]:
+        reads = (distant.history(ROOM) for _ in range(3 * READERS))
+        return await asyncio.gather(*reads, return_exceptions=True)
+
+    pages = await crowd()  # so many that every reader is connected
+    proxy.black_hole()
+    began = time.monotonic()
+    refusals = await crowd()
+    assert {type(r) for r in refusals} == {Unavailable}
+    assert all("PostgreSQL cannot be read" in str(r) for r in refusals)
+    assert time.monotonic() - began < postgres_server.STATEMENT + 3
+    proxy.heal()
+    assert await crowd() == pages
+    assert await bodies(distant) == ["hello"]
 
 
 async def test_a_slow_way_is_only_slow(

@@ -83,8 +83,7 @@ async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Ear, Ear]]
         ear = Ear(LocalBus())
         yield ear, ear
         return
-    target = request.getfixturevalue("server" if request.param == "redis" else "cluster")
-    url = getattr(target, "urls", "") or target.url
+    url = request.getfixturevalue("server" if request.param == "redis" else "cluster").url
     async with node(url) as one, node(url) as two:
         yield one, two
 
@@ -258,7 +257,7 @@ async def test_signs_of_life_keep_a_quiet_connection(own: RedisServer) -> None:
 
 async def test_a_slot_that_moves_is_followed(tmp_path: Path) -> None:
     with RedisCluster(tmp_path) as cluster:
-        async with node(cluster.urls) as one, node(cluster.urls) as two:
+        async with node(cluster.url) as one, node(cluster.url) as two:
             before = two.lost
             _move_every_channel(cluster)
             await until(lambda: one.lost >= before + CHANNELS and two.lost >= before + CHANNELS)

@@ -139,15 +139,22 @@ async def test_without_the_database_who_comes_back_goes_on_with_what_is_in_memor
             await hers.until(".text", "still there?")
 
 
-async def test_the_live_page_without_javascript_says_it_too(nodes: Cluster, ann: Person, code: str) -> None:
+@pytest.mark.parametrize("fault", ["refuse", "black_hole"])
+@pytest.mark.parametrize("said", [NO_DATABASE, CUT_OFF])
+async def test_the_live_page_without_javascript_says_it_too(
+    nodes: Cluster, ann: Person, code: str, said: str, fault: str
+) -> None:
+    proxies = [nodes.postgres] if said == NO_DATABASE else [nodes.postgres, nodes.redis]
     async with ann.client.request(f"/rooms/{code}/stream") as stream:
         await stream.send_complete()
         try:
             await _read_until(stream, "<bdi>Ann</bdi> has entered")
-            nodes.postgres.refuse()
+            for proxy in proxies:
+                getattr(proxy, fault)()
             async with asyncio.timeout(BOUND):
-                await _read_until(stream, NO_DATABASE)
-            nodes.postgres.heal()
+                await _read_until(stream, said)
+            for proxy in proxies:
+                proxy.heal()
             await _read_until(stream, "The server can be reached again.")
         finally:
             await stream.disconnect()
