@@ -57,17 +57,18 @@ def compiled() -> tuple[Assets, Render]:
 
 
 @pytest.fixture
+def ready(compiled: tuple[Assets, Render], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every app that is started uses what is compiled."""
+    monkeypatch.setattr("chat.opening.Assets", lambda folder: compiled[0])
+    monkeypatch.setattr("chat.opening.Render", lambda folder, assets: compiled[1])
+
+
+@pytest.fixture
 async def apps(
-    settings: Settings,
-    deployment: str,
-    clock: FakeClock,
-    compiled: tuple[Assets, Render],
-    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings, deployment: str, clock: FakeClock, ready: None, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[list[Quart]]:
     """The real application, serving, on each node. Only time is the test's: messages and presence go by
     `clock`, and people enter and leave when the test calls `turn`."""
-    monkeypatch.setattr("chat.opening.Assets", lambda folder: compiled[0])
-    monkeypatch.setattr("chat.opening.Render", lambda folder, assets: compiled[1])
     monkeypatch.setattr("chat.opening.store_for", lambda url, alone: store_at(url, clock))
     async with AsyncExitStack() as stack:
         apps = [create_app(settings) for _ in range(1 if deployment == ONE else 2)]

@@ -4,16 +4,20 @@ Redis."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 from people import FakeClock
 from postgres import the_server
+from quart import Quart
 from redis_server import RedisServer
 from serving import Server
 
+from chat.app import create_app
+from chat.context import Context
+from chat.settings import Settings
 from chat.store import Store
 from chat.store.postgres import PostgresStore
 from chat.store.sqlite import SQLiteStore
@@ -48,6 +52,22 @@ def several(folder: Path, count: int = 2, **settings: str) -> Iterator[list[Serv
 def deployed(how: str, folder: Path, settings: Mapping[str, str]) -> AbstractContextManager[list[Server]]:
     """The chat, run in one of the two ways."""
     return one(folder, **settings) if how == ONE else several(folder, 2, **settings)
+
+
+@asynccontextmanager
+async def within(*nodes: Settings) -> AsyncIterator[list[Quart]]:
+    """Nodes in this very process, serving."""
+    async with AsyncExitStack() as stack:
+        apps = [create_app(settings) for settings in nodes]
+        for app in apps:
+            await stack.enter_async_context(app.test_app())  # type: ignore[arg-type]
+        yield apps
+
+
+def context(app: Quart) -> Context:
+    """What a node that serves works with."""
+    found: Context = app.extensions["chat"]
+    return found
 
 
 def store_at(url: str, clock: FakeClock) -> Store:

@@ -42,7 +42,7 @@ class Proxy:
     black_hole()    connections stand and are accepted, and nothing goes through; until heal()
     reset()         all connections end by RST
     abandon()       all connections end by RST, of which the server hears nothing
-    refuse()        reset(), and nobody is let in; until heal()
+    refuse()        reset(), and nobody is let in, of which the first sets `happened`; until heal()
     cut_after(n)    the next n bytes to the server get through, then that connection is reset
     lose_reply(p)   the next request that holds the bytes p reaches the server, its answer is swallowed and
                     the connection reset; or, with `hang`, left standing without a word
@@ -107,6 +107,7 @@ class Proxy:
 
     def refuse(self) -> None:
         self._refusing = True
+        self.happened.clear()
         self.reset()
 
     def cut_after(self, count: int) -> None:
@@ -124,6 +125,7 @@ class Proxy:
         try:
             if self._refusing:
                 Link(writer, writer).reset()
+                self.happened.set()
             else:
                 await self._connect(reader, writer)
         except (OSError, asyncio.CancelledError):

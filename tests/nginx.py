@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import pytest
-from serving import free_port
+from serving import REPO, free_port, needed
+from tls import certified
 
 CONFIG = """\
 daemon off;
@@ -32,47 +33,35 @@ http {{
 {http}
 }}
 """
-HTTP = """\
-map $http_upgrade $connection_upgrade {{
-    default upgrade;
-    ''      close;
-}}
-upstream chat {{
-{servers}
-}}
-server {{
-    listen 127.0.0.1:{port};
-    location / {{
-        proxy_pass http://chat;
-        proxy_http_version 1.1;
-        proxy_connect_timeout 2s;
-        proxy_set_header Upgrade $http_upgrade;
-        proxy_set_header Connection $connection_upgrade;
-        proxy_set_header X-Forwarded-For $remote_addr;
-        proxy_set_header X-Forwarded-Proto $scheme;
-        proxy_set_header X-Forwarded-Host $http_host;
-    }}
-}}
-"""
-
-
-def before(port: int, nodes: Sequence[int]) -> str:
-    """What the http block holds: a node that refuses a connection is passed over."""
-    servers = (f"    server 127.0.0.1:{node} max_fails=1 fail_timeout=1s;" for node in nodes)
-    return HTTP.format(port=port, servers="\n".join(servers))
+ADDRESS = "chat.example.com"
+PAGE = (REPO / "docs" / "cluster.md").read_text("utf-8")
 
 
 class Nginx:
-    """Use it as a context manager. `http` writes the http block for a port and nodes."""
+    """As a document has it, on free ports before nodes of ours. Use it as a context manager."""
 
     def __init__(
-        self, folder: Path, nodes: Sequence[int], http: Callable[[int, Sequence[int]], str] = before
+        self, folder: Path, nodes: Sequence[int], document: str = PAGE, encrypted: bool = False
     ) -> None:
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if encrypted else ''}://127.0.0.1:{self.port}"
         self.folder = folder
         self._command = [_program(), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
-        (folder / "nginx.conf").write_text(CONFIG.format(http=http(self.port, nodes)))
+        (block,) = re.findall(r"^```nginx\n(.*?)^```$", document, re.DOTALL | re.MULTILINE)
+        block = self._encrypted(block) if encrypted else _plain(block)
+        (folder / "nginx.conf").write_text(CONFIG.format(http=self._here(block, nodes)))
+
+    def _encrypted(self, block: str) -> str:
+        certified(self.folder, f"DNS:{ADDRESS}")
+        return block.replace(f"/etc/letsencrypt/live/{ADDRESS}", str(self.folder))
+
+    def _here(self, block: str, nodes: Sequence[int]) -> str:
+        block = block.replace("listen 443", f"listen 127.0.0.1:{self.port}")
+        block = block.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
+        block = block.replace("127.0.0.1:8000", "10.0.0.11:8000")  # the README's, of one process
+        for address, node in zip(("10.0.0.11:8000", "10.0.0.12:8000"), nodes, strict=True):
+            block = block.replace(address, f"127.0.0.1:{node}")
+        return block
 
     def refusal(self) -> str:
         """Why it would not take its file; nothing if it would."""
@@ -100,12 +89,11 @@ class Nginx:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
+def _plain(block: str) -> str:
+    """Without TLS, which not everybody speaks whom we send there."""
+    return re.sub(r"^ +ssl_.*\n", "", block.replace(" ssl http2", ""), flags=re.MULTILINE)
+
+
 def _program() -> str:
     """Its path, which ordinary users lack. Skips the test where there is none, unless CI is set."""
-    path = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if path is None:
-        missing = "needs nginx: apt-get install nginx"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return path
+    return needed(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), "nginx")

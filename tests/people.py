@@ -72,6 +72,12 @@ class Person:
         self.client = app.test_client()
         self.scope = {"client": (address, 40000)}
 
+    def at(self, app: Quart) -> Person:
+        """The same browser, whose proxy sends it to another node."""
+        there = Person(app, self.name)
+        there.client.cookie_jar = self.client.cookie_jar
+        return there
+
     async def get(self, path: str, **headers: str) -> Reply:
         return await self.ask("GET", path, headers=_spelled(headers))
 

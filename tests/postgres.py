@@ -7,7 +7,6 @@ import glob
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,7 +16,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
-import pytest
+from serving import free_port, needed
 from tls import certified
 
 SETTINGS = {
@@ -38,7 +37,7 @@ class Postgres:
     def __init__(self, programs: Path, data: Path, settings: Mapping[str, str], primary: int = 0) -> None:
         self._programs = programs
         self._data = data
-        self.port = _free_port()
+        self.port = free_port()
         self._names = count()
         if primary:
             where = ["-h", "127.0.0.1", "-p", str(primary), "-U", "chat", "-D", str(data)]
@@ -191,15 +190,5 @@ def _parent(pid: int) -> int:
 def _programs() -> Path:
     """Where the server's programs are; Debian keeps them off the path."""
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda p: float(p.split("/")[4]))
-    initdb = found[-1] if found else shutil.which("initdb") or ""
-    if not initdb:
-        missing = "PostgreSQL is not installed: apt-get install postgresql (14 or newer)"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    return Path(initdb).parent
-
-
-def _free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
+    initdb = found[-1] if found else shutil.which("initdb")
+    return Path(needed(initdb, "postgresql")).parent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -13,22 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pytest
 import redis
-from serving import free_port
+from serving import free_port, needed
 
 SLOTS = 16384
 
 
 def program() -> str:
     """The path of redis-server. Skips the test where there is none, unless CI is set."""
-    path = shutil.which("redis-server") or shutil.which("valkey-server")
-    if path is None:
-        say = "needs Redis: apt-get install redis-server"
-        if os.environ.get("CI"):
-            pytest.fail(say)
-        pytest.skip(say)
-    return path
+    return needed(shutil.which("redis-server") or shutil.which("valkey-server"), "redis-server")
 
 
 class RedisServer:
@@ -106,7 +98,7 @@ class RedisCluster:
             self.servers.append(
                 RedisServer(folder / str(n), "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
             )
-        self.urls = ",".join(server.url for server in self.servers)
+        self.url = ",".join(server.url for server in self.servers)
 
     def __enter__(self) -> Self:
         first = None

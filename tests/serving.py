@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pytest
+
 REPO = Path(__file__).parents[1]
 HYPERCORN = Path(sys.executable).with_name("hypercorn")
 
@@ -162,6 +164,16 @@ class Server:
         assert not self.pids, f"still alive: {self.pids}"
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", self.port)) != 0, "somebody still answers"
+
+
+def needed(program: str | None, package: str) -> str:
+    """Where a program was found. Skips the test if it was not, unless CI is set."""
+    if program is not None:
+        return program
+    missing = f"apt-get install {package}"
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
 
 
 def free_port() -> int:

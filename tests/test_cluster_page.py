@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields
 from email.message import Message
@@ -20,22 +20,18 @@ from typing import NamedTuple
 
 import pytest
 from deployments import several
-from nginx import Nginx
+from nginx import ADDRESS, PAGE, Nginx
 from postgres import running
-from serving import free_port
-from tls import certified
+from serving import REPO, free_port
 
 from chat.metrics import Metrics
 from chat.settings import Settings
 
-REPO = Path(__file__).parents[1]
-PAGE = (REPO / "docs" / "cluster.md").read_text("utf-8")
 README = (REPO / "README.md").read_text("utf-8")
 SETTINGS = {f"CHAT_{field.name.upper()}" for field in fields(Settings)}
 OF_ONE_PROCESS = {
     "chat_deliveries_total", "chat_frames_total", "chat_refusals_total", "chat_rooms_live", "chat_streams",
 }  # fmt: skip
-ADDRESS = "chat.example.com"
 REFUSING = [  # where a node with neighbours is refused
     "nodes.py", "opening.py", "settings.py", "visitors.py", "store/__init__.py", "store/postgres_server.py",
 ]  # fmt: skip
@@ -209,63 +205,45 @@ class Answer(NamedTuple):
     text: str
 
 
-class Documented(Nginx):
-    """nginx as a document has it, on free ports before nodes of ours."""
-
-    def __init__(self, folder: Path, document: str, nodes: Sequence[int]) -> None:
-        (block,) = blocks(document, "nginx")
-        certified(folder, f"DNS:{ADDRESS}")
-        super().__init__(folder, nodes, lambda port, nodes: _substituted(block, folder, port, nodes))
-
-    def ask(self, path: str, form: str = "") -> Answer:
-        """What a browser gets that looks at a page or, with a form, posts it."""
-        context = ssl.create_default_context(cafile=self.folder / "fullchain.pem")
-        plain = socket.create_connection(("127.0.0.1", self.port), 15)
-        with closing(HTTPSConnection(ADDRESS)) as connection:
-            connection.sock = context.wrap_socket(plain, server_hostname=ADDRESS)
-            sent = {"Origin": f"https://{ADDRESS}", "Content-Type": "application/x-www-form-urlencoded"}
-            connection.request("POST" if form else "GET", path, form or None, sent if form else {})
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read().decode())
-
-
-def _substituted(block: str, folder: Path, port: int, nodes: Sequence[int]) -> str:
-    block = block.replace(f"/etc/letsencrypt/live/{ADDRESS}", str(folder))
-    block = block.replace("listen 443 ", f"listen 127.0.0.1:{port} ")
-    block = block.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
-    block = block.replace("127.0.0.1:8000", "10.0.0.11:8000")  # the README's, of one process
-    for address, node in zip(("10.0.0.11:8000", "10.0.0.12:8000"), nodes, strict=True):
-        block = block.replace(address, f"127.0.0.1:{node}")
-    return block
+def ask(nginx: Nginx, path: str, form: str = "") -> Answer:
+    """What a browser gets that looks at a page or, with a form, posts it."""
+    trusting = ssl.create_default_context(cafile=nginx.folder / "fullchain.pem")
+    plain = socket.create_connection(("127.0.0.1", nginx.port), 15)
+    with closing(HTTPSConnection(ADDRESS)) as connection:
+        connection.sock = trusting.wrap_socket(plain, server_hostname=ADDRESS)
+        sent = {"Origin": f"https://{ADDRESS}", "Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST" if form else "GET", path, form or None, sent if form else {})
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read().decode())
 
 
 @pytest.mark.parametrize("document", [PAGE, README], ids=["cluster.md", "README.md"])
 def test_nginx_takes_what_a_document_says(document: str, tmp_path: Path) -> None:
-    assert Documented(tmp_path, document, [1, 2]).refusal() == ""
+    assert Nginx(tmp_path, [1, 2], document, encrypted=True).refusal() == ""
 
 
 @pytest.mark.parametrize("document", [PAGE, README], ids=["cluster.md", "README.md"])
 def test_nginx_has_a_page_ask_again_until_the_chat_is_back(document: str, tmp_path: Path) -> None:
-    with Documented(tmp_path, document, [free_port(), free_port()]) as nginx:
-        later = nginx.ask("/")
+    with Nginx(tmp_path, [free_port(), free_port()], document, encrypted=True) as nginx:
+        later = ask(nginx, "/")
         assert (later.status, later.text) == (503, "The chat is restarting.\n")
         assert later.headers["Content-Type"] == "text/plain"
         assert later.headers["Refresh"] == "2"
-        assert nginx.ask("/", form="name=Ann").headers["Refresh"] is None
+        assert ask(nginx, "/", form="name=Ann").headers["Refresh"] is None
 
 
 def test_its_nginx_passes_over_a_node_that_is_gone_and_says_so_when_all_are(tmp_path: Path) -> None:
     with several(tmp_path, 2, CHAT_TRUSTED_PROXIES="127.0.0.1") as nodes:
-        nginx = Documented(tmp_path, PAGE, [node.port for node in nodes])
+        nginx = Nginx(tmp_path, [node.port for node in nodes], encrypted=True)
         with nginx:
-            created = nginx.ask("/", form="name=Ann&code=&create=1")
+            created = ask(nginx, "/", form="name=Ann&code=&create=1")
             assert created.status == 303
             assert "Secure" in created.headers["Set-Cookie"]
-            assert nginx.ask("/metrics").status == 404
+            assert ask(nginx, "/metrics").status == 404
             nodes[0].kill()
-            assert [nginx.ask("/healthz").status for _ in range(4)] == [200] * 4
+            assert [ask(nginx, "/healthz").status for _ in range(4)] == [200] * 4
             nodes[1].kill()
-            assert nginx.ask("/").text == "The chat is restarting.\n"
+            assert ask(nginx, "/").text == "The chat is restarting.\n"
 
 
 class Unwell(BaseHTTPRequestHandler):
@@ -293,9 +271,9 @@ def unwell() -> Iterator[int]:
 
 def test_its_nginx_brings_a_form_that_one_node_cannot_store_to_another(tmp_path: Path) -> None:
     with several(tmp_path, 1, CHAT_TRUSTED_PROXIES="127.0.0.1") as (node,), unwell() as port:
-        nginx = Documented(tmp_path, PAGE, [port, node.port])
+        nginx = Nginx(tmp_path, [port, node.port], encrypted=True)
         with nginx:
-            rooms = [nginx.ask("/", form="name=Ann&code=&create=1") for _ in range(4)]
+            rooms = [ask(nginx, "/", form="name=Ann&code=&create=1") for _ in range(4)]
     assert [room.status for room in rooms] == [303] * 4
 
 
@@ -305,14 +283,16 @@ def test_its_nginx_lets_the_chat_say_itself_that_the_database_is_away(tmp_path: 
         database = stack.enter_context(running())
         settings = {"CHAT_DATABASE_URL": database.database(), "CHAT_TRUSTED_PROXIES": "127.0.0.1"}
         nodes = stack.enter_context(several(tmp_path, 2, **settings))
-        nginx = Documented(tmp_path, PAGE, [node.port for node in nodes])
+        nginx = Nginx(tmp_path, [node.port for node in nodes], encrypted=True)
         stack.enter_context(nginx)
-        assert nginx.ask("/healthz").text == "ok store=fsync redis=ok\n"
+        assert ask(nginx, "/healthz").text == "ok store=fsync redis=ok\n"
         database.stop()
         for _ in range(6):
-            away = nginx.ask("/rooms/BCDFGHJK")
+            away = ask(nginx, "/rooms/BCDFGHJK")
             assert (away.status, "Not just now" in away.text) == (503, True)
-            assert nginx.ask("/").status == 200
+            assert ask(nginx, "/").status == 200
         database.start()
-        while nginx.ask("/healthz").status != 200:
+        deadline = time.monotonic() + 30
+        while ask(nginx, "/healthz").status != 200:
+            assert time.monotonic() < deadline, "the nodes do not find the database again"
             time.sleep(0.05)

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -162,9 +162,6 @@ class Reader:
     @property
     def seen(self) -> list[str]:
         return " ".join(self.frames).split()
-
-
-Ready = Callable[..., Awaitable[Reader]]
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from deployments import SECRET, context, within
 from faults import Proxy
 from people import Person
 from postgres import the_server
@@ -14,23 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from quart import Quart
 from redis_server import RedisServer
 
-from chat.app import create_app
-from chat.assets import Assets
 from chat.bus import redis as redis_bus
-from chat.context import Context
-from chat.render import Render
 from chat.rooms import Done
 from chat.settings import Settings
 
 COMMIT = b"COMMIT\0"  # as the protocol has it; not the end of READ COMMITTED
 
 Figures = dict[str, float]
-
-
-@asynccontextmanager
-async def _serving(app: Quart) -> AsyncIterator[None]:
-    async with app.test_app():
-        yield
 
 
 @pytest.fixture
@@ -42,22 +32,12 @@ async def database() -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def apps(
-    compiled: tuple[Assets, Render], own: RedisServer, database: Proxy, monkeypatch: pytest.MonkeyPatch
+    ready: None, own: RedisServer, database: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[list[Quart]]:
     """Two nodes, serving."""
-    monkeypatch.setattr("chat.opening.Assets", lambda folder: compiled[0])
-    monkeypatch.setattr("chat.opening.Render", lambda folder, assets: compiled[1])
     monkeypatch.setattr("people.PATIENCE", 15.0)
-    name = the_server().database().rpartition("/")[2]
-    settings = Settings(
-        database_url=the_server().url(name, port=database.port),
-        redis_url=own.url,
-        secret_key="a secret of sixteen or more",
-    )
-    async with AsyncExitStack() as stack:
-        apps = [create_app(settings) for _ in range(2)]
-        for app in apps:
-            await stack.enter_async_context(_serving(app))
+    settings = Settings(database.through(the_server().database()), own.url, SECRET)
+    async with within(settings, settings) as apps:
         yield apps
 
 
@@ -76,11 +56,6 @@ async def code(ann: Person, bob: Person) -> str:
     code = await ann.create()
     await bob.join(code)
     return code
-
-
-def _chat(app: Quart) -> Context:
-    context: Context = app.extensions["chat"]
-    return context
 
 
 async def figures(person: Person) -> Figures:
@@ -129,7 +104,7 @@ async def test_a_node_counts_until_its_lease_runs_out(
     await told(ann, lambda f: f["chat_nodes"] == 2)
     (leases,) = own.ask("KEYS", "chat:0:*{here}:nodes")
     two = own.ask("ZRANGE", leases, 0, -1)
-    async with create_app(_chat(apps[0]).settings).test_app():
+    async with within(context(apps[0]).settings):
         await told(ann, lambda f: f["chat_nodes"] == 3)
     (ended,) = set(own.ask("ZRANGE", leases, 0, -1)) - set(two)
     own.ask("ZADD", leases, "XX", 0, ended)
@@ -158,7 +133,7 @@ async def test_more_hints_than_can_wait_are_dropped_and_counted(
     ann: Person, code: str, apps: list[Quart]
 ) -> None:
     await ann.write(code, "told")
-    hub = _chat(apps[0]).hub
+    hub = context(apps[0]).hub
     page = await hub.store.history(code)
     change = Done(code, page.messages[0], page.position)
     hub.bus.announce([change] * (redis_bus.WAITING + 7))
@@ -186,7 +161,7 @@ async def test_without_the_database_a_node_says_so_to_balancers_and_in_its_figur
 async def test_the_age_of_the_comparison_with_the_log_rises_while_none_succeeds(
     ann: Person, code: str, database: Proxy, apps: list[Quart]
 ) -> None:
-    hub = _chat(apps[0]).hub
+    hub = context(apps[0]).hub
     hub._check = 0.1
     hub.check_soon()
     async with ann.in_room(code):

@@ -12,15 +12,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from deployments import within
+from people import Person
 from postgres import the_server
+from redis_server import RedisServer
 
+from chat import opening
 from chat.rooms import Delete, Edit, Position
-from chat.settings import Misconfigured
+from chat.settings import Misconfigured, Settings
 from chat.store import Store, move, store_for
 from chat.store.move import NotMoved
 from chat.store.sqlite_tables import SOURCES
@@ -239,6 +244,30 @@ async def test_a_source_that_does_not_exist_is_not_made(tmp_path: Path, target: 
     with pytest.raises(Misconfigured, match="does not exist"):
         await moved(f"sqlite:///{tmp_path}/none.db", target)
     assert not (tmp_path / "none.db").exists()
+
+
+async def test_people_are_who_they_were_on_nodes_that_have_the_key_and_no_other_key_will_do(
+    places: dict[str, Place], server: RedisServer, ready: None
+) -> None:
+    source, target = places["sqlite"](), places["postgres"]()
+    async with within(Settings(source)) as (app,):
+        ann, bob = Person(app, "Ann"), Person(app, "Bob")
+        code = await ann.create()
+        await bob.join(code)
+        await bob.write(code, "from one process")
+    await moved(source, target)
+    kept = Path(source.removeprefix("sqlite:///")).with_suffix(".key").read_text()
+    nodes = Settings(target, server.url, kept)
+    with pytest.raises(Misconfigured, match=r"CHAT_SECRET_KEY \(fingerprint .* is not the one"):
+        await opening.opened(replace(nodes, secret_key="another secret, also long enough"))
+    async with within(nodes, nodes) as apps:
+        for n, app in enumerate(apps):
+            await bob.at(app).write(code, f"from node {n}")
+        assert await ann.at(apps[1]).texts(code) == ["from one process", "from node 0", "from node 1"]
+        assert (await Person(apps[0], "Eve").get(f"/rooms/{code}")).page.all("li .text") == []
+    async with opened(target) as store:
+        texts = [m for m in (await store.history(code)).messages if m.kind == "text"]
+    assert {(m.author, m.name) for m in texts} == {(2, "Bob")}
 
 
 def command(source: str, target: str) -> list[str]:

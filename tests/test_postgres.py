@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -17,6 +15,8 @@ from typing import Any
 import asyncpg
 import pytest
 from faults import Proxy
+from kill_nine import killed_after
+from people import until
 from postgres import Postgres, encrypted, running, the_server
 from store_model import Clock
 from tls import certified
@@ -33,7 +33,7 @@ from chat.store import (
     postgres_writer,
     store_for,
 )
-from chat.store.postgres import PostgresStore
+from chat.store.postgres import READERS, PostgresStore
 from chat.store.steps import Steps
 
 ROOM = "BCDFGHJK"
@@ -282,7 +282,7 @@ async def test_a_server_that_is_starting_is_waited_for(url: str, proxy: Proxy) -
     proxy.refuse()
     store = PostgresStore(proxy.through(url), wait=30)
     opening = asyncio.create_task(store.open())
-    await asyncio.sleep(0.05)
+    await proxy.happened.wait()
     assert not opening.done()
     proxy.heal()
     await opening
@@ -530,7 +530,8 @@ async def test_what_nobody_waits_for_any_more_is_not_written(
     """Its writer has heard that the text before it failed, and will say both again in order."""
     proxy.refuse()
     given_up = asyncio.create_task(say(distant, alice, "second"))
-    await asyncio.sleep(0.05)
+    await until(lambda: distant.waiting)
+    await proxy.happened.wait()
     given_up.cancel()
     proxy.heal()
     await say(distant, alice, "first")
@@ -549,7 +550,7 @@ async def test_a_text_that_waited_too_long_takes_along_what_its_author_wrote_aft
     monkeypatch.setattr(postgres_writer, "PATIENCE", 0.2)
     proxy.refuse()
     first = asyncio.create_task(say(distant, alice, "first"))
-    await asyncio.sleep(0.05)
+    await until(lambda: distant.waiting)
     monkeypatch.setattr(postgres_writer, "PATIENCE", 10.0)
     second = asyncio.create_task(say(distant, alice, "second"))
     other = asyncio.create_task(say(distant, bob, "of somebody else"))
@@ -653,6 +654,27 @@ async def test_a_black_hole_is_bounded_and_heals(
     assert await bodies(store) == ["healed"]
 
 
+async def test_while_every_reader_waits_reads_are_refused_in_time_and_later_all_are_answered(
+    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy
+) -> None:
+    await say(store, alice, "hello")
+
+    async def crowd() -> list[Any]:
+        reads = (distant.history(ROOM) for _ in range(3 * READERS))
+        return await asyncio.gather(*reads, return_exceptions=True)
+
+    pages = await crowd()  # so many that every reader is connected
+    proxy.black_hole()
+    began = time.monotonic()
+    refusals = await crowd()
+    assert {type(r) for r in refusals} == {Unavailable}
+    assert all("PostgreSQL cannot be read" in str(r) for r in refusals)
+    assert time.monotonic() - began < postgres_server.STATEMENT + 3
+    proxy.heal()
+    assert await crowd() == pages
+    assert await bodies(distant) == ["hello"]
+
+
 async def test_a_slow_way_is_only_slow(
     store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy
 ) -> None:
@@ -685,38 +707,6 @@ async def test_a_node_that_stops_amid_a_write_gives_back_its_rooms(
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await stopped.execute("COMMIT")
     stopped.terminate()
-
-
-WRITING = """
-import asyncio, itertools, os, sys
-from chat.store.postgres import PostgresStore
-
-async def sender(store, number, round):
-    seat = await store.take_seat("BCDFGHJK", f"person-{number}", f"Name {number}")
-    for n in itertools.count():
-        key = f"{round}-{number}-{n}"
-        done = await store.append("BCDFGHJK", seat.number, key, key)
-        os.write(1, f"{done.message.id} {key}\\n".encode())
-
-async def main():
-    store = PostgresStore(sys.argv[1])
-    await store.open()
-    await asyncio.gather(*(sender(store, n, sys.argv[2]) for n in range(8)))
-
-asyncio.run(main())
-"""
-
-
-def killed_after(url: str, round: int, acknowledgements: int) -> list[tuple[int, str]]:
-    """What a node acknowledged before kill -9."""
-    command = [sys.executable, "-c", WRITING, url, f"{round}"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:
-        assert child.stdout
-        lines = [child.stdout.readline() for _ in range(acknowledgements)]
-        child.send_signal(signal.SIGKILL)
-        lines += child.stdout.readlines()
-    assert child.returncode == -signal.SIGKILL
-    return [(int(id), key) for id, key in (line.decode().split() for line in lines)]
 
 
 async def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(store: PostgresStore, url: str) -> None:

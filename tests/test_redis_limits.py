@@ -12,8 +12,8 @@ from faults import Proxy
 from redis_server import RedisCluster, RedisServer
 
 from chat.limits import WRONG_CODES, Limits, Rate, limits_for
-from chat.limits.redis import RedisLimits
-from chat.nodes import Redis
+from chat.limits.redis import SCRIPT, WAIT, RedisLimits
+from chat.nodes import CONNECTIONS, Redis
 
 SLOW = Rate("slow", every=100.0, burst=3)
 QUICK = Rate("quick", every=0.05, burst=3)
@@ -40,7 +40,7 @@ async def limits(*urls: str) -> AsyncIterator[list[RedisLimits]]:
 def url(request: pytest.FixtureRequest) -> str:
     server: RedisServer | RedisCluster
     server = request.getfixturevalue("server" if request.param == "redis" else "cluster")
-    return server.urls if isinstance(server, RedisCluster) else server.url
+    return server.url
 
 
 async def test_a_burst_is_shared_by_the_nodes(url: str, doer: str) -> None:
@@ -111,6 +111,30 @@ async def test_without_redis_each_node_counts_for_itself_and_nobody_waits_for_it
         async with asyncio.timeout(0.5):  # the first one found out; the others do not ask
             assert await one.take(SLOW, doer) == pytest.approx(100, abs=5)
             assert await one.spent(SLOW, doer) == pytest.approx(100, abs=5)
+
+
+async def test_when_every_connection_waits_nobody_waits_longer_and_later_all_are_answered(
+    own: RedisServer, doer: str
+) -> None:
+    async with Proxy(own.port) as proxy, limits(proxy.through(own.url)) as (one,):
+
+        async def crowd() -> set[float]:
+            return set(await asyncio.gather(*(one.take(SLOW, f"{doer}-{n}") for n in range(4 * CONNECTIONS))))
+
+        assert await crowd() == {0}
+        assert own.ask("INFO", "clients")["connected_clients"] <= CONNECTIONS + 1  # and the one that asks
+        proxy.black_hole()
+        async with asyncio.timeout(WAIT + 2):
+            assert await crowd() == {0}
+        assert one._redis.away
+        proxy.heal()
+        await one._redis.run(SCRIPT, "somebody", 1, 1, -1)  # as the census does, again and again
+        own.ask("FLUSHALL")
+        for _ in range(SLOW.burst):
+            assert await crowd() == {0}
+        assert min(await crowd()) > 0
+        assert not one._redis.away
+        assert len(own.ask("KEYS", f"*{doer}-*")) == 4 * CONNECTIONS
 
 
 async def test_switched_off_nothing_is_counted(server: RedisServer) -> None:

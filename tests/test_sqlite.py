@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from kill_nine import killed_after
 from store_model import Clock
 
 from chat.rooms import Delete, Done, Edit, Member
@@ -495,44 +495,13 @@ async def test_old_keys_are_forgotten_in_portions(
     assert not (await say(store, alice, "0")).duplicate
 
 
-WRITING = """
-import asyncio, itertools, os, sys
-from chat.store.sqlite import SQLiteStore
-
-async def sender(store, number, round):
-    seat = await store.take_seat("BCDFGHJK", f"person-{number}", f"Name {number}")
-    for n in itertools.count():
-        key = f"{round}-{number}-{n}"
-        done = await store.append("BCDFGHJK", seat.number, key, key)
-        os.write(1, f"{done.message.id} {key}\\n".encode())
-
-async def main():
-    store = SQLiteStore(sys.argv[1])
-    await store.open()
-    if not await store.find_room("BCDFGHJK"):
-        await store.open_room("BCDFGHJK")
-    await asyncio.gather(*(sender(store, n, sys.argv[2]) for n in range(8)))
-
-asyncio.run(main())
-"""
-
-
-def killed_after(path: Path, round: int, acknowledgements: int) -> list[tuple[int, str]]:
-    """What a process acknowledged before kill -9."""
-    with subprocess.Popen(python(WRITING, str(path), f"{round}"), cwd=ROOT, stdout=subprocess.PIPE) as child:
-        assert child.stdout
-        lines = [child.stdout.readline() for _ in range(acknowledgements)]
-        child.send_signal(signal.SIGKILL)
-        lines += child.stdout.readlines()
-    assert child.returncode == -signal.SIGKILL
-    return [(int(id), key) for id, key in (line.decode().split() for line in lines)]
-
-
 async def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(path: Path) -> None:
     dice = random.Random()
     acknowledged: list[tuple[int, str]] = []
     for round in range(15):
-        acknowledged += await asyncio.to_thread(killed_after, path, round, dice.randint(1, 300))
+        acknowledged += await asyncio.to_thread(
+            killed_after, f"sqlite:///{path}", round, dice.randint(1, 300)
+        )
         store = SQLiteStore(str(path), lock_wait=0)
         await store.open()
         page = await store.history(ROOM, limit=1_000_000)

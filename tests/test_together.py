@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chaos.tab import Tab, ask
+from deployments import SECRET
 from faults import Proxy
 from people import until
 from postgres import the_server
@@ -24,7 +28,6 @@ from chat.settings import Misconfigured, Settings
 from chat.store import store_for
 from chat.store.postgres import PostgresStore
 
-SECRET = "a secret of sixteen or more"
 ROOM = "BCDFGHJK"
 
 Start = Callable[[Settings], Coroutine[Any, Any, None]]
@@ -168,11 +171,35 @@ def test_workers_without_redis_end_with_the_mend(database: str) -> None:
     assert "set CHAT_REDIS_URL to the same on each" in server.log
 
 
-def test_workers_with_redis_serve_together(database: str, server: RedisServer) -> None:
+async def test_workers_with_redis_serve_together(database: str, server: RedisServer) -> None:
     env = {"CHAT_DATABASE_URL": database, "CHAT_SECRET_KEY": SECRET, "CHAT_REDIS_URL": server.url}
     with Server(env=env, options=("--workers", "2")) as workers:
-        workers.wait_for_log("started store=", count=2)
+        await asyncio.to_thread(workers.wait_for_log, "started store=", count=2)
         assert len(workers.workers) == 2
+        made = await ask(workers.port, "/", form={"name": "Host", "create": "1"})
+        code = made.headers["location"].removeprefix("/rooms/")
+        async with AsyncExitStack() as stack:
+            tabs = [await stack.enter_async_context(_served_by(pid, workers, code)) for pid in (0, 1)]
+            for tab in tabs:
+                tab.type(f"by way of {tab.name}")
+            await until(lambda: all(tab.seen.keys() == {"by way of 0", "by way of 1"} for tab in tabs))
+            assert tabs[0].lines == tabs[1].lines
+
+
+@asynccontextmanager
+async def _served_by(n: int, workers: Server, code: str) -> AsyncIterator[Tab]:
+    """A page that came to this worker, for the other was asleep."""
+    other = workers.workers[1 - n]
+    os.kill(other, signal.SIGSTOP)
+    try:
+        tab = await Tab.opened(f"{n}", code, [workers.port])
+        await until(lambda: tab.open)
+    finally:
+        os.kill(other, signal.SIGCONT)
+    try:
+        yield tab
+    finally:
+        await tab.close()
 
 
 def test_workers_on_sqlite_end_with_the_mend(tmp_path: Path) -> None:

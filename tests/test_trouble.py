@@ -7,20 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+from deployments import SECRET, context, within
 from faults import Proxy
 from people import Live, Person, notices, until
 from postgres import the_server
 from quart import Quart
 from redis_server import RedisServer
 
-from chat.app import create_app
-from chat.assets import Assets
 from chat.context import Context
 from chat.presence import GRACE
-from chat.render import Render
 from chat.settings import Settings
 
-SECRET = "a secret of sixteen or more"
 BOUND = 6.0  # s until every page says that its node is cut off
 NO_DATABASE = "The server cannot reach its database."
 CUT_OFF = "This server is cut off from the others"
@@ -35,27 +32,18 @@ class Cluster:
         self.redis = redis
 
     def chat(self, node: int) -> Context:
-        context: Context = self.apps[node].extensions["chat"]
-        return context
+        return context(self.apps[node])
 
 
 @pytest.fixture
-async def nodes(
-    own: RedisServer, compiled: tuple[Assets, Render], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Cluster]:
-    monkeypatch.setattr("chat.opening.Assets", lambda folder: compiled[0])
-    monkeypatch.setattr("chat.opening.Render", lambda folder, assets: compiled[1])
+async def nodes(own: RedisServer, ready: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
     monkeypatch.setattr("people.PATIENCE", 15.0)
     database = the_server().database()
     async with AsyncExitStack() as stack:
         postgres = await stack.enter_async_context(Proxy(the_server().port))
         redis = await stack.enter_async_context(Proxy(own.port))
-        apps = [
-            create_app(Settings(postgres.through(database), redis.through(own.url), SECRET)),
-            create_app(Settings(database, own.url, SECRET)),
-        ]
-        for app in apps:
-            await stack.enter_async_context(app.test_app())  # type: ignore[arg-type]
+        far = Settings(postgres.through(database), redis.through(own.url), SECRET)
+        apps = await stack.enter_async_context(within(far, Settings(database, own.url, SECRET)))
         yield Cluster(apps, postgres, redis)
         for proxy in (postgres, redis):
             proxy.heal()
@@ -85,9 +73,10 @@ async def _said(live: Live, text: str) -> None:
 async def _announced(person: Person, code: str, *names: str) -> None:
     """Return when the room was told of everybody: then nothing else is written."""
     told = ""
-    while not all(name in told for name in names):
-        await asyncio.sleep(0.05)
-        told = " ".join(notices(await person.look(code)))
+    async with asyncio.timeout(15):
+        while not all(name in told for name in names):
+            await asyncio.sleep(0.05)
+            told = " ".join(notices(await person.look(code)))
 
 
 @pytest.mark.parametrize("fault", ["refuse", "black_hole"])
@@ -150,15 +139,22 @@ async def test_without_the_database_who_comes_back_goes_on_with_what_is_in_memor
             await hers.until(".text", "still there?")
 
 
-async def test_the_live_page_without_javascript_says_it_too(nodes: Cluster, ann: Person, code: str) -> None:
+@pytest.mark.parametrize("fault", ["refuse", "black_hole"])
+@pytest.mark.parametrize("said", [NO_DATABASE, CUT_OFF])
+async def test_the_live_page_without_javascript_says_it_too(
+    nodes: Cluster, ann: Person, code: str, said: str, fault: str
+) -> None:
+    proxies = [nodes.postgres] if said == NO_DATABASE else [nodes.postgres, nodes.redis]
     async with ann.client.request(f"/rooms/{code}/stream") as stream:
         await stream.send_complete()
         try:
             await _read_until(stream, "<bdi>Ann</bdi> has entered")
-            nodes.postgres.refuse()
+            for proxy in proxies:
+                getattr(proxy, fault)()
             async with asyncio.timeout(BOUND):
-                await _read_until(stream, NO_DATABASE)
-            nodes.postgres.heal()
+                await _read_until(stream, said)
+            for proxy in proxies:
+                proxy.heal()
             await _read_until(stream, "The server can be reached again.")
         finally:
             await stream.disconnect()

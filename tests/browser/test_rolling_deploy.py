@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from deployments import SECRET
+from deployments import several
 from nginx import Nginx
 from playwright.async_api import Browser
-from postgres import the_server
-from redis_server import RedisServer
 from serving import Server
 
 from browser.people import REFUSED, People, Tab
@@ -23,15 +21,8 @@ TEXTS = 25  # of each
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[list[Server]]:
-    """Two nodes, of which a test may replace any."""
-    (tmp_path / "redis").mkdir()
-    with RedisServer(tmp_path / "redis") as redis:
-        env = {"CHAT_REDIS_URL": redis.url, "CHAT_DATABASE_URL": the_server().database()}
-        env |= {"CHAT_SECRET_KEY": SECRET, "CHAT_TRUSTED_PROXIES": "127.0.0.1"}
-        nodes = [Server(env=env).__enter__() for _ in range(2)]
+    with several(tmp_path, 2, CHAT_TRUSTED_PROXIES="127.0.0.1") as nodes:
         yield nodes
-        for node in nodes:
-            node.kill()
 
 
 @pytest.fixture
@@ -58,9 +49,9 @@ async def test_pages_stay_as_they_are_and_miss_nothing_while_both_nodes_are_repl
         await tab.page.evaluate("() => { window.sameDocument = true }")
     notices = await ann.notices()
     talking = [asyncio.create_task(_talk(tab, name)) for tab, name in ((ann, "a"), (bob, "b"))]
-    for n in range(len(nodes)):
+    for node in nodes:
         await asyncio.sleep(1)
-        await _replace(nodes, n)
+        await _replace(node)
         await asyncio.gather(ann.live(), bob.live())
     await asyncio.gather(*talking)
     for tab in (ann, bob):
@@ -83,10 +74,8 @@ async def _talk(tab: Tab, name: str) -> None:
         await asyncio.sleep(0.3)
 
 
-async def _replace(nodes: list[Server], n: int) -> None:
+async def _replace(node: Server) -> None:
     """End a node in good order, and start another in its place."""
-    nodes[n].terminate()
-    assert await asyncio.to_thread(nodes[n].wait) == 0
-    again = Server(env=nodes[n].env, port=nodes[n].port)
-    await asyncio.to_thread(again.__enter__)
-    nodes[n] = again
+    node.terminate()
+    assert await asyncio.to_thread(node.wait) == 0
+    await asyncio.to_thread(node.start)

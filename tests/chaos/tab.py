@@ -57,7 +57,6 @@ class Tab:
         self.acknowledged: dict[str, float] = {}  # when
         self.seen: dict[str, float] = {}  # when, of every text
         self.faults: list[str] = []  # what a browser would have shown wrongly
-        self.replaced = 0  # how often the newest page took the place of the list
         self._ids: set[int] = set()
         self._texts: list[str] = []  # on their way
         self._queue: list[str] = []
@@ -221,7 +220,6 @@ class Tab:
         del self._texts[:count]
 
     def _show_newest(self, element: Element) -> None:
-        self.replaced += bool(self.lines)
         self.earlier = [line(item) for item in element.all("#earlier li")]
         self.live = [line(item) for item in element.all("#live li")]
         self._ids = {item.id for item in self.lines}
