@@ -145,7 +145,7 @@ class Redis:
                 if not self._checked:
                     await self._check()
                 answer = await question()
-        except (*FAILURES, Misconfigured) as error:
+        except Exception as error:  # redis-py fails in any way while a cluster changes
             self._failed(error)
             raise Away(f"Redis: {type(error).__name__}: {error}") from None
         if self.away:

@@ -118,7 +118,7 @@ class Apart(Place):
     """Two nodes, each in a namespace of its own; the people come to them by way of honest proxies."""
 
     def __init__(self, postgres: Postgres, redis: RedisServer) -> None:
-        super().__init__(postgres, redis, postgres.database(), {})
+        super().__init__(postgres, redis, {"CHAT_DATABASE_URL": postgres.database()})
         self._doors: list[Proxy] = []
 
     @property

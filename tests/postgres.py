@@ -7,6 +7,7 @@ import glob
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -91,6 +92,11 @@ class Postgres:
     def go_on(self) -> None:
         for pid in self._pids():
             _signal(pid, signal.SIGCONT)
+
+    @property
+    def runs(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def _pids(self) -> list[int]:
         """The parent, then its children."""

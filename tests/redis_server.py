@@ -73,6 +73,10 @@ class RedisServer:
             with socket.socket() as probe:
                 assert probe.connect_ex(("127.0.0.1", self.port)) != 0, "somebody still answers"
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
+
     def pause(self) -> None:
         """It keeps its connections and says nothing more."""
         assert self._process is not None
@@ -91,14 +95,18 @@ class RedisServer:
 class RedisCluster:
     """Three masters that share the slots."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.servers = []
         for n in range(3):
             (folder / str(n)).mkdir()
-            self.servers.append(
-                RedisServer(folder / str(n), "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-            )
+            where = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
+            self.servers.append(RedisServer(folder / str(n), *options, *where))
         self.url = ",".join(server.url for server in self.servers)
+
+    def keeper(self, tag: str) -> RedisServer:
+        """The one that has what is kept under {tag}."""
+        slot = self.servers[0].ask("CLUSTER", "KEYSLOT", f"{{{tag}}}")
+        return self.servers[next(n for n in range(3) if slot < (n + 1) * SLOTS // 3)]
 
     def __enter__(self) -> Self:
         first = None
@@ -110,7 +118,7 @@ class RedisCluster:
         assert first is not None
         for server in self.servers[1:]:
             first.ask("CLUSTER", "MEET", "127.0.0.1", server.port, server._options[-1])
-        self._wait_until_all_agree()
+        self.wait()
         return self
 
     def __exit__(
@@ -119,9 +127,16 @@ class RedisCluster:
         for server in self.servers:
             server.kill()
 
-    def _wait_until_all_agree(self) -> None:
+    @property
+    def whole(self) -> bool:
+        """Every server that answers would serve everything."""
+        infos = [server.ask("CLUSTER", "INFO") for server in self.servers if server.runs]
+        return all(map(_complete, infos))
+
+    def wait(self) -> None:
+        """Return once all three serve all that is theirs."""
         deadline = time.monotonic() + 30
-        while not all(_complete(server.ask("CLUSTER", "INFO")) for server in self.servers):
+        while not self.whole:
             assert time.monotonic() < deadline, "the cluster does not form"
             time.sleep(0.05)
 

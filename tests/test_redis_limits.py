@@ -6,9 +6,11 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import pytest
 from faults import Proxy
+from people import until
 from redis_server import RedisCluster, RedisServer
 
 from chat.limits import WRONG_CODES, Limits, Rate, limits_for
@@ -135,6 +137,29 @@ async def test_when_every_connection_waits_nobody_waits_longer_and_later_all_are
         assert min(await crowd()) > 0
         assert not one._redis.away
         assert len(own.ask("KEYS", f"*{doer}-*")) == 4 * CONNECTIONS
+
+
+async def test_a_cluster_that_changes_amid_many_questions_never_fails_who_is_writing(
+    tmp_path: Path, doer: str
+) -> None:
+    """When redis-py looks at a cluster anew it closes connections that others are just using."""
+    with RedisCluster(tmp_path, "--cluster-node-timeout", "1000") as cluster:
+        async with limits(cluster.url) as (one,):
+            asking = asyncio.create_task(_ask_for_ever(one, doer))
+            await asyncio.to_thread(cluster.servers[0].kill)
+            await until(lambda: asking.done() or not cluster.whole)
+            await asyncio.to_thread(cluster.servers[0].start)
+            await asyncio.wait([asking], timeout=3)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+
+
+async def _ask_for_ever(limits: RedisLimits, doer: str) -> None:
+    for n in itertools.count():
+        limits._redis.away = False  # as it is after every answer to others
+        await asyncio.gather(*(limits.take(SLOW, f"{doer}-{n}-{m}") for m in range(40)))
+        await asyncio.sleep(0)
 
 
 async def test_switched_off_nothing_is_counted(server: RedisServer) -> None:

@@ -17,27 +17,30 @@ from serving import Server
 class Place:
     """Whatever waits for a process does so in a thread: the people and the proxies go on meanwhile."""
 
-    def __init__(
-        self, postgres: Postgres, redis: RedisServer, database: str, settings: dict[str, str]
-    ) -> None:
+    def __init__(self, postgres: Postgres, redis: RedisServer | None, settings: dict[str, str]) -> None:
         self.postgres = postgres
-        self.redis = redis
-        self.database = database
+        self.database = settings["CHAT_DATABASE_URL"]
         self.nodes: list[Server] = []
         self.to_redis: list[Proxy] = []
         self.to_postgres: list[Proxy] = []
+        self._redis = redis
         self._settings = settings
+
+    @property
+    def redis(self) -> RedisServer:
+        assert self._redis, "these nodes were given another"
+        return self._redis
 
     @property
     def ports(self) -> list[int]:
         return [node.port for node in self.nodes]
 
     def node(self, n: int, port: int | None = None) -> Server:
-        redis, database = self.redis.url, self.database
-        if self.to_redis:
-            redis, database = self.to_redis[n].through(redis), self.to_postgres[n].through(database)
-        common = {"CHAT_REDIS_URL": redis, "CHAT_DATABASE_URL": database, "CHAT_SECRET_KEY": SECRET}
-        return Server(env=common | self._settings, port=port)
+        env = dict(self._settings)
+        for name, proxies in (("CHAT_REDIS_URL", self.to_redis), ("CHAT_DATABASE_URL", self.to_postgres)):
+            if proxies:
+                env[name] = proxies[n].through(env[name])
+        return Server(env=env, port=port)
 
     def end(self) -> None:
         for node in self.nodes:
@@ -57,13 +60,20 @@ class Place:
 async def deployed(
     folder: Path, postgres: Postgres, *, proxies: bool = False, **settings: str
 ) -> AsyncIterator[Place]:
-    """`proxies` stand between each node and each of its servers."""
+    """`proxies` stand between each node and each of its servers; `settings` may name other servers."""
     async with AsyncExitStack() as stack:
-        (folder / "redis").mkdir()
-        redis = stack.enter_context(RedisServer(folder / "redis"))
-        place = Place(postgres, redis, postgres.database(), settings)
+        redis = None
+        settings.setdefault("CHAT_SECRET_KEY", SECRET)
+        if "CHAT_DATABASE_URL" not in settings:
+            settings["CHAT_DATABASE_URL"] = postgres.database()
+        if "CHAT_REDIS_URL" not in settings:
+            (folder / "redis").mkdir()
+            redis = stack.enter_context(RedisServer(folder / "redis"))
+            settings["CHAT_REDIS_URL"] = redis.url
+        place = Place(postgres, redis, settings)
         for n in range(2):
             if proxies:
+                assert redis
                 place.to_redis.append(await stack.enter_async_context(Proxy(redis.port)))
                 place.to_postgres.append(await stack.enter_async_context(Proxy(postgres.port)))
             place.nodes.append(place.node(n))

@@ -61,7 +61,8 @@ class Tab:
         self._texts: list[str] = []  # on their way
         self._queue: list[str] = []
         self._acked = 0
-        self._key = self._epoch = ""
+        self.epoch = ""  # of the history it shows
+        self._key = ""
         self._socket: Socket | None = None
         self._work: asyncio.Task[None] | None = None
 
@@ -168,7 +169,7 @@ class Tab:
         for frame in queue:
             self._send(socket, frame)
         since = (self.live or self.earlier)[-1:]
-        resume = {"k": "resume", "epoch": self._epoch} | ({"since": str(since[0].rev)} if since else {})
+        resume = {"k": "resume", "epoch": self.epoch} | ({"since": str(since[0].rev)} if since else {})
         resume |= {"trouble": self.trouble} if self.trouble else {}
         self._send(socket, json.dumps(resume | self._unacknowledged()))
         self._socket = socket
@@ -232,7 +233,7 @@ class Tab:
 
     def _resume_from(self, element: Element) -> None:
         trigger = element if element.id == "resume" else element.one("#resume")
-        self._epoch = json.loads(trigger["hx-vals"])["epoch"]
+        self.epoch = json.loads(trigger["hx-vals"])["epoch"]
 
     def _call_roll(self, element: Element) -> None:
         now = asyncio.get_running_loop().time()
