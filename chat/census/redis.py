@@ -25,7 +25,7 @@ from chat.rooms import Member
 LEASE = 13.5  # s without a sign of a node until its people are gone; with all that follows, 16
 BEAT = 1.0  # s between signs
 RUSH = 0.05  # s between them when people come and go
-WAIT = 1.5  # s for an answer
+WAIT = 1.0  # s for an answer: two in vain, and the rest between them, are less than 6 s
 FREEZE = 3.0  # s without an answer until pages say that they cannot know
 CLAIM = 30.0  # s for a node to tell a room that somebody left
 SWEEP = 60.0  # s between comparisons of the log with the census, by one node for all
