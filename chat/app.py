@@ -47,8 +47,11 @@ ERRORS = {
     413: ("Too long", "That is more than the server takes at once."),
     429: ("A little slower, please", "Too many requests."),
     500: ("Something went wrong", "The fault is ours. It has been noted; please try again."),
-    503: ("Not just now", "The server cannot reach its store. Please try again in a moment."),
+    503: ("Not just now", "The server cannot reach its database. Please try again in a moment."),
 }
+
+
+AGAIN = "The server cannot reach its database. This page tries again by itself."
 
 
 class Chat(Quart):
@@ -170,8 +173,9 @@ def _handle_errors(app: Quart) -> None:
     @app.errorhandler(Unknown)
     async def unavailable(error: Exception) -> ResponseReturnValue:
         logs.event("store-unavailable")
-        again = {"Refresh": "10"} if has_request_context() and request.method == "GET" else {}
-        return *_error(503), {"Retry-After": "5"} | again
+        if has_request_context() and request.method == "GET":
+            return *_error(503, AGAIN), {"Retry-After": "5", "Refresh": "10"}
+        return *_error(503), {"Retry-After": "5"}
 
     @app.errorhandler(Exception)
     async def failed(error: Exception) -> ResponseReturnValue:

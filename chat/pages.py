@@ -19,6 +19,7 @@ from chat.store import Missing, Unavailable, Unknown
 from chat.visitors import COOKIE, COOKIE_AGE, Arrival, arrival
 
 FOREVER = "public, max-age=31536000, immutable"
+NOT_NOW = "The server cannot reach its database just now. Please try again in a moment."
 NOT_STORED = "The server could not store this just now. Please send it again."
 ECHOED = 200  # characters of a refused name or code that come back into the form
 
@@ -81,6 +82,8 @@ async def enter() -> ResponseReturnValue:
     except Refused as refused:
         errors[refused.field] = refused.text
         status = 429 if isinstance(refused, TooSoon) else 422
+    except (Unavailable, Unknown):
+        errors["name"], status = NOT_NOW, 503
     return chat.render.home(Form(typed, errors)), status
 
 
@@ -102,6 +105,8 @@ async def join(code: str) -> ResponseReturnValue:
         return chat.render.invitation(
             code, Form({"name": name[:ECHOED]}, {refused.field: refused.text})
         ), status
+    except (Unavailable, Unknown):
+        return chat.render.invitation(code, Form({"name": name[:ECHOED]}, {"name": NOT_NOW})), 503
 
 
 async def _create(chat: Context, name: str) -> ResponseReturnValue:

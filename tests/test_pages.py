@@ -1575,3 +1575,15 @@ async def test_a_farewell_is_written_in_the_page_s_own_words(chat: Context, code
     assert [part["hx-target"] for part in fragment.all("hx-partial")] == ["#foot", "#triggers", "#signs"]
     assert "You <left>." in fragment.one("[role=alert]").text
     assert fragment.one("a")["href"] == f"/rooms/{code}"
+
+
+@pytest.mark.parametrize("button", ["create", "join"])
+async def test_a_name_that_cannot_be_taken_just_now_stays_in_its_form(
+    client: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch, button: str
+) -> None:
+    monkeypatch.setattr(chat.store, "take_seat", _failing(Unavailable("away")))
+    for path in ("/", f"/rooms/{code}") if button == "join" else ("/",):
+        reply = await client.post(path, {"name": "Ann", "code": code, button: "1"})
+        assert reply.status == 503
+        assert reply.page.one("[name=name]").value == "Ann"
+        assert "cannot reach its database" in reply.page.one("[role=alert]").text

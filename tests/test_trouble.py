@@ -205,7 +205,7 @@ async def test_a_page_asked_for_while_the_database_is_away_asks_again_by_itself(
     reply = await ann.get(f"/rooms/{code}")
     assert reply.status == 503
     assert reply.headers["Refresh"] == "10"
-    assert "cannot reach its store" in reply.text
+    assert "This page tries again by itself." in reply.text
     assert "Refresh" not in (await ann.post(f"/rooms/{code}/messages", {"body": "x", "key": "k"})).headers
 
 

@@ -186,3 +186,19 @@ async def test_text_of_many_scripts_arrives_as_it_was_typed(people: People) -> N
         await ann.say(text)
     await bob.shows(texts)
     assert await bob.style(".text:has-text('שלום')", "direction") == "rtl"
+
+
+async def test_a_switch_that_the_server_cannot_make_leaves_the_draft_as_it_is(
+    people: People,
+) -> None:
+    ann, _ = await people.two()
+    await ann.page.route("**/composer", lambda route: route.fulfill(status=503, body="<h1>Not just now</h1>"))
+    await ann.type("a precious draft")
+    ann.expect_noise("503")
+    async with ann.page.expect_response("**/composer"):
+        await ann.page.get_by_role("button", name="More lines").click()
+    await ann.page.unroute("**/composer")
+    await expect(ann.field).to_have_value("a precious draft")
+    await expect(ann.page.get_by_text("Not just now")).not_to_be_attached()
+    await ann.page.get_by_role("button", name="More lines").click()
+    await expect(ann.page.locator("#texts textarea")).to_have_value("a precious draft")

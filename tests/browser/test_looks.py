@@ -97,8 +97,10 @@ async def test_screens_fit_from_narrow_to_wide(people: People, talk: Talk, shot:
     ann = await talk(scheme=cast(Scheme, scheme))
     visitor = await people.newcomer(scheme=cast(Scheme, scheme))
     empty = await people.newcomer(scheme=cast(Scheme, scheme))
-    await empty.open_room("Dora")
+    await empty.open_room("Catherine of the long name")
     await empty.live()
+    await empty.say("hi")
+    await empty.shows(["hi"])
     for width, height in WIDTHS.items():
         size = f"{width}-{scheme}"
         for tab in (ann, visitor, empty):
