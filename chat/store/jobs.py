@@ -45,6 +45,15 @@ class Job:
             self.future.set_result(self.result)
 
 
+async def outcome(job: Job, doubted: Callable[[], object]) -> Any:
+    """The job's result once it is done; `doubted` is told if nobody knows whether it is."""
+    try:
+        return await job.future
+    except Unknown:
+        doubted()
+        raise
+
+
 class Order:
     """Keeps the texts of each author in their order: all that are on their way stand or fall with the first.
 

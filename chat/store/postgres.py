@@ -15,8 +15,8 @@ import asyncpg
 
 from chat.rooms import Amendment, Done, Member, Page, Position, Room, Verb, Window
 from chat.settings import Misconfigured
-from chat.store import HISTORY, WINDOW, Missing, Resync, Unavailable, Unknown, queries, steps
-from chat.store.jobs import Order, tell
+from chat.store import HISTORY, WINDOW, Missing, Resync, Unavailable, queries, steps
+from chat.store.jobs import Order, outcome, tell
 from chat.store.postgres_server import (
     CONNECT,
     LOST,
@@ -175,11 +175,7 @@ class PostgresStore:
         if code and isinstance(work, Text):
             self._order.append((code, work.author), write)
         self._writer.submit(write)
-        try:
-            return await future
-        except Unknown:
-            self.doubted()
-            raise
+        return await outcome(write, self.doubted)
 
     async def _read(
         self, work: Callable[[], Steps[T]], one_moment: bool = False, within: float = STATEMENT

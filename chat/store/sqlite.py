@@ -14,8 +14,8 @@ from functools import cache
 from typing import Literal, TypeVar
 
 from chat.rooms import Amendment, Done, Member, Message, Page, Position, Room, Verb, Window
-from chat.store import HISTORY, WINDOW, Missing, Unavailable, Unknown, queries, steps
-from chat.store.jobs import Order, tell
+from chat.store import HISTORY, WINDOW, Missing, Unavailable, queries, steps
+from chat.store.jobs import Order, outcome, tell
 from chat.store.rows import Head, before_of, kept
 from chat.store.sqlite_file import connected, opened, require_place, take_lock
 from chat.store.sqlite_writer import Work, Write, Writer
@@ -165,11 +165,8 @@ class SQLiteStore:
         if author:
             self._order.append(author, write)
         self._writer.submit(write)
-        try:
-            return await future
-        except Unknown:
-            self.doubted()
-            raise
+        result: T = await outcome(write, self.doubted)
+        return result
 
     async def _read(self, query: Query[T]) -> T:
         if self._readers is None:
