@@ -10,14 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Literal, TypeVar
 
 from chat.rooms import Amendment, Done, Member, Message, Page, Position, Room, Verb, Window
 from chat.store import HISTORY, WINDOW, Missing, Unavailable, queries, steps
 from chat.store.jobs import Order, outcome, tell
 from chat.store.rows import Head, before_of, kept
-from chat.store.sqlite_file import connected, opened, require_place, take_lock
+from chat.store.sqlite_file import ask, connected, opened, require_place, take_lock
 from chat.store.sqlite_writer import Work, Write, Writer
 from chat.store.steps import Dialect, Rows, Steps, columns
 
@@ -214,20 +213,10 @@ def _done(db: sqlite3.Connection, work: Steps[T]) -> T:
     try:
         while True:
             sql, *values = next(work) if rows is None else work.send(rows)
-            lists = (json.dumps(v) if isinstance(v, list) else v for v in values)
-            rows = db.execute(_marked(sql), tuple(lists)).fetchall()
+            rows = ask(db, sql, *(json.dumps(v) if isinstance(v, list) else v for v in values)).fetchall()
     except StopIteration as end:
         result: T = end.value
         return result
-
-
-@cache
-def _marked(sql: str) -> str:
-    """The SQL with parameters as SQLite numbers them."""
-    return sql.replace("$", "?")
-
-
-RISE, REMEMBER, INSERT = map(_marked, (queries.RISE, queries.REMEMBER, WORDS.insert))
 
 
 def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, body: str) -> Done:
@@ -249,10 +238,10 @@ def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, 
     if name is None:
         raise Missing(f"Nobody holds seat {author}.")
     before = before_of(before_author, before_at)
-    head = Head(*db.execute(RISE, (room,)).fetchone())
+    head = Head(*ask(db, queries.RISE, room).fetchone())
     at = now if before is None else max(now, before.at)
     message = Message(head.rev, head.rev, at, author, name, mark, body, before=before)
     text = db.execute("INSERT INTO text (body) VALUES (?)", (kept(body),)).lastrowid
-    db.execute(INSERT, columns(room, message, text))
-    db.execute(REMEMBER, (room, author, key, message.id, head.rev, now))
+    ask(db, WORDS.insert, *columns(room, message, text))
+    ask(db, queries.REMEMBER, room, author, key, message.id, head.rev, now)
     return Done(code, message, head.position)

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from chat.settings import Misconfigured
-from chat.store.sqlite_file import connected, opened, require_place, take_lock
+from chat.store.sqlite_file import ask, connected, opened, require_place, take_lock
 from chat.store.tables import MESSAGE, Row, Table, counting, last_key, page
 
 SOURCES = {
@@ -58,8 +58,8 @@ class SQLiteTables:
         return row
 
     async def rows(self, table: Table, after: Row | None, limit: int) -> Sequence[Row]:
-        sql = page(table, SOURCES.get(table.name, table.name), after).replace("$", "?")
-        return self._db.execute(sql, (*(after or ()), limit)).fetchall()
+        sql = page(table, SOURCES.get(table.name, table.name), after)
+        return ask(self._db, sql, *(after or ()), limit).fetchall()
 
     async def put(self, table: Table, rows: Sequence[Row]) -> None:
         columns = [column if column != "body" else "text" for column in table.columns]
