@@ -63,6 +63,7 @@ class Traffic:
 async def test_the_first_view_of_a_room_is_light_and_the_second_fetches_only_the_page(people: People) -> None:
     ann = await people.newcomer()
     code = await ann.open_room("Ann")
+    await ann.told_of("Ann")  # a notice among the texts would take the place of one
     await ann.write_history(50, "This is an ordinary message of sixty characters, number {:04}")
     bob = await people.newcomer()
     await bob.page.context.request.post(f"{bob.url}/rooms/{code}", form={"name": "Bob"}, max_redirects=0)
