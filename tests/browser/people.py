@@ -273,6 +273,8 @@ class People:
         code = await ann.open_room("Ann")
         await bob.join_room(code, "Bob")
         await asyncio.gather(ann.live(), bob.live())
+        for tab in (ann, bob):  # Chromium may pass over the autofocus of a window that is behind another
+            await tab.field.focus()
         return ann, bob
 
     async def go_home(self) -> None:
