@@ -47,11 +47,6 @@ def ann(apps: list[Quart]) -> Person:
 
 
 @pytest.fixture
-def bob(apps: list[Quart]) -> Person:
-    return Person(apps[1], "Bob")
-
-
-@pytest.fixture
 async def code(ann: Person, bob: Person) -> str:
     code = await ann.create()
     await bob.join(code)

@@ -43,11 +43,6 @@ def ann(apps: list[Quart]) -> Person:
     return Person(apps[0], "Ann")
 
 
-@pytest.fixture
-def bob(apps: list[Quart]) -> Person:
-    return Person(apps[1], "Bob")
-
-
 async def test_two_people_on_two_nodes_talk(ann: Person, bob: Person, code: str) -> None:
     async with ann.in_room(code) as hers, bob.in_room(code) as his:
         await hers.say("hello")

@@ -22,10 +22,6 @@ class Head(NamedTuple):
     def position(self) -> Position:
         return Position(self.epoch, self.rev)
 
-    def risen(self) -> Head:
-        """One rev further on: each accepted change takes exactly one."""
-        return Head(self.room, self.epoch, self.rev + 1)
-
 
 def message_of(row: Sequence[Any]) -> Message:
     """The message of a row of `entry`."""
