@@ -11,7 +11,7 @@ from quart import Quart, Response, abort, has_request_context, request, websocke
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import BadHost, HTTPException
 
-from chat import guards, logs
+from chat import logs, server
 from chat.commands import forget_key, move_store
 from chat.context import Context
 from chat.opening import closed, count_nodes, opened
@@ -68,13 +68,13 @@ class Chat(Quart):
 def create_app(settings: Settings | None = None) -> Quart:
     """The application, not yet running: nothing is opened before it serves."""
     logs.configure()
-    guards.install()
+    server.install()
     try:
         settings = settings or Settings.from_env()
     except Misconfigured as error:
         raise SystemExit(f"chat: {error}") from None
     app = Chat(__name__, static_folder=None, template_folder=None)
-    app.asgi_websocket_class = guards.BoundedWebsocket
+    app.asgi_websocket_class = server.BoundedWebsocket
     app.config["MAX_CONTENT_LENGTH"] = FORM_BYTES
     app.register_blueprint(pages)
     app.register_blueprint(sockets)

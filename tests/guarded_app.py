@@ -1,4 +1,4 @@
-"""A small application behind chat.guards, with time-outs short enough for tests."""
+"""A small application behind chat.server, with time-outs short enough for tests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import Any
 from hypercorn.protocol.h11 import H11Protocol
 from quart import Quart, make_response, request, websocket
 
-from chat import guards
+from chat import server
+from chat.server import bounds, guards
 
-guards.CEILINGS["read_timeout"] = 1.0
-guards.CEILINGS["websocket_ping_interval"] = 0.8
-guards.PEER_TIMEOUT = 1.0
-guards.LINGER = 0.3
+bounds.CEILINGS["read_timeout"] = 1.0
+bounds.CEILINGS["websocket_ping_interval"] = 0.8
+bounds.PEER_TIMEOUT = 1.0
+bounds.LINGER = 0.3
 # To see that each guard is missed: run the tests with one left out.
 guards.GUARDS[:] = [guard for guard in guards.GUARDS if guard[2].__name__ != os.environ.get("WITHOUT")]
 
@@ -31,13 +32,13 @@ def _stumble(original: Any, self: Any, event: Any) -> Any:
 
 
 def create_app() -> Quart:
-    guards.install()
-    guards.install()
+    server.install()
+    server.install()
     stumble = partial(_stumble, H11Protocol._check_protocol)
     H11Protocol._check_protocol = lambda self, event: stumble(self, event)  # type: ignore[method-assign]
     app = Quart(__name__)
     if os.environ.get("WITHOUT") != "BoundedWebsocket":
-        app.asgi_websocket_class = guards.BoundedWebsocket
+        app.asgi_websocket_class = server.BoundedWebsocket
     here: Counter[str] = Counter()
     sockets: set[Any] = set()
     over = asyncio.Event()

@@ -14,8 +14,8 @@ LINTER = Path(sys.executable).with_name("lint-imports")
 # What nobody may do, and the contract that says so.
 TRESPASSES = {
     "rooms.py": ("from chat import render", "Imports run one way"),
-    "hub.py": ("from chat import guards", "Only the app knows the guards"),
-    "pages.py": ("import hypercorn", "Only the guards know Hypercorn"),
+    "hub.py": ("from chat import server", "Only the app knows the server"),
+    "pages.py": ("import hypercorn", "Only the server knows Hypercorn"),
     "presence.py": ("import quart", "Only the pages, the sockets and those who wire them know Quart"),
     "actions.py": ("import sqlite3", "A driver is known to its own backend"),
     "metrics.py": ("import redis", "Redis is known to its own backends"),

@@ -1,4 +1,4 @@
-"""What no peer may cost a real Hypercorn, and how it ends: each guard of chat/guards.py is missed here."""
+"""What no peer may cost a real Hypercorn, and how it ends: each guard of chat/server is missed here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from hypercorn.protocol.ws_stream import WSStream
 from serving import Server
 from wire import CUT, Socket, Wire, frame, handshake
 
-from chat import guards
+from chat.server import bounds, guards
+from chat.server.worker import bounded_config
 
 MIB = 1024 * 1024
 BIG = 48 * MIB
@@ -371,7 +372,7 @@ async def test_a_peer_that_never_reads_is_let_go_with_bounded_memory(server: Ser
             await wire.send(start)
         await until(server, lambda now: sum(now["here"].values()) == 20)
         assert server.rss() - memory < 20 * 256 * 1024 + 4 * MIB
-        assert 0 < unsent(server.port) <= 3 * guards.SEND_BUFFER
+        assert 0 < unsent(server.port) <= 3 * bounds.SEND_BUFFER
         await until(server, lambda now: not now["here"], 4)
 
 
@@ -467,15 +468,13 @@ async def test_nonsense_is_refused_politely_and_the_connection_ends(server: Serv
 
 def test_what_a_configuration_leaves_open_is_bounded_and_what_it_sets_lower_stays() -> None:
     guards.install()
-    bounded = guards._bounded(Config())
+    bounded = bounded_config(Config())
     assert bounded.websocket_max_message_size == 256 * 1024
     assert (bounded.websocket_ping_interval, bounded.read_timeout) == (20, 45)
     assert bounded.backlog == 2048
-    lower = guards._bounded(Config.from_mapping(websocket_max_message_size=10, read_timeout=5, backlog=7))
+    lower = bounded_config(Config.from_mapping(websocket_max_message_size=10, read_timeout=5, backlog=7))
     assert (lower.websocket_max_message_size, lower.read_timeout, lower.backlog) == (10, 5, 7)
-    higher = guards._bounded(
-        Config.from_mapping(websocket_max_message_size=10**9, websocket_ping_interval=60)
-    )
+    higher = bounded_config(Config.from_mapping(websocket_max_message_size=10**9, websocket_ping_interval=60))
     assert (higher.websocket_max_message_size, higher.websocket_ping_interval) == (256 * 1024, 20)
 
 

@@ -1,0 +1,7 @@
+"""Bounds that Hypercorn does not set itself: what a peer may cost, and how a worker ends (decision 7)."""
+
+from chat.server import connections, requests, websockets, worker
+from chat.server.guards import install
+from chat.server.queues import BoundedWebsocket
+
+__all__ = ["BoundedWebsocket", "connections", "install", "requests", "websockets", "worker"]

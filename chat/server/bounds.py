@@ -1,0 +1,20 @@
+"""How much a peer may cost, in seconds, bytes and counts: what Hypercorn 0.18 does not bound itself."""
+
+from __future__ import annotations
+
+# The most a configuration may ask for; a lower setting stays as it is. Seconds and bytes.
+CEILINGS: dict[str, float] = {
+    "websocket_max_message_size": 256 * 1024,
+    "websocket_ping_interval": 20,
+    "read_timeout": 45,
+    "keep_alive_timeout": 45,
+    "h11_max_incomplete_size": 64 * 1024,
+    "max_app_queue_size": 10,
+}
+# Better than Hypercorn's defaults. HTTP/2 is for a proxy in front: none of these guards would see it.
+DEFAULTS = {"backlog": 2048, "alpn_protocols": ["http/1.1"]}
+PEER_TIMEOUT = 30.0  # seconds in which a peer takes nothing of what we send
+SEND_BUFFER = 128 * 1024  # bytes that the kernel keeps for one peer (it doubles the figure)
+INBOX = 16  # frames of one socket that wait for its handler
+LINGER = 1.0  # seconds that a peer cut off has to read why: closing over unread bytes destroys the reason
+GRACE = 0.8  # of graceful_timeout: then what is still open is cut, so that the process ends in time

@@ -1,0 +1,114 @@
+"""A connection: deadlines, and an end that comes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import Any
+
+import h11
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.events import Closed, RawData
+from hypercorn.protocol.ws_stream import WSStream
+
+from chat.server import bounds
+from chat.server.guards import Guard, around
+from chat.server.worker import Worker, abort
+
+ASKED = {h11.DONE, h11.MUST_CLOSE}  # a request is complete; the latter after "Connection: close"
+
+
+@around(TCPServer, "__init__")
+def _admit(
+    original: Guard,
+    self: Any,
+    app: Any,
+    loop: Any,
+    config: Any,
+    context: Any,
+    state: Any,
+    reader: Any,
+    writer: Any,
+) -> None:
+    if not hasattr(context, "worker"):
+        context.worker = Worker(app, config, context)
+    worker: Worker = context.worker
+    worker.writers.add(writer)
+    _limit_socket(writer.get_extra_info("socket"))
+    original(self, app, loop, worker.config, context, state, reader, writer)
+    self.reader = _Reader(self, reader, worker.read_timeout)
+
+
+def _limit_socket(sock: socket.socket) -> None:
+    """A peer that never reads would keep its connection for ever: closing waits until it has read."""
+    if sock.family in {socket.AF_INET, socket.AF_INET6}:
+        with suppress(OSError):  # it has gone already
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, bounds.SEND_BUFFER)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(bounds.PEER_TIMEOUT * 1000))
+
+
+class _Reader:
+    """The peer's bytes, each with a deadline that fits what is expected of the peer."""
+
+    def __init__(self, server: TCPServer, reader: asyncio.StreamReader, timeout: float) -> None:
+        self.server, self.reader, self.timeout = server, reader, timeout
+        self.at_eof = reader.at_eof
+        self.request, self.since = -1, 0.0
+
+    async def read(self, size: int) -> bytes:
+        async with asyncio.timeout_at(self._deadline()):
+            return await self.reader.read(size)
+
+    def _deadline(self) -> float | None:
+        now = asyncio.get_running_loop().time()
+        protocol: Any = self.server.protocol.protocol
+        if isinstance(protocol.stream, WSStream):
+            return now + self.timeout  # it answers pings, at least
+        if protocol.stream is not None and protocol.connection.their_state in ASKED:
+            return None  # it has asked and now it listens, for hours if it likes
+        if self.request != protocol.keep_alive_requests:
+            self.request, self.since = protocol.keep_alive_requests, now
+        return self.since + self.timeout  # for the request as a whole: a byte now and then does not extend it
+
+
+@around(TCPServer, "_read_data")
+async def _read_to_the_end(original: Guard, self: Any) -> None:
+    """Nothing more comes, so there is no next request to wait for."""
+    await original(self)
+    await self.idle_task.stop()
+
+
+@around(TCPServer, "protocol_send")
+async def _send(original: Guard, self: Any, event: Any) -> None:
+    """Hypercorn goes on writing to who has gone, and is not prepared for a peer that "timed out"."""
+    try:
+        if isinstance(event, RawData) and self.writer.transport.is_closing():
+            await asyncio.sleep(0)  # an endless response must give way to the news
+            raise ConnectionResetError
+        await original(self, event)
+    except OSError:
+        await self.protocol.handle(Closed())
+
+
+@around(TCPServer, "_close")
+async def _close(original: Guard, self: Any) -> None:
+    """Closing waits until the peer has read everything. Not for ever."""
+    transport = self.writer.transport
+    timer = asyncio.get_running_loop().call_later(bounds.PEER_TIMEOUT, abort, transport)
+    try:
+        with suppress(OSError):
+            await original(self)
+    finally:
+        timer.cancel()
+        abort(transport)  # nothing, unless the wait was cancelled
+
+
+@around(TCPServer, "run")
+async def _run(original: Guard, self: Any) -> None:
+    """The last resort: one connection's failure must not spoil the worker's end, which awaits them all."""
+    try:
+        await original(self)
+    except Exception as error:
+        await self.config.log.error("A connection failed: %r", error)

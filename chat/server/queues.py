@@ -1,0 +1,64 @@
+"""The queue between Hypercorn and the application: nothing in it waits for an end that has come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from hypercorn.asyncio.task_group import TaskGroup
+from quart.asgi import ASGIWebsocketConnection
+
+from chat.server import bounds
+from chat.server.fast_path import fast_path
+from chat.server.guards import Guard, around
+
+
+class BoundedWebsocket(ASGIWebsocketConnection):
+    """For `app.asgi_websocket_class`: Quart would queue without end what a handler has no time for."""
+
+    def __init__(self, app: Any, scope: Any) -> None:
+        super().__init__(app, scope)
+        self.queue = asyncio.Queue(maxsize=bounds.INBOX)
+        scope["chat.inbox"] = self.queue  # to be emptied without waiting
+        # While the queue is full, nobody reads the news that the peer has gone: it makes room for itself.
+        scope.get("chat.gone", []).append(partial(_make_room, self.queue))
+
+
+@around(TaskGroup, "spawn_app")
+async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: Any, send: Any) -> Any:
+    """Let no event wait for an application that has ended, and no news of a peer's end wait for anything."""
+    gone: list[Callable[[], None]] = []
+    scope["chat.gone"] = gone
+    if scope["type"] == "websocket":
+        scope["chat.lane"] = fast_path(send.__self__)
+    ended = False
+
+    async def send_or_end(message: Any) -> None:
+        nonlocal ended
+        if message is None:
+            ended = True
+            _make_room(queue, always=True)
+        await send(message)
+
+    async def put_in_time(event: Any) -> None:
+        if ended:
+            return
+        if event["type"] in {"websocket.disconnect", "http.disconnect"}:
+            _make_room(queue)
+            for make_room in gone:
+                make_room()
+            queue.put_nowait(event)
+        else:
+            await put(event)
+
+    put = await original(self, app, config, scope, send_or_end)
+    queue: asyncio.Queue[Any] = put.__self__
+    return put_in_time
+
+
+def _make_room(queue: asyncio.Queue[Any], always: bool = False) -> None:
+    if queue.full() or always:
+        while not queue.empty():
+            queue.get_nowait()

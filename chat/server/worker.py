@@ -1,0 +1,75 @@
+"""The worker: its limits and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import signal
+import threading
+from contextlib import suppress
+from typing import Any
+from weakref import WeakSet
+
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+
+from chat.server import bounds
+from chat.server.guards import Guard, around
+
+
+class Worker:
+    """What the connections of one worker process share."""
+
+    def __init__(self, app: Any, config: Config, context: WorkerContext) -> None:
+        self.config = bounded_config(config)
+        self.read_timeout: float = self.config.read_timeout  # type: ignore[assignment]
+        self.config.read_timeout = None  # Hypercorn's would cut an endless response, too
+        self.writers: WeakSet[asyncio.StreamWriter] = WeakSet()
+        self.extensions: dict[str, Any] = getattr(app.app, "extensions", {})
+        self.ending = asyncio.create_task(self._end(context))
+
+    async def _end(self, context: WorkerContext) -> None:
+        """Let the application say goodbye, then cut: on 3.12 Hypercorn waits for ever (its issue 308)."""
+        await context.terminated.wait()
+        end = asyncio.get_running_loop().time() + self.config.graceful_timeout * bounds.GRACE
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                await self._say_goodbye()
+                await asyncio.Event().wait()
+        for writer in list(self.writers):
+            abort(writer.transport)
+
+    async def _say_goodbye(self) -> None:
+        try:
+            if hook := self.extensions.get("terminating"):
+                await hook()
+        except Exception:
+            await self.config.log.exception("The application failed to end its connections")
+
+
+def bounded_config(config: Config) -> Config:
+    bounded = copy.copy(config)
+    bounded._log = config.log
+    for name, ceiling in bounds.CEILINGS.items():
+        value = getattr(config, name)
+        setattr(bounded, name, ceiling if value is None else min(value, ceiling))
+    return bounded
+
+
+@around(WorkerContext, "__init__")
+def _hear_sigterm(original: Guard, self: Any, *args: Any) -> None:
+    """A service manager sends SIGTERM to every process; a worker would die of it without a goodbye."""
+    original(self, *args)
+
+    def terminate() -> None:
+        self.terminating = loop.create_task(self.terminate.set())
+
+    main = threading.current_thread() is threading.main_thread()
+    if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, terminate)
+
+
+def abort(transport: asyncio.WriteTransport) -> None:
+    with suppress(AttributeError):  # a TLS transport of Python 3.11.2 that is closed already
+        transport.abort()
