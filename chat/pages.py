@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from quart import Blueprint, Response, abort, current_app, make_response, redirect, request
 from quart.typing import ResponseReturnValue
 
-from chat import actions, limits, logs
+from chat import actions, fields, limits, logs
 from chat.context import Context
 from chat.hub import POLICY, Farewell, Listener
 from chat.limits import Rate
@@ -21,7 +21,6 @@ from chat.visitors import COOKIE, COOKIE_AGE, Arrival, arrival
 FOREVER = "public, max-age=31536000, immutable"
 NOT_NOW = "The server cannot reach its database just now. Please try again in a moment."
 NOT_STORED = "The server could not store this just now. Please send it again."
-ECHOED = 200  # characters of a refused name or code that come back into the form
 
 pages = Blueprint("pages", __name__)
 
@@ -64,11 +63,11 @@ async def home() -> str:
 async def enter() -> ResponseReturnValue:
     """Create a room or join one, whichever button was pressed."""
     chat, form = here(), await request.form
-    typed = {field: form.get(field, "")[:ECHOED] for field in ("name", "code")}
+    typed = {field: fields.text(form, field) for field in ("name", "code")}
     errors: dict[str, str] = {}
     status = 422
     try:
-        clean_name(form.get("name", ""))
+        clean_name(typed["name"])
     except Refused as refused:
         errors["name"] = refused.text
     try:
@@ -76,7 +75,7 @@ async def enter() -> ResponseReturnValue:
             if not errors:
                 return await _create(chat, typed["name"])
         else:
-            code = await _existing(chat, form.get("code", ""))
+            code = await _existing(chat, typed["code"])
             if not errors:
                 return await _join(chat, code, typed["name"])
     except Refused as refused:
@@ -91,7 +90,7 @@ async def enter() -> ResponseReturnValue:
 async def join(code: str) -> ResponseReturnValue:
     """Accept an invitation: only a name is needed."""
     chat, form = here(), await request.form
-    name = form.get("name", "")
+    name = fields.text(form, "name")
     try:
         code = await _existing(chat, code)
     except TooSoon:
@@ -102,11 +101,9 @@ async def join(code: str) -> ResponseReturnValue:
         return await _join(chat, code, name)
     except Refused as refused:
         status = 429 if isinstance(refused, TooSoon) else 422
-        return chat.render.invitation(
-            code, Form({"name": name[:ECHOED]}, {refused.field: refused.text})
-        ), status
+        return chat.render.invitation(code, Form({"name": name}, {refused.field: refused.text})), status
     except (Unavailable, Unknown):
-        return chat.render.invitation(code, Form({"name": name[:ECHOED]}, {"name": NOT_NOW})), 503
+        return chat.render.invitation(code, Form({"name": name}, {"name": NOT_NOW})), 503
 
 
 async def _create(chat: Context, name: str) -> ResponseReturnValue:
@@ -222,8 +219,8 @@ async def earlier(code: str) -> ResponseReturnValue:
 async def post(code: str) -> ResponseReturnValue:
     """Post by an ordinary form: without JavaScript, from curl, or when scripts are blocked."""
     chat, form = here(), await request.form
-    acked, bodies = form.get("acked", 0, type=int), form.getlist("body") or [""]
-    key = form.get("key") or secrets.token_urlsafe(9)
+    acked, bodies = fields.number(form.get("acked")), form.getlist("body") or [""]
+    key = fields.text(form, "key") or secrets.token_urlsafe(9)
     try:
         member = await _member(chat, code)
     except Unavailable:
@@ -271,7 +268,7 @@ async def composer(code: str) -> ResponseReturnValue:
     chat = here()
     member = await _seat(chat, code)
     form = await request.form
-    text, many_lines = (form.getlist("body") or [""])[-1], form.get("lines") == "many"
+    text, many_lines = (form.getlist("body") or [""])[-1], fields.text(form, "lines") == "many"
     if "HX-Request" in request.headers:
         return chat.render.composer_text(text, many_lines, member.code)
     draft = Draft(member.code, [text], secrets.token_urlsafe(9))
@@ -319,8 +316,9 @@ def _canonical(code: str) -> str:
 
 
 def _before() -> int | None:
-    before = request.args.get("before", type=int)
-    return before if before is not None and 0 < before < 2**53 else None
+    if len(request.query_string) > fields.QUERY:
+        return None
+    return fields.number(request.args.get("before")) or None
 
 
 # Live without JavaScript ------------------------------------------------------------------------------
@@ -407,6 +405,8 @@ async def static(path: str) -> ResponseReturnValue:
 
 @pages.get("/seats/<numbers>.css")
 async def own_style(numbers: str) -> ResponseReturnValue:
+    if len(numbers) > fields.SEAT_LIST:
+        abort(404)
     seats = numbers.split(".")
     if len(seats) > SEATS or not all(seat.isascii() and seat.isdigit() and len(seat) < 10 for seat in seats):
         abort(404)

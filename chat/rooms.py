@@ -13,7 +13,10 @@ from typing import Literal, NamedTuple
 CODE_ALPHABET = "23456789BCDFGHJKMNPQRSTVWXYZ"
 CODE_LENGTH = 8
 NAME_LENGTH = 32  # characters, after trimming and NFC
+NAME_TYPED = 200  # characters of a name as typed: Unicode writes some letters as four, and spaces are trimmed
+CODE_TYPED = 500  # characters of a code as typed, which may be a whole link
 BODY_BYTES = 8192  # UTF-8
+BODY_TYPED = 4 * BODY_BYTES  # characters of a text as typed, with line ends and controls that are taken out
 KEY_LENGTH = 64  # characters of a one-time key
 RUN_GAP = 5 * 60 * 1000  # ms: a longer silence starts a new group even for the same author
 FOLD_AGE = 60 * 1000  # ms: an older notice is left alone and a new one begun
@@ -151,6 +154,8 @@ def clean_code(text: str) -> str:
 
     Raises Refused when nothing is left. What is left may still be no code at all.
     """
+    if len(text) > CODE_TYPED:
+        raise Refused("This is too long for a room code.", "code")
     code = re.sub(r"[\s\-\u2010-\u2015\u2212]+", "", text).upper()
     if not code:
         raise Refused("Please enter a room code.", "code")
@@ -169,11 +174,14 @@ def grouped(code: str) -> str:
 
 def clean_name(text: str) -> str:
     """A name fit to be shown to others: trimmed, NFC, 1–32 characters. Raises Refused."""
+    too_long = Refused(f"Please use at most {NAME_LENGTH} characters for your name.", "name")
+    if len(text) > NAME_TYPED:  # before normalising, which takes the square of the length on Python 3.11
+        raise too_long
     name = unicodedata.normalize("NFC", text).strip()
     if not name:
         raise Refused("Please enter a name.", "name")
     if len(name) > NAME_LENGTH:
-        raise Refused(f"Please use at most {NAME_LENGTH} characters for your name.", "name")
+        raise too_long
     if any(_unfit_in_name(c) for c in name):
         raise Refused("Please use a name without control or direction characters.", "name")
     if not any(_visible(c) for c in name):
@@ -195,15 +203,18 @@ def _visible(c: str) -> bool:
 
 def clean_body(text: str) -> str:
     """A message's text: line ends as \\n, no control characters, not empty. Raises Refused."""
+    too_long = Refused(
+        f"This is too long: at most {BODY_BYTES // 1024} KiB of text fit in one message.", "body"
+    )
+    if len(text) > BODY_TYPED:
+        raise too_long
     body = text.replace("\r\n", "\n").replace("\r", "\n")
     body = CONTROLS.sub("", body)
     body = body.strip("\n").rstrip()
     if not body.strip():
         raise Refused("Please write something first.", "body")
     if len(body.encode()) > BODY_BYTES:
-        raise Refused(
-            f"This is too long: at most {BODY_BYTES // 1024} KiB of text fit in one message.", "body"
-        )
+        raise too_long
     return body
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from quart import Blueprint, abort, current_app, websocket
 
-from chat import actions, limits, logs
+from chat import actions, fields, limits, logs
 from chat.context import Context
 from chat.hub import LATER, POLICY, Farewell, Listener, wire
 from chat.rooms import Member, Position, Refused, clean_code
@@ -41,7 +41,7 @@ async def live(code: str) -> None:
         chat.metrics.refusals.labels("origin").inc()
         abort(403)
     try:
-        code = clean_code(code)
+        code = clean_code(code[: fields.LIMITS["code"]])
     except Refused:
         abort(404)
     member = await _member(chat, code)
@@ -287,8 +287,7 @@ def _parsed(raw: object) -> dict[str, Any] | None:
 
 async def _resume(chat: Context, listener: Listener, frame: dict[str, Any]) -> None:
     """Bring the page up to date from what it says it has, and follow the room from there."""
-    epoch, since = frame.get("epoch"), _count(frame.get("since"))
-    position = Position(epoch if isinstance(epoch, str) else "", since)
+    position = Position(fields.token(frame, "epoch") or "", fields.number(frame.get("since")))
     match frame.get("trouble"):
         case "write":
             listener.unstored = True
@@ -303,17 +302,17 @@ async def _resume(chat: Context, listener: Listener, frame: dict[str, Any]) -> N
 
 async def _post(chat: Context, listener: Listener, sent: Sent, frame: dict[str, Any]) -> None:
     bodies = frame["body"] if isinstance(frame["body"], list) else [frame["body"]]
-    key = frame.get("key")
-    if not isinstance(key, str) or not all(isinstance(body, str) for body in bodies) or len(bodies) > BODIES:
+    key = fields.token(frame, "key")
+    if key is None or not all(isinstance(body, str) for body in bodies) or len(bodies) > BODIES:
         await _pace(chat, listener)
         raise Refused("The server did not understand that. Please reload the page.")
-    again = frame.get("again")
-    if isinstance(again, str):
+    again = fields.token(frame, "again")
+    if again is not None:
         await _post_again(chat, listener, sent, key, again, bodies)
         return
     if key != sent.key:
         await _settle(chat, listener, sent)
-    start = _count(frame.get("acked"))
+    start = fields.number(frame.get("acked"))
     sent.start(key, start)
     for index, body in enumerate(bodies, start):
         if not sent.repeats(index, body):
@@ -388,12 +387,3 @@ async def _pace(chat: Context, listener: Listener, since: float | None = None) -
     if 0 < wait <= patience:
         await asyncio.sleep(wait)
     return wait > patience
-
-
-def _count(value: object) -> int:
-    """A whole number from a form; nonsense counts as none."""
-    try:
-        number = int(value) if isinstance(value, str | int) and len(str(value)) < 16 else 0
-    except ValueError:
-        return 0
-    return max(0, number)
