@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from chat.invisible import is_blank
+
 # No vowels, so that no code spells a word; none of 0 O 1 I L, so that none is misread aloud.
 CODE_ALPHABET = "23456789BCDFGHJKMNPQRSTVWXYZ"
 CODE_LENGTH = 8
@@ -202,7 +204,7 @@ def _visible(c: str) -> bool:
 
 
 def clean_body(text: str) -> str:
-    """A message's text: line ends as \\n, no control characters, not empty. Raises Refused."""
+    """A message's text: line ends as \\n, no control characters, something to see. Raises Refused."""
     too_long = Refused(
         f"This is too long: at most {BODY_BYTES // 1024} KiB of text fit in one message.", "body"
     )
@@ -211,10 +213,10 @@ def clean_body(text: str) -> str:
     body = text.replace("\r\n", "\n").replace("\r", "\n")
     body = CONTROLS.sub("", body)
     body = body.strip("\n").rstrip()
-    if not body.strip():
-        raise Refused("Please write something first.", "body")
     if len(body.encode()) > BODY_BYTES:
         raise too_long
+    if is_blank(body):
+        raise Refused("Please write something first.", "body")
     return body
 
 

@@ -623,10 +623,11 @@ async def test_several_texts_of_one_form_keep_their_order(alice: Person, code: s
     [
         ("", "Please write something first."),
         (" \r\n ", "Please write something first."),
+        ("\u200b\ufeff\u0301", "Please write something first."),
         ("漢" * 2731, "This is too long: at most 8 KiB of text fit in one message."),
         ("x\n" * 4097, "This is too long: at most 8 KiB of text fit in one message."),
     ],
-    ids=["empty", "blank", "8193 bytes", "many lines"],
+    ids=["empty", "blank", "invisible", "8193 bytes", "many lines"],
 )
 async def test_a_refused_text_comes_back_with_the_reason(
     alice: Person, code: str, body: str, reason: str

@@ -186,6 +186,41 @@ def test_an_empty_text_is_refused(text: str) -> None:
     assert _refusal(clean_body, text).text == "Please write something first."
 
 
+INVISIBLE_TEXTS = [
+    "\u200b",
+    "\u2800",
+    "\u3164",
+    "\u202e",
+    "\ufeff",
+    "\u00ad",
+    "\u0301",
+    "\u0301" * 3000,
+    "\ufe0f \n\u200d",
+]
+
+
+@pytest.mark.parametrize("text", INVISIBLE_TEXTS)
+def test_an_invisible_text_is_refused_like_an_empty_one(text: str) -> None:
+    refused = _refusal(clean_body, text)
+    assert (refused.text, refused.field) == ("Please write something first.", "body")
+
+
+@pytest.mark.parametrize(
+    "text", ["e\u0301", "\u2764\ufe0f", "👨\u200d👩\u200d👧", "مُحَمَّد", "\U0001fa77", "\u202ea"]
+)
+def test_a_text_with_something_to_see_stays_as_it_was_written(text: str) -> None:
+    assert clean_body(text) == text
+
+
+def test_a_text_far_too_long_is_refused_by_its_length_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms, "CONTROLS", None)  # working on it would fail
+    assert "8 KiB" in _refusal(clean_body, "\u0301" * 100_000).text
+
+
+def test_line_ends_do_not_make_a_text_too_long() -> None:
+    assert clean_body("a" + "\r\n" * (BODY_BYTES - 2) + "b") == "a" + "\n" * (BODY_BYTES - 2) + "b"
+
+
 @pytest.mark.parametrize("letter", ["a", "é", "漢", "😀"])
 def test_a_text_has_at_most_8_kib_of_utf_8(letter: str) -> None:
     full = letter * (BODY_BYTES // len(letter.encode()))

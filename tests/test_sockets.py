@@ -460,11 +460,12 @@ async def _refused(live: Live) -> Element:
         ("x" * 8193, "This is too long: at most 8 KiB of text fit in one message."),
         ("\n" + "漢" * 2731, "This is too long: at most 8 KiB of text fit in one message."),
         ("  ", "Please write something first."),
+        ("\u202e\u3164\u0301", "Please write something first."),
         ("</textarea><script>" + "x" * 8193, "This is too long: at most 8 KiB of text fit in one message."),
         ("\ud800" * 9000 + "x" * 8193, "This is too long: at most 8 KiB of text fit in one message."),
         ("\ud800", "Please write something first."),
     ],
-    ids=["8193 bytes", "8193 bytes of Chinese", "blank", "markup", "surrogates", "a surrogate"],
+    ids=["8193 bytes", "8193 bytes of Chinese", "blank", "invisible", "markup", "surrogates", "a surrogate"],
 )
 async def test_a_refused_text_appears_beside_the_composer_with_its_reason(
     alice: Person, code: str, body: str, reason: str
