@@ -73,7 +73,7 @@ class Listener:
         "id",
         "lane",
         "member",
-        "note",
+        "outbox",
         "progress",
         "roster",
         "trouble",
@@ -89,7 +89,7 @@ class Listener:
         self.beat = False
         self.trouble: Trouble = ""  # what its page says of the node
         self.unstored = False  # its page says that something could not be stored
-        self.note = ""  # the newest private fragment, e.g. an alert
+        self.outbox: dict[str, str] = {}  # fragments for this page alone, the newest of each slot
         self.progress: tuple[int, int] | None = None  # controls to remove, new value of `acked`
         self.farewell: Farewell | None = None
         self.lane: Callable[[bytes], bool] | None = None  # takes a framed text if the socket is free
@@ -100,6 +100,11 @@ class Listener:
     def parked(self) -> bool:
         """Nothing is being sent, and nothing but changes of the room waits."""
         return self._asked is not None and not self._ready
+
+    def show(self, slot: str, fragment: str) -> None:
+        """Send this page a fragment soon, in place of an older one in the same slot."""
+        self.outbox[slot] = fragment
+        self.wake()
 
     def wake(self) -> None:
         self._ready = True

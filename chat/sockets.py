@@ -111,6 +111,8 @@ async def _send(chat: Context, listener: Listener) -> None:
             if listener.lane is None or not listener.lane(wire(frame)):
                 await websocket.send(frame)
         if listener.farewell is not None:
+            if listener.outbox:  # what came while the last frame was on its way
+                await websocket.send(_private(listener))
             return
 
 
@@ -123,9 +125,7 @@ async def _pending(chat: Context, listener: Listener) -> str:
     if listener.trouble != chat.hub.trouble and not listener.unstored:
         listener.trouble = chat.hub.trouble
         parts.append(chat.render.trouble(listener.trouble))
-    if listener.note:
-        parts.append(listener.note)
-        listener.note = ""
+    parts.append(_private(listener))
     feed = listener.feed
     if feed is not None and listener.roster != feed.roster_version:
         listener.roster = feed.roster_version
@@ -134,6 +134,12 @@ async def _pending(chat: Context, listener: Listener) -> str:
         listener.beat = False
         parts.append(chat.render.heartbeat())
     return "".join(parts)
+
+
+def _private(listener: Listener) -> str:
+    fragments = "".join(listener.outbox.values())
+    listener.outbox.clear()
+    return fragments
 
 
 async def _changes(chat: Context, listener: Listener) -> str:
@@ -204,12 +210,12 @@ async def _receive(chat: Context, listener: Listener) -> None:
 
 async def _receive_once(chat: Context, listener: Listener, sent: Sent) -> None:
     inbox: asyncio.Queue[object] | None = websocket.scope.get("chat.inbox")  # type: ignore[assignment]
-    while listener.note:  # not yet sent: whoever does not read is not answered any further
+    while listener.outbox:  # not yet sent: a peer that does not read is not answered any further
         await asyncio.sleep(0.05)
     await _attempt(chat, listener, _take(chat, listener, sent, await websocket.receive()))
     while inbox is not None and not inbox.empty():
         await asyncio.sleep(0)  # what was taken before is on its way, or refused
-        if listener.note:
+        if listener.outbox or len(sent.writing) >= BODIES:  # bounds what one turn may put into the outbox
             break
         await _attempt(chat, listener, _take(chat, listener, sent, inbox.get_nowait()))
     await _attempt(chat, listener, _settle(chat, listener, sent))
@@ -220,17 +226,18 @@ async def _attempt(chat: Context, listener: Listener, work: Coroutine[Any, Any, 
     try:
         await work
     except Refused as refused:
-        _note(chat, listener, chat.render.notice(refused.text))
+        _alert(chat, listener, chat.render.notice(refused.text))
     except (Unavailable, Unknown):
         # Coming back, the page says again what it has and what it has not seen acknowledged.
         if not chat.hub.trouble:
-            _note(chat, listener, chat.render.trouble("write"))
+            chat.metrics.refusals.labels("frame").inc()
+            listener.show("trouble", chat.render.trouble("write"))
         listener.dismiss(Farewell(LATER))
     except Missing:
         listener.dismiss(Farewell(POLICY, "You are not in this room any more."))
     except Exception:
         logs.log.exception("frame-failed room=%s", logs.room(listener.member.code))
-        _note(chat, listener, chat.render.notice("Something went wrong here. Please reload the page."))
+        _alert(chat, listener, chat.render.notice("Something went wrong here. Please reload the page."))
 
 
 async def _settle(chat: Context, listener: Listener, sent: Sent) -> None:
@@ -244,8 +251,7 @@ async def _settle(chat: Context, listener: Listener, sent: Sent) -> None:
                 _acknowledge(listener, sent)
         if listener.unstored:  # it is over
             listener.unstored, listener.trouble = False, chat.hub.trouble
-            listener.note += chat.render.trouble(listener.trouble)
-            listener.wake()
+            listener.show("trouble", chat.render.trouble(listener.trouble))
     finally:
         # After a failure nothing behind it is acknowledged: the page will say it all again, in order.
         for task in tasks:
@@ -253,10 +259,9 @@ async def _settle(chat: Context, listener: Listener, sent: Sent) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _note(chat: Context, listener: Listener, fragment: str) -> None:
+def _alert(chat: Context, listener: Listener, fragment: str) -> None:
     chat.metrics.refusals.labels("frame").inc()
-    listener.note = fragment
-    listener.wake()
+    listener.show("alert", fragment)
 
 
 async def _take(chat: Context, listener: Listener, sent: Sent, raw: object) -> None:
@@ -347,8 +352,8 @@ def _give_back(chat: Context, listener: Listener, body: str, reason: str) -> Non
     chat.metrics.refusals.labels("message").inc()
     id = secrets.token_urlsafe(6)
     body = body.encode(errors="replace").decode()  # half a character cannot be sent back
-    listener.note += chat.render.refused(listener.member.code, id, body, reason)
-    listener.wake()
+    # Every refused text has a slot of its own: none may take another's place.
+    listener.show(f"refused {id}", chat.render.refused(listener.member.code, id, body, reason))
 
 
 async def _post_again(
@@ -357,8 +362,7 @@ async def _post_again(
     """A refused text, sent again from its own form: that form goes, and comes back if it is refused again."""
     await _post_one(chat, listener, sent, key, 0, "\n".join(bodies))
     if again.replace("-", "").replace("_", "").isalnum() and again.isascii():
-        listener.note = chat.render.sent_again(again) + listener.note
-        listener.wake()
+        listener.show(f"sent again {again}", chat.render.sent_again(again))
 
 
 def _acknowledge(listener: Listener, sent: Sent) -> None:

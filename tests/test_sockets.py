@@ -483,6 +483,70 @@ async def test_a_refused_text_appears_beside_the_composer_with_its_reason(
     assert await alice.texts(code) == []
 
 
+async def test_a_refused_text_is_not_lost_behind_an_alert(
+    alice: Person, bob: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, first, second = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    leaves = [first, second]
+
+    async def take(*_: Any) -> float:
+        await leaves.pop(0).wait()
+        return 0.0
+
+    async with alice.in_room(code) as live:
+        (listener,) = chat.hub.feeds[code].listeners
+        _hold_back(live, gate)  # a slow phone
+        await bob.write(code, "something to send")
+        await until(lambda: not listener.parked and not listener._ready)  # the sender waits for the socket
+        monkeypatch.setattr(chat.limits, "take", take)
+        await live.say("precious" + "x" * 9000, key="page")
+        await live.send(k="unknown")
+        await until(lambda: not leaves)
+        first.set()
+        await until(lambda: "precious" in "".join(listener.outbox.values()))
+        second.set()
+        await until(lambda: "did not understand" in "".join(listener.outbox.values()))
+        gate.set()
+        assert (await _refused(live)).one("textarea").value.startswith("precious")
+
+
+async def test_a_refused_text_is_not_lost_behind_an_outage(
+    alice: Person, bob: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = asyncio.Event()
+    async with alice.in_room(code) as live:
+        (listener,) = chat.hub.feeds[code].listeners
+        _hold_back(live, gate)
+        await bob.write(code, "something to send")
+        await until(lambda: not listener.parked and not listener._ready)
+        monkeypatch.setattr(type(chat.store), "append", _failing(Unavailable("full")))
+        await live.send(key="page", body=["precious" + "x" * 9000, "cannot be stored"])
+        await until(lambda: listener.farewell)
+        gate.set()
+        assert (await _refused(live)).one("textarea").value.startswith("precious")
+
+
+async def test_a_page_that_does_not_read_has_a_bounded_outbox(
+    app: Quart, alice: Person, code: str, chat: Context
+) -> None:
+    """As many texts as one frame holds, refused: nothing more is taken until the page has read them."""
+    app.extensions["chat"] = replace(chat, limits=limits.Limits(enabled=False))
+    gate = asyncio.Event()
+    async with alice.in_room(code) as live:
+        (listener,) = chat.hub.feeds[code].listeners
+        _hold_back(live, gate)
+        for n in range(10):
+            await live.send(key=f"key {n}", body=["x" * 9000] * sockets.BODIES)
+        await until(lambda: live.connection._send_queue.qsize() < 9 and listener.outbox)
+        await asyncio.sleep(0.1)
+        assert len(listener.outbox) <= 2 * sockets.BODIES
+        gate.set()
+        refused = 0
+        while refused < 10 * sockets.BODIES:
+            await _refused(live)
+            refused = len([form for frame in live.frames for form in frame.all("form.refused")])
+
+
 async def test_a_refused_text_sent_again_is_stored_and_its_form_goes(
     alice: Person, bob: Person, code: str
 ) -> None:
@@ -862,9 +926,9 @@ async def test_whoever_does_not_read_is_not_answered_any_further(
         _hold_back(live, gate)
         for n in range(20):
             await live.say("x" * 9000, key=f"k{n}")
-        await until(lambda: live.connection._send_queue.qsize() < 19 and listener.note)
+        await until(lambda: live.connection._send_queue.qsize() < 19 and listener.outbox)
         await asyncio.sleep(0.1)
-        assert len(listener.note) < 2 * 9000
+        assert sum(map(len, listener.outbox.values())) < 2 * 9000
         gate.set()
         for _ in range(20):
             await _refused(live)
