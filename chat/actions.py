@@ -4,41 +4,29 @@ from __future__ import annotations
 
 import hashlib
 
+from chat.codes import Codes
 from chat.rooms import (
     Done,
     Member,
     Refused,
-    Room,
     clean_body,
-    clean_code,
     clean_key,
     clean_name,
-    is_code,
-    new_code,
 )
 from chat.store import Missing, Store, Taken
 
 NO_ROOM = "Room does not exist."
 
 
-async def open_room(store: Store, person: str, name: str) -> Member:
+async def open_room(store: Store, codes: Codes, person: str, name: str) -> Member:
     """A new room with its first member. Raises Refused."""
     name = clean_name(name)
     while True:
         try:
-            room = await store.open_room(new_code())
+            room = await store.open_room(codes.new())
         except Taken:
             continue
         return await store.take_seat(room.code, person, name)
-
-
-async def find_room(store: Store, code: str) -> Room:
-    """The room of a typed code. Raises Refused."""
-    code = clean_code(code)
-    room = await store.find_room(code) if is_code(code) else None
-    if room is None:
-        raise Refused(NO_ROOM, "code")
-    return room
 
 
 async def join_room(store: Store, code: str, person: str, name: str) -> Member:

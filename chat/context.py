@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chat.assets import Assets
+from chat.codes import Codes
 from chat.hub import Hub
 from chat.limits import Limits
 from chat.metrics import Metrics
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 class Context:
     settings: Settings
     identities: Identities
+    codes: Codes
     store: Store
     hub: Hub
     presence: Presence

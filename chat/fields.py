@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from chat.rooms import CODE_TYPED, KEY_LENGTH, NAME_TYPED
+from chat.codes import CODE_TYPED
+from chat.rooms import KEY_LENGTH, NAME_TYPED
 
 LIMITS = {
     "name": NAME_TYPED,

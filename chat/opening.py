@@ -11,6 +11,7 @@ from chat import logs
 from chat.assets import Assets, folder
 from chat.bus import bus_for
 from chat.census import census_for
+from chat.codes import Codes
 from chat.context import Context
 from chat.hub import SOCKETS, Hub
 from chat.limits import limits_for
@@ -97,6 +98,7 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
     return Context(
         settings=settings,
         identities=Identities(secret),
+        codes=Codes(secret),
         store=store,
         hub=hub,
         presence=presence,

@@ -10,11 +10,12 @@ from quart import Blueprint, Response, abort, current_app, make_response, redire
 from quart.typing import ResponseReturnValue
 
 from chat import actions, fields, limits, logs
+from chat.codes import clean_code, is_code
 from chat.context import Context
 from chat.hub import POLICY, Farewell, Listener
 from chat.limits import Rate
 from chat.render import SEATS, Draft, Form
-from chat.rooms import Member, Page, Refused, clean_code, clean_name, is_code
+from chat.rooms import Member, Page, Refused, clean_name
 from chat.store import Missing, Unavailable, Unknown
 from chat.visitors import COOKIE, COOKIE_AGE, Arrival, arrival
 
@@ -75,7 +76,7 @@ async def enter() -> ResponseReturnValue:
             if not errors:
                 return await _create(chat, typed["name"])
         else:
-            code = await _existing(chat, typed["code"])
+            code = await _admitted(chat, typed["code"])
             if not errors:
                 return await _join(chat, code, typed["name"])
     except Refused as refused:
@@ -92,7 +93,7 @@ async def join(code: str) -> ResponseReturnValue:
     chat, form = here(), await request.form
     name = fields.text(form, "name")
     try:
-        code = await _existing(chat, code)
+        code = await _admitted(chat, code)
     except TooSoon:
         raise
     except Refused:
@@ -108,7 +109,7 @@ async def join(code: str) -> ResponseReturnValue:
 
 async def _create(chat: Context, name: str) -> ResponseReturnValue:
     await _hold(chat, limits.ROOMS, "Many rooms were made from your network just now.")
-    member = await actions.open_room(chat.store, _person(chat) or chat.identities.new(), name)
+    member = await actions.open_room(chat.store, chat.codes, _person(chat) or chat.identities.new(), name)
     logs.event("room-opened", room=logs.room(member.code))
     return _seated(chat, member)
 
@@ -133,21 +134,47 @@ def _seated(chat: Context, member: Member) -> ResponseReturnValue:
     return response
 
 
-async def _existing(chat: Context, typed: str) -> str:
-    """The code of an existing room. Wrong ones are counted, so that codes cannot be tried out.
+async def _admitted(chat: Context, typed: str) -> str:
+    """The code of a room for its members, and for those who know it. Raises Refused or TooSoon."""
+    member = await _member(chat, typed)
+    return member.code if member else await _existing(chat, clean_code(typed))
 
-    Raises Refused or TooSoon.
+
+async def _existing(chat: Context, code: str) -> str:
+    """The code of an existing room, if whoever asks knows it. Raises Refused or TooSoon.
+
+    A code that is vouched for is no guess. Any other one counts as a wrong code before it is looked up, so
+    that no more are looked up than the rate allows, however many come at once.
     """
-    address = reached().address
-    if wait := await chat.limits.spent(limits.WRONG_CODES, address):
-        chat.metrics.refusals.labels("wrong-codes").inc()
-        raise TooSoon("Too many wrong codes.", wait, "code")
+    guess = not chat.codes.vouches_for(code)
+    if guess:
+        await _count_guess(chat)
+    wrong = False
     try:
-        return (await actions.find_room(chat.store, typed)).code
-    except Refused as refused:
-        if refused.text == actions.NO_ROOM:
-            await chat.limits.take(limits.WRONG_CODES, address)
-        raise
+        wrong = not is_code(code) or await chat.store.find_room(code) is None
+    finally:
+        if guess and not wrong:
+            for rate, doer in _guesses():
+                await chat.limits.give_back(rate, doer)
+    if wrong:
+        raise Refused(actions.NO_ROOM, "code")
+    return code
+
+
+async def _count_guess(chat: Context) -> None:
+    """Raises TooSoon, having counted nothing."""
+    taken: list[tuple[Rate, str]] = []
+    for rate, doer in _guesses():
+        if wait := await chat.limits.take(rate, doer):
+            chat.metrics.refusals.labels(rate.name).inc()
+            for earlier in taken:
+                await chat.limits.give_back(*earlier)
+            raise TooSoon("Too many wrong codes.", wait, "code")
+        taken.append((rate, doer))
+
+
+def _guesses() -> list[tuple[Rate, str]]:
+    return [(limits.WRONG_CODES, reached().address), (limits.ALL_WRONG_CODES, "everybody")]
 
 
 async def _hold(chat: Context, rate: Rate, text: str) -> None:
@@ -167,7 +194,7 @@ async def room(code: str) -> ResponseReturnValue:
     member = await _member(chat, code)
     if member is None:
         try:
-            existing = await _existing(chat, code)
+            existing = await _existing(chat, clean_code(code))
         except TooSoon:
             raise
         except Refused:

@@ -14,7 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from chat.assets import Assets
-from chat.rooms import Member, Message, Page, Trouble, grouped
+from chat.codes import grouped
+from chat.rooms import Member, Message, Page, Trouble
 
 PALETTE = 12  # colours in chat.css
 SEATS = 100  # seats of one person that their stylesheet knows

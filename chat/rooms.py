@@ -11,12 +11,8 @@ from typing import Literal, NamedTuple
 
 from chat.invisible import is_blank
 
-# No vowels, so that no code spells a word; none of 0 O 1 I L, so that none is misread aloud.
-CODE_ALPHABET = "23456789BCDFGHJKMNPQRSTVWXYZ"
-CODE_LENGTH = 8
 NAME_LENGTH = 32  # characters, after trimming and NFC
 NAME_TYPED = 200  # characters of a name as typed: Unicode writes some letters as four, and spaces are trimmed
-CODE_TYPED = 500  # characters of a code as typed, which may be a whole link
 BODY_BYTES = 8192  # UTF-8
 BODY_TYPED = 4 * BODY_BYTES  # characters of a text as typed, with line ends and controls that are taken out
 KEY_LENGTH = 64  # characters of a one-time key
@@ -143,35 +139,8 @@ class Delete:
 Amendment = Edit | Delete
 
 
-def new_code() -> str:
-    return "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
-
-
 def new_epoch() -> str:
     return secrets.token_hex(4)
-
-
-def clean_code(text: str) -> str:
-    """The canonical form of a typed code: case, spaces and dashes do not matter.
-
-    Raises Refused when nothing is left. What is left may still be no code at all.
-    """
-    if len(text) > CODE_TYPED:
-        raise Refused("This is too long for a room code.", "code")
-    code = re.sub(r"[\s\-\u2010-\u2015\u2212]+", "", text).upper()
-    if not code:
-        raise Refused("Please enter a room code.", "code")
-    return code
-
-
-def is_code(code: str) -> bool:
-    return len(code) == CODE_LENGTH and all(c in CODE_ALPHABET for c in code)
-
-
-def grouped(code: str) -> str:
-    """A code as it is shown: ABCD-EFGH."""
-    half = CODE_LENGTH // 2
-    return f"{code[:half]}-{code[half:]}"
 
 
 def clean_name(text: str) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 from quart import Blueprint, abort, current_app, websocket
 
 from chat import actions, fields, limits, logs
+from chat.codes import clean_code
 from chat.context import Context
 from chat.hub import LATER, POLICY, Farewell, Listener, wire
-from chat.rooms import Member, Position, Refused, clean_code
+from chat.rooms import Member, Position, Refused
 from chat.store import Missing, Unavailable, Unknown
 from chat.visitors import COOKIE, arrival, same_origin
 
@@ -43,7 +44,7 @@ async def live(code: str) -> None:
     try:
         code = clean_code(code[: fields.LIMITS["code"]])
     except Refused:
-        abort(404)
+        code = ""  # nobody has a seat there
     member = await _member(chat, code)
     await websocket.accept()
     if member is None:

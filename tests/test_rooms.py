@@ -9,7 +9,6 @@ import pytest
 from chat import rooms
 from chat.rooms import (
     BODY_BYTES,
-    CODE_ALPHABET,
     FOLD_AGE,
     RUN_GAP,
     Before,
@@ -18,13 +17,9 @@ from chat.rooms import (
     Notice,
     Refused,
     clean_body,
-    clean_code,
     clean_key,
     clean_name,
     folded,
-    grouped,
-    is_code,
-    new_code,
 )
 
 NOON = 1_800_014_400_000  # 2027-01-15 12:00:00 UTC
@@ -35,63 +30,6 @@ def _refusal(rule: object, text: str) -> Refused:
     with pytest.raises(Refused) as refused:
         rule(text)  # type: ignore[operator]
     return refused.value
-
-
-# Codes ------------------------------------------------------------------------------------------------
-
-
-def test_a_new_code_has_eight_characters_of_the_unambiguous_alphabet() -> None:
-    codes = [new_code() for _ in range(500)]
-    assert all(len(code) == 8 and set(code) <= set(CODE_ALPHABET) for code in codes)
-    assert set("".join(codes)) == set(CODE_ALPHABET)
-    assert len(set(codes)) == 500
-
-
-def test_the_alphabet_holds_nothing_that_could_be_misread_or_spell_a_word() -> None:
-    assert not set("01OILAEU") & set(CODE_ALPHABET)
-    assert len(CODE_ALPHABET) ** 8 > 10**11
-
-
-def test_codes_come_from_the_system_s_secure_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.rooms.secrets.choice", lambda alphabet: alphabet[-1])
-    assert new_code() == "ZZZZZZZZ"
-
-
-@pytest.mark.parametrize(
-    "typed",
-    [
-        "BCDF2345",
-        "bcdf2345",
-        " bcdf-2345 ",
-        "B C D F 2 3 4 5",
-        "bcdf–2345",
-        "BCDF\u20112345",
-        "bcdf\t2345\n",
-        "bcdf\u22122345",
-    ],
-)
-def test_a_code_may_be_typed_in_any_case_with_spaces_and_dashes(typed: str) -> None:
-    assert clean_code(typed) == "BCDF2345"
-    assert is_code(clean_code(typed))
-
-
-@pytest.mark.parametrize("typed", ["", " ", "- -", "\t\n"])
-def test_a_missing_code_is_asked_for(typed: str) -> None:
-    refused = _refusal(clean_code, typed)
-    assert (refused.text, refused.field) == ("Please enter a room code.", "code")
-
-
-@pytest.mark.parametrize(
-    "typed", ["BCDF234", "BCDF23456", "BCDF234O", "бСDF2345", "BCDF234\0", "../../..", "ßßßß2345"]
-)
-def test_what_is_no_code_is_known_without_asking_the_store(typed: str) -> None:
-    assert not is_code(clean_code(typed))
-
-
-def test_a_code_is_shown_in_two_groups_that_can_be_typed_back() -> None:
-    code = new_code()
-    assert grouped(code) == f"{code[:4]}-{code[4:]}"
-    assert clean_code(grouped(code)) == code
 
 
 # Names ------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ MESSAGES = Rate("messages", 1 / 5, 10)  # per person
 # Per address, and generous: a whole company or school may stand behind one.
 JOINS = per_minute("joins", 300)
 WRONG_CODES = per_minute("wrong-codes", 20)
+ALL_WRONG_CODES = per_minute("all-wrong-codes", 120)  # over all addresses, of which an attacker may have many
 ROOMS = per_minute("rooms", 30)
 
 INSTANT = 1e-6  # s; a shorter wait is the rounding of sums, not a wait
@@ -59,6 +60,11 @@ class Limits:
         if wait <= patience:
             self._due[(rate.name, doer)] = due + rate.every
         return wait
+
+    async def give_back(self, rate: Rate, doer: str) -> None:
+        """Undo one `take`: it need not count after all."""
+        if (rate.name, doer) in self._due:
+            self._due[(rate.name, doer)] -= rate.every
 
     async def spent(self, rate: Rate, doer: str) -> float:
         """Seconds until this may be done, without doing it."""

@@ -21,18 +21,22 @@ class RedisLimits(Limits):
         wait = await self._ask(rate, doer, round(patience * MICRO))
         return await super().take(rate, doer, patience) if wait is None else wait
 
+    async def give_back(self, rate: Rate, doer: str) -> None:
+        if await self._ask(rate, doer, 0, count=-1) is None:
+            await super().give_back(rate, doer)
+
     async def spent(self, rate: Rate, doer: str) -> float:
         wait = await self._ask(rate, doer, -1)  # less patient than any wait: nothing is counted
         return await super().spent(rate, doer) if wait is None else wait
 
-    async def _ask(self, rate: Rate, doer: str, patience: int) -> float | None:
+    async def _ask(self, rate: Rate, doer: str, patience: int, count: int = 1) -> float | None:
         """Seconds to wait, None if Redis does not say."""
         if self._redis.away:
             return None
         key = f"{self._redis.prefix}:limit:{{{rate.name} {doer}}}"
         try:
             wait = await self._redis.run(
-                SCRIPT, key, round(rate.every * MICRO), rate.burst, patience, wait=WAIT
+                SCRIPT, key, round(rate.every * MICRO), rate.burst, patience, count, wait=WAIT
             )
         except Away:
             return None
