@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from chat.assets import Assets
 from chat.codes import grouped
+from chat.links import linked
 from chat.rooms import Member, Message, Page, Trouble
 
 PALETTE = 12  # colours in chat.css
@@ -26,7 +24,6 @@ OWN = """\
 .m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}
 #roster [data-by="SEAT"] bdi::after{content:" (you)"}
 """
-URL = re.compile(r"https?://[^\s<>\"'`{}|\\^\x00-\x20]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,43 +197,6 @@ def _with(people: Sequence[Member], member: Member) -> list[Member]:
 
 def _dotted(seats: Sequence[int]) -> str:
     return ".".join(map(str, seats[-SEATS:]))
-
-
-def linked(text: str) -> Markup:
-    """Escaped text in which web addresses are links."""
-    if "://" not in text:
-        return escape(text)
-    parts: list[Markup] = []
-    end = 0
-    for match in URL.finditer(text):
-        url = _trimmed(match.group())
-        if not _has_host(url):
-            continue
-        parts += escape(text[end : match.start()]), _anchor(url)
-        end = match.start() + len(url)
-    return Markup("").join([*parts, escape(text[end:])])
-
-
-def _anchor(url: str) -> Markup:
-    return Markup('<a href="{0}" rel="noopener noreferrer nofollow ugc" target="_blank">{0}</a>').format(url)
-
-
-def _trimmed(url: str) -> str:
-    """Without the punctuation of the sentence around it; a bracket stays if it was opened inside."""
-    while url:
-        last = url[-1]
-        if last in ".,;:!?*_~…" or (last in ")]" and url.count(last) > url.count("(["[")]".index(last)])):
-            url = url[:-1]
-        else:
-            break
-    return url
-
-
-def _has_host(url: str) -> bool:
-    try:
-        return bool(urlsplit(url).hostname)
-    except ValueError:
-        return False
 
 
 def _utc(at: int) -> datetime:

@@ -22,7 +22,7 @@ from quart import Quart
 from chat.codes import CODE_ALPHABET, grouped
 from chat.context import Context
 from chat.hub import Farewell
-from chat.render import linked
+from chat.links import linked
 from chat.rooms import Position
 from chat.store import Unavailable, Unknown
 
