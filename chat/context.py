@@ -32,4 +32,5 @@ class Context:
     metrics: Metrics
     render: Render
     assets: Assets
+    own_limits: Limits  # of what costs this process alone
     redis: Redis | None = None

@@ -12,24 +12,24 @@ import asyncio
 import itertools
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
 
 from chat.bus import Bus
 from chat.census import Census
 from chat.census.local import LocalCensus
-from chat.rooms import Done, Member, Message, Page, Position, Trouble
-from chat.store import WINDOW, Resync, Store, Unavailable
+from chat.live.budget import Budget
+from chat.live.feed import RING, Feed, Frame, frame_part, join
+from chat.rooms import Done, Member, Position, Trouble
+from chat.store import HISTORY, WINDOW, Resync, Store, Unavailable
+from chat.views.messages import PAGE, RenderedMessages, Shapes, Shown
 
-RING = 256  # revs kept in memory per live room
-RING_BYTES = 256 * 1024  # of text, so that a room of long messages costs no more
 CHECK = 5.0  # s between comparisons with the log
 CONTACT = 1.5  # s between looks whether the store answers
 ANSWER = 3.0  # s for its answer: with the above, nobody is without a word for longer than 6 s
 BEAT = 15  # s between heartbeats of a connection
+READ = 64 * 1024  # bytes of the log that are read at once: of short texts, as much as makes one frame
 SOCKETS = 10  # connections of one person
 
 RESTART = 1012  # the browser comes back by itself
@@ -37,16 +37,6 @@ POLICY = 1008  # the browser stays away
 LATER = 1013  # the browser comes back by itself; something here is out of order
 
 log = logging.getLogger("chat")
-
-
-class Shapes(Protocol):
-    """How a change becomes HTML; the same for every reader."""
-
-    def message(self, message: Message) -> str: ...
-
-    def amended(self, message: Message) -> str: ...
-
-    def newest(self, code: str, page: Page) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +56,7 @@ class Listener:
     __slots__ = (
         "_asked",
         "_ready",
+        "address",
         "beat",
         "cursor",
         "farewell",
@@ -80,10 +71,11 @@ class Listener:
         "unstored",
     )
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: Member, address: str = "") -> None:
         self.member = member
+        self.address = address  # where it comes from
         self.id = 0  # given by the hub
-        self.feed: Feed | None = None
+        self.feed: Feed[Listener] | None = None
         self.cursor: int | None = None  # None: has not said what it has; -1: wants the newest page
         self.roster = 0
         self.beat = False
@@ -126,167 +118,6 @@ class Listener:
         self.wake()
 
 
-class Feed:
-    """The recent changes of one room and the connections that follow it."""
-
-    def __init__(
-        self, code: str, shapes: Shapes, delivered: Callable[[int], None] = lambda changes: None
-    ) -> None:
-        self.code = code
-        self.position = Position("", 0)
-        self.listeners: set[Listener] = set()
-        self.ended: set[int] = set()  # seats that ended while this feed was live
-        self.roster = ""
-        self.roster_version = 0
-        self.wanted = 0  # the newest rev a hint has told of
-        self.repairing: asyncio.Task[None] | None = None
-        self.loaded = asyncio.Event()
-        self._shapes = shapes
-        self._rendered = Rendered(shapes)
-        self._floor = 0  # cursors below this cannot be served from the ring
-        self._ring: deque[tuple[int, int]] = deque()  # (rev, id), revs rising
-        self._messages: dict[int, Message] = {}
-        self._bytes = 0
-        self._frames: dict[int, str] = {}  # by cursor, for the present position
-        self._flushing = False
-        self._delivered = delivered
-
-    def start_at(self, position: Position) -> None:
-        self.position = position
-        self._floor = position.rev
-        self._ring.clear()
-        self._messages.clear()
-        self._rendered = Rendered(self._shapes)
-        self._frames.clear()
-        self._bytes = 0
-
-    def apply(self, messages: Iterable[Message], position: Position) -> None:
-        """Take changes in rev order; `position` is where they lead."""
-        for message in messages:
-            self._keep(message)
-        self.position = position
-        self._frames.clear()
-        if not self._flushing:
-            self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
-
-    def _flush(self) -> None:
-        """Once a turn of the event loop, whatever came in it: write to free sockets, wake the others."""
-        self._flushing = False
-        framed: dict[int, bytes] = {}
-        for listener in self.listeners:
-            cursor = listener.cursor
-            ended = listener.member.number in self.ended
-            if listener.lane is None or cursor is None or ended or not listener.parked:
-                listener.wake()
-                continue
-            if cursor not in framed:
-                framed[cursor] = wire(self.frame(cursor) or "")
-            if framed[cursor] and listener.lane(framed[cursor]):
-                listener.cursor = self.position.rev
-                self._delivered(self.position.rev - cursor)
-            else:
-                listener.wake()
-
-    def _keep(self, message: Message) -> None:
-        old = self._messages.get(message.id)
-        self._bytes += _weight(message) - (_weight(old) if old else 0)
-        self._messages[message.id] = message
-        self._rendered.forget(message.id)
-        self._ring.append((message.rev, message.id))
-        if message.notice:
-            self.ended.update(message.notice.ended)
-        while len(self._ring) > RING or (self._bytes > RING_BYTES and len(self._ring) > 1):
-            self._forget_oldest()
-
-    def _forget_oldest(self) -> None:
-        rev, id = self._ring.popleft()
-        self._floor = rev
-        if self._messages[id].rev == rev:  # otherwise a later entry of the ring still needs it
-            self._bytes -= _weight(self._messages.pop(id))
-            self._rendered.forget(id)
-
-    def pending(self, cursor: int) -> tuple[list[Message], list[Message]] | None:
-        """Older messages that changed and messages created after `cursor`, each once and in id order.
-
-        None if the cursor is too old for the ring.
-        """
-        if cursor < self._floor:
-            return None
-        ids: set[int] = set()
-        for rev, id in reversed(self._ring):
-            if rev <= cursor:
-                break
-            ids.add(id)
-        newest = [self._messages[id] for id in sorted(ids)]
-        return [m for m in newest if m.id <= cursor], [m for m in newest if m.id > cursor]
-
-    def frame(self, cursor: int) -> str | None:
-        """Everything after `cursor` as one frame, joined once for all who stand there."""
-        if cursor >= self.position.rev:
-            return ""
-        frame = self._frames.get(cursor)
-        if frame is None:
-            pending = self.pending(cursor)
-            if pending is None:
-                return None
-            frame = self._frames[cursor] = join(self._rendered, *pending)
-        return frame
-
-    def show_roster(self, fragment: str) -> None:
-        self.roster = fragment
-        self.roster_version += 1
-        for listener in self.listeners:
-            listener.wake()
-
-
-def wire(text: str) -> bytes:
-    """A text as one unmasked frame (RFC 6455, 5.2); nothing for no text."""
-    payload = text.encode()
-    size = len(payload)
-    if size < 126:
-        return bytes((0x81, size)) + payload if size else b""
-    if size < 65536:
-        return b"\x81\x7e" + size.to_bytes(2) + payload
-    return b"\x81\x7f" + size.to_bytes(8) + payload
-
-
-class Rendered:
-    """Shapes that are made once, wherever their readers stand."""
-
-    def __init__(self, shapes: Shapes) -> None:
-        self._shapes = shapes
-        self._created: dict[int, str] = {}
-        self._amended: dict[int, str] = {}
-
-    def message(self, message: Message) -> str:
-        if message.id not in self._created:
-            self._created[message.id] = self._shapes.message(message)
-        return self._created[message.id]
-
-    def amended(self, message: Message) -> str:
-        if message.id not in self._amended:
-            self._amended[message.id] = self._shapes.amended(message)
-        return self._amended[message.id]
-
-    def newest(self, code: str, page: Page) -> str:
-        return self._shapes.newest(code, page)
-
-    def forget(self, id: int) -> None:
-        """The message has changed, or nobody asks for it any more."""
-        self._created.pop(id, None)
-        self._amended.pop(id, None)
-
-
-def join(shapes: Shapes, changed: Iterable[Message], created: Iterable[Message]) -> str:
-    """One frame: htmx looks up what changes before it appends, so changes of older messages go first."""
-    return "".join(chain(map(shapes.amended, changed), map(shapes.message, created)))
-
-
-def _weight(message: Message) -> int:
-    return len(message.body or "") + 200
-
-
 class Hub:
     def __init__(
         self,
@@ -301,8 +132,10 @@ class Hub:
         self.store = store
         self.bus = bus
         self.shapes = shapes
+        self.rendered = RenderedMessages(shapes)
+        self.sending = Budget()
         self.census = census or LocalCensus()
-        self.feeds: dict[str, Feed] = {}
+        self.feeds: dict[str, Feed[Listener]] = {}
         self._check = check
         self._delivered = delivered
         self._repaired = repaired
@@ -312,7 +145,7 @@ class Hub:
         self._persons: dict[str, list[Listener]] = {}  # every connection, oldest first
         self._open: dict[int, Listener] = {}
         self._ids = itertools.count(1)
-        self._flights: dict[tuple[str, Position], asyncio.Task[tuple[str, int]]] = {}
+        self._flights: dict[tuple[str, Position], asyncio.Task[Frame]] = {}
         self._terminating = False
         self.away = False  # the store does not answer
         self._told: Trouble = ""
@@ -363,16 +196,16 @@ class Hub:
         listener.cursor = since.rev if known else -1
         listener.wake()
 
-    async def _be_current(self, feed: Feed) -> None:
+    async def _be_current(self, feed: Feed[Listener]) -> None:
         """A reader is ahead: a hint may be on its way still, or what the reader has was never stored."""
         self._repair_soon(feed)
         if feed.repairing is not None:
             await asyncio.shield(feed.repairing)
 
-    async def _feed(self, code: str, listener: Listener) -> Feed:
+    async def _feed(self, code: str, listener: Listener) -> Feed[Listener]:
         feed = self.feeds.get(code)
         if feed is None:
-            feed = self.feeds[code] = Feed(code, self.shapes, self._delivered)
+            feed = self.feeds[code] = Feed(code, self.rendered, self._delivered)
             self.bus.watch(code)
             feed.repairing = asyncio.create_task(self._load(feed))
         feed.listeners.add(listener)
@@ -398,12 +231,12 @@ class Hub:
         if not feed.listeners and not self.away:  # what is in memory is all there is while the store is away
             self._drop(feed)
 
-    def _drop(self, feed: Feed) -> None:
+    def _drop(self, feed: Feed[Listener]) -> None:
         if self.feeds.get(feed.code) is feed:
             del self.feeds[feed.code]
             self.bus.unwatch(feed.code)
 
-    async def has_left(self, feed: Feed, member: Member) -> bool:
+    async def has_left(self, feed: Feed[Listener], member: Member) -> bool:
         """Whether a seat that ended is still nobody's: its person may have taken it up again since."""
         seat = await self.store.find_seat(member.code, member.person)
         if seat is None or seat.number != member.number:
@@ -413,15 +246,15 @@ class Hub:
 
     # Keeping up with the log --------------------------------------------------------------------------
 
-    async def _load(self, feed: Feed) -> None:
+    async def _load(self, feed: Feed[Listener]) -> None:
         try:
             head = (await self.store.heads([feed.code])).get(feed.code)
             if head is None:
                 return
-            recent = Position(head.epoch, max(0, head.rev - RING))
-            window = await self.store.changes(feed.code, recent, RING)
-            feed.start_at(recent)
-            feed.apply(_by_rev(window.changed, window.created), window.position)
+            feed.start_at(Position(head.epoch, max(0, head.rev - RING)))
+            await self._read_part(feed)
+            while feed.position.rev < head.rev:
+                await self._read_part(feed)
             feed.loaded.set()
         except Exception:
             # Whoever waits for this feed is told; the next to come starts afresh.
@@ -431,6 +264,13 @@ class Hub:
             feed.repairing = None
         if feed.wanted > feed.position.rev:
             self._repair_soon(feed)
+
+    async def _read_part(self, feed: Feed[Listener]) -> int:
+        """Have the feed take what follows in the log, as much as is read at once; the log's head."""
+        window = await self.store.changes(feed.code, feed.position, RING, READ)
+        if window.position.rev > feed.position.rev:
+            feed.apply(chain(window.changed, window.created), window.position)
+        return window.head
 
     def heard(self, changes: Sequence[Done]) -> None:
         """Take hints: the next change is applied as it is, anything else makes the hub read the log."""
@@ -446,12 +286,12 @@ class Hub:
                 feed.wanted = max(feed.wanted, done.position.rev)
                 self._repair_soon(feed)
 
-    def _repair_soon(self, feed: Feed) -> None:
+    def _repair_soon(self, feed: Feed[Listener]) -> None:
         if feed.repairing is None:
             self._repaired()
             feed.repairing = asyncio.create_task(self._repair(feed))
 
-    async def _repair(self, feed: Feed) -> None:
+    async def _repair(self, feed: Feed[Listener]) -> None:
         try:
             await self._read_on(feed)
         except Unavailable:
@@ -459,19 +299,17 @@ class Hub:
         finally:
             feed.repairing = None
 
-    async def _read_on(self, feed: Feed) -> None:
+    async def _read_on(self, feed: Feed[Listener]) -> None:
         try:
             while self.feeds.get(feed.code) is feed:
                 feed.wanted = 0  # a hint tells of what is in the log by now, or it is none of ours
-                window = await self.store.changes(feed.code, feed.position, RING)
-                if window.position.rev > feed.position.rev:
-                    feed.apply(_by_rev(window.changed, window.created), window.position)
-                if feed.position.rev >= max(window.head, feed.wanted):
+                head = await self._read_part(feed)
+                if feed.position.rev >= max(head, feed.wanted):
                     return
         except Resync:
             await self._start_over(feed)
 
-    async def _start_over(self, feed: Feed) -> None:
+    async def _start_over(self, feed: Feed[Listener]) -> None:
         """History was rewritten (a restored back-up): everybody gets the newest page."""
         head = (await self.store.heads([feed.code])).get(feed.code)
         if head is not None:
@@ -481,8 +319,8 @@ class Hub:
             listener.cursor = -1
             listener.wake()
 
-    async def catch_up(self, feed: Feed, cursor: int) -> tuple[str, int]:
-        """The frame for a reader too far behind for the ring, and where it leads.
+    async def catch_up(self, feed: Feed[Listener], cursor: int) -> Frame:
+        """A frame for a reader too far behind for the ring: the start of what they lack.
 
         Those who stand at the same place at the same time share one read of the log.
         """
@@ -493,16 +331,22 @@ class Hub:
             flight.add_done_callback(lambda _: self._flights.pop(key, None))
         return await asyncio.shield(flight)
 
-    async def _read(self, code: str, since: Position) -> tuple[str, int]:
+    async def _read(self, code: str, since: Position) -> Frame:
         if since.rev >= 0:
             try:
-                window = await self.store.changes(code, since, WINDOW)
-                if window.position.rev == window.head:
-                    return join(self.shapes, window.changed, window.created), window.head
+                window = await self.store.changes(code, since, WINDOW, READ)
+                if window.head - since.rev <= WINDOW:
+                    await self.rendered.prepare(window.created, window.changed)
+                    part = frame_part(self.rendered, window.changed, window.created, window.position.rev)
+                    return Frame(join(self.rendered, part), part.rev)
             except Resync:
                 pass
-        page = await self.store.history(code)
-        return self.shapes.newest(code, page), page.position.rev
+        shown = await self.page(code)
+        return Frame(self.shapes.newest(code, shown), shown.page.position.rev)
+
+    async def page(self, code: str, before: int | None = None) -> Shown:
+        """The newest messages, or the newest older than `before`: as many as make a page. Raises Missing."""
+        return await self.rendered.page(await self.store.history(code, before, HISTORY, PAGE))
 
     # Once in a while ----------------------------------------------------------------------------------
 
@@ -607,7 +451,3 @@ class Hub:
         for listener in self._persons.get(person, []):
             if listener.member.code == code:
                 listener.dismiss(farewell)
-
-
-def _by_rev(*parts: Iterable[Message]) -> list[Message]:
-    return sorted(chain(*parts), key=lambda message: message.rev)

@@ -14,9 +14,11 @@ from chat.codes import clean_code, is_code
 from chat.context import Context
 from chat.hub import POLICY, Farewell, Listener
 from chat.limits import Rate
+from chat.live.budget import OverBudget
 from chat.render import SEATS, Draft, Form
-from chat.rooms import Member, Page, Refused, clean_name
+from chat.rooms import Member, Refused, clean_name
 from chat.store import Missing, Unavailable, Unknown
+from chat.views.messages import Shown
 from chat.visitors import COOKIE, COOKIE_AGE, Arrival, arrival
 
 FOREVER = "public, max-age=31536000, immutable"
@@ -57,6 +59,7 @@ def reached() -> Arrival:
 
 @pages.get("/")
 async def home() -> str:
+    await _pace_reading(here(), None)
     return here().render.home(Form())
 
 
@@ -177,6 +180,16 @@ def _guesses() -> list[tuple[Rate, str]]:
     return [(limits.WRONG_CODES, reached().address), (limits.ALL_WRONG_CODES, "everybody")]
 
 
+async def _pace_reading(chat: Context, person: str | None) -> None:
+    """Count a page that is only looked at. Raises TooSoon."""
+    wait = await limits.take_both(
+        chat.own_limits, (limits.PAGES, person), (limits.PAGES_OF_ADDRESS, reached().address)
+    )
+    if wait:
+        chat.metrics.refusals.labels("pages").inc()
+        raise TooSoon("You, or many people in your network, opened many pages just now.", wait)
+
+
 async def _hold(chat: Context, rate: Rate, text: str) -> None:
     if wait := await chat.limits.take(rate, reached().address):
         chat.metrics.refusals.labels(rate.name).inc()
@@ -193,6 +206,7 @@ async def room(code: str) -> ResponseReturnValue:
     chat = here()
     member = await _member(chat, code)
     if member is None:
+        await _pace_reading(chat, None)
         try:
             existing = await _existing(chat, clean_code(code))
         except TooSoon:
@@ -216,13 +230,13 @@ async def _room_page(
     many_lines: bool = False,
     error: str = "",
 ) -> str:
-    page = await chat.store.history(member.code, before)
+    await _pace_reading(chat, member.person)
     address = reached()
     draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
     return chat.render.room(
         member,
         await chat.store.seats_of(member.code, member.person),
-        page,
+        await chat.hub.page(member.code, before),
         await chat.presence.everybody(member.code),
         f"{address.scheme}://{address.host}/rooms/{member.code}",
         draft,
@@ -238,8 +252,8 @@ async def earlier(code: str) -> ResponseReturnValue:
     """Older messages, for a page that has scrolled to its oldest one."""
     chat = here()
     member = await _seat(chat, code)
-    page = await chat.store.history(member.code, _before())
-    return chat.render.earlier(member.code, page)
+    await _pace_reading(chat, member.person)
+    return chat.render.earlier(member.code, await chat.hub.page(member.code, _before()))
 
 
 @pages.post("/rooms/<code>/messages")
@@ -280,8 +294,8 @@ async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Excepti
     try:
         wait = {"Retry-After": str(math.ceil(reason.wait))} if isinstance(reason, TooSoon) else {}
         return await _room_page(chat, member, draft=draft, error=text), status, wait
-    except (Unavailable, Missing):
-        return _kept(chat, text, draft)
+    except (Unavailable, Missing, TooSoon):
+        return _kept(chat, text, draft, status)
 
 
 def _kept(chat: Context, reason: str, draft: Draft, status: int = 503) -> ResponseReturnValue:
@@ -299,7 +313,10 @@ async def composer(code: str) -> ResponseReturnValue:
     if "HX-Request" in request.headers:
         return chat.render.composer_text(text, many_lines, member.code)
     draft = Draft(member.code, [text], secrets.token_urlsafe(9))
-    return await _room_page(chat, member, draft=draft, many_lines=many_lines)
+    try:
+        return await _room_page(chat, member, draft=draft, many_lines=many_lines)
+    except TooSoon as refused:
+        return _kept(chat, refused.text, draft, 429)
 
 
 @pages.post("/rooms/<code>/leave")
@@ -358,28 +375,32 @@ async def stream(code: str) -> ResponseReturnValue:
     member = await _seat(chat, code)
     if request.method == "HEAD":  # Quart would run the page without end
         return ""
-    page = await chat.store.history(member.code)
+    await _pace_reading(chat, member.person)
+    shown = await chat.hub.page(member.code)
     seats = await chat.store.seats_of(member.code, member.person)
-    response = await make_response(_stream(chat, member, seats, page))
+    response = await make_response(_stream(chat, member, seats, shown))
     response.content_type = "text/html; charset=utf-8"
     response.headers["X-Accel-Buffering"] = "no"
     response.timeout = None  # type: ignore[union-attr]
     return response
 
 
-async def _stream(chat: Context, member: Member, seats: list[int], page: Page) -> AsyncIterator[bytes]:
+async def _stream(chat: Context, member: Member, seats: list[int], shown: Shown) -> AsyncIterator[bytes]:
     listener = Listener(member)
     chat.hub.admit(listener)
     chat.presence.arrive(member)
     chat.metrics.streams.inc()
+    text = chat.render.stream_start(member.code, seats, shown)
     try:
-        yield chat.render.stream_start(member.code, seats, page).encode()
-        await chat.hub.join(listener, page.position)
+        with chat.hub.sending.held(text):
+            yield text.encode()
+        await chat.hub.join(listener, shown.page.position)
         while listener.farewell is None:
             await listener.ready()
             if text := await _stream_part(chat, listener):
-                yield text.encode()
-    except (Unavailable, Missing):
+                with chat.hub.sending.held(text):
+                    yield text.encode()
+    except (Unavailable, Missing, OverBudget):
         pass  # a page that ends properly loads itself again
     finally:
         chat.metrics.streams.dec()
@@ -397,15 +418,17 @@ async def _stream_part(chat: Context, listener: Listener) -> str:
         listener.dismiss(Farewell(POLICY))
         return ""
     told, listener.trouble = listener.trouble, chat.hub.trouble
-    pending = feed.pending(listener.cursor)
-    if pending is None:
+    part = feed.part(listener.cursor)
+    if part is None:
         listener.dismiss(Farewell(POLICY))  # too far behind: the page reloads itself and starts at the newest
         return ""
-    listener.cursor = max(listener.cursor, feed.position.rev)
-    changed, created = pending
+    listener.cursor = part.rev
+    if part.rev < feed.position.rev:
+        listener.wake()  # for the rest, once this is taken
     beat, listener.beat = listener.beat, False
-    parts = [f'<li class="superseded"></li>{chat.render.message(m)}\n' for m in changed if m.kind == "notice"]
-    parts += [f"{chat.render.message(m)}\n" for m in created]
+    shape = chat.hub.rendered.message
+    parts = [f'<li class="superseded"></li>{shape(m)}\n' for m in part.changed if m.kind == "notice"]
+    parts += [f"{shape(m)}\n" for m in part.created]
     if listener.trouble != told:
         parts.append(f"{chat.render.stream_trouble(listener.trouble)}\n")
     return "".join(parts) or ("<!-- -->\n" if beat else "")

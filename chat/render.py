@@ -9,11 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from chat.assets import Assets
 from chat.codes import grouped
 from chat.links import linked
-from chat.rooms import Member, Message, Page, Trouble
+from chat.rooms import Member, Message, Trouble
+from chat.views.messages import Shown
 
 PALETTE = 12  # colours in chat.css
 SEATS = 100  # seats of one person that their stylesheet knows
@@ -88,7 +90,7 @@ class Render:
         self,
         member: Member,
         seats: Sequence[int],
-        page: Page,
+        shown: Shown,
         people: Sequence[Member],
         link: str,
         draft: Draft,
@@ -106,7 +108,8 @@ class Render:
             "room.html",
             member=member,
             seats=_dotted(seats),
-            page=page,
+            page=shown.page,
+            messages=_lines(shown),
             link=link,
             draft=draft.text,
             key=draft.key,
@@ -121,9 +124,11 @@ class Render:
         """`kept` is what was typed and could not be taken."""
         return self._page("error.html", status=status, title=title, text=text, kept=kept)
 
-    def stream_start(self, code: str, seats: Sequence[int], page: Page) -> str:
+    def stream_start(self, code: str, seats: Sequence[int], shown: Shown) -> str:
         """The first part of the live page without JavaScript; messages follow as they come."""
-        return self._page("stream.html", page=page, seats=_dotted(seats), code=code)
+        return self._page(
+            "stream.html", page=shown.page, messages=_lines(shown), seats=_dotted(seats), code=code
+        )
 
     # Fragments: the very shapes that the pages include ------------------------------------------------
 
@@ -133,11 +138,14 @@ class Render:
     def amended(self, message: Message) -> str:
         return self._fragment("room/amend_message.html", message=message)
 
-    def newest(self, code: str, page: Page) -> str:
-        return self._fragment("room/replace_messages.html", code=code, page=page)
+    def newest(self, code: str, shown: Shown) -> str:
+        return self._fragment(
+            "room/replace_messages.html", code=code, page=shown.page, messages=_lines(shown)
+        )
 
-    def earlier(self, code: str, page: Page) -> str:
-        return self._fragment("room/insert_earlier.html", code=code, page=page)
+    def earlier(self, code: str, shown: Shown) -> str:
+        messages = Markup("".join(shown.fragments))  # noqa: S704
+        return self._fragment("room/insert_earlier.html", code=code, page=shown.page, messages=messages)
 
     def roster(self, people: Sequence[Member], frozen: bool = False) -> str:
         return self._fragment("room/replace_roster.html", **self._roster(people, frozen))
@@ -197,6 +205,11 @@ def _with(people: Sequence[Member], member: Member) -> list[Member]:
 
 def _dotted(seats: Sequence[int]) -> str:
     return ".".join(map(str, seats[-SEATS:]))
+
+
+def _lines(shown: Shown) -> Markup:
+    """The messages of a page, which were rendered before."""
+    return Markup("\n\n".join([*shown.fragments, ""]))  # noqa: S704
 
 
 def _utc(at: int) -> datetime:

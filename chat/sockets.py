@@ -14,7 +14,9 @@ from quart import Blueprint, abort, current_app, websocket
 from chat import actions, fields, limits, logs
 from chat.codes import clean_code
 from chat.context import Context
-from chat.hub import LATER, POLICY, Farewell, Listener, wire
+from chat.hub import LATER, POLICY, Farewell, Listener
+from chat.live.budget import OverBudget
+from chat.live.feed import Feed, Frame, wire
 from chat.rooms import Member, Position, Refused
 from chat.store import Missing, Unavailable, Unknown
 from chat.visitors import COOKIE, arrival, same_origin
@@ -25,6 +27,10 @@ LINGER = 2.0  # s for the peer to answer a close, so that the last fragment arri
 BODIES = 100  # texts of one frame; htmx keeps no more while it is offline
 
 sockets = Blueprint("sockets", __name__)
+
+
+class ComeBack(Exception):
+    """Too much is asked for at once: the page comes back later, and says again what it has."""
 
 
 @sockets.websocket("/rooms/<code>/live")
@@ -50,7 +56,7 @@ async def live(code: str) -> None:
     if member is None:
         await _say_goodbye(chat, code, Farewell(POLICY, "You are not in this room."))
     else:
-        await _converse(chat, member)
+        await _converse(chat, member, reached.address)
 
 
 async def _member(chat: Context, code: str) -> Member | None:
@@ -62,8 +68,8 @@ async def _member(chat: Context, code: str) -> Member | None:
     return await chat.store.find_seat(code, person)
 
 
-async def _converse(chat: Context, member: Member) -> None:
-    listener = Listener(member)
+async def _converse(chat: Context, member: Member, address: str) -> None:
+    listener = Listener(member, address)
     listener.lane = websocket.scope.get("chat.lane")  # type: ignore[assignment]
     chat.metrics.connections.inc()
     chat.presence.arrive(member)
@@ -110,11 +116,25 @@ async def _send(chat: Context, listener: Listener) -> None:
         if frame:
             chat.metrics.frames.inc()
             if listener.lane is None or not listener.lane(wire(frame)):
-                await websocket.send(frame)
+                await _send_slowly(chat, listener, frame)
         if listener.farewell is not None:
             if listener.outbox:  # what came while the last frame was on its way
                 await websocket.send(_private(listener))
             return
+
+
+async def _send_slowly(chat: Context, listener: Listener, frame: str) -> None:
+    """Wait until the socket has taken a frame, unless too much waits already: then the page comes back."""
+    try:
+        with chat.hub.sending.held(frame):
+            await websocket.send(frame)
+    except OverBudget:
+        _come_back(chat, listener, ComeBack("sending"))
+
+
+def _come_back(chat: Context, listener: Listener, refused: ComeBack) -> None:
+    chat.metrics.refusals.labels(str(refused)).inc()
+    listener.dismiss(Farewell(LATER))
 
 
 async def _pending(chat: Context, listener: Listener) -> str:
@@ -152,17 +172,38 @@ async def _changes(chat: Context, listener: Listener) -> str:
             chat.presence.forget(listener.member)  # perhaps they left on another node
             listener.dismiss(Farewell(POLICY, "You left this room."))
             return ""
-        frame = feed.frame(cursor)
-        if frame is None:
-            frame, listener.cursor = await chat.hub.catch_up(feed, cursor)
-        else:
-            listener.cursor = max(cursor, feed.position.rev)
+        frame = feed.frame(cursor) or await _catch_up(chat, listener, feed, cursor)
+    except ComeBack as refused:
+        _come_back(chat, listener, refused)
+        return ""
     except (Unavailable, Missing):
         listener.dismiss(Farewell(LATER))
         return ""
-    if frame:
-        chat.metrics.deliveries.inc(max(1, listener.cursor - max(cursor, 0)) if cursor >= 0 else 1)
-    return frame
+    if listener.feed is not feed or listener.cursor != cursor:
+        return ""  # it resumed from elsewhere meanwhile, or history was rewritten
+    listener.cursor = frame.rev
+    if frame.text:
+        chat.metrics.deliveries.inc(max(1, frame.rev - max(cursor, 0)) if cursor >= 0 else 1)
+    if frame.rev < feed.position.rev:
+        listener.wake()  # for the rest, once this is taken
+        await asyncio.sleep(0)
+    return frame.text
+
+
+async def _catch_up(chat: Context, listener: Listener, feed: Feed[Listener], cursor: int) -> Frame:
+    """What is read from the log for one reader has its rate. Raises store errors."""
+    person, address = listener.member.person, listener.address
+    wait = await limits.take_both(
+        chat.own_limits,
+        (limits.CATCH_UPS, person),
+        (limits.CATCH_UPS_OF_ADDRESS, address),
+        PATIENCE,
+    )
+    if wait > PATIENCE:
+        raise ComeBack("catch-ups")
+    if wait:
+        await asyncio.sleep(wait)
+    return await chat.hub.catch_up(feed, cursor)
 
 
 # Receiving --------------------------------------------------------------------------------------------
@@ -228,6 +269,8 @@ async def _attempt(chat: Context, listener: Listener, work: Coroutine[Any, Any, 
         await work
     except Refused as refused:
         _alert(chat, listener, chat.render.notice(refused.text))
+    except ComeBack as refused:
+        _come_back(chat, listener, refused)
     except (Unavailable, Unknown):
         # Coming back, the page says again what it has and what it has not seen acknowledged.
         if not chat.hub.trouble:
@@ -301,9 +344,25 @@ async def _resume(chat: Context, listener: Listener, frame: dict[str, Any]) -> N
             listener.trouble = said
     if listener.feed is not None:
         await _pace(chat, listener)  # once is free; asking again and again is not
+    await _pace_resuming(chat, listener)
+    if listener.feed is not None:
         chat.hub.leave(listener)
     await chat.hub.join(listener, position)
     chat.presence.follow(listener.member.code)
+
+
+async def _pace_resuming(chat: Context, listener: Listener) -> None:
+    """Wait for the rate of those who come back. Raises ComeBack if that would be long."""
+    wait = await limits.take_both(
+        chat.own_limits,
+        (limits.RESUMES, listener.member.person),
+        (limits.RESUMES_OF_ADDRESS, listener.address),
+        PATIENCE,
+    )
+    if wait > PATIENCE:
+        raise ComeBack("resumes")
+    if wait:
+        await asyncio.sleep(wait)
 
 
 async def _post(chat: Context, listener: Listener, sent: Sent, frame: dict[str, Any]) -> None:

@@ -18,10 +18,12 @@ from wsproto.events import TextMessage
 
 from chat import hub as hub_module
 from chat.bus.local import LocalBus
-from chat.hub import POLICY, RESTART, RING, SOCKETS, Farewell, Hub, Listener, wire
-from chat.rooms import Delete, Done, Edit, Member, Message, Page, Position
+from chat.hub import POLICY, RESTART, SOCKETS, Farewell, Hub, Listener
+from chat.live.feed import RING, wire
+from chat.rooms import Delete, Done, Edit, Member, Message, Position
 from chat.store import Store, Unavailable
 from chat.store.sqlite import SQLiteStore
+from chat.views.messages import Shown
 
 ROOM = "BCDFGHJK"
 
@@ -39,8 +41,8 @@ class Shapes:
     def amended(self, message: Message) -> str:
         return f"~{message.id}={message.body} "
 
-    def newest(self, code: str, page: Page) -> str:
-        return "".join(["page ", *(f"+{m.id}={m.body} " for m in page.messages)])
+    def newest(self, code: str, shown: Shown) -> str:
+        return "".join(["page ", *shown.fragments])
 
 
 class DeafBus(LocalBus):
@@ -139,18 +141,17 @@ class Reader:
         await self.hub.join(self.listener, since)
 
     async def read(self) -> str:
-        """One frame of everything this reader has not seen."""
+        """One frame of what this reader has not seen."""
         listener, feed = self.listener, self.listener.feed
         assert feed is not None
         assert listener.cursor is not None
-        frame = feed.frame(listener.cursor)
-        if frame is None:
-            frame, listener.cursor = await self.hub.catch_up(feed, listener.cursor)
-        else:
-            listener.cursor = max(listener.cursor, feed.position.rev)
-        if frame:
-            self.frames.append(frame)
-        return frame
+        frame = feed.frame(listener.cursor) or await self.hub.catch_up(feed, listener.cursor)
+        listener.cursor = frame.rev
+        if frame.rev < feed.position.rev:
+            listener.wake()
+        if frame.text:
+            self.frames.append(frame.text)
+        return frame.text
 
     async def read_until(self, rev: int) -> None:
         """Read whenever there is something, as sockets do, until this much is known."""
@@ -362,7 +363,7 @@ async def test_a_slow_reader_holds_a_cursor_and_nothing_else(room: Room) -> None
     assert not [value for value in kept if isinstance(value, list | dict | set | bytes) and value]
     assert slow.listener.outbox == {}
     assert slow.seen == []
-    await slow.read()
+    await slow.read_until(200)
     assert slow.seen == quick.seen
 
 
@@ -382,7 +383,8 @@ async def test_a_reader_further_behind_than_the_feed_reads_the_log(room: Room) -
     hub = room.hub()
     reader = await _reader(hub, room)
     written = await room.write(*(f"m{n}" for n in range(RING + 100)))
-    assert (await reader.read()).split() == _added(written)
+    await reader.read_until(RING + 100)
+    assert reader.seen == _added(written)
     assert reader.listener.cursor == RING + 100
 
 
@@ -401,7 +403,8 @@ async def test_up_to_a_thousand_revs_behind_are_caught_up(room: Room) -> None:
     for _ in range(4):
         await room.write(*("x" for _ in range(250)))
     reader = await _reader(hub, room, start)
-    assert (await reader.read()).count("+") == 1000
+    await reader.read_until(1000)
+    assert reader.seen == [f"+{n}=x" for n in range(1, 1001)]
 
 
 async def test_more_than_a_thousand_revs_behind_the_newest_page_comes_instead(room: Room) -> None:

@@ -21,6 +21,7 @@ from chat.rooms import Delete, Done, Edit, Member, Message, Position
 from chat.store import Missing, Resync, Store, Taken, Unavailable
 from chat.store.postgres import PostgresStore
 from chat.store.sqlite import SQLiteStore
+from chat.store.windows import UNBOUNDED, weight
 
 T = TypeVar("T")
 Place = Callable[..., Store]  # makes stores that all keep the same data; takes `clock`
@@ -520,6 +521,66 @@ async def test_a_position_that_cannot_be_continued_from_is_refused(store: Store,
             await store.changes(ROOM, since)
 
 
+LONG = "x" * 4000
+
+
+@pytest.mark.parametrize("text", [LONG, "\U0001f600" * 1000, "ж" * 2000])
+async def test_a_page_ends_where_its_messages_take_too_many_bytes(
+    store: Store, alice: Member, text: str
+) -> None:
+    """A text takes what Python holds it in: four bytes a character if there is one emoji."""
+    for n in range(30):
+        await say(store, alice, f"{n} {text}")
+    page = await store.history(ROOM, most=50_000)
+    pages = [page]
+    while page.more:
+        page = await store.history(ROOM, page.messages[0].id, most=50_000)
+        pages.insert(0, page)
+    assert [m.id for page in pages for m in page.messages] == list(range(1, 31))
+    assert all(sum(map(weight, page.messages)) <= 50_000 for page in pages)
+    assert all(sum(map(weight, page.messages)) > 40_000 for page in pages[1:])
+
+
+async def test_a_page_has_at_least_one_message(store: Store, alice: Member) -> None:
+    await say(store, alice, "first")
+    await say(store, alice, LONG)
+    page = await store.history(ROOM, most=1)
+    assert ([m.body for m in page.messages], page.more) == ([LONG], True)
+    page = await store.history(ROOM, page.messages[0].id, most=1)
+    assert ([m.body for m in page.messages], page.more) == (["first"], False)
+
+
+async def test_a_window_ends_where_its_messages_take_too_many_bytes(store: Store, alice: Member) -> None:
+    for n in range(30):
+        await say(store, alice, f"{n} {LONG}")
+    for id in (25, 2):
+        await store.amend(ROOM, id, alice.number, f"edit {id}", Edit(f"edited {LONG}"))
+    reader = Reader(Position((await store.history(ROOM)).position.epoch, 0))
+    sizes = []
+    while reader.position.rev < 32:
+        window = await store.changes(ROOM, reader.position, most=50_000)
+        assert window.head == 32
+        sizes.append(sum(map(weight, window.created + window.changed)))
+        reader.take(window)
+    assert max(sizes) <= 50_000
+    assert min(sizes[:-1]) > 40_000
+    assert list(reader.messages) == list(range(1, 31))
+    assert [m.id for m in reader.messages.values() if m.body == f"edited {LONG}"] == [2, 25]
+
+
+async def test_a_window_has_at_least_one_message(store: Store, alice: Member) -> None:
+    for text in (LONG, "second", LONG):
+        await say(store, alice, text)
+    await store.amend(ROOM, 1, alice.number, "edit", Edit("edited"))
+    epoch = (await store.history(ROOM)).position.epoch
+    reader, steps = Reader(Position(epoch, 1), (await store.history(ROOM, before=2)).messages), []
+    while reader.position.rev < 4:
+        window = await store.changes(ROOM, reader.position, most=1)
+        steps.append([m.id for m in window.created + window.changed])
+        reader.take(window)
+    assert steps == [[2], [3], [1]]
+
+
 async def test_the_heads_of_many_rooms_come_at_once(store: Store, alice: Member) -> None:
     codes = [f"ROOM{n:04}" for n in range(700)]
     rooms = await asyncio.gather(*(store.open_room(code) for code in codes))
@@ -699,12 +760,12 @@ class Walk(RuleBasedStateMachine):
     def pass_time(self, seconds: float) -> None:
         self.clock.now += seconds
 
-    @rule(limit=st.integers(1, 10))
-    def page_to_the_beginning(self, limit: int) -> None:
+    @rule(limit=st.integers(1, 10), most=st.sampled_from([0, 1000, 3000, UNBOUNDED]))
+    def page_to_the_beginning(self, limit: int, most: int) -> None:
         before: int | None = None
         messages: list[Message] = []
         while True:
-            page = self.run(self.store.history(ROOM, before, limit))
+            page = self.run(self.store.history(ROOM, before, limit, most))
             assert page.position == self.room.position
             messages = page.messages + messages
             if not page.more:
@@ -720,14 +781,20 @@ class Walk(RuleBasedStateMachine):
         if not page.more:
             self.readers.append(Reader(page.position, page.messages))
 
-    @rule(which=numbers, window=st.integers(1, 50))
-    def follow(self, which: int, window: int) -> None:
-        self._follow(self.readers[which % len(self.readers)], window)
+    @rule(which=numbers, window=st.integers(1, 50), most=st.sampled_from([0, 1000, 3000, UNBOUNDED]))
+    def follow(self, which: int, window: int, most: int) -> None:
+        self._follow(self.readers[which % len(self.readers)], window, most)
 
-    def _follow(self, reader: Reader, window: int) -> None:
-        found = self.run(self.store.changes(ROOM, reader.position, window))
+    def _follow(self, reader: Reader, window: int, most: int = UNBOUNDED) -> None:
+        found = self.run(self.store.changes(ROOM, reader.position, window, most))
         assert found.head == self.room.rev
-        assert found.position.rev == min(self.room.rev, reader.position.rev + window)
+        end = min(self.room.rev, reader.position.rev + window)
+        entries = found.created + found.changed
+        if most == UNBOUNDED:
+            assert found.position.rev == end
+        elif reader.position.rev < end:
+            assert reader.position.rev < found.position.rev <= end
+            assert sum(map(weight, entries)) <= most or len(entries) == 1
         assert not self.room.erased & {m.body for m in found.created + found.changed}
         reader.take(found)
 

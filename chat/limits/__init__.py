@@ -31,6 +31,14 @@ WRONG_CODES = per_minute("wrong-codes", 20)
 ALL_WRONG_CODES = per_minute("all-wrong-codes", 120)  # over all addresses, of which an attacker may have many
 ROOMS = per_minute("rooms", 30)
 
+# What is only looked at, counted by each process for itself: it is its own work that they bound.
+PAGES = Rate("pages", 1 / 2, 60)  # per person
+PAGES_OF_ADDRESS = Rate("pages-of-address", 1 / 20, 1200)
+RESUMES = Rate("resumes", 1 / 2, 40)  # per person: ten tabs that come back, and again
+RESUMES_OF_ADDRESS = Rate("resumes-of-address", 1 / 200, 2000)
+CATCH_UPS = Rate("catch-ups", 1 / 8, 64)  # frames read from the log, per person
+CATCH_UPS_OF_ADDRESS = Rate("catch-ups-of-address", 1 / 64, 2000)
+
 INSTANT = 1e-6  # s; a shorter wait is the rounding of sums, not a wait
 SWEEP = 10_000  # entries; only those with something to remember survive a sweep
 
@@ -69,6 +77,20 @@ class Limits:
     async def spent(self, rate: Rate, doer: str) -> float:
         """Seconds until this may be done, without doing it."""
         return _wait(rate, self._due.get((rate.name, doer), 0.0) - self._now())
+
+
+async def take_both(
+    limits: Limits,
+    person: tuple[Rate, str | None],
+    address: tuple[Rate, str],
+    patience: float = 0.0,
+) -> float:
+    """As `Limits.take`, of a person's rate, if it is somebody, and of their address's."""
+    rate, who = person
+    wait = await limits.take(rate, who, patience) if who else 0.0
+    if wait > patience:
+        return wait  # and a neighbour behind the same address does not pay for it
+    return max(wait, await limits.take(*address, patience))
 
 
 def _wait(rate: Rate, ahead: float) -> float:

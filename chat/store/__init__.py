@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
 from chat.rooms import Amendment, Done, Member, Page, Position, Room, Verb, Window
+from chat.store.windows import UNBOUNDED
 
 HISTORY = 50  # messages of a page
 WINDOW = 1000  # revs a reader may be behind before the newest page is cheaper
@@ -105,14 +106,22 @@ class Store(Protocol):
         A deleted text is gone from the store at once. Raises Missing, Unavailable, Unknown.
         """
 
-    async def history(self, code: str, before: int | None = None, limit: int = HISTORY) -> Page:
-        """The newest messages, or the newest older than `before`. Raises Missing."""
+    async def history(
+        self, code: str, before: int | None = None, limit: int = HISTORY, most: int = UNBOUNDED
+    ) -> Page:
+        """The newest messages, or the newest older than `before`. Raises Missing.
 
-    async def changes(self, code: str, since: Position, window: int = WINDOW) -> Window:
+        As many as `limit`, and as `windows.weight` finds to be at most `most` bytes, but at least one.
+        """
+
+    async def changes(
+        self, code: str, since: Position, window: int = WINDOW, most: int = UNBOUNDED
+    ) -> Window:
         """What changed in revs (since, since + window], at its present state.
 
         `created` have ids in that range; `changed` are older messages last changed in it. The position
-        returned is where to continue; a later window may repeat a change, never a creation.
+        returned is where to continue; a later window may repeat a change, never a creation. The range ends
+        sooner if its messages are more than `most` bytes by `windows.weight`, but not before the first one.
         Raises Resync, Missing.
         """
 

@@ -31,6 +31,7 @@ from chat.store.postgres_server import (
 )
 from chat.store.postgres_writer import Text, Work, Write, Writer
 from chat.store.steps import Dialect, Steps
+from chat.store.windows import UNBOUNDED
 
 READERS = 6
 PING = 3.0  # s
@@ -154,11 +155,15 @@ class PostgresStore:
     async def amend(self, code: str, id: int, by: int | None, key: str, change: Amendment) -> Done:
         return await self._write(code, lambda now: steps.amend(WORDS, now, code, id, by, key, change))
 
-    async def history(self, code: str, before: int | None = None, limit: int = HISTORY) -> Page:
-        return await self._read(lambda: steps.history(code, before, limit), one_moment=True)
+    async def history(
+        self, code: str, before: int | None = None, limit: int = HISTORY, most: int = UNBOUNDED
+    ) -> Page:
+        return await self._read(lambda: steps.history(code, before, limit, most), one_moment=True)
 
-    async def changes(self, code: str, since: Position, window: int = WINDOW) -> Window:
-        return await self._read(lambda: steps.changes(code, since, window), one_moment=True)
+    async def changes(
+        self, code: str, since: Position, window: int = WINDOW, most: int = UNBOUNDED
+    ) -> Window:
+        return await self._read(lambda: steps.changes(code, since, window, most), one_moment=True)
 
     async def heads(self, codes: Sequence[str]) -> dict[str, Position]:
         return await self._read(lambda: steps.heads(WORDS, codes))

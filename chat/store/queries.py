@@ -51,8 +51,8 @@ END_SEAT = "UPDATE seat SET ended = $1, here = 0 WHERE room = $2 AND number = $3
 NEWEST = "SELECT * FROM entry WHERE room = $1 ORDER BY id DESC LIMIT 1"
 MESSAGE = "SELECT * FROM entry WHERE room = $1 AND id = $2"
 OLDER = "SELECT * FROM entry WHERE room = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
-CREATED = "SELECT * FROM entry WHERE room = $1 AND id > $2 AND id <= $3 ORDER BY id"
-CHANGED = "SELECT * FROM entry WHERE room = $1 AND rev > $2 AND rev <= $3 AND id <= $4 ORDER BY rev"
+CREATED = "SELECT * FROM entry WHERE room = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4"
+CHANGED = "SELECT * FROM entry WHERE room = $1 AND rev > $2 AND rev <= $3 AND id <= $4 ORDER BY rev LIMIT $5"
 RENOTICE = "UPDATE message SET rev = $1, notice = $2 WHERE room = $3 AND id = $4"
 
 REPEATED = (

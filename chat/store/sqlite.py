@@ -19,6 +19,7 @@ from chat.store.rows import Head, before_of, kept
 from chat.store.sqlite_file import ask, connected, opened, require_place, take_lock
 from chat.store.sqlite_writer import Work, Write, Writer
 from chat.store.steps import Dialect, Rows, Steps, columns
+from chat.store.windows import UNBOUNDED
 
 READERS = 3
 
@@ -146,11 +147,15 @@ class SQLiteStore:
 
         return await self._write(work, erases=True)
 
-    async def history(self, code: str, before: int | None = None, limit: int = HISTORY) -> Page:
-        return await self._read(lambda db: _done(db, steps.history(code, before, limit)))
+    async def history(
+        self, code: str, before: int | None = None, limit: int = HISTORY, most: int = UNBOUNDED
+    ) -> Page:
+        return await self._read(lambda db: _done(db, steps.history(code, before, limit, most)))
 
-    async def changes(self, code: str, since: Position, window: int = WINDOW) -> Window:
-        return await self._read(lambda db: _done(db, steps.changes(code, since, window)))
+    async def changes(
+        self, code: str, since: Position, window: int = WINDOW, most: int = UNBOUNDED
+    ) -> Window:
+        return await self._read(lambda db: _done(db, steps.changes(code, since, window, most)))
 
     async def heads(self, codes: Sequence[str]) -> dict[str, Position]:
         return await self._read(lambda db: _done(db, steps.heads(WORDS, codes)))

@@ -29,7 +29,9 @@ from chat.rooms import (
 from chat.store import Missing, Resync, Taken, queries
 from chat.store.queries import LARGEST
 from chat.store.rows import Head, before_of, kept, message_of, packed
+from chat.store.windows import first_part, newest, until, weight
 
+PORTION, LARGEST_PORTION = 16, 128  # messages that are asked for at once where bytes are counted
 NOBODY = 0  # as the author of a key; seats count from 1
 
 T = TypeVar("T")
@@ -221,28 +223,48 @@ def _same_person(room: int, one: int, other: int | None) -> Steps[bool]:
     return one == other or (people, seats) == (1, 2)
 
 
-def history(code: str, before: int | None, limit: int) -> Steps[Page]:
+def history(code: str, before: int | None, limit: int, most: int) -> Steps[Page]:
     head = yield from head_of(code)
     end = LARGEST if before is None else max(0, min(before, LARGEST))
     limit = max(0, min(limit, LARGEST - 1))
     rows = yield queries.OLDER, head.room, end, limit + 1
-    messages = [message_of(row) for row in reversed(rows[:limit])]
-    return Page(messages, head.position, more=len(rows) > limit)
+    found = [message_of(row) for row in reversed(rows[:limit])]
+    messages = list(newest(found, most))
+    return Page(messages, head.position, more=len(rows) > len(messages))
 
 
-def changes(code: str, since: Position, window: int) -> Steps[Window]:
+def changes(code: str, since: Position, window: int, most: int) -> Steps[Window]:
     head = yield from head_of(code)
     if since.epoch != head.epoch or not 0 <= since.rev <= head.rev:
         raise Resync
     end = min(head.rev, since.rev + max(window, 0))
-    created = yield queries.CREATED, head.room, since.rev, end
-    changed = yield queries.CHANGED, head.room, since.rev, end, since.rev
-    return Window(
-        [message_of(row) for row in created],
-        [message_of(row) for row in changed],
-        Position(head.epoch, end),
-        head.rev,
-    )
+    created, known = yield from _in_portions(queries.CREATED, head.room, since.rev, end, most)
+    changed, known = yield from _in_portions(queries.CHANGED, head.room, since.rev, known, most, since.rev)
+    part = first_part(*until(changed, created, known), most)
+    return Window(part.created, part.changed, Position(head.epoch, part.rev), head.rev)
+
+
+def _in_portions(
+    sql: str, room: int, since: int, end: int, most: int, *more: int
+) -> Steps[tuple[list[Message], int]]:
+    """The messages due in (since, end], and up to where those are all: perhaps it is enough before the end.
+
+    How long they are is known only afterwards, so the portions grow while they turn out to be short.
+    """
+    found: list[Message] = []
+    total, portion = 0, PORTION
+    while True:
+        rows = yield sql, room, since, end, *more, portion
+        messages = [message_of(row) for row in rows]
+        found += messages
+        total += sum(map(weight, messages))
+        if len(rows) < portion:
+            return found, end
+        since = messages[-1].rev if more else messages[-1].id
+        if total >= most:
+            return found, since
+        if total < most // 4:
+            portion = min(2 * portion, LARGEST_PORTION)
 
 
 def heads(words: Dialect, codes: Sequence[str]) -> Steps[dict[str, Position]]:

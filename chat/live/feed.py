@@ -1,0 +1,218 @@
+"""What changed lately in one room, and how it reaches the connections that follow it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import chain
+from operator import itemgetter
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from chat.rooms import Member, Message, Position
+from chat.store.windows import Part, first_part, weight
+from chat.views.messages import RenderedMessages, byte_length
+
+RING = 256  # revs kept in memory per live room
+RING_BYTES = 256 * 1024  # of texts as Python holds them, so that a room of long messages costs no more
+FRAME = 64 * 1024  # bytes of a frame; one message may be longer, by itself
+FRAMES = 128 * 1024  # bytes of frames that are kept for others at the same place, per room
+
+
+class Frame(NamedTuple):
+    """What a reader has not seen, or the start of it, and the rev it leads to."""
+
+    text: str
+    rev: int
+
+
+class Follower(Protocol):
+    """A connection's place in a feed."""
+
+    member: Member
+    cursor: int | None
+    lane: Callable[[bytes], bool] | None
+
+    @property
+    def parked(self) -> bool: ...
+
+    def wake(self) -> None: ...
+
+
+F = TypeVar("F", bound=Follower)
+
+
+class Feed(Generic[F]):
+    """The recent changes of one room and the connections that follow it."""
+
+    def __init__(
+        self,
+        code: str,
+        rendered: RenderedMessages,
+        delivered: Callable[[int], None] = lambda changes: None,
+    ) -> None:
+        self.code = code
+        self.position = Position("", 0)
+        self.listeners: set[F] = set()
+        self.ended: set[int] = set()  # seats that ended while this feed was live
+        self.roster = ""
+        self.roster_version = 0
+        self.wanted = 0  # the newest rev a hint has told of
+        self.repairing: asyncio.Task[None] | None = None
+        self.loaded = asyncio.Event()
+        self._rendered = rendered
+        self._floor = 0  # cursors below this cannot be served from the ring
+        self._ring: deque[tuple[int, int]] = deque()  # (rev, id), revs rising
+        self._messages: dict[int, Message] = {}
+        self._bytes = 0
+        self._frames: dict[int, Frame] = {}  # by cursor, for the present position
+        self._frames_bytes = 0
+        self._flushing = False
+        self._delivered = delivered
+
+    def start_at(self, position: Position) -> None:
+        self.position = position
+        self._floor = position.rev
+        self._ring.clear()
+        self._messages.clear()
+        self._forget_frames()
+        self._bytes = 0
+
+    def apply(self, messages: Iterable[Message], position: Position) -> None:
+        """Take changes; `position` is where they lead."""
+        due = [(m.rev if m.rev <= position.rev else m.id, m) for m in messages]
+        for rev, message in sorted(due, key=itemgetter(0)):
+            self._keep(rev, message)
+        self.position = position
+        self._forget_frames()
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Once a turn of the event loop, whatever came in it: write to free sockets, wake the others."""
+        self._flushing = False
+        framed: dict[int, tuple[bytes, int]] = {}
+        for listener in self.listeners:
+            cursor = listener.cursor
+            ended = listener.member.number in self.ended
+            if listener.lane is None or cursor is None or ended or not listener.parked:
+                listener.wake()
+                continue
+            if cursor not in framed:
+                frame = self.frame(cursor)
+                framed[cursor] = (wire(frame.text), frame.rev) if frame else (b"", 0)
+            data, rev = framed[cursor]
+            if data and listener.lane(data):
+                listener.cursor = rev
+                self._delivered(rev - cursor)
+                if rev < self.position.rev:
+                    listener.wake()
+            else:
+                listener.wake()
+
+    def _keep(self, rev: int, message: Message) -> None:
+        """`rev` is the message's, or its first one if its last change has yet to come."""
+        old = self._messages.get(message.id)
+        if old is not None:
+            self._bytes -= weight(old)
+            if old.rev != message.rev:
+                self._rendered.forget(old)
+        self._bytes += weight(message)
+        self._messages[message.id] = message
+        self._ring.append((rev, message.id))
+        if message.notice:
+            self.ended.update(message.notice.ended)
+        while len(self._ring) > RING or (self._bytes > RING_BYTES and len(self._ring) > 1):
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        rev, id = self._ring.popleft()
+        self._floor = rev
+        if self._messages[id].rev == rev:  # otherwise a later entry of the ring still needs it
+            self._bytes -= weight(self._messages.pop(id))
+
+    def part(self, cursor: int) -> Part | None:
+        """Older messages that changed and messages created after `cursor`, each once and in id order.
+
+        Only the start of it if all would be longer than a frame. None if the cursor is too old for the ring.
+        """
+        if cursor < self._floor:
+            return None
+        ids: set[int] = set()
+        for rev, id in reversed(self._ring):
+            if rev <= cursor:
+                break
+            ids.add(id)
+        newest = [self._messages[id] for id in sorted(ids)]
+        changed, created = [m for m in newest if m.id <= cursor], [m for m in newest if m.id > cursor]
+        return frame_part(self._rendered, changed, created, max(cursor, self.position.rev))
+
+    def frame(self, cursor: int) -> Frame | None:
+        """What is after `cursor`, or the start of it, joined once for all who stand there."""
+        if cursor >= self.position.rev:
+            return Frame("", cursor)
+        frame = self._frames.get(cursor)
+        if frame is None:
+            part = self.part(cursor)
+            if part is None:
+                return None
+            frame = Frame(join(self._rendered, part), part.rev)
+            self._keep_frame(cursor, frame)
+        return frame
+
+    def _keep_frame(self, cursor: int, frame: Frame) -> None:
+        self._frames_bytes += sys.getsizeof(frame.text)
+        self._frames[cursor] = frame
+        while self._frames_bytes > FRAMES and len(self._frames) > 1:
+            self._frames_bytes -= sys.getsizeof(self._frames.pop(next(iter(self._frames))).text)
+
+    def _forget_frames(self) -> None:
+        self._frames.clear()
+        self._frames_bytes = 0
+
+    def show_roster(self, fragment: str) -> None:
+        self.roster = fragment
+        self.roster_version += 1
+        for listener in self.listeners:
+            listener.wake()
+
+
+def frame_part(
+    rendered: RenderedMessages, changed: Sequence[Message], created: Sequence[Message], end: int
+) -> Part:
+    """As much of a window that leads to `end` as makes one frame.
+
+    A page says that it has all up to the rev of its last message. So one whose last change has yet to come
+    does not say the rev of that.
+    """
+    part = first_part(
+        changed,
+        created,
+        end,
+        FRAME,
+        lambda message: byte_length(rendered.message(message)),
+        lambda message: byte_length(rendered.amended(message)),
+    )
+    for place, message in enumerate(part.created):
+        if message.rev > part.rev:
+            part.created[place] = replace(message, rev=part.rev)
+    return part
+
+
+def join(rendered: RenderedMessages, part: Part) -> str:
+    """One frame: htmx looks up what changes before it appends, so changes of older messages go first."""
+    return "".join(chain(map(rendered.amended, part.changed), map(rendered.message, part.created)))
+
+
+def wire(text: str) -> bytes:
+    """A text as one unmasked frame (RFC 6455, 5.2); nothing for no text."""
+    payload = text.encode()
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload if size else b""
+    if size < 65536:
+        return b"\x81\x7e" + size.to_bytes(2) + payload
+    return b"\x81\x7f" + size.to_bytes(8) + payload

@@ -1,0 +1,1 @@
+"""HTML that is made once and shown to many."""

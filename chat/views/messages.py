@@ -1,0 +1,119 @@
+"""Rendered messages, kept for whoever needs them next: the page, the push and those who catch up.
+
+The HTML of a message depends on nothing but the message, so the message itself is the key: whatever changes
+(an edit, a name, the message before it, a restored back-up) makes another key, and nothing stale is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from chat.rooms import Message, Page
+from chat.store.windows import weight
+
+CACHE = 32 * 1024 * 1024  # bytes of rendered messages in memory, over all rooms
+ENTRY = 400  # bytes of an entry besides its strings, about
+PAGE = 128 * 1024  # bytes of a page's messages; "Earlier messages" leads to those that do not fit
+SLICE = 0.005  # s of rendering until everybody else gets a turn
+LOOK = ""  # the language, zone and clock of readers: one for all so far
+
+Key = tuple[str, str, Message]
+
+
+class Shapes(Protocol):
+    """How a change becomes HTML; the same for every reader."""
+
+    def message(self, message: Message) -> str: ...
+
+    def amended(self, message: Message) -> str: ...
+
+    def newest(self, code: str, shown: Shown) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page, cut to the newest messages that fit, and the HTML of each."""
+
+    page: Page
+    fragments: Sequence[str]
+
+
+class RenderedMessages:
+    """The least recently used are forgotten once all take more than `most` bytes."""
+
+    def __init__(self, shapes: Shapes, most: int = CACHE) -> None:
+        self._shapes = shapes
+        self._most = most
+        self._kept: OrderedDict[Key, str] = OrderedDict()
+        self._turn = asyncio.Lock()
+        self._since = 0.0  # when the present slice of rendering began
+        self.held = 0
+
+    def message(self, message: Message) -> str:
+        return self._get((LOOK, "message", message), self._shapes.message)
+
+    def amended(self, message: Message) -> str:
+        return self._get((LOOK, "amended", message), self._shapes.amended)
+
+    def forget(self, message: Message) -> None:
+        """It has changed: nobody asks for it as it was, and a deleted text is to be nowhere."""
+        for shape in ("message", "amended"):
+            html = self._kept.pop(key := (LOOK, shape, message), None)
+            if html is not None:
+                self.held -= _size(key, html)
+
+    async def prepare(self, created: Iterable[Message], changed: Iterable[Message] = ()) -> None:
+        """Render what is not yet there, giving way to everybody else now and then."""
+        for message in created:
+            await self._in_turn((LOOK, "message", message), self._shapes.message)
+        for message in changed:
+            await self._in_turn((LOOK, "amended", message), self._shapes.amended)
+
+    async def page(self, page: Page) -> Shown:
+        """The newest messages of a page that fit, at least one; whatever else there is, is earlier."""
+        parts: list[str] = []
+        total = 0
+        for message in reversed(page.messages):
+            html = await self._in_turn((LOOK, "message", message), self._shapes.message)
+            total += byte_length(html)
+            if total > PAGE and parts:
+                page = replace(page, messages=page.messages[-len(parts) :], more=True)
+                break
+            parts.append(html)
+        return Shown(page, parts[::-1])
+
+    async def _in_turn(self, key: Key, shape: Callable[[Message], str]) -> str:
+        """As `_get`, but what takes long is done in slices, one of them in a turn of the event loop."""
+        if key not in self._kept:
+            async with self._turn:
+                if time.perf_counter() > self._since + SLICE:
+                    await asyncio.sleep(0)
+                    self._since = time.perf_counter()
+                return self._get(key, shape)
+        return self._get(key, shape)
+
+    def _get(self, key: Key, shape: Callable[[Message], str]) -> str:
+        html = self._kept.get(key)
+        if html is not None:
+            self._kept.move_to_end(key)
+            return html
+        html = self._kept[key] = shape(key[2])
+        self.held += _size(key, html)
+        while self.held > self._most:
+            self.held -= _size(*self._kept.popitem(last=False))
+        return html
+
+
+def _size(key: Key, html: str) -> int:
+    return sys.getsizeof(html) + weight(key[2]) + ENTRY
+
+
+def byte_length(text: str) -> int:
+    """Of the text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
