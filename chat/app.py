@@ -80,6 +80,7 @@ def create_app(settings: Settings | None = None) -> Quart:
     app.register_blueprint(sockets)
     app.before_request(_check_origin)
     app.after_request(_finish)
+    app.extensions["server"] = server.Options(rate_limit=settings.rate_limit)
     _handle_errors(app)
     _run_while_serving(app, settings)
     app.cli.add_command(move_store)

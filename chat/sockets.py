@@ -52,6 +52,9 @@ async def live(code: str) -> None:
     except Refused:
         code = ""  # nobody has a seat there
     member = await _member(chat, code)
+    frames: Any = websocket.scope.get("chat.frames")
+    if frames is not None:
+        frames.belongs_to(None if member is None else member.person, reached.address)
     await websocket.accept()
     if member is None:
         await _say_goodbye(chat, code, Farewell(POLICY, "You are not in this room."))

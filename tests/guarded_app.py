@@ -133,6 +133,16 @@ def create_app() -> Quart:
             finally:
                 sockets.discard(socket)
 
+    @app.websocket("/whose")
+    async def whose() -> None:
+        """Echoes for the person that the cookie names."""
+        with inside("/whose"):
+            frames: Any = websocket.scope["chat.frames"]  # type: ignore[typeddict-item]
+            frames.belongs_to(websocket.cookies["person"], "192.0.2.1")
+            await websocket.accept()
+            while True:
+                await websocket.send(str(await websocket.receive()))
+
     @app.websocket("/flood")
     async def flood() -> None:
         with inside("/flood"):

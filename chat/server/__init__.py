@@ -3,5 +3,6 @@
 from chat.server import connections, requests, websockets, worker
 from chat.server.guards import install
 from chat.server.queues import BoundedWebsocket
+from chat.server.worker import Options
 
-__all__ = ["BoundedWebsocket", "connections", "install", "requests", "websockets", "worker"]
+__all__ = ["BoundedWebsocket", "Options", "connections", "install", "requests", "websockets", "worker"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from chat.server.rates import Pace
+
 # The most a configuration may ask for; a lower setting stays as it is. Seconds and bytes.
 CEILINGS: dict[str, float] = {
     "websocket_max_message_size": 256 * 1024,
@@ -17,4 +19,13 @@ PEER_TIMEOUT = 30.0  # seconds in which a peer takes nothing of what we send
 SEND_BUFFER = 128 * 1024  # bytes that the kernel keeps for one peer (it doubles the figure)
 INBOX = 16  # frames of one socket that wait for its handler
 LINGER = 1.0  # seconds that a peer cut off has to read why: closing over unread bytes destroys the reason
+DROP_EVERY = 0.01  # seconds between reads of 64 KiB that are dropped meanwhile
 GRACE = 0.8  # of graceful_timeout: then what is still open is cut, so that the process ends in time
+
+# Frames of every type. A browser sends a pong every 20 s, and up to a hundred texts when it comes back.
+FRAMES = Pace(per_second=20, burst=300)  # of one socket; over it the socket is closed with 1008
+FRAMES_PER_PERSON = Pace(per_second=50, burst=1200)  # of all sockets of a person: ten of them, so 1008, too
+FRAMES_PER_ADDRESS = Pace(per_second=1000, burst=5000)  # a company may stand behind one: slowed down
+FRAMES_AT_ONCE = 32  # of one socket before others have their turn: 2 ms of pings; 64 KiB hold 10,000
+FRAME_PART = 0.25  # what a part of a frame counts, which is what one read brought of it
+LONGEST_PAUSE = 2.0  # seconds in which a socket is not read because its address sent too many frames

@@ -13,6 +13,7 @@ from quart.asgi import ASGIWebsocketConnection
 from chat.server import bounds
 from chat.server.fast_path import fast_path
 from chat.server.guards import Guard, around
+from chat.server.rates import FrameCount
 
 
 class BoundedWebsocket(ASGIWebsocketConnection):
@@ -32,7 +33,11 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
     gone: list[Callable[[], None]] = []
     scope["chat.gone"] = gone
     if scope["type"] == "websocket":
-        scope["chat.lane"] = fast_path(send.__self__)
+        stream = send.__self__
+        scope["chat.lane"] = fast_path(stream)
+        worker = stream.context.worker
+        if worker.options.rate_limit:
+            scope["chat.frames"] = stream.frames = FrameCount(worker.frame_rates)
     ended = False
 
     async def send_or_end(message: Any) -> None:

@@ -12,9 +12,11 @@ from hypercorn.protocol.events import StreamClosed
 from hypercorn.protocol.ws_stream import FrameTooLargeError, Handshake, WebsocketBuffer, WSStream
 from wsproto.connection import Connection, ConnectionState
 from wsproto.events import CloseConnection
+from wsproto.frame_protocol import CloseReason
 
 from chat.server import bounds
 from chat.server.guards import Guard, around
+from chat.server.rates import FrameCount
 
 
 @around(ws_stream, "server_extensions_handshake")
@@ -24,16 +26,29 @@ def _refuse_deflate(original: Guard, *offer: Any) -> None:
 
 @around(ws_stream, "Connection")
 class _PoliteConnection(Connection):
-    """Says which rule of the protocol was broken before it ends; Hypercorn just hangs up."""
+    """Says which rule of the protocol was broken before it ends; Hypercorn just hangs up.
+
+    Its events end after a bounded number of frames though there may be `more`, or when `frames` counts
+    too many.
+    """
 
     def __init__(self, original: Guard, *args: Any) -> None:
+        self.frames: FrameCount | None = None
+        self.more = False
         super().__init__(*args)
 
     def events(self) -> Iterator[Any]:  # type: ignore[override]
-        for event in super().events():
+        self.more = False
+        for count, event in enumerate(super().events(), 1):
+            cost = 1.0 if getattr(event, "frame_finished", True) else bounds.FRAME_PART
+            if self.frames is not None and not self.frames.spend(cost):
+                return
             if isinstance(event, CloseConnection) and self.state is ConnectionState.OPEN:
                 self._state = ConnectionState.REMOTE_CLOSING  # then Hypercorn answers, with the event's code
             yield event
+            if count == bounds.FRAMES_AT_ONCE:
+                self.more = True
+                return
 
 
 @around(Handshake, "is_valid")
@@ -46,25 +61,41 @@ def _check_key(original: Callable[..., bool], self: Any) -> bool:
 
 @around(WebsocketBuffer, "extend")
 def _extend(original: Guard, self: Any, event: Any) -> None:
-    """Hypercorn looks at the length when it has kept the bytes, and goes on. Empty fragments count, too."""
+    """Hypercorn looks at the length when it has kept the bytes, and goes on."""
     if self.length + len(event.data) > self.max_length:
         raise FrameTooLargeError
     original(self, event)
-    self.length += 0 if event.data else 256
 
 
 @around(WSStream, "_handle_events")
-async def _cut_off(original: Guard, self: Any) -> None:
-    """A message too big has been answered with 1009, but Hypercorn would go on reading it."""
-    await original(self)
-    if (
-        self.state is ws_stream.ASGIWebsocketState.CONNECTED
-        and self.connection.state is ConnectionState.LOCAL_CLOSING
-    ):
-        self.closed = self.lingers = True  # whatever comes now is dropped
-        self.buffer.clear()
-        await _tell_application(self, 1009)
-        self.task_group.spawn(_hang_up, self, bounds.LINGER)
+async def _handle_some(original: Guard, self: Any) -> None:
+    """One read may hold 10,000 frames: after a few of them everybody else has a turn."""
+    frames: FrameCount | None = getattr(self, "frames", None)
+    self.connection.frames = frames
+    while True:
+        await original(self)
+        if frames is not None and frames.over:
+            await self._send_wsproto_event(CloseConnection(code=CloseReason.POLICY_VIOLATION))
+            await _cut_off(self, CloseReason.POLICY_VIOLATION)
+        elif (
+            self.state is ws_stream.ASGIWebsocketState.CONNECTED
+            and self.connection.state is ConnectionState.LOCAL_CLOSING
+        ):
+            await _cut_off(self, CloseReason.MESSAGE_TOO_BIG)  # Hypercorn has answered so, but would go on
+        pause = 0.0 if self.closed or frames is None else frames.pause()
+        if self.connection.more or pause:
+            await asyncio.sleep(min(pause, bounds.LONGEST_PAUSE))
+        if self.closed or not self.connection.more:
+            return
+
+
+async def _cut_off(stream: Any, code: int) -> None:
+    """Drop whatever comes now, and hang up when the peer has had time to read why."""
+    if not stream.closed:
+        stream.closed = stream.lingers = True
+        stream.buffer.clear()
+        await _tell_application(stream, int(code))
+        stream.task_group.spawn(_hang_up, stream, bounds.LINGER)
 
 
 @around(WSStream, "handle")
@@ -72,6 +103,8 @@ async def _handle(original: Callable[..., Awaitable[None]], self: Any, event: An
     """A handshake that Hypercorn refuses would leave the connection open, and perhaps a handler waiting."""
     was_closed = self.closed
     await original(self, event)
+    if hasattr(self, "lingers"):
+        await asyncio.sleep(bounds.DROP_EVERY)
     if isinstance(event, StreamClosed):
         _stop_pings(self)
     elif self.closed and not was_closed and not hasattr(self, "lingers"):

@@ -7,6 +7,7 @@ import copy
 import signal
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
@@ -15,6 +16,14 @@ from hypercorn.config import Config
 
 from chat.server import bounds
 from chat.server.guards import Guard, around
+from chat.server.rates import FrameRates
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the guards have to know of the application's settings: its `extensions["server"]`."""
+
+    rate_limit: bool = True
 
 
 class Worker:
@@ -26,6 +35,8 @@ class Worker:
         self.config.read_timeout = None  # Hypercorn's would cut an endless response, too
         self.writers: WeakSet[asyncio.StreamWriter] = WeakSet()
         self.extensions: dict[str, Any] = getattr(app.app, "extensions", {})
+        self.options: Options = self.extensions.get("server") or Options()
+        self.frame_rates = FrameRates(bounds.FRAMES, bounds.FRAMES_PER_PERSON, bounds.FRAMES_PER_ADDRESS)
         self.ending = asyncio.create_task(self._end(context))
 
     async def _end(self, context: WorkerContext) -> None:
