@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,9 +11,9 @@ from typing import Any
 from hypercorn.asyncio.task_group import TaskGroup
 from quart.asgi import ASGIWebsocketConnection
 
-from chat.server import bounds
 from chat.server.fast_path import fast_path
 from chat.server.guards import Guard, around
+from chat.server.inbox import Holding, Inbox
 from chat.server.rates import FrameCount
 
 
@@ -21,7 +22,7 @@ class BoundedWebsocket(ASGIWebsocketConnection):
 
     def __init__(self, app: Any, scope: Any) -> None:
         super().__init__(app, scope)
-        self.queue = asyncio.Queue(maxsize=bounds.INBOX)
+        self.queue = Inbox(scope.get("chat.holding"))
         scope["chat.inbox"] = self.queue  # to be emptied without waiting
         # While the queue is full, nobody reads the news that the peer has gone: it makes room for itself.
         scope.get("chat.gone", []).append(partial(_make_room, self.queue))
@@ -32,12 +33,14 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
     """Let no event wait for an application that has ended, and no news of a peer's end wait for anything."""
     gone: list[Callable[[], None]] = []
     scope["chat.gone"] = gone
+    holding: Holding | None = None
     if scope["type"] == "websocket":
         stream = send.__self__
         scope["chat.lane"] = fast_path(stream)
         worker = stream.context.worker
         if worker.options.rate_limit:
             scope["chat.frames"] = stream.frames = FrameCount(worker.frame_rates)
+        scope["chat.holding"] = stream.buffer.holding = holding = Holding(worker.inboxes)
     ended = False
 
     async def send_or_end(message: Any) -> None:
@@ -45,6 +48,8 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
         if message is None:
             ended = True
             _make_room(queue, always=True)
+            if holding is not None:
+                holding.close()
         await send(message)
 
     async def put_in_time(event: Any) -> None:
@@ -56,6 +61,8 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
                 make_room()
             queue.put_nowait(event)
         else:
+            if event["type"] == "websocket.receive" and holding is not None:
+                await holding.admit(sys.getsizeof(event["bytes"] or event["text"]))
             await put(event)
 
     put = await original(self, app, config, scope, send_or_end)

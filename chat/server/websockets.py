@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterator
+from io import BytesIO
 from typing import Any
 
 from hypercorn.protocol import ws_stream
 from hypercorn.protocol.events import StreamClosed
 from hypercorn.protocol.ws_stream import FrameTooLargeError, Handshake, WebsocketBuffer, WSStream
 from wsproto.connection import Connection, ConnectionState
-from wsproto.events import CloseConnection
+from wsproto.events import CloseConnection, TextMessage
 from wsproto.frame_protocol import CloseReason
 
 from chat.server import bounds
 from chat.server.guards import Guard, around
+from chat.server.inbox import Utf8
 from chat.server.rates import FrameCount
 
 
@@ -61,10 +63,36 @@ def _check_key(original: Callable[..., bool], self: Any) -> bool:
 
 @around(WebsocketBuffer, "extend")
 def _extend(original: Guard, self: Any, event: Any) -> None:
-    """Hypercorn looks at the length when it has kept the bytes, and goes on."""
-    if self.length + len(event.data) > self.max_length:
+    """Hypercorn looks at the length when it has kept the bytes, counts characters, and goes on.
+
+    It also keeps a text as characters: one emoji among them makes each of them four bytes.
+    """
+    self.is_text = isinstance(event, TextMessage)
+    data = event.data.encode() if self.is_text else event.data
+    self.length += len(data)
+    if self.length > self.max_length:
         raise FrameTooLargeError
-    original(self, event)
+    if self.value is None:
+        self.value = BytesIO()
+        self.began = asyncio.get_running_loop().time()
+    self.value.write(data)
+    self.holding.set("arriving", self.length)
+
+
+@around(WebsocketBuffer, "to_message")
+def _to_message(original: Guard, self: Any) -> dict[str, Any]:
+    data, self.value = self.value.getvalue(), None
+    return {
+        "type": "websocket.receive",
+        "bytes": None if self.is_text else data,
+        "text": Utf8(data) if self.is_text else None,
+    }
+
+
+@around(WebsocketBuffer, "clear")
+def _clear(original: Guard, self: Any) -> None:
+    original(self)
+    self.holding.set("arriving", 0)
 
 
 @around(WSStream, "_handle_events")
@@ -85,8 +113,39 @@ async def _handle_some(original: Guard, self: Any) -> None:
         pause = 0.0 if self.closed or frames is None else frames.pause()
         if self.connection.more or pause:
             await asyncio.sleep(min(pause, bounds.LONGEST_PAUSE))
+        if not self.closed and not await self.buffer.holding.breathe():
+            await self._send_wsproto_event(CloseConnection(code=CloseReason.TRY_AGAIN_LATER))
+            await _cut_off(self, CloseReason.TRY_AGAIN_LATER)
         if self.closed or not self.connection.more:
+            _set_deadline(self)
             return
+
+
+def _set_deadline(stream: Any) -> None:
+    """A message that has begun to arrive has to end in time: until then its bytes are held for it."""
+    timer = getattr(stream, "deadline", None)
+    if stream.closed or not stream.buffer.length:
+        if timer is not None:
+            timer.cancel()
+        stream.deadline = None
+    elif timer is None:
+        loop = asyncio.get_running_loop()
+        end = max(stream.buffer.began + bounds.MESSAGE_TIMEOUT, loop.time() + 1)
+        stream.deadline = loop.call_at(end, _end_message, stream)
+
+
+def _end_message(stream: Any) -> None:
+    stream.deadline = None
+    early = stream.buffer.began + bounds.MESSAGE_TIMEOUT > asyncio.get_running_loop().time()
+    if early or stream.buffer.holding.is_blocked:  # another message, or we do not read it
+        _set_deadline(stream)
+    elif not stream.closed and stream.buffer.length:
+        stream.task_group.spawn(_give_up_on, stream)
+
+
+async def _give_up_on(stream: Any) -> None:
+    await stream._send_wsproto_event(CloseConnection(code=CloseReason.POLICY_VIOLATION))
+    await _cut_off(stream, CloseReason.POLICY_VIOLATION)
 
 
 async def _cut_off(stream: Any, code: int) -> None:
@@ -107,6 +166,7 @@ async def _handle(original: Callable[..., Awaitable[None]], self: Any, event: An
         await asyncio.sleep(bounds.DROP_EVERY)
     if isinstance(event, StreamClosed):
         _stop_pings(self)
+        _set_deadline(self)
     elif self.closed and not was_closed and not hasattr(self, "lingers"):
         await _tell_application(self, 1006)
         await _hang_up(self, 0)

@@ -16,6 +16,7 @@ from hypercorn.config import Config
 
 from chat.server import bounds
 from chat.server.guards import Guard, around
+from chat.server.inbox import Pool
 from chat.server.rates import FrameRates
 
 
@@ -36,6 +37,7 @@ class Worker:
         self.writers: WeakSet[asyncio.StreamWriter] = WeakSet()
         self.extensions: dict[str, Any] = getattr(app.app, "extensions", {})
         self.options: Options = self.extensions.get("server") or Options()
+        self.inboxes = Pool()
         self.frame_rates = FrameRates(bounds.FRAMES, bounds.FRAMES_PER_PERSON, bounds.FRAMES_PER_ADDRESS)
         self.ending = asyncio.create_task(self._end(context))
 

@@ -1,0 +1,129 @@
+"""What the sockets have sent and no handler has taken yet, counted in bytes as Python holds them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from typing import Any
+
+from chat.server import bounds
+
+
+class Utf8(bytes):
+    """A text that waits. As a str, one emoji in it would make each of its characters four bytes."""
+
+    __slots__ = ()
+
+
+class Pool:
+    """Bytes that all inboxes of a process hold together."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
+
+    def add(self, size: int) -> None:
+        self.held += size
+        if size < 0:
+            self.wake_next()
+
+    def wake_next(self) -> None:
+        """One after the other, so that each counts what it reads before the next is asked."""
+        if self.waiting and self.held <= bounds.INBOXES_BYTES:
+            _wake(self.waiting.popleft())
+
+
+class Holding:
+    """What one socket holds: the message that is arriving, those that wait, and the one being handled."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._waiter: asyncio.Future[None] | None = None
+        self.arriving = self.queued = self.handled = 0
+        self.closed = False
+
+    @property
+    def total(self) -> int:
+        return self.arriving + self.queued + self.handled
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether nothing is read of this socket until memory is free."""
+        return self._waiter is not None
+
+    def set(self, part: str, size: int) -> None:
+        """From now on a part ("arriving", "queued", "handled") has this size."""
+        change = size - getattr(self, part)
+        if not self.closed:
+            setattr(self, part, size)
+            self._pool.add(change)
+            if change < 0 and self._waiter is not None:
+                _wake(self._waiter)
+
+    def close(self) -> None:
+        """The application has ended; whoever waits need not."""
+        for part in ("arriving", "queued", "handled"):
+            self.set(part, 0)
+        self.closed = True
+        if self._waiter is not None:
+            _wake(self._waiter)
+
+    async def admit(self, size: int) -> None:
+        """Wait until a message of this size may join the queue."""
+        while not self.closed and 0 < self.total - self.arriving > bounds.INBOX_BYTES - size:
+            await self._wait(None)
+        self.set("arriving", 0)
+        self.set("queued", self.queued + size)
+
+    async def breathe(self) -> bool:
+        """Wait while the process holds too much, unless this is little. False if it takes too long."""
+        try:
+            async with asyncio.timeout(bounds.INBOXES_PATIENCE):
+                while (
+                    not self.closed
+                    and self._pool.held > bounds.INBOXES_BYTES
+                    and self.total > bounds.INBOX_FREE
+                ):
+                    await self._wait(self._pool.waiting)
+        except TimeoutError:
+            return False
+        self._pool.wake_next()
+        return True
+
+    async def _wait(self, line: deque[asyncio.Future[None]] | None) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        if line is not None:
+            line.append(self._waiter)
+        try:
+            await self._waiter
+        finally:
+            if line is not None and self._waiter in line:
+                line.remove(self._waiter)
+            self._waiter = None
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+class Inbox(asyncio.Queue[Any]):
+    """The queue of one socket's handler, which gets texts as str."""
+
+    def __init__(self, holding: Holding | None) -> None:
+        super().__init__(maxsize=bounds.INBOX)
+        self._holding = holding
+
+    async def get(self) -> Any:
+        if self._holding is not None:
+            self._holding.set("handled", 0)
+        return await super().get()
+
+    def get_nowait(self) -> Any:
+        message = super().get_nowait()
+        text = message.decode() if isinstance(message, Utf8) else message
+        if self._holding is not None:
+            self._holding.set("queued", self._holding.queued - sys.getsizeof(message))
+            self._holding.set("handled", sys.getsizeof(text))
+        return text
