@@ -135,7 +135,7 @@ class Tab:
 
     @property
     def code(self) -> str:
-        return self.page.url.split("/rooms/")[1][:8]
+        return re.split("[/?#]", self.page.url.split("/rooms/")[1])[0]
 
     # Writing ------------------------------------------------------------------------------------------
 
