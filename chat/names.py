@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from confusable_homoglyphs.confusables import confusables_data
 
+from chat.invisible import INVISIBLE
+
 
 class Looks(NamedTuple):
     """Two names are look-alikes if either of these is equal.
@@ -21,7 +23,8 @@ class Looks(NamedTuple):
 
 
 def looks(name: str) -> Looks:
-    text = unicodedata.normalize("NFKC", name)
+    # Before, because an invisible character keeps a letter from its accent; after, for what turns into one.
+    text = INVISIBLE.sub("", unicodedata.normalize("NFKC", INVISIBLE.sub("", name)))
     return Looks(folded=_shape(text.casefold()), shape=_shape(text).casefold())
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from chat.assets import Assets
 from chat.codes import grouped
 from chat.links import linked
+from chat.marks import unlabelled
 from chat.rooms import Member, Message, Trouble
 from chat.views.messages import Shown
 
@@ -68,7 +69,14 @@ class Render:
         )
         self._env.globals.update(asset=assets.url)
         self._env.filters.update(
-            grouped=grouped, linked=linked, iso=iso, clock=clock, day=day, isoday=isoday, colour=colour
+            grouped=grouped,
+            linked=linked,
+            iso=iso,
+            clock=clock,
+            day=day,
+            isoday=isoday,
+            colour=colour,
+            unlabelled=unlabelled,
         )
         # A macro: called once per message, it is twice as fast as an included template.
         self._shape = self._env.get_template("room/_message.html").module.shape  # type: ignore[attr-defined]

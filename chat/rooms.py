@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from chat.invisible import is_blank
+from chat.invisible import INVISIBLE, is_blank
+from chat.marks import ends_like_a_mark, label
 
 NAME_LENGTH = 32  # characters, after trimming and NFC
 NAME_TYPED = 200  # characters of a name as typed: Unicode writes some letters as four, and spaces are trimmed
@@ -22,6 +23,7 @@ NOTICE_NAMES = 3  # names that a notice keeps; of more people it spells out two 
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # Unicode's Cc and Cs, but \n and \t
 
+BLANKS = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")  # as wide as a space, or not, as the font has it
 Verb = Literal["entered", "left"]
 Trouble = Literal["", "write", "store", "all"]
 """What a page says is out of order: nothing, a write that failed, the store, or all that the node shares."""
@@ -70,7 +72,7 @@ class Member:
     @property
     def label(self) -> str:
         """The name as plain text, told apart from its look-alikes."""
-        return self.name if self.mark == 1 else f"{self.name} ({self.mark})"
+        return label(self.name, self.mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,28 +150,32 @@ def clean_name(text: str) -> str:
     too_long = Refused(f"Please use at most {NAME_LENGTH} characters for your name.", "name")
     if len(text) > NAME_TYPED:  # before normalising, which takes the square of the length on Python 3.11
         raise too_long
-    name = unicodedata.normalize("NFC", text).strip()
+    name = unicodedata.normalize("NFC", BLANKS.sub(" ", text)).strip()
     if not name:
         raise Refused("Please enter a name.", "name")
     if len(name) > NAME_LENGTH:
         raise too_long
     if any(_unfit_in_name(c) for c in name):
         raise Refused("Please use a name without control or direction characters.", "name")
-    if not any(_visible(c) for c in name):
+    if is_blank("".join(c for c in name if unicodedata.category(c)[0] != "M")):
         raise Refused("Please enter a name that can be seen.", "name")
+    if ends_like_a_mark(name):
+        raise Refused(
+            "Please use a name that does not end in a small, circled or bracketed number: "
+            "such numbers tell people of the same name apart.",
+            "name",
+        )
     return name
 
 
 def _unfit_in_name(c: str) -> bool:
+    """Whether a character could do harm. One that is younger than this Python's Unicode could not."""
+    category = unicodedata.category(c)
+    if category == "Cn":  # a noncharacter, reserved to be invisible, or younger
+        return ord(c) & 0xFFFE == 0xFFFE or "\ufdd0" <= c <= "\ufdef" or INVISIBLE.match(c) is not None
     # Zl and Zp break lines; Cf holds the bidi overrides, but also the joiners that Persian, Hindi and
-    # emoji need.
-    return unicodedata.category(c) in {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"} or (
-        unicodedata.category(c) == "Cf" and c not in "\u200c\u200d"
-    )
-
-
-def _visible(c: str) -> bool:
-    return unicodedata.category(c)[0] not in "ZCM" and c not in "\u115f\u1160\u3164\uffa0\u2800"
+    # emoji need; what private use looks like depends on the reader's fonts.
+    return category in {"Cc", "Cs", "Co", "Zl", "Zp"} or (category == "Cf" and c not in "\u200c\u200d")
 
 
 def clean_body(text: str) -> str:

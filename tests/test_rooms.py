@@ -47,6 +47,10 @@ def _refusal(rule: object, text: str) -> Refused:
         ("👩\u200d🚀", "👩\u200d🚀"),
         ("علی\u200cرضا", "علی\u200cرضا"),
         ("O'Neil <b>", "O'Neil <b>"),
+        ("\U0001fa77 Ann", "\U0001fa77 Ann"),  # of Unicode 15, which Python 3.11 does not know
+        ("\U0001fae9", "\U0001fae9"),  # of Unicode 16
+        ("Ann \U0003fffd", "Ann \U0003fffd"),  # not assigned yet
+        ("❤\ufe0f Ann", "❤\ufe0f Ann"),
     ],
 )
 def test_a_name_is_trimmed_and_composed(typed: str, name: str) -> None:
@@ -85,6 +89,12 @@ def test_a_name_has_at_most_32_characters() -> None:
         "\U000e0041",
         "\ud800",
         "\ue000",
+        "\U000f0000",
+        "\ufdd0",
+        "\uffff",
+        "\U0010ffff",
+        "\u2065",  # reserved to be invisible
+        "\U000e0fff",
     ],
 )
 def test_a_name_has_no_control_or_direction_characters(character: str) -> None:
