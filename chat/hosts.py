@@ -53,7 +53,8 @@ def _is_label(label: str) -> bool:
     """Letters, digits, hyphens and emoji, also after the mapping that a browser applies."""
     if label.isascii():
         return _ASCII_LABEL.fullmatch(label) is not None
-    return len(label) <= 63 and all(map(_fits, unicodedata.normalize("NFKC", label)))
+    mapped = unicodedata.normalize("NFKC", label)
+    return len(label) <= 63 and unicodedata.category(mapped[0])[0] != "M" and all(map(_fits, mapped))
 
 
 def _fits(character: str) -> bool:

@@ -50,8 +50,9 @@ _STOP = re.compile(rf'[\s<>"`\\{_PUNCTUATION}]|(?![\u200c\u200d\ufe0f]){INVISIBL
 _TRAILING = ":|….,;!?\u200c\u200d\ufe0f"  # an address does not end with these
 _EMPHASIS = "*_~"  # nor with these, if it is between two of them
 _AUTHORITY = re.compile(
-    r"(?:https?://|mailto:[^@]*@|(?=www\.))(?P<authority>(?P<host>\[[^\]]*\]|[^/?#:]*)[^/?#]*)", re.IGNORECASE
+    r"(?:https?://|mailto:[^@]*@|(?=www\.))(?P<host>\[[^\]]*\]|[^/?#:@]*)(?P<port>[^/?#]*)", re.IGNORECASE
 )
+_PORT = re.compile(r"(:[0-9]*)?")
 _GOES_ON = "@%·・･‧•"  # after a host, they make it the start of something else
 _IPV6 = re.compile(r"(https?://)(\[[0-9a-f:.]{2,45}\])", re.IGNORECASE)
 _RIGHT_TO_LEFT = re.compile(
@@ -161,7 +162,7 @@ def _link(start: int, url: str, after: str) -> Link | None:
     host = found["host"]
     typed = without_next_word(host)
     shown = displayed_host(typed)
-    if not shown or "@" in found["authority"] or (added and typed.count(".") < 2):
+    if not shown or not _PORT.fullmatch(found["port"]) or (added and typed.count(".") < 2):
         return None  # what stands before an @ reads as the host and is not
     rest = href[found.end("host") :] if typed == host else ""
     return Link(

@@ -137,6 +137,9 @@ def test_a_link_leads_to_what_was_typed_by_https_if_nothing_was_said(text: str, 
         "http://2130706433/",
         "http://0x7f.1/",
         "http://127.1/",
+        "http://[::1]evil.example/",
+        "http://[::1]@evil.example/",
+        "http://\u0338evil.example/",  # struck through by a mark without a letter
     ],
 )
 def test_an_address_that_leads_elsewhere_than_it_says_is_text(text: str) -> None:
