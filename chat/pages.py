@@ -158,7 +158,7 @@ async def _existing(chat: Context, code: str) -> str:
     finally:
         if guess and not wrong:
             for rate, doer in _guesses():
-                await chat.limits.give_back(rate, doer)
+                await limits.give_back_address(chat.limits, rate, doer)
     if wrong:
         raise Refused(actions.NO_ROOM, "code")
     return code
@@ -168,10 +168,10 @@ async def _count_guess(chat: Context) -> None:
     """Raises TooSoon, having counted nothing."""
     taken: list[tuple[Rate, str]] = []
     for rate, doer in _guesses():
-        if wait := await chat.limits.take(rate, doer):
+        if wait := await limits.take_address(chat.limits, rate, doer):
             chat.metrics.refusals.labels(rate.name).inc()
             for earlier in taken:
-                await chat.limits.give_back(*earlier)
+                await limits.give_back_address(chat.limits, *earlier)
             raise TooSoon("Too many wrong codes.", wait, "code")
         taken.append((rate, doer))
 
@@ -191,7 +191,7 @@ async def _pace_reading(chat: Context, person: str | None) -> None:
 
 
 async def _hold(chat: Context, rate: Rate, text: str) -> None:
-    if wait := await chat.limits.take(rate, reached().address):
+    if wait := await limits.take_address(chat.limits, rate, reached().address):
         chat.metrics.refusals.labels(rate.name).inc()
         logs.event("refused", reason=rate.name)
         raise TooSoon(text, wait)

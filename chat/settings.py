@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from chat.addresses import Network, parse_network
 
 
 class Misconfigured(Exception):
@@ -46,7 +47,7 @@ class Settings:
     rate_limit: bool = field(
         default=True, metadata={"doc": "`off` lifts every rate limit. For load tests only."}
     )
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = field(
+    trusted_proxies: tuple[Network, ...] = field(
         default=(),
         metadata={
             "doc": "Addresses or networks, separated by commas, whose `X-Forwarded-For`, "
@@ -86,9 +87,9 @@ def _switch(name: str, text: str) -> bool:
     raise Misconfigured(f"{name} is {text!r}: use on or off.")
 
 
-def _networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+def _networks(name: str, text: str) -> tuple[Network, ...]:
     try:
-        return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+        return tuple(parse_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise Misconfigured(
             f"{name}: {error}. Use addresses or networks such as 127.0.0.1, 10.0.0.0/8."

@@ -6,18 +6,19 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from itsdangerous import BadSignature, Signer
 
+from chat import addresses
+from chat.addresses import Networks
 from chat.settings import Misconfigured, Settings
 
 COOKIE = "chat"
 COOKIE_AGE = 400 * 24 * 3600  # s; browsers keep none longer
+LONGEST_VALUE = 300  # characters of X-Forwarded-Host
 
 
 class Identities:
@@ -87,6 +88,12 @@ class Headers(Protocol):
     def get(self, key: str, /) -> str | None: ...
 
 
+class HeaderLines(Protocol):
+    """As `Headers`, with every line of a name."""
+
+    def getlist(self, key: str, /) -> list[str]: ...
+
+
 class Arrival(NamedTuple):
     """How a request reached us, seen from the browser."""
 
@@ -95,38 +102,26 @@ class Arrival(NamedTuple):
     host: str
 
 
-Networks = Sequence[IPv4Network | IPv6Network]
+SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
-def arrival(headers: Headers, peer: str, scheme: str, host: str, trusted: Networks) -> Arrival:
+def arrival(headers: HeaderLines, peer: str, scheme: str, host: str, trusted: Networks) -> Arrival:
     """Believe X-Forwarded-* of trusted proxies only; the rightmost address that is not one is the client."""
-    if not _among(peer, trusted):
-        return Arrival(_network(peer), scheme, host)
-    address = peer
-    for hop in reversed([h.strip() for h in (headers.get("X-Forwarded-For") or "").split(",") if h.strip()]):
-        address = hop
-        if not _among(hop, trusted):
-            break
-    scheme = (headers.get("X-Forwarded-Proto") or scheme).split(",")[-1].strip().lower()
-    host = (headers.get("X-Forwarded-Host") or host).split(",")[-1].strip()
-    return Arrival(_network(address), scheme, host)
+    address = addresses.parse(peer)
+    scheme = SCHEMES.get(scheme, scheme)
+    if address is not None and addresses.is_among(address, trusted):
+        address = addresses.client(peer, headers.getlist("X-Forwarded-For"), trusted)
+        scheme = SCHEMES.get(_last(headers, "X-Forwarded-Proto").lower(), scheme)
+        host = _last(headers, "X-Forwarded-Host") or host
+    return Arrival(addresses.bucket_of(address, peer), scheme, host)
 
 
-def _among(address: str, networks: Networks) -> bool:
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return False
-    return any(ip in network for network in networks)
-
-
-def _network(address: str) -> str:
-    """One household's addresses count as one: an IPv6 customer has 2^64 of them."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return address[:64]
-    return str(ip) if ip.version == 4 else str(IPv6Network((ip, 64), strict=False))
+def _last(headers: HeaderLines, name: str) -> str:
+    """What the nearest proxy says: it appends to the line it was sent, or adds another one."""
+    for line in reversed(headers.getlist(name)):
+        if value := line.rstrip(", ")[-LONGEST_VALUE:].rpartition(",")[2].strip():
+            return value
+    return ""
 
 
 def same_origin(headers: Headers, host: str, required: bool = False) -> bool:

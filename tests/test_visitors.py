@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
+from werkzeug.datastructures import Headers
 
 from chat.visitors import Arrival, Identities, arrival, same_origin
 
@@ -54,7 +55,7 @@ def test_a_changed_cookie_and_one_of_another_server_are_nobody(identities: Ident
 
 def _reached(peer: str, **headers: str) -> Arrival:
     spelled = {name.replace("_", "-"): value for name, value in headers.items()}
-    return arrival(spelled, peer, "http", "chat.example", PROXY)
+    return arrival(Headers(spelled), peer, "http", "chat.example", PROXY)
 
 
 def test_without_a_proxy_the_peer_is_the_client() -> None:
@@ -87,6 +88,27 @@ def test_a_proxy_alone_is_its_own_client() -> None:
 @pytest.mark.parametrize("said", [",", " , ,", "unknown", "999.1.1.1", "\0", "x" * 5000, "192.0.2.7:4711"])
 def test_nonsense_from_a_proxy_is_an_address_of_bounded_length(said: str) -> None:
     assert len(_reached("10.0.0.1", X_Forwarded_For=said).address) <= 64
+
+
+def test_every_line_of_a_proxy_counts_and_the_last_one_decides() -> None:
+    """HAProxy adds a line of its own behind those that the client sent."""
+    lines = Headers(
+        [
+            ("X-Forwarded-For", "6.6.6.6"),
+            ("X-Forwarded-Proto", "http"),
+            ("X-Forwarded-Host", "evil.example"),
+            ("X-Forwarded-For", "192.0.2.7"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "talk.example"),
+        ]
+    )
+    assert arrival(lines, "10.0.0.1", "http", "x", PROXY) == ("192.0.2.7", "https", "talk.example")
+
+
+def test_a_proxy_may_name_the_scheme_of_a_websocket() -> None:
+    assert _reached("10.0.0.1", X_Forwarded_Proto="wss").scheme == "https"
+    assert _reached("10.0.0.1", X_Forwarded_Proto="gopher").scheme == "http"
+    assert arrival(Headers(), "192.0.2.7", "wss", "x", PROXY).scheme == "https"
 
 
 def test_a_household_s_ipv6_addresses_are_one() -> None:

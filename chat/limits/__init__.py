@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chat.addresses import wider
+
 if TYPE_CHECKING:
     from chat.nodes import Redis
 
@@ -39,6 +41,7 @@ RESUMES_OF_ADDRESS = Rate("resumes-of-address", 1 / 200, 2000)
 CATCH_UPS = Rate("catch-ups", 1 / 8, 64)  # frames read from the log, per person
 CATCH_UPS_OF_ADDRESS = Rate("catch-ups-of-address", 1 / 64, 2000)
 
+WIDER = 4  # times as much from an IPv6 /48 as from one /64
 INSTANT = 1e-6  # s; a shorter wait is the rounding of sums, not a wait
 SWEEP = 10_000  # entries; only those with something to remember survive a sweep
 
@@ -79,6 +82,29 @@ class Limits:
         return _wait(rate, self._due.get((rate.name, doer), 0.0) - self._now())
 
 
+async def take_address(limits: Limits, rate: Rate, address: str, patience: float = 0.0) -> float:
+    """As `Limits.take`, of an address: also of the /48 around an IPv6 one, whose holder has 65,536 of /64."""
+    wait = await limits.take(rate, address, patience)
+    network = wider(address)
+    if wait > patience or not network:
+        return wait
+    whole = await limits.take(_of_network(rate), network, patience)
+    if whole > patience:
+        await limits.give_back(rate, address)
+    return max(wait, whole)
+
+
+async def give_back_address(limits: Limits, rate: Rate, address: str) -> None:
+    """Undo one `take_address`."""
+    await limits.give_back(rate, address)
+    if network := wider(address):
+        await limits.give_back(_of_network(rate), network)
+
+
+def _of_network(rate: Rate) -> Rate:
+    return Rate(f"{rate.name}-of-network", rate.every / WIDER, rate.burst * WIDER)
+
+
 async def take_both(
     limits: Limits,
     person: tuple[Rate, str | None],
@@ -90,7 +116,7 @@ async def take_both(
     wait = await limits.take(rate, who, patience) if who else 0.0
     if wait > patience:
         return wait  # and a neighbour behind the same address does not pay for it
-    return max(wait, await limits.take(*address, patience))
+    return max(wait, await take_address(limits, *address, patience))
 
 
 def _wait(rate: Rate, ahead: float) -> float:
