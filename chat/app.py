@@ -7,19 +7,20 @@ import gzip
 from collections.abc import Coroutine
 from typing import Any
 
-from quart import Quart, Response, abort, has_request_context, request, websocket
+from quart import Quart, Response, has_request_context, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import BadHost, HTTPException
 
 from chat import logs, server
+from chat.admission import Refusal, refuse_host, refuse_origin
 from chat.commands import forget_key, move_store
 from chat.context import Context
 from chat.opening import closed, count_nodes, opened
+from chat.origins import same_origin
 from chat.pages import TooSoon, here, pages, reached
 from chat.settings import Misconfigured, Settings
 from chat.sockets import sockets
 from chat.store import Missing, Unavailable, Unknown
-from chat.visitors import same_origin
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
 WORTH_COMPRESSING = 500  # bytes
@@ -50,7 +51,7 @@ ERRORS = {
     503: ("Not just now", "The server cannot reach its database. Please try again in a moment."),
 }
 
-
+ANY_HOST = {"pages.static", "pages.healthz", "pages.metrics"}  # probes ask by address
 AGAIN = "The server cannot reach its database. This page tries again by itself."
 
 
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None) -> Quart:
     app.config["MAX_CONTENT_LENGTH"] = FORM_BYTES
     app.register_blueprint(pages)
     app.register_blueprint(sockets)
+    app.before_request(_check_host)
     app.before_request(_check_origin)
     app.after_request(_finish)
     app.extensions["server"] = server.Options(rate_limit=settings.rate_limit)
@@ -127,10 +129,25 @@ def _lasting(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     return task
 
 
-async def _check_origin() -> None:
-    if request.method not in {"GET", "HEAD", "OPTIONS"} and not same_origin(request.headers, reached().host):
-        here().metrics.refusals.labels("origin").inc()
-        abort(403)
+async def _check_host() -> ResponseReturnValue | None:
+    if request.endpoint in ANY_HOST:
+        return None
+    refusal = refuse_host(reached(), here().settings.hosts)
+    return _refused("host", refusal) if refusal else None
+
+
+async def _check_origin() -> ResponseReturnValue | None:
+    if request.method in {"GET", "HEAD", "OPTIONS"}:
+        return None
+    arrival = reached()
+    if same_origin(request.headers, arrival.scheme, arrival.host):
+        return None
+    return _refused("origin", refuse_origin(request.headers, arrival))
+
+
+def _refused(reason: str, refusal: Refusal) -> ResponseReturnValue:
+    here().metrics.refusals.labels(reason).inc()
+    return here().render.error(*refusal), refusal.status
 
 
 async def _finish(response: Response) -> Response:

@@ -51,7 +51,8 @@ def here() -> Context:
 def reached() -> Arrival:
     """Where the request comes from, and which address the browser used for us."""
     trusted = here().settings.trusted_proxies
-    return arrival(request.headers, request.remote_addr or "", request.scheme, request.host, trusted)
+    host = request.headers.get("Host", "")
+    return arrival(request.headers, request.remote_addr or "", request.scheme, host, trusted)
 
 
 # Getting in -------------------------------------------------------------------------------------------

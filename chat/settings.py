@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chat.addresses import Network, parse_network
+from chat.origins import Host, parse_allowed
 
 
 class Misconfigured(Exception):
@@ -54,6 +55,14 @@ class Settings:
             "`X-Forwarded-Proto` and `X-Forwarded-Host` are believed. None by default."
         },
     )
+    hosts: tuple[Host, ...] = field(
+        default=(),
+        metadata={
+            "doc": "Hosts, separated by commas, under which the chat may be asked for, such as "
+            "`chat.example.com, localhost:8000`; any other is refused, which keeps sites that rebind their "
+            "name to this server's address out. Any host by default."
+        },
+    )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -69,6 +78,7 @@ class Settings:
             secret_key=secret,
             rate_limit=_switch("CHAT_RATE_LIMIT", env.get("CHAT_RATE_LIMIT", "on")),
             trusted_proxies=_networks("CHAT_TRUSTED_PROXIES", env.get("CHAT_TRUSTED_PROXIES", "")),
+            hosts=_hosts("CHAT_HOSTS", env.get("CHAT_HOSTS", "")),
         )
 
 
@@ -94,3 +104,10 @@ def _networks(name: str, text: str) -> tuple[Network, ...]:
         raise Misconfigured(
             f"{name}: {error}. Use addresses or networks such as 127.0.0.1, 10.0.0.0/8."
         ) from None
+
+
+def _hosts(name: str, text: str) -> tuple[Host, ...]:
+    try:
+        return tuple(parse_allowed(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise Misconfigured(f"{name}: {error}. Use hosts such as chat.example.com, localhost:8000.") from None

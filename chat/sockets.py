@@ -12,14 +12,16 @@ from typing import Any
 from quart import Blueprint, abort, current_app, websocket
 
 from chat import actions, fields, limits, logs
+from chat.admission import BEHIND_A_PROXY, refuse_host, refuse_origin
 from chat.codes import clean_code
 from chat.context import Context
 from chat.hub import LATER, POLICY, Farewell, Listener
 from chat.live.budget import OverBudget
 from chat.live.feed import Feed, Frame, wire
+from chat.origins import behind_unknown_proxy, same_origin
 from chat.rooms import Member, Position, Refused
 from chat.store import Missing, Unavailable, Unknown
-from chat.visitors import COOKIE, arrival, same_origin
+from chat.visitors import COOKIE, Arrival, arrival
 
 PATIENCE = 20.0  # s that frames over the rate wait before they are refused
 ACKNOWLEDGE = 0.15  # s after a text is stored until its control goes; see _acknowledge
@@ -44,9 +46,7 @@ async def live(code: str) -> None:
         websocket.headers.get("Host", ""),
         chat.settings.trusted_proxies,
     )
-    if not same_origin(websocket.headers, reached.host, required=True):
-        chat.metrics.refusals.labels("origin").inc()
-        abort(403)
+    ours = _check_origin(chat, reached)
     try:
         code = clean_code(code[: fields.LIMITS["code"]])
     except Refused:
@@ -56,10 +56,26 @@ async def live(code: str) -> None:
     if frames is not None:
         frames.belongs_to(None if member is None else member.person, reached.address)
     await websocket.accept()
-    if member is None:
+    if not ours:
+        await _say_goodbye(chat, code, Farewell(POLICY, f"Nothing arrives on this page. {BEHIND_A_PROXY}"))
+    elif member is None:
         await _say_goodbye(chat, code, Farewell(POLICY, "You are not in this room."))
     else:
         await _converse(chat, member, reached.address)
+
+
+def _check_origin(chat: Context, reached: Arrival) -> bool:
+    """False for a page of ours that may be told why nothing arrives on it; ends the handshake for others."""
+    if refuse_host(reached, chat.settings.hosts):
+        chat.metrics.refusals.labels("host").inc()
+        abort(421)
+    if same_origin(websocket.headers, reached.scheme, reached.host, required=True):
+        return True
+    chat.metrics.refusals.labels("origin").inc()
+    refuse_origin(websocket.headers, reached)
+    if not behind_unknown_proxy(websocket.headers, reached.host):
+        abort(403)
+    return False
 
 
 async def _member(chat: Context, code: str) -> Member | None:

@@ -1,4 +1,4 @@
-"""Who is asking, and from where: the signed cookie, the origin, the address behind a proxy."""
+"""Who is asking, and from where: the signed cookie, and the address behind a proxy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import secrets
 from pathlib import Path
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 from itsdangerous import BadSignature, Signer
 
@@ -82,14 +81,8 @@ def _kept(path: Path) -> str:
     return secret
 
 
-class Headers(Protocol):
-    """Header lines by name, whatever the framework."""
-
-    def get(self, key: str, /) -> str | None: ...
-
-
 class HeaderLines(Protocol):
-    """As `Headers`, with every line of a name."""
+    """Every header line of a name, whatever the framework."""
 
     def getlist(self, key: str, /) -> list[str]: ...
 
@@ -122,24 +115,3 @@ def _last(headers: HeaderLines, name: str) -> str:
         if value := line.rstrip(", ")[-LONGEST_VALUE:].rpartition(",")[2].strip():
             return value
     return ""
-
-
-def same_origin(headers: Headers, host: str, required: bool = False) -> bool:
-    """Whether a request comes from one of our own pages.
-
-    Browsers send Origin with every POST and WebSocket; other programs, such as curl, send neither it nor
-    Sec-Fetch-Site. `required` refuses those too.
-    """
-    origin = headers.get("Origin")
-    if origin is None:
-        return not required and (headers.get("Sec-Fetch-Site") or "none") in {"same-origin", "none"}
-    try:
-        parts = urlsplit(origin)
-    except ValueError:  # a bracket without its other
-        return False
-    return bool(parts.netloc) and _host_port(parts.netloc, parts.scheme) == _host_port(host, parts.scheme)
-
-
-def _host_port(netloc: str, scheme: str) -> str:
-    default = ":443" if scheme == "https" else ":80"
-    return netloc.lower().removesuffix(default)

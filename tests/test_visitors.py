@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import pytest
 from werkzeug.datastructures import Headers
 
-from chat.visitors import Arrival, Identities, arrival, same_origin
+from chat.visitors import Arrival, Identities, arrival
 
 PROXY = (ip_network("10.0.0.0/8"),)
 
@@ -120,61 +120,3 @@ def test_a_household_s_ipv6_addresses_are_one() -> None:
 @pytest.mark.parametrize("peer", ["", "<local>", "unix:", "fe80::1%eth0"])
 def test_a_peer_without_an_address_is_no_error(peer: str) -> None:
     assert _reached(peer).host == "chat.example"
-
-
-# Origins ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("origin", "host"),
-    [
-        ("http://chat.example", "chat.example"),
-        ("https://chat.example", "chat.example"),
-        ("https://chat.example", "chat.example:443"),
-        ("https://chat.example:443", "chat.example"),
-        ("http://chat.example:80", "chat.example"),
-        ("http://CHAT.example", "chat.EXAMPLE"),
-        ("http://127.0.0.1:8000", "127.0.0.1:8000"),
-        ("http://[::1]:8000", "[::1]:8000"),
-    ],
-)
-def test_our_own_pages_are_recognised(origin: str, host: str) -> None:
-    assert same_origin({"Origin": origin}, host, required=True)
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "null",
-        "",
-        "http://evil.example",
-        "http://chat.example.evil.example",
-        "http://chat.example:8001",
-        "chat.example",
-        "http://chat.example@evil.example",
-        "//",
-        "http://",
-        "http://[",
-        "http://[::1",
-        "javascript:0",
-        "\0",
-        "file://",
-    ],
-)
-def test_a_foreign_or_senseless_origin_is_not_ours(origin: str) -> None:
-    assert not same_origin({"Origin": origin}, "chat.example")
-    assert not same_origin({"Origin": origin, "Sec-Fetch-Site": "same-origin"}, "chat.example")
-
-
-@pytest.mark.parametrize(
-    ("site", "ours"),
-    [(None, True), ("none", True), ("same-origin", True), ("same-site", False), ("cross-site", False)],
-)
-def test_without_an_origin_the_fetch_metadata_decide(site: str | None, ours: bool) -> None:
-    headers = {"Sec-Fetch-Site": site} if site else {}
-    assert same_origin(headers, "chat.example") is ours
-
-
-def test_sockets_need_an_origin() -> None:
-    assert not same_origin({}, "chat.example", required=True)
-    assert not same_origin({"Sec-Fetch-Site": "same-origin"}, "chat.example", required=True)

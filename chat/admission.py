@@ -1,0 +1,63 @@
+"""Requests refused for their Host or their Origin, with what their sender and the operator can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from chat import logs
+from chat.origins import Headers, Host, is_allowed, parse_host
+from chat.visitors import Arrival
+
+BEHIND_A_PROXY = (
+    "If you run this chat behind a proxy: have the proxy send X-Forwarded-Host and X-Forwarded-Proto, and "
+    "set CHAT_TRUSTED_PROXIES to its address."
+)
+
+
+class Refusal(NamedTuple):
+    status: int
+    title: str
+    text: str
+
+
+def refuse_host(reached: Arrival, allowed: Sequence[Host]) -> Refusal | None:
+    """Whether nothing is served under this address."""
+    host = parse_host(reached.host)
+    if host is None:
+        logs.counted("host-refused", host=logs.quoted(reached.host), reason="unreadable")
+        return Refusal(
+            400,
+            "This address does not work",
+            f"The server was asked for as “{reached.host[:100]}”, which is not how the name of a host is "
+            "written. Names in other scripts are sent as punycode (xn--…), as browsers do.",
+        )
+    if is_allowed(host, reached.scheme, allowed):
+        return None
+    logs.counted("host-refused", host=logs.quoted(reached.host), reason="not-in-CHAT_HOSTS")
+    return Refusal(
+        421,
+        "This address does not work",
+        f"The chat is not served under {reached.host}. If it should be, its operator can add that to "
+        "CHAT_HOSTS.",
+    )
+
+
+def refuse_origin(headers: Headers, reached: Arrival) -> Refusal:
+    """What to say of a form or a WebSocket that is not known to come from one of our pages."""
+    origin, ours = headers.get("Origin"), f"{reached.scheme}://{reached.host}"
+    logs.counted(
+        "origin-refused",
+        origin=logs.quoted(origin or "-"),
+        expected=logs.quoted(ours),
+        hint="behind-a-proxy-set-CHAT_TRUSTED_PROXIES",
+    )
+    if origin is None:
+        text = "This was sent from another site."
+    else:
+        text = f"This was sent from {origin[:100]}, but the server was asked for as {ours[:100]}."
+    return Refusal(
+        403,
+        "Not sent",
+        f"{text} Nothing was done. Open the chat at its own address and try again there. {BEHIND_A_PROXY}",
+    )
