@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from chat import logs
+from chat.logs import Repeats, quoted
 from chat.origins import Headers, Host, is_allowed, parse_host
 from chat.visitors import Arrival
 
@@ -21,11 +21,11 @@ class Refusal(NamedTuple):
     text: str
 
 
-def refuse_host(reached: Arrival, allowed: Sequence[Host]) -> Refusal | None:
+def refuse_host(reached: Arrival, allowed: Sequence[Host], repeats: Repeats) -> Refusal | None:
     """Whether nothing is served under this address."""
     host = parse_host(reached.host)
     if host is None:
-        logs.counted("host-refused", host=logs.quoted(reached.host), reason="unreadable")
+        repeats.event("host-refused", host=quoted(reached.host), reason="unreadable")
         return Refusal(
             400,
             "This address does not work",
@@ -34,7 +34,7 @@ def refuse_host(reached: Arrival, allowed: Sequence[Host]) -> Refusal | None:
         )
     if is_allowed(host, reached.scheme, allowed):
         return None
-    logs.counted("host-refused", host=logs.quoted(reached.host), reason="not-in-CHAT_HOSTS")
+    repeats.event("host-refused", host=quoted(reached.host), reason="not-in-CHAT_HOSTS")
     return Refusal(
         421,
         "This address does not work",
@@ -43,13 +43,13 @@ def refuse_host(reached: Arrival, allowed: Sequence[Host]) -> Refusal | None:
     )
 
 
-def refuse_origin(headers: Headers, reached: Arrival) -> Refusal:
+def refuse_origin(headers: Headers, reached: Arrival, repeats: Repeats) -> Refusal:
     """What to say of a form or a WebSocket that is not known to come from one of our pages."""
     origin, ours = headers.get("Origin"), f"{reached.scheme}://{reached.host}"
-    logs.counted(
+    repeats.event(
         "origin-refused",
-        origin=logs.quoted(origin or "-"),
-        expected=logs.quoted(ours),
+        origin=quoted(origin or "-"),
+        expected=quoted(ours),
         hint="behind-a-proxy-set-CHAT_TRUSTED_PROXIES",
     )
     if origin is None:
@@ -58,6 +58,6 @@ def refuse_origin(headers: Headers, reached: Arrival) -> Refusal:
         text = f"This was sent from {origin[:100]}, but the server was asked for as {ours[:100]}."
     return Refusal(
         403,
-        "Not sent",
+        "Not for you",
         f"{text} Nothing was done. Open the chat at its own address and try again there. {BEHIND_A_PROXY}",
     )

@@ -33,6 +33,7 @@ POLICY = {
     "frame-src": "'self'",
     "frame-ancestors": "'none'",
 }
+HSTS = "max-age=15552000"  # 180 days; of this host only, as others may be somebody else's
 HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -132,7 +133,7 @@ def _lasting(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
 async def _check_host() -> ResponseReturnValue | None:
     if request.endpoint in ANY_HOST:
         return None
-    refusal = refuse_host(reached(), here().settings.hosts)
+    refusal = refuse_host(reached(), here().settings.hosts, here().repeats)
     return _refused("host", refusal) if refusal else None
 
 
@@ -142,7 +143,7 @@ async def _check_origin() -> ResponseReturnValue | None:
     arrival = reached()
     if same_origin(request.headers, arrival.scheme, arrival.host):
         return None
-    return _refused("origin", refuse_origin(request.headers, arrival))
+    return _refused("origin", refuse_origin(request.headers, arrival, here().repeats))
 
 
 def _refused(reason: str, refusal: Refusal) -> ResponseReturnValue:
@@ -158,6 +159,8 @@ async def _finish(response: Response) -> Response:
         policy["frame-ancestors"] = "'self'"
     response.headers["Content-Security-Policy"] = "; ".join(f"{k} {v}" for k, v in policy.items())
     response.headers.update(HEADERS)
+    if reached().scheme == "https":
+        response.headers["Strict-Transport-Security"] = HSTS
     if response.mimetype == "text/html" and request.endpoint != "pages.static":
         response.headers["Cache-Control"] = "private, no-cache"
         response.vary.update(["Cookie", "Accept-Encoding"])

@@ -9,6 +9,7 @@ from chat.assets import Assets
 from chat.codes import Codes
 from chat.hub import Hub
 from chat.limits import Limits
+from chat.logs import Repeats
 from chat.metrics import Metrics
 from chat.presence import Presence
 from chat.render import Render
@@ -33,4 +34,5 @@ class Context:
     render: Render
     assets: Assets
     own_limits: Limits  # of what costs this process alone
+    repeats: Repeats
     redis: Redis | None = None

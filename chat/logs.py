@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 
 QUIET = 60.0  # s between two lines of one name that anybody can cause
 
@@ -17,28 +17,26 @@ def event(name: str, **facts: object) -> None:
     log.info(" ".join([name, *(f"{key}={value}" for key, value in facts.items())]))
 
 
-_counts: dict[str, tuple[float, int]] = {}  # per name: when it was last written, and how many since
+class Repeats:
+    """Lines that anybody can cause: one a minute of each name, with how many there were."""
 
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._since: dict[str, tuple[float, int]] = {}  # when a name was last written, how often since
 
-def counted(name: str, **facts: object) -> None:
-    """As `event`, for what anybody can cause: one line a minute and name, with how many there were."""
-    now = time.monotonic()
-    written, count = _counts.get(name, (-QUIET, 0))
-    if now - written < QUIET:
-        _counts[name] = written, count + 1
-        return
-    _counts[name] = now, 0
-    event(name, count=count + 1, **facts)
+    def event(self, name: str, **facts: object) -> None:
+        now = self._now()
+        written, count = self._since.get(name, (now - QUIET, 0))
+        if now - written < QUIET:
+            self._since[name] = written, count + 1
+            return
+        self._since[name] = now, 0
+        event(name, count=count + 1, **facts)
 
 
 def quoted(text: str) -> str:
     """What somebody sent, on one line and not too long."""
     return json.dumps(text[:100])
-
-
-def room(code: str) -> str:
-    """A room's name for the log: tells rooms apart, opens none of them."""
-    return hashlib.sha256(code.encode()).hexdigest()[:8]
 
 
 def configure() -> None:

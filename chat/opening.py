@@ -107,6 +107,7 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
         metrics=metrics,
         render=render,
         assets=assets,
+        repeats=logs.Repeats(),
         redis=redis,
     )
 

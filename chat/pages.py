@@ -114,14 +114,14 @@ async def join(code: str) -> ResponseReturnValue:
 async def _create(chat: Context, name: str) -> ResponseReturnValue:
     await _hold(chat, limits.ROOMS, "Many rooms were made from your network just now.")
     member = await actions.open_room(chat.store, chat.codes, _person(chat) or chat.identities.new(), name)
-    logs.event("room-opened", room=logs.room(member.code))
+    logs.event("room-opened", room=chat.codes.logged(member.code))
     return _seated(chat, member)
 
 
 async def _join(chat: Context, code: str, name: str) -> ResponseReturnValue:
     await _hold(chat, limits.JOINS, "Many people are joining from your network just now.")
     member = await actions.join_room(chat.store, code, _person(chat) or chat.identities.new(), name)
-    logs.event("seat-taken", room=logs.room(code), seat=member.number)
+    logs.event("seat-taken", room=chat.codes.logged(code), seat=member.number)
     return _seated(chat, member)
 
 
@@ -328,7 +328,7 @@ async def leave(code: str) -> ResponseReturnValue:
         await actions.leave_room(chat.store, member)
         chat.presence.forget(member)
         chat.hub.dismiss(member.code, member.person, Farewell(POLICY, "You left this room."))
-        logs.event("seat-ended", room=logs.room(member.code), seat=member.number)
+        logs.event("seat-ended", room=chat.codes.logged(member.code), seat=member.number)
     return redirect("/", 303)
 
 

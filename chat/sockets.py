@@ -66,13 +66,13 @@ async def live(code: str) -> None:
 
 def _check_origin(chat: Context, reached: Arrival) -> bool:
     """False for a page of ours that may be told why nothing arrives on it; ends the handshake for others."""
-    if refuse_host(reached, chat.settings.hosts):
+    if refuse_host(reached, chat.settings.hosts, chat.repeats):
         chat.metrics.refusals.labels("host").inc()
         abort(421)
     if same_origin(websocket.headers, reached.scheme, reached.host, required=True):
         return True
     chat.metrics.refusals.labels("origin").inc()
-    refuse_origin(websocket.headers, reached)
+    refuse_origin(websocket.headers, reached, chat.repeats)
     if not behind_unknown_proxy(websocket.headers, reached.host):
         abort(403)
     return False
@@ -299,7 +299,7 @@ async def _attempt(chat: Context, listener: Listener, work: Coroutine[Any, Any, 
     except Missing:
         listener.dismiss(Farewell(POLICY, "You are not in this room any more."))
     except Exception:
-        logs.log.exception("frame-failed room=%s", logs.room(listener.member.code))
+        logs.log.exception("frame-failed room=%s", chat.codes.logged(listener.member.code))
         _alert(chat, listener, chat.render.notice("Something went wrong here. Please reload the page."))
 
 
@@ -423,7 +423,7 @@ async def _post_one(chat: Context, listener: Listener, sent: Sent, key: str, ind
         raise
     except Exception:
         # Whatever our fault is, the text is its writer's: kept for a retry, it would fail for ever.
-        logs.log.exception("post-failed room=%s", logs.room(listener.member.code))
+        logs.log.exception("post-failed room=%s", chat.codes.logged(listener.member.code))
         _give_back(chat, listener, body, "Something went wrong here, and this was not sent.")
 
 

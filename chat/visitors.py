@@ -13,6 +13,7 @@ from itsdangerous import BadSignature, Signer
 
 from chat import addresses
 from chat.addresses import Networks
+from chat.private import require_private
 from chat.settings import Misconfigured, Settings
 
 COOKIE = "chat"
@@ -72,6 +73,7 @@ def secret_for(settings: Settings) -> str:
 
 
 def _kept(path: Path) -> str:
+    require_private(str(path), "CHAT_SECRET_KEY is not set")
     try:
         secret = path.read_text().strip()
     except (OSError, UnicodeError) as error:

@@ -58,6 +58,7 @@ class Nginx:
     def _here(self, block: str, nodes: Sequence[int]) -> str:
         block = block.replace("listen 443", f"listen 127.0.0.1:{self.port}")
         block = block.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
+        block = block.replace("/var/log/nginx/", f"{self.folder}/")
         block = block.replace("127.0.0.1:8000", "10.0.0.11:8000")  # the README's, of one process
         for address, node in zip(("10.0.0.11:8000", "10.0.0.12:8000"), nodes, strict=True):
             block = block.replace(address, f"127.0.0.1:{node}")

@@ -232,6 +232,32 @@ def test_nginx_has_a_page_ask_again_until_the_chat_is_back(document: str, tmp_pa
         assert ask(nginx, "/", form="name=Ann").headers["Refresh"] is None
 
 
+@pytest.mark.parametrize("document", [PAGE, README], ids=["cluster.md", "README.md"])
+def test_nginx_logs_no_code_of_a_room(document: str, tmp_path: Path) -> None:
+    paths = {
+        "/": "/",
+        "/static/chat.0a1b.css": "/static/chat.0a1b.css",
+        "/rooms/BCDFGHJK": "/rooms/...",
+        "/rooms/BCDFGHJK?before=7": "/rooms/...",
+        "/rooms/BCDFGHJK/earlier?before=7&code=BCDFGHJK": "/rooms/.../earlier",
+        "/rooms/BCDFGHJK/BCDFGHJK": "/rooms/...",
+        "/rooms/bcdfghjk/bcdfghjk": "/rooms/...",
+        "//rooms/BCDFGHJK": "/...",
+        "/ROOMS/BCDFGHJK": "/...",
+        "/%72ooms/BCDFGHJK": "/...",
+        "/?code=BCDFGHJK": "/...",
+        "/BCDFGHJK": "/...",
+        "/static/../rooms/BCDFGHJK": "/...",
+    }
+    with Nginx(tmp_path, [free_port(), free_port()], document, encrypted=True) as nginx:
+        for path in paths:
+            ask(nginx, path)
+        logged = (tmp_path / "chat.log").read_text().splitlines()
+        assert [line.split()[3] for line in logged] == list(paths.values())
+        errors = (tmp_path / "chat.error.log").read_text() + (tmp_path / "log").read_text()
+    assert "bcdfghjk" not in errors.lower()
+
+
 def test_its_nginx_passes_over_a_node_that_is_gone_and_says_so_when_all_are(tmp_path: Path) -> None:
     with several(tmp_path, 2, CHAT_TRUSTED_PROXIES="127.0.0.1") as nodes:
         nginx = Nginx(tmp_path, [node.port for node in nodes], encrypted=True)

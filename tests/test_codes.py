@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from contextlib import suppress
 from urllib.parse import quote
@@ -195,3 +196,16 @@ def test_a_code_is_shown_in_groups_that_can_be_typed_back() -> None:
     for _ in range(100):
         code = "".join(secrets.choice(CODE_ALPHABET) for _ in range(secrets.choice([8, 12])))
         assert clean_code(grouped(code)) == code
+
+
+def test_an_id_of_a_room_in_the_log_takes_the_key_of_the_installation() -> None:
+    """An unsalted hash of the code gave it away to anybody who knew half of it."""
+    code = "BCDFGHJK"
+    one, same, other = map(
+        Codes, ("one secret of the nodes", "one secret of the nodes", "another one, as long")
+    )
+    assert one.logged(code) == same.logged(code)
+    assert one.logged(code) not in {other.logged(code), one.logged("BCDFGHJL")}
+    assert len(one.logged(code)) == 12
+    plain = [hashlib.new(name, code.encode()).hexdigest() for name in ("sha256", "sha1", "md5", "blake2s")]
+    assert not [text for text in plain if text.startswith(one.logged(code)[:8])]

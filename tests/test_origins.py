@@ -168,11 +168,6 @@ async def _app(settings: Settings, **env: str) -> Quart:
     return create_app(Settings.from_env({"CHAT_DATABASE_URL": settings.database_url, **env}))
 
 
-@pytest.fixture(autouse=True)
-def nothing_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_counts", {})
-
-
 async def test_another_host_than_the_listed_ones_is_refused(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -230,21 +225,19 @@ async def test_a_page_whose_socket_comes_through_an_unknown_proxy_says_what_to_d
 
 def test_what_a_stranger_sends_makes_one_short_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "chat")
-    logs.counted("x", said=logs.quoted("a\nb\x1b[31m é" + "y" * 10_000))
+    logs.event("x", said=logs.quoted("a\nb\x1b[31m é" + "y" * 10_000))
     assert caplog.messages[0].isascii()
     assert caplog.messages[0].isprintable()
     assert len(caplog.messages[0]) < 200
 
 
-def test_repeated_lines_are_counted(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repeated_lines_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     now = 100.0
-    monkeypatch.setattr("chat.logs.time.monotonic", lambda: now)
+    repeats = logs.Repeats(now=lambda: now)
     caplog.set_level(logging.INFO, "chat")
     for _ in range(500):
-        logs.counted("x", n=1)
+        repeats.event("x", n=1)
     now += logs.QUIET
-    logs.counted("x", n=2)
-    logs.counted("y")
+    repeats.event("x", n=2)
+    repeats.event("y")
     assert caplog.messages == ["x count=1 n=1", "x count=500 n=2", "y count=1"]

@@ -258,6 +258,12 @@ async def test_over_https_itself_the_cookie_is_secure(client: Person) -> None:
     assert "secure" in _cookie(reply)
 
 
+async def test_https_is_asked_for_again_but_only_where_it_was_used(client: Person) -> None:
+    secure = await client.ask("GET", "/", scheme="https")
+    assert secure.headers["Strict-Transport-Security"] == "max-age=15552000"
+    assert "Strict-Transport-Security" not in (await client.get("/")).headers
+
+
 @ON_BOTH
 async def test_one_person_is_in_two_rooms_under_two_names(alice: Person) -> None:
     one, other = await alice.create("Ann"), await alice.create("Doctor Lee")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chat.names import looks
+from chat.private import require_private
 from chat.settings import Misconfigured
 from chat.store.queries import COPYING, UNFINISHED
 
@@ -102,7 +103,9 @@ def _unusable(path: str, error: Exception) -> Misconfigured:
 def opened(path: str, moving: bool = False) -> sqlite3.Connection:
     """The writer's connection to a file that is checked and up to date."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # messages are nobody else's to read
+        for file in (path, f"{path}-wal", f"{path}-shm"):
+            require_private(file, "CHAT_DATABASE_URL")
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         # Only read until it is known to be sound and ours: closing a writing connection changes the file.
         with closing(connected(path, "ro")) as db:
             _check(db, path)
