@@ -24,7 +24,7 @@ ROSTER = 100  # people listed; the others are counted
 
 OWN = """\
 .m[data-by="SEAT"]{--side:end;--bubble:var(--own);--left:var(--round);--right:.35rem}
-.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}
+@media screen{.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}}
 #roster [data-by="SEAT"] bdi::after{content:" (you)"}
 """
 

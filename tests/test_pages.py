@@ -357,6 +357,13 @@ async def test_the_code_and_the_link_are_selectable_in_one_click(alice: Person, 
     assert ".copy" in select
 
 
+async def test_in_an_older_browser_fields_have_borders_and_codes_are_selected(client: Person) -> None:
+    sheet = (await client.get((await client.get("/")).page.one("link[rel=stylesheet]")["href"])).text
+    assert "--field: #" in sheet
+    assert "light-dark(" not in sheet  # where it is unknown, a border of such a colour is none
+    assert re.findall(r"-webkit-user-select: all; user-select: all", sheet)
+
+
 async def test_the_page_has_the_shape_that_other_programs_rely_on(alice: Person, code: str) -> None:
     page = await alice.look(code)
     assert len(page.all("[hx-ws:connect]")) == 1
@@ -375,6 +382,24 @@ async def test_the_page_has_the_shape_that_other_programs_rely_on(alice: Person,
     assert composer.one("[name=body]")["aria-label"]
     assert composer.one("[name=key]")["type"] == "hidden"
     assert composer.one("[name=acked]").value == "0"
+
+
+async def test_a_screen_reader_finds_each_part_of_the_room_once(alice: Person, code: str) -> None:
+    await alice.write(code, "hello")
+    page = await alice.look(code)
+    assert not page.has("main header")  # so it is the banner
+    assert not page.has("main aside")
+    (region,) = page.all("main [role=region]")
+    assert (region.id, region["aria-label"]) == ("scroll", "Conversation")
+    assert "aria-label" not in page.one("section#messages")
+    (composer,) = page.all("main form[aria-label]")
+    assert (composer.id, composer["aria-label"]) == ("composer", "Write a message")
+    (roster,) = page.all("aside")
+    assert (roster["aria-label"], roster["tabindex"]) == ("People here", "0")
+    assert not roster.has("[aria-label]")
+    headings = [(h.tag, h.words) for tag in ("h1", "h2") for h in page.all(tag)]
+    assert [tag for tag, _ in headings] == ["h1", "h2", "h2"]
+    assert headings[2][1] == page.one(".m .day").words
 
 
 async def test_every_page_has_a_key_of_its_own(alice: Person, code: str) -> None:
@@ -525,7 +550,7 @@ XSS = [
     "https://example.com/\"onmouseover=alert(1)//", "https://example.com/'><script>alert(1)</script>",
     "https://example.com/?<script>", "http://x\u2028y", "\u202eevil", "%3Cscript%3E",
 ]  # fmt: skip
-TAGS = {"li", "p", "bdi", "time", "data", "a", "sup", "small"}
+TAGS = {"li", "h2", "p", "bdi", "time", "data", "a", "sup", "small"}
 
 
 async def test_no_text_is_ever_markup(alice: Person, bob: Person, code: str, clock: FakeClock) -> None:

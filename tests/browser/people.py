@@ -20,7 +20,7 @@ TIMEOUT = 15_000  # ms; generous, because other work may share the machine
 # What the console says while the server is down.
 REFUSED = (
     r"net::ERR_CONNECTION_(REFUSED|RESET)|net::ERR_EMPTY_RESPONSE|"
-    r"WebSocket connection to .* failed|htmx: htmx:ws:error: \[object Event\] {elt: main#room"
+    r"WebSocket connection to .* failed|htmx: htmx:ws:error: \[object Event\] {elt: div#room"
 )
 
 Scheme = Literal["light", "dark"]

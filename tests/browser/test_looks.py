@@ -44,6 +44,7 @@ OVERFLOW = """() => [document.documentElement.scrollWidth - innerWidth,
     && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))]"""
 WHOLE = """e => { const r = e.getBoundingClientRect();
   return r.width > 0 && r.top >= 0 && r.left >= 0 && r.bottom <= innerHeight && r.right <= innerWidth }"""
+CLIPS = """() => [...document.querySelectorAll("#messages .by bdi")].map(e => getComputedStyle(e).clipPath)"""
 MESSAGES_SEEN = """() => { const s = document.querySelector("#scroll").getBoundingClientRect();
   return [...document.querySelectorAll("#messages .text")].map(e => e.getBoundingClientRect())
     .filter(r => r.top >= s.top && r.bottom <= s.bottom && r.bottom <= innerHeight).length }"""
@@ -198,7 +199,9 @@ async def test_without_javascript_it_looks_the_same(
 
 async def test_print_is_a_clean_transcript(people: People, talk: Talk) -> None:
     ann = await talk(scheme="dark")
+    assert "inset(50%)" in await ann.page.evaluate(CLIPS)  # on the screen, her own name says nothing new
     await ann.page.emulate_media(media="print")
+    assert set(await ann.page.evaluate(CLIPS)) == {"none"}  # on paper, nobody knows who printed it
     for part in ("#composer", "#roster", "#signs", "header form", ".skip", ".home"):
         await expect(ann.page.locator(part)).to_be_hidden()
     for part in ("h1", "header .link", "#messages"):
