@@ -66,15 +66,16 @@ class Chat(Quart):
                 "invalid", url_scheme=request.scheme, default_method=request.method, path_info=request.path
             )
 
+    def log_exception(self, exception_info: Any) -> None:
+        """A refusal to start is one line, which chat.server.refusal prints."""
+        if server.refusal.KEY not in self.extensions:
+            super().log_exception(exception_info)
+
 
 def create_app(settings: Settings | None = None) -> Quart:
-    """The application, not yet running: nothing is opened before it serves."""
+    """The application, not yet running: no setting is read and nothing is opened before it serves."""
     logs.configure()
     server.install()
-    try:
-        settings = settings or Settings.from_env()
-    except Misconfigured as error:
-        raise SystemExit(f"chat: {error}") from None
     app = Chat(__name__, static_folder=None, template_folder=None)
     app.asgi_websocket_class = server.BoundedWebsocket
     app.config["MAX_CONTENT_LENGTH"] = FORM_BYTES
@@ -83,7 +84,6 @@ def create_app(settings: Settings | None = None) -> Quart:
     app.before_request(_check_host)
     app.before_request(_check_origin)
     app.after_request(_finish)
-    app.extensions["server"] = server.Options(rate_limit=settings.rate_limit)
     _handle_errors(app)
     _run_while_serving(app, settings)
     app.cli.add_command(move_store)
@@ -91,15 +91,18 @@ def create_app(settings: Settings | None = None) -> Quart:
     return app
 
 
-def _run_while_serving(app: Quart, settings: Settings) -> None:
+def _run_while_serving(app: Quart, given: Settings | None) -> None:
     tasks: list[asyncio.Task[None]] = []
 
     @app.before_serving
     async def start() -> None:
         try:
+            settings = given or Settings.from_env()
+            app.extensions["server"] = server.Options(rate_limit=settings.rate_limit)
             chat = await opened(settings)
         except (Misconfigured, Unavailable, Unknown) as error:
-            raise SystemExit(f"chat: {error}") from None
+            app.extensions[server.refusal.KEY] = " ".join(str(error).split())
+            raise
         app.extensions["chat"] = chat
         app.extensions["terminating"] = chat.hub.terminate
         hub = chat.hub

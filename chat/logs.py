@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 QUIET = 60.0  # s between two lines of one name that anybody can cause
 
@@ -37,6 +39,17 @@ class Repeats:
 def quoted(text: str) -> str:
     """What somebody sent, on one line and not too long."""
     return json.dumps(text[:100])
+
+
+@contextmanager
+def waiting(what: str, limit: float, after: float = 1.0) -> Iterator[None]:
+    """Say what the start waits for, and for how long at most, if that takes longer than `after` seconds."""
+    line = "start-waiting for %s, up to %d s"
+    timer = asyncio.get_running_loop().call_later(after, log.warning, line, what, limit)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def configure() -> None:

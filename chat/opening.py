@@ -33,10 +33,12 @@ COUNT = 30.0  # s between counts of the nodes
 async def opened(settings: Settings) -> Context:
     """Everything a handler works with, opened. Raises Misconfigured."""
     _refuse_redis_with_sqlite(settings)
-    secret = secret_for(settings)
     store = store_for(settings.database_url, alone=not settings.redis_url)
+    if not settings.database_url.startswith("sqlite:"):
+        secret_for(settings)  # missing, it is refused before the wait for a server
     await store.open()
     try:
+        secret = secret_for(settings)  # made once the place is known to be good
         await _agree_on_the_key(store, secret)
         redis = await _redis(settings, store)
         return await _wired(settings, secret, store, redis)

@@ -119,8 +119,9 @@ class Server:
 
     @property
     def workers(self) -> list[int]:
-        """The processes that serve: spawned by the parent, and not its resource tracker."""
-        return [pid for pid in self.pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        """The processes that serve: the command itself (`workers = 0`), or those that it spawned."""
+        spawned = [pid for pid in self.pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return spawned or self.pids
 
     def rss(self) -> int:
         """Bytes of memory that the server's processes occupy."""

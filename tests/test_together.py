@@ -120,7 +120,7 @@ async def test_a_second_process_without_redis_is_refused(start: Start, node: Set
     await start(replace(node, redis_url=""))
     said = await _refusal(replace(node, redis_url=""))
     assert "is in use by another process" in said
-    assert "set CHAT_REDIS_URL to the same on each, or run one process only (workers = 1" in said
+    assert "set CHAT_REDIS_URL to the same on each, or run one process only (workers = 0" in said
 
 
 async def test_a_process_without_redis_is_refused_beside_nodes(start: Start, node: Settings) -> None:
@@ -206,7 +206,7 @@ def test_workers_on_sqlite_end_with_the_mend(tmp_path: Path) -> None:
     server = Server(env={"CHAT_DATABASE_URL": f"sqlite:///{tmp_path}/chat.db"}, options=("--workers", "2"))
     with server:
         server.wait(60)
-    assert "set workers = 1 in hypercorn.toml" in server.log
+    assert "set workers = 0 in hypercorn.toml" in server.log
 
 
 # Redis ------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 import asyncpg
 
+from chat.logs import waiting
 from chat.names import looks
 from chat.rooms import new_epoch
 from chat.settings import Misconfigured
@@ -156,7 +157,10 @@ class Server:
 
     async def first(self, wait: float) -> Connection:
         """A connection to a server that suits us, its schema up to date. Raises Misconfigured."""
-        deadline = time.monotonic() + wait
+        with waiting(f"{self.place}, or for another process to let go of it", wait):
+            return await self._first(time.monotonic() + wait)
+
+    async def _first(self, deadline: float) -> Connection:
         while True:
             try:
                 db = await self.prepared(MIGRATING)
@@ -206,7 +210,7 @@ class Server:
             return Occupied(
                 f"CHAT_REDIS_URL is not set, and {self.place} is in use by another process. Several hear of "
                 "each other over Redis: set CHAT_REDIS_URL to the same on each, or run one process only "
-                "(workers = 1 in hypercorn.toml)."
+                "(workers = 0 in hypercorn.toml)."
             )
         return Occupied(
             f"CHAT_REDIS_URL is set here, but a process without it is using {self.place}. Set "

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from chat.logs import waiting
 from chat.names import looks
 from chat.private import require_private
 from chat.settings import Misconfigured
@@ -62,14 +63,15 @@ async def take_lock(path: str, wait: float) -> int:
     lock = _opened_lock(path)
     deadline = time.monotonic() + wait
     try:
-        while not _locked(lock, path):
-            if time.monotonic() >= deadline:
-                raise Misconfigured(
-                    f"CHAT_DATABASE_URL: {path} is in use by another server process. One SQLite file serves "
-                    "one process: stop the other, set workers = 1 in hypercorn.toml, or give this one a "
-                    "database of its own."
-                )
-            await asyncio.sleep(0.05)
+        with waiting(f"another server process to let go of {path}", wait):
+            while not _locked(lock, path):
+                if time.monotonic() >= deadline:
+                    raise Misconfigured(
+                        f"CHAT_DATABASE_URL: {path} is in use by another server process. One SQLite file "
+                        "serves one process: stop the other, set workers = 0 in hypercorn.toml, or give this "
+                        "one a database of its own."
+                    )
+                await asyncio.sleep(0.05)
     except BaseException:
         os.close(lock)
         raise
