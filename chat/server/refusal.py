@@ -38,7 +38,8 @@ def _run_worker(original: Guard, main: Any, **options: Any) -> None:
         expected = isinstance(error, LifespanFailureError) and refusal
         with _claimed() as first:
             if first and expected:
-                print(f"chat: {refusal}", file=sys.stderr, flush=True)
+                sys.stderr.write(f"chat: {refusal}\n")
+                sys.stderr.flush()
             if first:
                 _end_manager(main.args[1].workers, options.get("shutdown_trigger"))
         if not expected:

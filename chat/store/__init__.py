@@ -71,12 +71,20 @@ class Store(Protocol):
     async def open_room(self, code: str) -> Room:
         """Raises Taken."""
 
+    async def expire(self) -> int:
+        """Remove rooms in which nothing was said for a day, unless somebody is there; a portion at a time.
+
+        Returns how many rows it dealt with: 0 once there is nothing left to remove. Several nodes may do
+        it at the same time.
+        """
+
     async def find_room(self, code: str) -> Room | None: ...
 
     async def take_seat(self, code: str, person: str, name: str) -> Member:
         """The person's seat; the one they hold already, if any, whatever name is asked for.
 
-        A seat that this person left is taken up again if its name is the same. Raises Missing.
+        A seat that this person left is taken up again if its name is the same. Raises Missing, and Refused
+        for one name too many.
         """
 
     async def find_seat(self, code: str, person: str) -> Member | None:

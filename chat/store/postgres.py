@@ -51,6 +51,8 @@ WORDS = Dialect(
         "INSERT INTO message (room, id, rev, at, author, body, notice, before_author, before_at) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     ),
+    expired=f"{queries.EXPIRED} FOR UPDATE SKIP LOCKED",
+    closed=f"{queries.CLOSED} FOR UPDATE SKIP LOCKED",
     new_text="",
     erase="",  # the old row is vacuumed away: see postgres.sql
     rewrite="UPDATE message SET rev = $1, body = $2, edited = $3 WHERE room = $4 AND id = $5",
@@ -123,6 +125,9 @@ class PostgresStore:
 
     async def open_room(self, code: str) -> Room:
         return await self._write(code, lambda now: steps.open_room(now, code))
+
+    async def expire(self) -> int:
+        return await self._write(None, lambda now: steps.expire(WORDS, now))
 
     async def find_room(self, code: str) -> Room | None:
         return await self._read(lambda: steps.find_room(code))

@@ -1,8 +1,8 @@
 -- Rooms, their seats and their log, as in schema.sql. All times are in ms since 1970, UTC.
 --
 -- Every write to a room holds the lock of the room's row from before its first look until its commit: that
--- makes the order of revs the order of commits, and it is why messages and keys need no foreign keys (rooms
--- and seats are never deleted).
+-- makes the order of revs the order of commits, and it is why messages and keys need no foreign keys (a room
+-- is removed with its seats, once nobody can find it).
 
 CREATE TABLE fact (
   name text PRIMARY KEY,
@@ -17,7 +17,7 @@ CREATE TABLE room (
   rev bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50); -- its rows change all the time, and in place only where their page has space
 
--- A seat is never deleted: its number and mark must not pass to somebody else.
+-- A seat lasts as long as its room: its number and mark must not pass to somebody else.
 CREATE TABLE seat (
   room bigint NOT NULL REFERENCES room,
   number bigint NOT NULL,

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from chat.rooms import Done, Message, Position
+from chat.rooms import Done, Message, Position, Refused
 from chat.settings import Misconfigured
 from chat.store import Missing, Taken, Unavailable, Unknown, steps
 from chat.store.jobs import Job
@@ -55,7 +55,7 @@ APPEND = (
     "CASE row_number() OVER turn WHEN 1 THEN last_at ELSE at END AS before_at "
     "FROM known WHERE repeats IS NULL AND name IS NOT NULL "
     "WINDOW turn AS (PARTITION BY room ORDER BY place)), "
-    "risen AS (UPDATE room SET rev = last.id "
+    "risen AS (UPDATE room SET rev = last.id, expires = NULL "
     "FROM (SELECT room, max(id) AS id FROM fresh GROUP BY room) AS last WHERE room.id = last.room), "
     "remembered AS (INSERT INTO once (room, author, key, message, rev, at) "
     "SELECT room, author, key, id, id, now FROM fresh), "
@@ -337,7 +337,7 @@ class Writer:
             for write in run:
                 try:
                     write.succeed(await done(db, write.work(now)))  # type: ignore[operator]
-                except (Missing, Taken) as error:
+                except (Missing, Taken, Refused) as error:
                     write.fail(error)
 
     async def _append(self, db: Connection, run: Sequence[Write]) -> None:

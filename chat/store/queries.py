@@ -16,11 +16,29 @@ UNFINISHED = (
 FACT = "SELECT value FROM fact WHERE name = $1"
 NEW_FACT = "INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
-NEW_ROOM = "INSERT INTO room (code, epoch, opened) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING code"
+NEW_ROOM = (
+    "INSERT INTO room (code, epoch, opened, expires) VALUES ($1, $2, $3, $4) "
+    "ON CONFLICT DO NOTHING RETURNING code"
+)
 ROOM = "SELECT code, epoch, opened FROM room WHERE code = $1"
 ANY_ROOM = "SELECT id FROM room LIMIT 1"
 HEAD = "SELECT id, epoch, rev FROM room WHERE code = $1"
 RISE = "UPDATE room SET rev = rev + 1 WHERE id = $1 RETURNING id, epoch, rev"
+RISE_BY_TEXT = "UPDATE room SET rev = rev + 1, expires = NULL WHERE id = $1 RETURNING id, epoch, rev"
+
+# A room in which nothing was said yet: see growth.sql.
+PROLONG = "UPDATE room SET expires = $1 WHERE id = $2 AND expires < $1"
+EXPIRED = "SELECT id FROM room WHERE expires > 0 AND expires <= $1 ORDER BY expires LIMIT $2"
+OCCUPIED = "SELECT 1 FROM seat WHERE room = $1 AND here = 1 LIMIT 1"
+CLOSE_ROOM = "UPDATE room SET expires = 0, code = $1 WHERE id = $2"
+CLOSED = "SELECT id FROM room WHERE expires = 0 ORDER BY id LIMIT 1"
+EMPTY = (  # of room $1, at most $2 rows of each
+    "DELETE FROM message WHERE room = $1 "
+    "AND id IN (SELECT id FROM message WHERE room = $1 ORDER BY id LIMIT $2) RETURNING 1",
+    "DELETE FROM seat WHERE room = $1 "
+    "AND number IN (SELECT number FROM seat WHERE room = $1 ORDER BY number LIMIT $2) RETURNING 1",
+)
+REMOVE_ROOM = "DELETE FROM room WHERE id = $1"
 
 HELD_SEAT = (
     "SELECT code, number, person, name, mark FROM seat JOIN room ON room.id = seat.room "
@@ -37,9 +55,12 @@ HERE = (
 FORMER_SEAT = (
     "UPDATE seat SET ended = NULL WHERE room = $1 AND person = $2 AND name = $3 RETURNING number, mark"
 )
-MARK = (
-    "SELECT 1 + coalesce(max(mark), 0) FROM seat "
-    "WHERE room = $1 AND person <> $2 AND (folded = $3 OR shape = $4)"
+NAMES_OF = "SELECT count(*) FROM seat WHERE room = $1 AND person = $2"
+MARK = (  # one look into each index, past the few seats of the person
+    "SELECT 1 + coalesce(max(mark), 0) FROM (SELECT * FROM (SELECT mark FROM seat "
+    "WHERE room = $1 AND folded = $3 AND person <> $2 ORDER BY mark DESC LIMIT 1) AS alike "
+    "UNION ALL SELECT * FROM (SELECT mark FROM seat "
+    "WHERE room = $1 AND shape = $4 AND person <> $2 ORDER BY mark DESC LIMIT 1) AS shaped) AS highest"
 )
 NEW_SEAT = (
     "INSERT INTO seat (room, number, person, name, mark, folded, shape, taken) "

@@ -10,7 +10,7 @@ CREATE TABLE room (
   rev INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- A seat is never deleted: its number and mark must not pass to somebody else.
+-- A seat lasts as long as its room: its number and mark must not pass to somebody else.
 CREATE TABLE seat (
   room INTEGER NOT NULL REFERENCES room,
   number INTEGER NOT NULL,

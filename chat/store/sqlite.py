@@ -39,6 +39,8 @@ WORDS = Dialect(
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     ),
     new_text="INSERT INTO text (body) VALUES ($1) RETURNING serial",
+    expired=queries.EXPIRED,
+    closed=queries.CLOSED,
     erase="UPDATE text SET body = $3 WHERE serial = (SELECT text FROM message WHERE room = $1 AND id = $2)",
     rewrite="UPDATE message SET rev = $1, text = $2, edited = $3 WHERE room = $4 AND id = $5",
 )
@@ -113,6 +115,9 @@ class SQLiteStore:
 
     async def open_room(self, code: str) -> Room:
         return await self._write(lambda db, now: _done(db, steps.open_room(now, code)))
+
+    async def expire(self) -> int:
+        return await self._write(lambda db, now: _done(db, steps.expire(WORDS, now)))
 
     async def find_room(self, code: str) -> Room | None:
         return await self._read(lambda db: _done(db, steps.find_room(code)))
@@ -243,7 +248,7 @@ def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, 
     if name is None:
         raise Missing(f"Nobody holds seat {author}.")
     before = before_of(before_author, before_at)
-    head = Head(*ask(db, queries.RISE, room).fetchone())
+    head = Head(*ask(db, queries.RISE_BY_TEXT, room).fetchone())
     at = now if before is None else max(now, before.at)
     message = Message(head.rev, head.rev, at, author, name, mark, body, before=before)
     text = db.execute("INSERT INTO text (body) VALUES (?)", (kept(body),)).lastrowid

@@ -19,7 +19,11 @@ from chat.private import require_private
 from chat.settings import Misconfigured
 from chat.store.queries import COPYING, UNFINISHED
 
-MIGRATIONS = ("schema.sql", "facts.sql")  # files beside this one; the n-th leads to schema version n
+MIGRATIONS = (
+    "schema.sql",
+    "facts.sql",
+    "growth.sql",
+)  # files beside this one; the n-th leads to schema version n
 CHECK_SIZE = 256 * 2**20  # bytes: a larger file takes too long to check at every start
 PROGRAM = 0x63686174  # as in schema.sql
 PRAGMAS = (

@@ -20,6 +20,7 @@ from chat.rooms import (
     Message,
     Page,
     Position,
+    Refused,
     Room,
     Verb,
     Window,
@@ -32,6 +33,11 @@ from chat.store.rows import Head, before_of, kept, message_of, packed
 from chat.store.windows import first_part, newest, until, weight
 
 PORTION, LARGEST_PORTION = 16, 128  # messages that are asked for at once where bytes are counted
+UNUSED = 24 * 3600 * 1000  # ms that a room is kept in which nothing was said
+IN_USE = 3600 * 1000  # ms that it is kept at least once somebody came
+NAMES = 64  # of one person in one room: each is a seat that is never given to anybody else
+REMOVED = 500  # rows of an expired room that are removed at a time
+
 NOBODY = 0  # as the author of a key; seats count from 1
 
 T = TypeVar("T")
@@ -51,6 +57,8 @@ class Dialect:
         str  # if texts have a table of their own: puts body $1 there and returns what `insert` refers to
     )
     erase: str  # overwrites the text of room $1, message $2 by $3; empty where `rewrite` does
+    expired: str  # rooms that expire by $1, at most $2, and locked; by no other node meanwhile
+    closed: str  # a room that is to be removed, likewise
     rewrite: str  # rev $1, body (or what refers to it) $2 and edited $3 of room $4, message $5
 
 
@@ -62,9 +70,31 @@ def agree(name: str, value: str) -> Steps[str]:
 
 def open_room(now: int, code: str) -> Steps[Room]:
     room = Room(code, new_epoch(), now)
-    if not (yield queries.NEW_ROOM, code, room.epoch, now):
+    if not (yield queries.NEW_ROOM, code, room.epoch, now, now + UNUSED):
         raise Taken(code)
     return room
+
+
+def expire(words: Dialect, now: int) -> Steps[int]:
+    """Close rooms that have expired, and remove some of what is in one; the number of rows it was."""
+    expired = yield words.expired, now, REMOVED
+    for (room,) in expired:
+        if (yield queries.OCCUPIED, room):
+            yield queries.PROLONG, now + IN_USE, room
+        else:
+            yield queries.CLOSE_ROOM, f"expired {room}", room
+    closed = yield (words.closed,)
+    return len(expired) + ((yield from _remove(closed[0][0])) if closed else 0)
+
+
+def _remove(room: int) -> Steps[int]:
+    removed = 0
+    for delete in queries.EMPTY:
+        removed += len((yield delete, room, REMOVED - removed))
+        if removed == REMOVED:
+            return removed
+    yield queries.REMOVE_ROOM, room
+    return removed + 1
 
 
 def find_room(code: str) -> Steps[Room | None]:
@@ -90,10 +120,14 @@ def take_seat(now: int, code: str, person: str, name: str) -> Steps[Member]:
         return held
     rows = yield queries.FORMER_SEAT, room, person, name
     number, mark = rows[0] if rows else (yield from _new_seat(now, room, person, name))
+    yield queries.PROLONG, now + IN_USE, room
     return Member(code, number, person, name, mark)
 
 
 def _new_seat(now: int, room: int, person: str, name: str) -> Steps[Sequence[int]]:
+    ((names,),) = yield queries.NAMES_OF, room, person
+    if names >= NAMES:
+        raise Refused(f"You have had {NAMES} names in this room. Please use one of them again.", "name")
     ((mark,),) = yield queries.MARK, room, person, *looks(name)
     (row,) = yield queries.NEW_SEAT, room, person, name, mark, *looks(name), now
     return row

@@ -14,7 +14,7 @@ class Table(NamedTuple):
     columns: tuple[str, ...]  # begin with the key
 
 
-ROOM = Table("room", ("id",), ("id", "code", "epoch", "opened", "rev"))
+ROOM = Table("room", ("id",), ("id", "code", "epoch", "opened", "rev", "expires"))
 SEAT = Table(
     "seat",
     ("room", "number"),

@@ -1,0 +1,27 @@
+"""What a node does now and then, while nobody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from chat import logs
+from chat.store import Store, Unavailable, Unknown
+
+EVERY = 60.0  # s between looks for rooms that have expired
+PAUSE = 0.2  # s between portions, for others to write in
+
+
+async def remove_expired_rooms(store: Store, every: float = EVERY) -> None:
+    """Remove rooms in which nothing was said, with their seats, for as long as this node runs."""
+    while True:
+        await asyncio.sleep(every)
+        removed = 0
+        try:
+            while rows := await store.expire():
+                removed += rows
+                await asyncio.sleep(PAUSE)
+        except (Unavailable, Unknown):
+            continue  # said by whoever looks after the store's health
+        finally:
+            if removed:
+                logs.event("unused-rooms-removed", rows=removed)

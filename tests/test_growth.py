@@ -1,0 +1,237 @@
+"""What a store keeps, and for how long: rooms nobody used go, and a room of many seats costs no more than a
+small one."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+import asyncpg
+import pytest
+from store_model import Clock
+from test_store import BACKENDS, Place
+
+from chat.names import looks
+from chat.rooms import Refused
+from chat.store import Missing, Store, Taken, Unavailable, Unknown, queries, steps
+from chat.store.postgres import PostgresStore
+from chat.store.postgres_server import SESSION
+from chat.store.sqlite import SQLiteStore
+from chat.store.sqlite_file import ask
+from chat.upkeep import remove_expired_rooms
+
+ROOM = "BCDFGHJK"
+DAY, HOUR = 86400, 3600
+
+
+@pytest.fixture(params=BACKENDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return BACKENDS[request.param](tmp_path)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store(place: Place, clock: Clock) -> AsyncIterator[Store]:
+    store = place(clock=clock)
+    await store.open()
+    await store.open_room(ROOM)
+    yield store
+    await store.close()
+
+
+async def swept(store: Store) -> list[int]:
+    """The rows of each portion, until nothing is left to do."""
+    portions = []
+    while rows := await store.expire():
+        portions.append(rows)
+        assert len(portions) < 100
+    return portions
+
+
+async def crowd(store: Store, people: int, prefix: str = "p", name: str = "") -> None:
+    for start in range(0, people, 100):  # what waits too long is refused
+        numbers = range(start, min(start + 100, people))
+        await asyncio.gather(*(store.take_seat(ROOM, f"{prefix}{n}", name or f"Name {n}") for n in numbers))
+
+
+async def come_and_go(store: Store, person: str) -> None:
+    member = await store.take_seat(ROOM, person, person)
+    await store.announce(ROOM, "entered", [member.number])
+    await store.announce(ROOM, "left", [member.number])
+
+
+# Rooms nobody used
+
+
+async def test_a_room_in_which_nothing_was_said_is_gone_after_a_day(store: Store, clock: Clock) -> None:
+    await come_and_go(store, "Ann")
+    clock.now += DAY - 1
+    assert await swept(store) == []
+    assert await store.find_room(ROOM)
+    clock.now += 1
+    assert await swept(store)
+    assert await store.find_room(ROOM) is None
+    assert await store.find_seat(ROOM, "Ann") is None
+    with pytest.raises(Missing):
+        await store.history(ROOM)
+    await store.open_room(ROOM)  # the code is free again, and the room knows nobody
+    assert await store.seats_of(ROOM, "Ann") == []
+    assert (await store.history(ROOM)).messages == []
+
+
+async def test_a_room_in_which_something_was_said_stays(store: Store, clock: Clock) -> None:
+    ann = await store.take_seat(ROOM, "ann", "Ann")
+    await store.append(ROOM, ann.number, "key", "hello")
+    await store.end_seat(ROOM, "ann")
+    clock.now += 400 * DAY
+    assert await swept(store) == []
+    assert [m.body for m in (await store.history(ROOM)).messages if m.kind == "text"] == ["hello"]
+    with pytest.raises(Taken):
+        await store.open_room(ROOM)
+
+
+async def test_an_empty_room_stays_while_somebody_is_there(store: Store, clock: Clock) -> None:
+    ann = await store.take_seat(ROOM, "ann", "Ann")
+    await store.announce(ROOM, "entered", [ann.number])
+    clock.now += 3 * DAY
+    await swept(store)
+    assert await store.here(ROOM) == [ann]
+    await store.announce(ROOM, "left", [ann.number])
+    clock.now += HOUR
+    await swept(store)
+    assert await store.find_room(ROOM) is None
+
+
+async def test_a_room_is_not_taken_from_under_who_just_came_in(store: Store, clock: Clock) -> None:
+    await store.take_seat(ROOM, "ann", "Ann")
+    await store.end_seat(ROOM, "ann")
+    clock.now += DAY
+    for person in ("ann", "bob"):  # a seat taken up again, and a new one; their pages are still loading
+        member = await store.take_seat(ROOM, person, person.title())
+        clock.now += HOUR - 1
+        await swept(store)
+        assert await store.find_seat(ROOM, person) == member
+
+
+async def test_a_large_room_is_removed_in_portions(store: Store, clock: Clock) -> None:
+    await crowd(store, 1200)
+    clock.now += DAY
+    portions = await swept(store)
+    assert sum(portions) >= 1200
+    assert max(portions) <= steps.REMOVED + 1
+    assert len(portions) >= 3
+
+
+async def test_rooms_that_expire_leave_the_others_alone(store: Store, clock: Clock) -> None:
+    await store.open_room("22222222")
+    ann = await store.take_seat("22222222", "ann", "Ann")
+    await store.append("22222222", ann.number, "key", "hello")
+    await store.take_seat(ROOM, "ann", "Ann")
+    clock.now += DAY
+    await swept(store)
+    assert await store.find_room(ROOM) is None
+    assert await store.find_seat("22222222", "ann") == ann
+
+
+async def test_two_nodes_may_sweep_at_the_same_time(place: Place, store: Store, clock: Clock) -> None:
+    if isinstance(store, SQLiteStore):
+        pytest.skip("one process")
+    other = place(clock=clock)
+    await other.open()
+    codes = [f"{n:08}" for n in range(40)]
+    await asyncio.gather(*(store.open_room(code) for code in codes))
+    clock.now += DAY
+    await asyncio.gather(swept(store), swept(other), swept(store), swept(other))
+    assert [code for code in codes if await store.find_room(code)] == []
+    await other.close()
+
+
+# A room of many seats
+
+
+def steps_of_mark(path: Path, person: str, name: str) -> int:
+    """How many steps of its machine SQLite takes to answer."""
+    with sqlite3.connect(path) as db:
+        taken = 0
+
+        def count() -> int:
+            nonlocal taken
+            taken += 1
+            return 0
+
+        db.set_progress_handler(count, 1)
+        ask(db, queries.MARK, 1, person, *looks(name)).fetchall()
+        return taken
+
+
+async def test_a_mark_costs_the_same_among_many_of_the_same_name(tmp_path: Path, clock: Clock) -> None:
+    store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock)
+    await store.open()
+    await store.open_room(ROOM)
+    costs = []
+    for size in (10, 3000):
+        await crowd(store, size, f"{size} ", "Ann")
+        costs.append(steps_of_mark(tmp_path / "chat.db", "new", "Ann"))
+    assert (await store.take_seat(ROOM, "new", "Ann")).mark == 3011
+    await store.close()
+    assert costs[1] <= costs[0] + 20, costs
+
+
+async def test_a_mark_is_one_look_into_each_index_of_postgres(tmp_path: Path, clock: Clock) -> None:
+    store = BACKENDS["postgres"](tmp_path)(clock=clock)
+    assert isinstance(store, PostgresStore)
+    await store.open()
+    await store.open_room(ROOM)
+    await crowd(store, 300, name="Ann")
+    db = await asyncpg.connect(store._server._hosts[0], server_settings=SESSION)
+    plan = [row[0] for row in await db.fetch(f"EXPLAIN ANALYZE {queries.MARK}", 1, "new", *looks("Ann"))]
+    await db.close()
+    await store.close()
+    scans = [line for line in plan if " using seat_" in line]
+    assert len(scans) == 2
+    assert all("seat_folded" in line or "seat_shape" in line for line in scans), plan
+    assert all("rows=1 " in line.partition("actual")[2] for line in scans), plan
+    assert not any("->  Sort" in line for line in plan), "\n".join(plan)
+
+
+async def test_a_person_has_only_so_many_names_in_a_room(store: Store) -> None:
+    for n in range(steps.NAMES):
+        await store.take_seat(ROOM, "ann", f"Ann{n}")
+        await store.end_seat(ROOM, "ann")
+    with pytest.raises(Refused, match="use one of them again") as refused:
+        await store.take_seat(ROOM, "ann", "Another")
+    assert refused.value.field == "name"
+    assert (await store.take_seat(ROOM, "ann", "Ann3")).name == "Ann3"
+
+
+# The node that removes them
+
+
+async def test_a_node_removes_what_has_expired_and_goes_on_when_the_store_is_away() -> None:
+    answers: list[int | Exception] = [Unavailable("away"), 3, 1, 0, Unknown("?"), 0]
+    asked = asyncio.Event()
+
+    class Expiring:
+        async def expire(self) -> int:
+            answer = answers.pop(0)
+            if not answers:
+                asked.set()
+                await asyncio.Event().wait()
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    task = asyncio.create_task(remove_expired_rooms(cast(Store, Expiring()), every=0))
+    await asyncio.wait_for(asked.wait(), 10)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert not answers
