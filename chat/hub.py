@@ -20,16 +20,16 @@ from chat.bus import Bus
 from chat.census import Census
 from chat.census.local import LocalCensus
 from chat.live.budget import Budget
-from chat.live.feed import RING, Feed, Frame, frame_part, join
+from chat.live.catch_up import READ, CatchUp
+from chat.live.feed import RING, Feed, Frame
 from chat.rooms import Done, Member, Position, Trouble
-from chat.store import HISTORY, WINDOW, Resync, Store, Unavailable
-from chat.views.messages import PAGE, RenderedMessages, Shapes, Shown
+from chat.store import Resync, Store, Unavailable
+from chat.views.messages import RenderedMessages, Shapes, Shown
 
 CHECK = 5.0  # s between comparisons with the log
 CONTACT = 1.5  # s between looks whether the store answers
 ANSWER = 3.0  # s for its answer: with the above, nobody is without a word for longer than 6 s
 BEAT = 15  # s between heartbeats of a connection
-READ = 64 * 1024  # bytes of the log that are read at once: of short texts, as much as makes one frame
 SOCKETS = 10  # connections of one person
 
 RESTART = 1012  # the browser comes back by itself
@@ -133,6 +133,7 @@ class Hub:
         self.bus = bus
         self.shapes = shapes
         self.rendered = RenderedMessages(shapes)
+        self.catching_up = CatchUp(store, self.rendered)
         self.sending = Budget()
         self.census = census or LocalCensus()
         self.feeds: dict[str, Feed[Listener]] = {}
@@ -145,7 +146,6 @@ class Hub:
         self._persons: dict[str, list[Listener]] = {}  # every connection, oldest first
         self._open: dict[int, Listener] = {}
         self._ids = itertools.count(1)
-        self._flights: dict[tuple[str, Position], asyncio.Task[Frame]] = {}
         self._terminating = False
         self.away = False  # the store does not answer
         self._told: Trouble = ""
@@ -320,33 +320,13 @@ class Hub:
             listener.wake()
 
     async def catch_up(self, feed: Feed[Listener], cursor: int) -> Frame:
-        """A frame for a reader too far behind for the ring: the start of what they lack.
-
-        Those who stand at the same place at the same time share one read of the log.
-        """
-        key = (feed.code, Position(feed.position.epoch, cursor))
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = asyncio.create_task(self._read(feed.code, key[1]))
-            flight.add_done_callback(lambda _: self._flights.pop(key, None))
-        return await asyncio.shield(flight)
-
-    async def _read(self, code: str, since: Position) -> Frame:
-        if since.rev >= 0:
-            try:
-                window = await self.store.changes(code, since, WINDOW, READ)
-                if window.head - since.rev <= WINDOW:
-                    await self.rendered.prepare(window.created, window.changed)
-                    part = frame_part(self.rendered, window.changed, window.created, window.position.rev)
-                    return Frame(join(self.rendered, part), part.rev)
-            except Resync:
-                pass
-        shown = await self.page(code)
-        return Frame(self.shapes.newest(code, shown), shown.page.position.rev)
+        """A frame for a reader too far behind for the ring: the start of what they lack."""
+        since = Position(feed.position.epoch, cursor)
+        return await self.catching_up.frame(feed.code, since, feed.position.rev)
 
     async def page(self, code: str, before: int | None = None) -> Shown:
         """The newest messages, or the newest older than `before`: as many as make a page. Raises Missing."""
-        return await self.rendered.page(await self.store.history(code, before, HISTORY, PAGE))
+        return await self.catching_up.page(code, before)
 
     # Once in a while ----------------------------------------------------------------------------------
 

@@ -188,14 +188,17 @@ def frame_part(
     A page says that it has all up to the rev of its last message. So one whose last change has yet to come
     does not say the rev of that.
     """
-    part = first_part(
-        changed,
-        created,
-        end,
-        FRAME,
-        lambda message: byte_length(rendered.message(message)),
-        lambda message: byte_length(rendered.amended(message)),
-    )
+    if len(changed) + len(created) < 2:  # by far the most frequent: there is nothing to cut
+        part = Part(list(changed), list(created), end)
+    else:
+        part = first_part(
+            changed,
+            created,
+            end,
+            FRAME,
+            lambda message: byte_length(rendered.message(message)),
+            lambda message: byte_length(rendered.amended(message)),
+        )
     for place, message in enumerate(part.created):
         if message.rev > part.rev:
             part.created[place] = replace(message, rev=part.rev)

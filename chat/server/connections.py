@@ -36,6 +36,7 @@ def _admit(
     worker: Worker = context.worker
     worker.writers.add(writer)
     _limit_socket(writer.get_extra_info("socket"))
+    writer.transport.set_write_buffer_limits(bounds.WRITE_BUFFER)
     original(self, app, loop, worker.config, context, state, reader, writer)
     self.reader = _Reader(self, reader, worker.read_timeout)
 

@@ -61,6 +61,10 @@ class RenderedMessages:
     def amended(self, message: Message) -> str:
         return self._get((LOOK, "amended", message), self._shapes.amended)
 
+    def newest(self, code: str, shown: Shown) -> str:
+        """A page in place of what a reader has; not kept here."""
+        return self._shapes.newest(code, shown)
+
     def forget(self, message: Message) -> None:
         """It has changed: nobody asks for it as it was, and a deleted text is to be nowhere."""
         for shape in ("message", "amended"):
