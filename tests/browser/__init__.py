@@ -1,5 +1,5 @@
-"""The chat in a real Chromium, as people use it."""
+"""The chat in real browsers, as people use it."""
 
 import pytest
 
-pytest.register_assert_rewrite("browser.people")
+pytest.register_assert_rewrite("browser.people", "browser.visitors")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,15 +11,11 @@ from deployments import BOTH, deployed
 from playwright.async_api import Browser, async_playwright, expect
 from serving import Server
 
+from browser.drivers.chromium import Chromium, launch
 from browser.people import TIMEOUT, People
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent / ".cache"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-OPTIONS = [
-    "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run", "--disable-quic", *(["--no-sandbox"] if os.getuid() == 0 else []),
-]  # fmt: skip
 
 expect.set_options(timeout=TIMEOUT)
 
@@ -35,15 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    if CHROMIUM is None:
-        reason = "there is no Chromium here: apt-get install chromium"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    Chromium.require()
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=OPTIONS, ignore_default_args=["--disable-back-forward-cache"]
-        )
+        browser = await launch(playwright)
         yield browser
         await browser.close()
 

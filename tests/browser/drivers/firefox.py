@@ -1,0 +1,217 @@
+"""Firefox, driven by the WebDriver BiDi that it has built in: no geckodriver, which Debian does not have."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from browser.drivers.window import TIMEOUT, Engine, NoDocument, Scheme, Window, key_actions
+
+PROGRAM = shutil.which("firefox-esr") or shutil.which("firefox")
+# Nothing of Firefox's own may go out, come up or be remembered.
+PREFERENCES = {
+    "app.update.enabled": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "browser.startup.page": 0,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "remote.prefs.recommended": True,
+    "toolkit.telemetry.enabled": False,
+}
+
+
+class Refused(Exception):
+    """Firefox answered a command with an error."""
+
+
+class Connection:
+    """Commands go out, their answers come back by number; events go to those who listen."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self.listeners: dict[str, FirefoxWindow] = {}
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for frame in self._socket:
+            answer = json.loads(frame)
+            if answer["type"] == "event":
+                self._hear(answer["params"])
+            elif waiting := self._waiting.pop(answer.get("id"), None):
+                if waiting.cancelled():
+                    continue
+                if answer["type"] == "error":
+                    waiting.set_exception(Refused(f"{answer['error']}: {answer['message']}"))
+                else:
+                    waiting.set_result(answer["result"])
+
+    def _hear(self, entry: dict[str, Any]) -> None:
+        window = self.listeners.get(entry["source"].get("context", ""))
+        if window and entry["level"] in ("warn", "error"):
+            window.console.append(f"{entry['level']}: {entry['text']}")
+
+    async def ask(self, method: str, **params: Any) -> Any:
+        number = next(self._numbers)
+        self._waiting[number] = answer = asyncio.get_running_loop().create_future()
+        await self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
+        return await asyncio.wait_for(answer, TIMEOUT)
+
+    async def close(self) -> None:
+        with suppress(Refused, TimeoutError):
+            await self.ask("browser.close")
+        self._reader.cancel()
+        await self._socket.close()
+
+
+class FirefoxWindow(Window):
+    def __init__(self, connection: Connection, context: str, user: str) -> None:
+        super().__init__()
+        self._connection = connection
+        self._context = context
+        self._user = user
+
+    async def _ask(self, method: str, **params: Any) -> Any:
+        return await self._connection.ask(method, context=self._context, **params)
+
+    async def open(self, url: str) -> None:
+        # A page that never ends, as the one without JavaScript, is never complete.
+        await self._ask("browsingContext.navigate", url=url, wait="none")
+        await self.wait_for(f"location.href.startsWith({url!r}) && document.readyState !== 'loading'")
+
+    async def evaluate(self, expression: str) -> Any:
+        try:
+            answer = await self._connection.ask(
+                "script.evaluate",
+                expression=f"JSON.stringify({expression})",
+                target={"context": self._context},
+                awaitPromise=False,
+                userActivation=True,
+            )
+        except Refused as error:
+            raise NoDocument(str(error)) from None
+        if answer["type"] == "exception":
+            raise NoDocument(answer["exceptionDetails"]["text"])
+        return json.loads(answer["result"]["value"]) if "value" in answer["result"] else None
+
+    async def type(self, text: str, pace: float = 0.06) -> None:
+        keys = {"type": "key", "id": "keyboard", "actions": key_actions(text, pace)}
+        await self._ask("input.performActions", actions=[keys])
+
+    async def click(self, selector: str) -> None:
+        x, y = await self.wait_for(
+            f"(e => {{ e.scrollIntoView({{block: 'nearest'}}); const r = e.getBoundingClientRect();"
+            f" return r.width && [r.x + r.width / 2, r.y + r.height / 2] }})"
+            f"(document.querySelector({json.dumps(selector)}))"
+        )
+        actions = [
+            {"type": "pointerMove", "x": round(x), "y": round(y)},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ]
+        await self._ask(
+            "input.performActions", actions=[{"type": "pointer", "id": "mouse", "actions": actions}]
+        )
+
+    async def back(self) -> None:
+        await self._ask("browsingContext.traverseHistory", delta=-1)
+
+    async def reload(self) -> None:
+        await self._ask("browsingContext.reload", wait="interactive")
+
+    async def screenshot(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode((await self._ask("browsingContext.captureScreenshot"))["data"]))
+
+    async def close(self) -> None:
+        await self._connection.ask("browser.removeUserContext", userContext=self._user)
+
+
+class Process:
+    """One Firefox with a profile of its own, because some preferences hold for all of its windows."""
+
+    def __init__(self, scheme: Scheme, javascript: bool) -> None:
+        self._profile = tempfile.TemporaryDirectory(prefix="firefox-", ignore_cleanup_errors=True)
+        dark = {"layout.css.prefers-color-scheme.content-override": 0 if scheme == "dark" else 1}
+        preferences = PREFERENCES | dark | {"javascript.enabled": javascript}
+        lines = [
+            f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in preferences.items()
+        ]
+        Path(self._profile.name, "user.js").write_text("".join(lines))
+
+    async def start(self) -> None:
+        assert PROGRAM is not None
+        self._process = await asyncio.create_subprocess_exec(
+            *(PROGRAM, "--headless", "--no-remote"),
+            *("--profile", self._profile.name, "--remote-debugging-port", "0"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        address = await asyncio.wait_for(self._address(), 60)
+        self.connection = Connection(await connect(f"{address}/session", max_size=None, ping_interval=None))
+        await self.connection.ask("session.new", capabilities={})
+        await self.connection.ask("session.subscribe", events=["log.entryAdded"])
+        self._drain = asyncio.create_task(self._process.communicate())
+
+    async def _address(self) -> str:
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            if b"WebDriver BiDi listening on " in line:
+                return line.decode().split("listening on ")[1].strip()
+        raise AssertionError("Firefox ended before it was ready")
+
+    async def window(self, width: int, height: int) -> Window:
+        ask = self.connection.ask
+        user = (await ask("browser.createUserContext"))["userContext"]
+        context = (await ask("browsingContext.create", type="tab", userContext=user))["context"]
+        await ask("browsingContext.setViewport", context=context, viewport={"width": width, "height": height})
+        window = FirefoxWindow(self.connection, context, user)
+        self.connection.listeners[context] = window
+        return window
+
+    async def quit(self) -> None:
+        await self.connection.close()
+        try:
+            await asyncio.wait_for(asyncio.shield(self._drain), 10)
+        except TimeoutError:
+            self._process.kill()
+            await self._drain
+        self._profile.cleanup()
+
+
+class Firefox(Engine):
+    name = "Firefox"
+    package = "firefox-esr"
+
+    def __init__(self) -> None:
+        self._processes: dict[tuple[Scheme, bool], Process] = {}
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    def missing(cls) -> bool:
+        return PROGRAM is None
+
+    async def window(
+        self, *, width: int = 1280, height: int = 800, scheme: Scheme = "light", javascript: bool = True
+    ) -> Window:
+        async with self._lock:
+            if (scheme, javascript) not in self._processes:
+                process = Process(scheme, javascript)
+                await process.start()
+                self._processes[scheme, javascript] = process
+        return await self._processes[scheme, javascript].window(width, height)
+
+    async def quit(self) -> None:
+        for process in self._processes.values():
+            await process.quit()
