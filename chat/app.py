@@ -28,6 +28,7 @@ WORTH_COMPRESSING = 500  # bytes
 
 POLICY = {
     "default-src": "'self'",
+    "connect-src": "'self' data:",  # data: is what the page fetches from itself, e.g. the next field
     "object-src": "'none'",
     "base-uri": "'none'",
     "form-action": "'self'",

@@ -1,4 +1,4 @@
-"""Static files and cached fragments: read once, named by their content, cached by browsers for ever."""
+"""Static files: read once, named by their content, cached by browsers for ever."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 
-WORTH_COMPRESSING = 500  # bytes; below, a header would cost more, and no Vary lets a prefetch be found again
+WORTH_COMPRESSING = 500  # bytes; below, a header would cost more
 
 
 @dataclass(frozen=True, slots=True)

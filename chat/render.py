@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -21,6 +22,8 @@ from chat.views.messages import Shown
 PALETTE = 12  # colours in chat.css
 SEATS = 100  # seats of one person that their stylesheet knows
 ROSTER = 100  # people listed; the others are counted
+
+INLINE = ("line", "lines", "online", "offline")  # fragments that a page has to put in without a server
 
 OWN = """\
 .m[data-by="SEAT"]{--side:end;--bubble:var(--own);--left:var(--round);--right:.35rem}
@@ -81,9 +84,11 @@ class Render:
         # A macro: called once per message, it is twice as fast as an included template.
         self._shape = self._env.get_template("room/_message.html").module.shape  # type: ignore[attr-defined]
         self._env.globals.update(shape=self._shape)
-        for name in ("line", "lines", "online", "offline"):
-            assets.add(f"{name}.html", self._fragment(f"room/_{name}.html", draft="").encode())
-
+        self._env.globals.update(
+            inline={
+                name: _data_url(self._fragment(f"room/_{name}.html", draft="").strip()) for name in INLINE
+            }
+        )
         self._beat = self._fragment("room/replace_beat.html")
 
     # Pages --------------------------------------------------------------------------------------------
@@ -202,6 +207,11 @@ class Render:
 
     def _roster(self, people: Sequence[Member], frozen: bool) -> dict[str, object]:
         return {"people": people[:ROSTER], "count": len(people), "frozen": frozen}
+
+
+def _data_url(fragment: str) -> str:
+    """A fragment as an address that needs no network; htmx fetches it like any other."""
+    return "data:text/html;charset=utf-8," + quote(fragment, safe=" =/:;,.-_()!*")
 
 
 def _with(people: Sequence[Member], member: Member) -> list[Member]:

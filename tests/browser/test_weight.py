@@ -20,10 +20,6 @@ PARTS = [
     "htmx.min.js",
     "hx-ws.min.js",
     "/seats/",
-    "line.html",
-    "lines.html",
-    "offline.html",
-    "online.html",
 ]
 
 
@@ -42,7 +38,8 @@ class Traffic:
         await session.send("Network.enable")
 
     def _asked(self, event: dict[str, Any]) -> None:
-        self._urls[event["requestId"]] = event["request"]["url"]
+        if not event["request"]["url"].startswith("data:"):  # what is in the page already
+            self._urls[event["requestId"]] = event["request"]["url"]
 
     def _answered(self, event: dict[str, Any]) -> None:
         if event["response"].get("fromDiskCache") or event["response"].get("fromPrefetchCache"):

@@ -1,0 +1,56 @@
+"""Typing across Enter, as fast as fingers or a robot can, on good and bad machines and networks."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from deployments import ONE
+
+from browser.people import People, Tab
+
+SETTINGS = {"CHAT_RATE_LIMIT": "off"}
+pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
+TEXTS = ["first message", "second one", "3", "the fourth of them"]
+DRAFT = "and a draft"
+
+
+async def press(tab: Tab, text: str, pace: float) -> None:
+    """Press keys at this pace, s, whether the page has dealt with those before or not."""
+    session = await tab.page.context.new_cdp_session(tab.page)
+    pressed = []
+    for char in text:
+        key = (
+            {"key": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
+            if char == "\n"
+            else {"key": char, "text": char}
+        )
+        for kind in ("keyDown", "keyUp"):
+            event = {"type": kind, **(key if kind == "keyDown" else {**key, "text": ""})}
+            pressed.append(asyncio.create_task(session.send("Input.dispatchKeyEvent", event)))
+        await asyncio.sleep(pace)
+    await asyncio.gather(*pressed)
+
+
+@pytest.mark.parametrize(
+    ("slower", "latency", "pace"),
+    [(1, 0, 0.02), (1, 400, 0.02)],
+)
+async def test_nothing_typed_across_enter_is_lost_doubled_or_out_of_order(
+    people: People, slower: int, latency: int, pace: float
+) -> None:
+    ann = await people.newcomer()
+    await ann.open_room("Ann")
+    await ann.live()
+    session = await ann.page.context.new_cdp_session(ann.page)
+    await session.send("Network.enable")
+    await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    await session.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": latency, "downloadThroughput": -1, "uploadThroughput": -1},
+    )
+    await session.send("Emulation.setCPUThrottlingRate", {"rate": slower})
+    await ann.field.focus()
+    await press(ann, "\n".join([*TEXTS, DRAFT]), pace)
+    await ann.shows(TEXTS)
+    assert await ann.field.input_value() == DRAFT
