@@ -167,7 +167,8 @@ async def _finish(response: Response) -> Response:
     if reached().scheme == "https":
         response.headers["Strict-Transport-Security"] = HSTS
     if response.mimetype == "text/html" and request.endpoint != "pages.static":
-        response.headers["Cache-Control"] = "private, no-cache"
+        # What answers a form holds its key, and must not come out of a cache beside a page that uses it.
+        response.headers["Cache-Control"] = "no-store" if request.method == "POST" else "private, no-cache"
         response.vary.update(["Cookie", "Accept-Encoding"])
         if not live and request.accept_encodings.quality("gzip") > 0:
             await _compress(response)

@@ -82,7 +82,9 @@ class Listener:
         self.trouble: Trouble = ""  # what its page says of the node
         self.unstored = False  # its page says that something could not be stored
         self.outbox: dict[str, str] = {}  # fragments for this page alone, the newest of each slot
-        self.progress: tuple[int, int] | None = None  # controls to remove, new value of `acked`
+        self.progress: tuple[int, int] | str | None = (
+            None  # controls to remove and new `acked`, or the fragment
+        )
         self.farewell: Farewell | None = None
         self.lane: Callable[[bytes], bool] | None = None  # takes a framed text if the socket is free
         self._asked: asyncio.Future[None] | None = None

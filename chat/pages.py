@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 
 from quart import Blueprint, Response, abort, current_app, make_response, redirect, request
 from quart.typing import ResponseReturnValue
+from werkzeug.wrappers import Response as WerkzeugResponse
 
-from chat import actions, fields, limits, logs
+from chat import actions, fields, limits, logs, repeats
 from chat.codes import clean_code, is_code
 from chat.context import Context
 from chat.hub import POLICY, Farewell, Listener
@@ -219,7 +220,16 @@ async def room(code: str) -> ResponseReturnValue:
         return chat.render.invitation(code, Form())
     if member.code != code:
         return redirect(f"/rooms/{member.code}", 301)
-    return await _room_page(chat, member, before=_before())
+    response = await make_response(await _room_page(chat, member, before=_before()))
+    if forms := repeats.shown(request.cookies.get(repeats.COOKIE, "")):
+        _remember_forms(response, member.code, forms)
+    return response
+
+
+def _remember_forms(response: Response | WerkzeugResponse, code: str, forms: str) -> None:
+    secure = reached().scheme == "https"
+    path = f"/rooms/{code}"
+    response.set_cookie(repeats.COOKIE, forms, path=path, httponly=True, samesite="Lax", secure=secure)
 
 
 async def _room_page(
@@ -262,11 +272,12 @@ async def post(code: str) -> ResponseReturnValue:
     """Post by an ordinary form: without JavaScript, from curl, or when scripts are blocked."""
     chat, form = here(), await request.form
     acked, bodies = fields.number(form.get("acked")), form.getlist("body") or [""]
-    key = fields.text(form, "key") or secrets.token_urlsafe(9)
+    form_key, forms = fields.text(form, "key"), request.cookies.get(repeats.COOKIE, "")
+    key = repeats.key_of(forms, form_key) if form_key else secrets.token_urlsafe(9)
     try:
         member = await _member(chat, code)
     except Unavailable:
-        return _kept(chat, NOT_STORED, Draft(_canonical(code), bodies, key, acked))
+        return _kept(chat, NOT_STORED, Draft(_canonical(code), bodies, key, acked, posted=True))
     if member is None:
         return _kept(chat, "You are not in this room any more.", Draft("", bodies), 403)
     for index, body in enumerate(bodies):
@@ -277,9 +288,11 @@ async def post(code: str) -> ResponseReturnValue:
             await actions.post_message(chat.store, member, key, acked + index, body)
         except (Refused, Unavailable, Unknown) as reason:
             return await _not_sent(
-                chat, member, Draft(member.code, bodies[index:], key, acked + index), reason
+                chat, member, Draft(member.code, bodies[index:], key, acked + index, posted=True), reason
             )
-    return redirect(f"/rooms/{member.code}", 303)
+    response = redirect(f"/rooms/{member.code}", 303)
+    _remember_forms(response, member.code, repeats.answered(forms, form_key))
+    return response
 
 
 async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Exception) -> ResponseReturnValue:

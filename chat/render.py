@@ -16,6 +16,7 @@ from chat.assets import Assets
 from chat.codes import grouped
 from chat.links import linked
 from chat.marks import unlabelled
+from chat.receipts import write_life
 from chat.rooms import Member, Message, Trouble
 from chat.views.messages import Shown
 
@@ -53,6 +54,7 @@ class Draft:
     bodies: Sequence[str] = ("",)
     key: str = ""
     acked: int = 0
+    posted: bool = False  # by the ordinary form; it may have been stored
 
     @property
     def text(self) -> str:
@@ -86,7 +88,7 @@ class Render:
         self._env.globals.update(shape=self._shape)
         self._env.globals.update(
             inline={
-                name: _data_url(self._fragment(f"room/_{name}.html", draft="").strip()) for name in INLINE
+                name: _data_url(self._fragment(f"room/_{name}.html", draft=None).strip()) for name in INLINE
             }
         )
         self._beat = self._fragment("room/replace_beat.html")
@@ -127,6 +129,7 @@ class Render:
             draft=draft.text,
             key=draft.key,
             acked=draft.acked,
+            life=write_life(draft.key, draft.acked) if draft.posted else "",
             many_lines=many_lines or "\n" in draft.text,
             error=error,
             older=older,
@@ -174,6 +177,17 @@ class Render:
     def acknowledged(self, controls: int, acked: int) -> str:
         """Remove that many sent controls from the composer; `acked` are done since the page was loaded."""
         return self._fragment("room/acknowledge.html", controls=controls, acked=acked)
+
+    def taken(self, life: str, counts: Sequence[int], acked: int) -> str:
+        """The same for a page that is at one of `counts`, once it has a control besides those."""
+        return self._fragment("room/take_controls.html", life=life, counts=counts, acked=acked)
+
+    def life(self, key: str) -> str:
+        """For a page that has none yet."""
+        return self._fragment("room/begin_life.html", key=key)
+
+    def send_pending(self) -> str:
+        return self._fragment("room/send_pending.html")
 
     def refused(self, code: str, id: str, body: str, reason: str) -> str:
         return self._fragment("room/append_refused.html", code=code, id=id, body=body, reason=reason)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
@@ -19,6 +18,7 @@ from chat.hub import LATER, POLICY, Farewell, Listener
 from chat.live.budget import OverBudget
 from chat.live.feed import Feed, Frame, wire
 from chat.origins import behind_unknown_proxy, same_origin
+from chat.receipts import BODIES, Receipts, read_life
 from chat.rooms import Member, Position, Refused
 from chat.store import Missing, Unavailable, Unknown
 from chat.visitors import COOKIE, Arrival, arrival
@@ -26,7 +26,7 @@ from chat.visitors import COOKIE, Arrival, arrival
 PATIENCE = 20.0  # s that frames over the rate wait before they are refused
 ACKNOWLEDGE = 0.15  # s after a text is stored until its control goes; see _acknowledge
 LINGER = 2.0  # s for the peer to answer a close, so that the last fragment arrives
-BODIES = 100  # texts of one frame; htmx keeps no more while it is offline
+AGAIN = 1.0  # s until a page is told once more, in case its next control was slower than ACKNOWLEDGE
 
 sockets = Blueprint("sockets", __name__)
 
@@ -160,8 +160,8 @@ async def _pending(chat: Context, listener: Listener) -> str:
     """Everything this connection has not seen, messages first."""
     parts = [await _changes(chat, listener)]
     if listener.progress is not None:
-        (controls, acked), listener.progress = listener.progress, None
-        parts.append(chat.render.acknowledged(controls, acked))
+        progress, listener.progress = listener.progress, None
+        parts.append(progress if isinstance(progress, str) else chat.render.acknowledged(*progress))
     if listener.trouble != chat.hub.trouble and not listener.unstored:
         listener.trouble = chat.hub.trouble
         parts.append(chat.render.trouble(listener.trouble))
@@ -228,39 +228,9 @@ async def _catch_up(chat: Context, listener: Listener, feed: Feed[Listener], cur
 # Receiving --------------------------------------------------------------------------------------------
 
 
-class Sent:
-    """How far this connection has come with the texts of its page: each is answered once."""
-
-    def __init__(self) -> None:
-        self.key = ""
-        self.acked = 0
-        self.controls = 0  # dealt with, but not yet taken away
-        self.writing: list[tuple[int, str, asyncio.Task[None]]] = []
-        self.turn = asyncio.Lock()  # for asking whether the next text may be stored
-        self.broken = False  # one could not be stored, so none behind it may be: the page sends all again
-        self._answered: deque[tuple[int, int]] = deque(maxlen=BODIES)
-
-    def start(self, key: str, acked: int) -> None:
-        if key != self.key:
-            self.key, self.acked = key, acked
-            self._answered.clear()
-        self.acked = max(self.acked, acked)
-
-    def repeats(self, index: int, body: str) -> bool:
-        """Whether this very text was taken before; another text in its place is not lost."""
-        return (index, hash(body)) in self._answered or (index, body) in [w[:2] for w in self.writing]
-
-    def answer(self, index: int, body: str) -> bool:
-        """A text is dealt with. True if a control of the page was waiting for it."""
-        self._answered.append((index, hash(body)))
-        waiting = index >= self.acked
-        self.acked = max(self.acked, index + 1)
-        return waiting
-
-
 async def _receive(chat: Context, listener: Listener) -> None:
     """Take what has come, in order, and have it stored together; a flood waits in its own socket."""
-    sent = Sent()
+    sent = Receipts()
     try:
         while listener.farewell is None:  # Python 3.11 may swallow that we were told to end
             await _receive_once(chat, listener, sent)
@@ -269,7 +239,7 @@ async def _receive(chat: Context, listener: Listener) -> None:
             task.cancel()
 
 
-async def _receive_once(chat: Context, listener: Listener, sent: Sent) -> None:
+async def _receive_once(chat: Context, listener: Listener, sent: Receipts) -> None:
     inbox: asyncio.Queue[object] | None = websocket.scope.get("chat.inbox")  # type: ignore[assignment]
     while listener.outbox:  # not yet sent: a peer that does not read is not answered any further
         await asyncio.sleep(0.05)
@@ -303,7 +273,7 @@ async def _attempt(chat: Context, listener: Listener, work: Coroutine[Any, Any, 
         _alert(chat, listener, chat.render.notice("Something went wrong here. Please reload the page."))
 
 
-async def _settle(chat: Context, listener: Listener, sent: Sent) -> None:
+async def _settle(chat: Context, listener: Listener, sent: Receipts) -> None:
     """Wait for the texts on their way to the disk, and answer them in their order."""
     writing, sent.writing = sent.writing, []
     tasks = [task for _, _, task in writing]
@@ -311,7 +281,7 @@ async def _settle(chat: Context, listener: Listener, sent: Sent) -> None:
         for index, body, task in writing:
             await task
             if sent.answer(index, body):
-                _acknowledge(listener, sent)
+                _acknowledge(chat, listener, sent)
         if listener.unstored:  # it is over
             listener.unstored, listener.trouble = False, chat.hub.trouble
             listener.show("trouble", chat.render.trouble(listener.trouble))
@@ -327,20 +297,21 @@ def _alert(chat: Context, listener: Listener, fragment: str) -> None:
     listener.show("alert", fragment)
 
 
-async def _take(chat: Context, listener: Listener, sent: Sent, raw: object) -> None:
-    """One of the two shapes there are. Raises Refused for anything else."""
+async def _take(chat: Context, listener: Listener, sent: Receipts, raw: object) -> None:
+    """A frame with texts, or one that says what a page has, or both. Raises Refused for anything else."""
     frame = _parsed(raw)
-    if frame is None:
-        await _pace(chat, listener)
-        raise Refused("The server did not understand that. Please reload the page.")
-    resuming = frame.get("k") == "resume"
-    if not resuming and "body" not in frame:
+    kind = frame.get("k") if frame else None
+    if frame is None or (kind not in ("resume", "pending") and "body" not in frame):
         await _pace(chat, listener)
         raise Refused("The server did not understand that. Please reload the page.")
     if "body" in frame:
         await _post(chat, listener, sent, frame)
-    if resuming:
+    elif kind == "pending":
+        await _pace(chat, listener)  # nothing was waiting
+    if kind == "resume":
         await _resume(chat, listener, frame)
+        if isinstance(life := frame.get("life"), str) and not read_life(life)[0]:
+            _begin_life(chat, listener, sent, pending="body" in frame)
 
 
 def _parsed(raw: object) -> dict[str, Any] | None:
@@ -384,27 +355,81 @@ async def _pace_resuming(chat: Context, listener: Listener) -> None:
         await asyncio.sleep(wait)
 
 
-async def _post(chat: Context, listener: Listener, sent: Sent, frame: dict[str, Any]) -> None:
+async def _post(chat: Context, listener: Listener, sent: Receipts, frame: dict[str, Any]) -> None:
     bodies = frame["body"] if isinstance(frame["body"], list) else [frame["body"]]
-    key = fields.token(frame, "key")
+    key, life = fields.token(frame, "key"), frame.get("life")
+    if isinstance(life, str):
+        key = ""  # a page has its life instead
     if key is None or not all(isinstance(body, str) for body in bodies) or len(bodies) > BODIES:
         await _pace(chat, listener)
         raise Refused("The server did not understand that. Please reload the page.")
     again = fields.token(frame, "again")
-    if again is not None:
+    if isinstance(life, str):
+        await _post_in_life(chat, listener, sent, life, frame.get("k"), bodies)
+    elif again is not None:
         await _post_again(chat, listener, sent, key, again, bodies)
+    else:
+        start = await _start(chat, listener, sent, key, fields.number(frame.get("acked")))
+        for index, body in enumerate(bodies, start):
+            if not sent.repeats(index, body):
+                _write(chat, listener, sent, key, index, body)
+
+
+async def _post_in_life(
+    chat: Context, listener: Listener, sent: Receipts, life: str, kind: object, bodies: list[str]
+) -> None:
+    """The texts of a page, under the key of its life; one that has none yet keeps them until it has."""
+    key, start = read_life(life)
+    if not key:
+        if kind is None:
+            await _pace(chat, listener)
+            # Not at once: the control of this text may still be the page's last, which is not repeated.
+            asyncio.get_running_loop().call_later(ACKNOWLEDGE, _begin_life, chat, listener, sent, True)
         return
+    await _start(chat, listener, sent, key, start, counted=True)
+    new = sent.new_texts(start, bodies, entered=kind is None, report=kind == "late")
+    for place, offset, body in new:
+        if body:
+            _write(chat, listener, sent, f"{key}+{offset}" if offset else key, place, body)
+        else:  # Enter in an empty control: what was typed before may have landed in the one before it
+            await _settle(chat, listener, sent)
+            await _pace(chat, listener)
+            sent.answer(place, body)
+    if not new:
+        await _pace(chat, listener)
+    if start < sent.acked:
+        _acknowledge(chat, listener, sent)
+
+
+async def _start(
+    chat: Context, listener: Listener, sent: Receipts, key: str, start: int, counted: bool = False
+) -> int:
     if key != sent.key:
         await _settle(chat, listener, sent)
-    start = fields.number(frame.get("acked"))
-    sent.start(key, start)
-    for index, body in enumerate(bodies, start):
-        if not sent.repeats(index, body):
-            task = asyncio.create_task(_post_one(chat, listener, sent, key, index, body))
-            sent.writing.append((index, body, task))
+    sent.start(key, start, counted)
+    return start
 
 
-async def _post_one(chat: Context, listener: Listener, sent: Sent, key: str, index: int, body: str) -> None:
+def _write(chat: Context, listener: Listener, sent: Receipts, key: str, index: int, body: str) -> None:
+    task = asyncio.create_task(_post_one(chat, listener, sent, key, index, body))
+    sent.writing.append((index, body, task))
+
+
+def _begin_life(chat: Context, listener: Listener, sent: Receipts, pending: bool) -> None:
+    """Deal a page the key of its life; what it has sent before then, it sends again.
+
+    HTML out of a cache has none, so a key is never used by two pages, and a text is only stored under a
+    key that its page knows.
+    """
+    sent.life = sent.life or secrets.token_urlsafe(9)
+    listener.show("life", chat.render.life(sent.life))
+    if pending:
+        listener.show("pending", chat.render.send_pending())
+
+
+async def _post_one(
+    chat: Context, listener: Listener, sent: Receipts, key: str, index: int, body: str
+) -> None:
     """Store one text; a refused one comes back beside the composer and counts as dealt with."""
     since = asyncio.get_running_loop().time()
     try:
@@ -436,7 +461,7 @@ def _give_back(chat: Context, listener: Listener, body: str, reason: str) -> Non
 
 
 async def _post_again(
-    chat: Context, listener: Listener, sent: Sent, key: str, again: str, bodies: list[str]
+    chat: Context, listener: Listener, sent: Receipts, key: str, again: str, bodies: list[str]
 ) -> None:
     """A refused text, sent again from its own form: that form goes, and comes back if it is refused again."""
     await _post_one(chat, listener, sent, key, 0, "\n".join(bodies))
@@ -444,7 +469,7 @@ async def _post_again(
         listener.show(f"sent again {again}", chat.render.sent_again(again))
 
 
-def _acknowledge(listener: Listener, sent: Sent) -> None:
+def _acknowledge(chat: Context, listener: Listener, sent: Receipts) -> None:
     """Have the page drop the control of a text that is dealt with, a moment later.
 
     The page first puts a new control beside it, which takes some 20 ms. Were the old one gone before,
@@ -452,14 +477,27 @@ def _acknowledge(listener: Listener, sent: Sent) -> None:
     """
     sent.controls += 1
     if sent.controls == 1:
-        asyncio.get_running_loop().call_later(ACKNOWLEDGE, _drop_controls, listener, sent)
+        asyncio.get_running_loop().call_later(ACKNOWLEDGE, _drop_controls, chat, listener, sent)
 
 
-def _drop_controls(listener: Listener, sent: Sent) -> None:
-    waiting = listener.progress[0] if listener.progress else 0
-    listener.progress = (waiting + sent.controls, sent.acked)
+def _drop_controls(chat: Context, listener: Listener, sent: Receipts) -> None:
+    if sent.counts:
+        _tell_count(chat, listener, sent, sent.acked)
+        asyncio.get_running_loop().call_later(AGAIN, _tell_count, chat, listener, sent, sent.acked)
+    else:
+        waiting = listener.progress[0] if isinstance(listener.progress, tuple) else 0
+        listener.progress = (waiting + sent.controls, sent.acked)
+        listener.wake()
     sent.controls = 0
-    listener.wake()
+
+
+def _tell_count(chat: Context, listener: Listener, sent: Receipts, acked: int) -> None:
+    """Harmless if the page has taken it already; in vain while the page has no control but those sent."""
+    if sent.counts and sent.counts[0] < acked == sent.acked:
+        listener.progress = chat.render.taken(sent.key, [n for n in sent.counts if n < acked], acked)
+        if acked not in sent.counts:
+            sent.counts.append(acked)
+        listener.wake()
 
 
 async def _pace(chat: Context, listener: Listener, since: float | None = None) -> bool:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from deployments import ON_BOTH
@@ -271,7 +271,7 @@ async def test_one_person_is_in_two_rooms_under_two_names(alice: Person) -> None
     await alice.write(other, "there")
     assert (await alice.look(one)).one(".m .by bdi").text == "Ann"
     assert (await alice.look(other)).one(".m .by bdi").text == "Doctor Lee"
-    assert len(list(alice.client.cookie_jar or ())) == 1
+    assert len([cookie for cookie in alice.client.cookie_jar or () if cookie.name != "forms"]) == 1
 
 
 @ON_BOTH
@@ -806,10 +806,13 @@ async def test_a_draft_of_several_lines_is_shown_in_a_box_of_several_lines(alice
     assert reply.page.one("#texts [name=body]").tag == "textarea"
 
 
-async def test_the_cached_blank_controls_are_the_very_ones_of_the_page(alice: Person, code: str) -> None:
+async def test_the_next_control_is_in_the_page_and_like_the_one_it_shows(alice: Person, code: str) -> None:
+    """All but `required`: letters of the next text may be in the control before it."""
     page = await alice.look(code)
-    blank = (await alice.get(page.one("#blank")["hx-get"])).page
-    assert blank.one("[name=body]").attributes == page.one("#texts [name=body]").attributes
+    kind, _, text = page.one("#blank")["hx-get"].partition(",")
+    assert kind == "data:text/html;charset=utf-8"
+    blank, shown = parse(unquote(text)).one("[name=body]"), page.one("#texts [name=body]")
+    assert blank.attributes == {name: value for name, value in shown.attributes.items() if name != "required"}
 
 
 # Leaving ----------------------------------------------------------------------------------------------
@@ -1427,12 +1430,7 @@ async def test_static_files_are_kept_for_ever_under_an_address_of_their_content(
     urls = [
         element.attributes.get("href") or element["src"] for element in page.all("link") + page.all("script")
     ]
-    urls += [
-        element["hx-get"]
-        for element in page.walk()
-        if element.attributes.get("hx-get", "").startswith("/static/")
-    ]
-    assert len(urls) > 8
+    assert len(urls) > 5
     for url in urls:
         reply = await alice.get(url, accept_encoding="gzip")
         assert reply.status == 200, url
@@ -1463,7 +1461,8 @@ async def test_everything_a_page_links_is_our_own_and_exists(alice: Person, code
         for element in page.walk():
             for name in ("href", "src", "action", "formaction", "hx-get", "hx-post"):
                 if url := element.attributes.get(name):
-                    assert url.startswith(("/", "#")), url
+                    inside = name == "hx-get" and url.startswith("data:text/html;")
+                    assert inside or url.startswith(("/", "#")), url
                     assert not url.startswith("//")
             if element.tag in {"link", "script", "img"}:
                 assert (await alice.get(element.attributes.get("href") or element["src"])).status == 200

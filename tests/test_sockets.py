@@ -22,6 +22,7 @@ from quart.testing.connections import WebsocketResponseError
 from chat import limits, sockets
 from chat.context import Context
 from chat.hub import LATER, POLICY, RESTART
+from chat.receipts import BODIES
 from chat.store import Unavailable, Unknown
 
 NOBODYS = "ZZZZ2222"
@@ -536,13 +537,13 @@ async def test_a_page_that_does_not_read_has_a_bounded_outbox(
         (listener,) = chat.hub.feeds[code].listeners
         _hold_back(live, gate)
         for n in range(10):
-            await live.send(key=f"key {n}", body=["x" * 9000] * sockets.BODIES)
+            await live.send(key=f"key {n}", body=["x" * 9000] * BODIES)
         await until(lambda: live.connection._send_queue.qsize() < 9 and listener.outbox)
         await asyncio.sleep(0.1)
-        assert len(listener.outbox) <= 2 * sockets.BODIES
+        assert len(listener.outbox) <= 2 * BODIES
         gate.set()
         refused = 0
-        while refused < 10 * sockets.BODIES:
+        while refused < 10 * BODIES:
             await _refused(live)
             refused = len([form for frame in live.frames for form in frame.all("form.refused")])
 

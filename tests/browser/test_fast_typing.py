@@ -34,7 +34,7 @@ async def press(tab: Tab, text: str, pace: float) -> None:
 
 @pytest.mark.parametrize(
     ("slower", "latency", "pace"),
-    [(1, 0, 0.02), (1, 400, 0.02)],
+    [(1, 0, 0.02), (1, 400, 0.02), (6, 0, 0.06), (6, 400, 0.02), (1, 0, 0)],
 )
 async def test_nothing_typed_across_enter_is_lost_doubled_or_out_of_order(
     people: People, slower: int, latency: int, pace: float
@@ -53,4 +53,8 @@ async def test_nothing_typed_across_enter_is_lost_doubled_or_out_of_order(
     await ann.field.focus()
     await press(ann, "\n".join([*TEXTS, DRAFT]), pace)
     await ann.shows(TEXTS)
-    assert await ann.field.input_value() == DRAFT
+    if slower == 1 and pace:
+        assert await ann.field.input_value() == DRAFT
+    await ann.page.keyboard.press("Enter")
+    await ann.shows([*TEXTS, DRAFT])
+    await ann.rest()

@@ -1,0 +1,91 @@
+"""How far a page has come with its texts: what it sent, what of that is new, and what it was told."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+
+BODIES = 100  # texts of one frame; htmx keeps no more while it is offline
+COUNTS = 8  # that a page may be at; the next frame says which
+LIFE = re.compile(r"([A-Za-z0-9_-]{1,40})\.([0-9]{1,15})")
+
+
+def read_life(value: str) -> tuple[str, int]:
+    """The key of a page's life and how many of its texts were acknowledged; ("", 0) if it has none yet."""
+    match = LIFE.fullmatch(value)
+    return (match[1], int(match[2])) if match else ("", 0)
+
+
+def write_life(key: str, acked: int) -> str:
+    life = f"{key}.{acked}"
+    return life if LIFE.fullmatch(life) else ""
+
+
+class Receipts:
+    """The texts of one connection: each is answered once.
+
+    A page repeats what is not acknowledged, all controls of its composer in order, and `acked` says how
+    many went before them. Letters typed after Enter, before the browser has shown the next control, land
+    in the one that was just sent: they begin the next text.
+    """
+
+    def __init__(self) -> None:
+        self.key = ""
+        self.life = ""  # dealt to a page that had none
+        self.acked = 0
+        self.controls = 0  # dealt with, but not yet taken away
+        self.writing: list[tuple[int, str, asyncio.Task[None]]] = []
+        self.turn = asyncio.Lock()  # for asking whether the next text may be stored
+        self.broken = False  # one could not be stored, so none behind it may be: the page sends all again
+        self.counts: list[int] = []  # what the page may believe `acked` to be
+        self._answered: deque[tuple[int, int]] = deque(maxlen=BODIES)
+        self._sent: dict[int, tuple[int, int]] = {}  # length and hash of each control when it was sent
+        self._typed = ""  # into controls after they were sent
+
+    def start(self, key: str, acked: int, counted: bool = False) -> None:
+        """The page says how far it has come; `counted` if it is told so, not left to add up."""
+        if key != self.key:
+            self.key, self.acked = key, acked
+            self.counts, self._typed = [], ""
+            self._answered.clear()
+            self._sent.clear()
+        self.acked = max(self.acked, acked)
+        if counted:
+            self.counts = [acked, *(count for count in self.counts if count > acked)][:COUNTS]
+
+    def repeats(self, index: int, body: str) -> bool:
+        """Whether this very text was taken before; another text in its place is not lost."""
+        return (index, hash(body)) in self._answered or (index, body) in [w[:2] for w in self.writing]
+
+    def new_texts(
+        self, start: int, bodies: list[str], *, entered: bool, report: bool
+    ) -> list[tuple[int, int, str]]:
+        """What of these controls was not taken before: place, offset in its control, text.
+
+        `entered`: the last of them was sent just now, by Enter. `report`: the page only says what was typed
+        into those that were sent before.
+        """
+        self._sent = {place: sent for place, sent in self._sent.items() if place >= start}
+        new = []
+        for place, body in enumerate(bodies, start):
+            length, known = self._sent.get(place, (0, 0))
+            if place in self._sent and hash(body[:length]) == known:
+                self._typed += body[length:]
+            elif report:
+                continue
+            else:
+                new.append((place, 0, self._typed + body))
+                self._typed = ""
+            self._sent[place] = (len(body), hash(body))
+        if entered and bodies and self._typed:  # Enter once more in the same control
+            new.append((start + len(bodies) - 1, len(bodies[-1]), self._typed))
+            self._typed = ""
+        return new
+
+    def answer(self, index: int, body: str) -> bool:
+        """A text is dealt with. True if a control of the page was waiting for it."""
+        self._answered.append((index, hash(body)))
+        waiting = index >= self.acked
+        self.acked = max(self.acked, index + 1)
+        return waiting
