@@ -17,14 +17,21 @@ from chat.codes import grouped
 from chat.links import linked
 from chat.marks import unlabelled
 from chat.receipts import write_life
-from chat.rooms import Member, Message, Trouble
+from chat.rooms import BODY_FIELD, Member, Message, Trouble
 from chat.views.messages import Shown
 
 PALETTE = 12  # colours in chat.css
 SEATS = 100  # seats of one person that their stylesheet knows
 ROSTER = 100  # people listed; the others are counted
 
-INLINE = ("line", "lines", "online", "offline")  # fragments that a page has to put in without a server
+# Fragments that a page has to put in without a server.
+INLINE = {
+    "line": "_next_line",
+    "lines": "_lines",
+    "online": "_online",
+    "offline": "_offline",
+    "pasted": "_pasted",
+}
 
 OWN = """\
 .m[data-by="SEAT"]{--side:end;--bubble:var(--own);--left:var(--round);--right:.35rem}
@@ -85,10 +92,11 @@ class Render:
         )
         # A macro: called once per message, it is twice as fast as an included template.
         self._shape = self._env.get_template("room/_message.html").module.shape  # type: ignore[attr-defined]
-        self._env.globals.update(shape=self._shape)
+        self._env.globals.update(shape=self._shape, field=BODY_FIELD)
         self._env.globals.update(
             inline={
-                name: _data_url(self._fragment(f"room/_{name}.html", draft=None).strip()) for name in INLINE
+                name: _data_url(self._fragment(f"room/{file}.html", draft=None).strip())
+                for name, file in INLINE.items()
             }
         )
         self._beat = self._fragment("room/replace_beat.html")

@@ -16,6 +16,7 @@ NAME_LENGTH = 32  # characters, after trimming and NFC
 NAME_TYPED = 200  # characters of a name as typed: Unicode writes some letters as four, and spaces are trimmed
 BODY_BYTES = 8192  # UTF-8
 BODY_TYPED = 4 * BODY_BYTES  # characters of a text as typed, with line ends and controls that are taken out
+BODY_FIELD = 25_000  # UTF-16 units that the field takes, so that a frame and a form of it stay in bounds
 KEY_LENGTH = 64  # characters of a one-time key
 RUN_GAP = 5 * 60 * 1000  # ms: a longer silence starts a new group even for the same author
 FOLD_AGE = 60 * 1000  # ms: an older notice is left alone and a new one begun
@@ -180,19 +181,28 @@ def _unfit_in_name(c: str) -> bool:
 
 def clean_body(text: str) -> str:
     """A message's text: line ends as \\n, no control characters, something to see. Raises Refused."""
-    too_long = Refused(
-        f"This is too long: at most {BODY_BYTES // 1024} KiB of text fit in one message.", "body"
-    )
     if len(text) > BODY_TYPED:
-        raise too_long
+        raise _too_long(text, text)
     body = text.replace("\r\n", "\n").replace("\r", "\n")
     body = CONTROLS.sub("", body)
     body = body.strip("\n").rstrip()
     if len(body.encode()) > BODY_BYTES:
-        raise too_long
+        raise _too_long(body, text)
     if is_blank(body):
         raise Refused("Please write something first.", "body")
     return body
+
+
+def _too_long(body: str, typed: str) -> Refused:
+    excess = len(body.encode(errors="replace")) - BODY_BYTES
+    text = (
+        f"This is too long by {excess:,} byte{'s' if excess > 1 else ''}: "
+        f"at most {BODY_BYTES // 1024} KiB of text fit in one message."
+    )
+    units = len(typed.replace("\r\n", "\n").encode("utf-16-le", errors="surrogatepass")) // 2
+    if units >= BODY_FIELD - 1:  # a browser does not cut a pair in two
+        text += f" The field holds {BODY_FIELD:,} characters; the rest of what was pasted is not in it."
+    return Refused(text, "body")
 
 
 def clean_key(text: str) -> str:

@@ -274,3 +274,23 @@ def test_domain_values_cannot_be_changed() -> None:
     for value, field in ((room, "code"), (_members("Ann")[0], "name"), (_message(NOON), "body")):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(value, field, "changed")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("x" * 8193, "too long by 1 byte:"),
+        ("x" * 9000, "too long by 808 bytes:"),
+        ("漢" * 3000, "too long by 808 bytes:"),
+        ("x" * 9000 + "\n" * 100, "too long by 808 bytes:"),
+        ("\ud800" * 40_000, "too long by 31,808 bytes:"),
+        ("x" * 25_000, "The field holds 25,000 characters; the rest of what was pasted is not in it."),
+        ("😀" * 12_500, "the rest of what was pasted is not in it."),
+        ("x\r\n" * 12_500, "the rest of what was pasted is not in it."),
+    ],
+)
+def test_a_text_too_long_is_told_by_how_much_and_whether_it_was_cut(text: str, reason: str) -> None:
+    with pytest.raises(Refused) as refused:
+        clean_body(text)
+    assert reason in refused.value.text
+    assert ("the rest of what was pasted" in refused.value.text) == (len(text) >= 12_500)

@@ -458,12 +458,18 @@ async def _refused(live: Live) -> Element:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("x" * 8193, "This is too long: at most 8 KiB of text fit in one message."),
-        ("\n" + "漢" * 2731, "This is too long: at most 8 KiB of text fit in one message."),
+        ("x" * 8193, "This is too long by 1 byte: at most 8 KiB of text fit in one message."),
+        ("\n" + "漢" * 2731, "This is too long by 1 byte: at most 8 KiB of text fit in one message."),
         ("  ", "Please write something first."),
         ("\u202e\u3164\u0301", "Please write something first."),
-        ("</textarea><script>" + "x" * 8193, "This is too long: at most 8 KiB of text fit in one message."),
-        ("\ud800" * 9000 + "x" * 8193, "This is too long: at most 8 KiB of text fit in one message."),
+        (
+            "</textarea><script>" + "x" * 8193,
+            "This is too long by 20 bytes: at most 8 KiB of text fit in one message.",
+        ),
+        (
+            "\ud800" * 9000 + "x" * 8193,
+            "This is too long by 1 byte: at most 8 KiB of text fit in one message.",
+        ),
         ("\ud800", "Please write something first."),
     ],
     ids=["8193 bytes", "8193 bytes of Chinese", "blank", "invisible", "markup", "surrogates", "a surrogate"],

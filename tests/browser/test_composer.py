@@ -107,6 +107,39 @@ async def test_refused_text_comes_back_with_the_reason_and_can_be_sent_again(peo
     await bob.shows(["meanwhile", "shorter"])
 
 
+async def paste(tab: Tab, text: str) -> None:
+    await tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await tab.page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    await tab.field.focus()
+    await tab.page.keyboard.press("Control+V")
+
+
+async def test_what_is_pasted_is_kept_whole_and_told_by_how_much_it_is_too_long(people: People) -> None:
+    ann = await alone(people)
+    text = "".join(f"{n:05} " for n in range(2000)) + "end"
+    await paste(ann, text)
+    await expect(ann.field).to_have_value(text)
+    await ann.page.keyboard.press("Enter")
+    refused = ann.page.locator("#refused form")
+    await expect(refused.get_by_role("alert")).to_contain_text("too long by 3,811 bytes")
+    await expect(refused.get_by_role("textbox")).to_have_value(text)
+
+
+async def test_lines_pasted_into_the_one_line_field_are_not_joined_without_a_word(people: People) -> None:
+    ann = await alone(people)
+    hint = ann.page.locator("#hint")
+    await paste(ann, "one\ntwo")
+    await expect(hint).to_contain_text("line breaks become spaces")
+    await ann.page.keyboard.press("Enter")
+    await expect(hint).to_have_text("")
+    await ann.page.get_by_role("button", name="More lines").click()
+    await expect(ann.page.locator("#texts > textarea")).to_be_focused()
+    await paste(ann, "one\ntwo")
+    await ann.page.get_by_role("button", name="Send").click()
+    await ann.shows(["one two", "one\ntwo"])
+    await expect(hint).to_have_text("")
+
+
 async def test_refused_text_can_be_discarded(people: People) -> None:
     ann = await alone(people)
     await ann.say(LONG)
