@@ -188,7 +188,10 @@ class Render:
 
     def taken(self, life: str, counts: Sequence[int], acked: int) -> str:
         """The same for a page that is at one of `counts`, once it has a control besides those."""
-        return self._fragment("room/take_controls.html", life=life, counts=counts, acked=acked)
+        return "".join(
+            self._fragment("room/take_controls.html", life=life, count=n, rest=acked - n, acked=acked)
+            for n in counts
+        )
 
     def life(self, key: str) -> str:
         """For a page that has none yet."""
