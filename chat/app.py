@@ -17,7 +17,7 @@ from chat.commands import forget_key, move_store
 from chat.context import Context
 from chat.opening import closed, count_nodes, opened
 from chat.origins import same_origin
-from chat.pages import TooSoon, here, pages, reached
+from chat.pages import TooSoon, found, give_cookie, here, pages, reached
 from chat.settings import Misconfigured, Settings
 from chat.sockets import sockets
 from chat.store import Missing, Unavailable, Unknown
@@ -170,6 +170,8 @@ async def _finish(response: Response) -> Response:
         # What answers a form holds its key, and must not come out of a cache beside a page that uses it.
         response.headers["Cache-Control"] = "no-store" if request.method == "POST" else "private, no-cache"
         response.vary.update(["Cookie", "Accept-Encoding"])
+        if request.method == "GET" and (known := found()) and known.renew:
+            give_cookie(response, known.person)
         if not live and request.accept_encodings.quality("gzip") > 0:
             await _compress(response)
     return response

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 
 from quart import Blueprint, Response, abort, current_app, make_response, redirect, request
 from quart.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
+from werkzeug.sansio.response import Response as AnyResponse
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from chat import actions, fields, limits, logs, repeats
@@ -20,10 +22,16 @@ from chat.render import SEATS, Draft, Form
 from chat.rooms import Member, Refused, clean_name
 from chat.store import Missing, Unavailable, Unknown
 from chat.views.messages import Shown
-from chat.visitors import COOKIE, COOKIE_AGE, Arrival, arrival
+from chat.visitors import COOKIE_AGE, Arrival, Found, arrival
 
 FOREVER = "public, max-age=31536000, immutable"
 NOT_NOW = "The server cannot reach its database just now. Please try again in a moment."
+NO_COOKIE = (
+    "Your browser did not keep the cookie of this chat, so nobody would know you again in the room, and you "
+    "were not let in. Allow cookies for this site, then try again."
+)
+STILL_LOGGED_IN = "You are still in many other rooms. Please log out once more."
+LOGGED_OUT = 200  # rooms that are left at once
 NOT_STORED = "The server could not store this just now. Please send it again."
 
 pages = Blueprint("pages", __name__)
@@ -62,7 +70,11 @@ def reached() -> Arrival:
 @pages.get("/")
 async def home() -> str:
     await _pace_reading(here(), None)
-    return here().render.home(Form())
+    return _home(here(), Form())
+
+
+def _home(chat: Context, form: Form) -> str:
+    return chat.render.home(form, known=_person(chat) is not None)
 
 
 @pages.post("/")
@@ -79,17 +91,17 @@ async def enter() -> ResponseReturnValue:
     try:
         if "create" in form:
             if not errors:
-                return await _create(chat, typed["name"])
+                return _asked_for_cookie(chat, form, "/") or await _create(chat, typed["name"])
         else:
             code = await _admitted(chat, typed["code"])
             if not errors:
-                return await _join(chat, code, typed["name"])
+                return _asked_for_cookie(chat, form, "/") or await _join(chat, code, typed["name"])
     except Refused as refused:
         errors[refused.field] = refused.text
         status = 429 if isinstance(refused, TooSoon) else 422
     except (Unavailable, Unknown):
         errors["name"], status = NOT_NOW, 503
-    return chat.render.home(Form(typed, errors)), status
+    return _home(chat, Form(typed, errors)), status
 
 
 @pages.post("/rooms/<code>")
@@ -104,7 +116,8 @@ async def join(code: str) -> ResponseReturnValue:
     except Refused:
         abort(404)
     try:
-        return await _join(chat, code, name)
+        clean_name(name)
+        return _asked_for_cookie(chat, form, f"/rooms/{code}") or await _join(chat, code, name)
     except Refused as refused:
         status = 429 if isinstance(refused, TooSoon) else 422
         return chat.render.invitation(code, Form({"name": name}, {refused.field: refused.text})), status
@@ -128,14 +141,34 @@ async def _join(chat: Context, code: str, name: str) -> ResponseReturnValue:
 
 def _seated(chat: Context, member: Member) -> ResponseReturnValue:
     response = redirect(f"/rooms/{member.code}", 303)
+    give_cookie(response, member.person)
+    return response
+
+
+def give_cookie(response: AnyResponse, person: str) -> None:
+    chat, scheme = here(), reached().scheme
     response.set_cookie(
-        COOKIE,
-        chat.identities.sign(member.person),
+        chat.identities.cookie_name(scheme),
+        chat.identities.sign(person),
         max_age=COOKIE_AGE,
         httponly=True,
         samesite="Lax",
-        secure=reached().scheme == "https",
+        secure=scheme == "https",
     )
+
+
+def _asked_for_cookie(chat: Context, form: MultiDict[str, str], path: str) -> ResponseReturnValue | None:
+    """Have a browser without a cookie send its form again with one, before it takes a seat. Raises Refused.
+
+    A seat that nobody can be recognised in would be lost at once, and its owner invited again and again.
+    Our forms say that they come from a browser; programs that do not are taken at their word.
+    """
+    if "browser" not in form or _person(chat) is not None:
+        return None
+    if "cookie" in request.args:
+        raise Refused(NO_COOKIE, "")
+    response = redirect(f"{path}?cookie=sent", 307)
+    give_cookie(response, chat.identities.new())
     return response
 
 
@@ -339,14 +372,44 @@ async def leave(code: str) -> ResponseReturnValue:
     member = await _member(chat, code)
     if member is not None:
         await actions.leave_room(chat.store, member)
-        chat.presence.forget(member)
-        chat.hub.dismiss(member.code, member.person, Farewell(POLICY, "You left this room."))
-        logs.event("seat-ended", room=chat.codes.logged(member.code), seat=member.number)
+        _dismiss(chat, member, "You left this room.")
     return redirect("/", 303)
 
 
+@pages.post("/logout")
+async def log_out() -> ResponseReturnValue:
+    """End the identity of this browser: its seats pass to an id that nobody has."""
+    chat, person = here(), _person(here())
+    if person is not None:
+        await _hold(chat, limits.LOGOUTS, "Many people are logging out from your network just now.")
+        successor = chat.identities.new()
+        for code in await chat.store.rooms_of(person, LOGGED_OUT):
+            member = await chat.store.find_seat(code, person)
+            await chat.store.end_seat(code, person, successor)
+            if member is not None:
+                _dismiss(chat, member, "You logged out of this browser.")
+        if await chat.store.rooms_of(person, 1):
+            return _home(chat, Form({}, {"": STILL_LOGGED_IN})), 503
+        logs.event("logged-out")
+    response = redirect("/", 303)
+    for name in chat.identities.cookie_names():
+        response.delete_cookie(name, secure=reached().scheme == "https", httponly=True, samesite="Lax")
+    return response
+
+
+def _dismiss(chat: Context, member: Member, reason: str) -> None:
+    chat.presence.forget(member)
+    chat.hub.dismiss(member.code, member.person, Farewell(POLICY, reason))
+    logs.event("seat-ended", room=chat.codes.logged(member.code), seat=member.number)
+
+
+def found() -> Found | None:
+    return here().identities.find(request.cookies, reached().scheme)
+
+
 def _person(chat: Context) -> str | None:
-    return chat.identities.person(request.cookies.get(COOKIE))
+    known = found()
+    return known.person if known else None
 
 
 async def _member(chat: Context, code: str) -> Member | None:

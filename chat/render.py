@@ -103,8 +103,9 @@ class Render:
 
     # Pages --------------------------------------------------------------------------------------------
 
-    def home(self, form: Form) -> str:
-        return self._page("home.html", form=form)
+    def home(self, form: Form, known: bool = False) -> str:
+        """`known` says that the browser has a cookie of ours."""
+        return self._page("home.html", form=form, known=known)
 
     def invitation(self, code: str, form: Form) -> str:
         return self._page("join.html", code=code, form=form)

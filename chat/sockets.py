@@ -21,7 +21,7 @@ from chat.origins import behind_unknown_proxy, same_origin
 from chat.receipts import BODIES, Receipts, read_life
 from chat.rooms import Member, Position, Refused
 from chat.store import Missing, Unavailable, Unknown
-from chat.visitors import COOKIE, Arrival, arrival
+from chat.visitors import Arrival, arrival
 
 PATIENCE = 20.0  # s that frames over the rate wait before they are refused
 ACKNOWLEDGE = 0.15  # s after a text is stored until its control goes; see _acknowledge
@@ -51,7 +51,7 @@ async def live(code: str) -> None:
         code = clean_code(code[: fields.LIMITS["code"]])
     except Refused:
         code = ""  # nobody has a seat there
-    member = await _member(chat, code)
+    member = await _member(chat, code, reached.scheme)
     frames: Any = websocket.scope.get("chat.frames")
     if frames is not None:
         frames.belongs_to(None if member is None else member.person, reached.address)
@@ -78,10 +78,11 @@ def _check_origin(chat: Context, reached: Arrival) -> bool:
     return False
 
 
-async def _member(chat: Context, code: str) -> Member | None:
-    person = chat.identities.person(websocket.cookies.get(COOKIE))
-    if person is None:
+async def _member(chat: Context, code: str, scheme: str) -> Member | None:
+    found = chat.identities.find(websocket.cookies, scheme)
+    if found is None:
         return None
+    person = found.person
     if chat.hub.away and (member := chat.presence.member(code, person)):
         return member  # whoever was here a moment ago may go on reading what is in memory
     return await chat.store.find_seat(code, person)

@@ -16,9 +16,23 @@ from chat.addresses import Networks
 from chat.private import require_private
 from chat.settings import Misconfigured, Settings
 
-COOKIE = "chat"
+FORMER_COOKIE = "chat"  # of version 0.1; still known, and renewed under the present name
+SECURE_COOKIE = "__Host-chat"  # browsers take it over https only, and from no other host
+COOKIES = 8  # of one name that are looked at
+COOKIE_LENGTH = 200  # characters
 COOKIE_AGE = 400 * 24 * 3600  # s; browsers keep none longer
 LONGEST_VALUE = 300  # characters of X-Forwarded-Host
+
+
+class Cookies(Protocol):
+    """The values of every cookie of a name, whatever the framework."""
+
+    def getlist(self, key: str, /) -> list[str]: ...
+
+
+class Found(NamedTuple):
+    person: str
+    renew: bool  # it came under a former name, or one of the other scheme
 
 
 class Identities:
@@ -26,6 +40,24 @@ class Identities:
 
     def __init__(self, secret: str) -> None:
         self._signer = Signer(secret, salt="chat.person")
+        # Cookies do not know ports: two installations on one host would replace each other's.
+        ours = hmac.new(secret.encode(), b"room chat: name of the cookie", hashlib.sha256).hexdigest()
+        self._plain_cookie = f"chat-{ours[:8]}"
+
+    def cookie_name(self, scheme: str) -> str:
+        return SECURE_COOKIE if scheme == "https" else self._plain_cookie
+
+    def cookie_names(self) -> tuple[str, ...]:
+        return SECURE_COOKIE, self._plain_cookie, FORMER_COOKIE
+
+    def find(self, cookies: Cookies, scheme: str) -> Found | None:
+        """The person of the first cookie that is ours; the present name counts before former ones."""
+        present = self.cookie_name(scheme)
+        for name in dict.fromkeys([present, *self.cookie_names()]):
+            for cookie in cookies.getlist(name)[:COOKIES]:
+                if person := self.person(cookie[: COOKIE_LENGTH + 1]):
+                    return Found(person, renew=name != present)
+        return None
 
     def new(self) -> str:
         return secrets.token_urlsafe(12)

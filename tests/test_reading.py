@@ -20,7 +20,7 @@ async def _spend(chat: Context, rate: Rate, subject: str) -> None:
 
 
 def _person_of(chat: Context, person: Person) -> str:
-    (cookie,) = [c.value for c in person.client.cookie_jar or () if c.name == "chat"]
+    (cookie,) = [c.value for c in person.client.cookie_jar or () if c.name.startswith("chat-")]
     found = chat.identities.person(cookie)
     assert found
     return found

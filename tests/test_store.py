@@ -392,6 +392,45 @@ async def test_nobody_is_a_look_alike_of_themselves(store: Store, alice: Member)
     assert await store.seats_of(ROOM, alice.person) == [1, 2]
 
 
+async def test_the_rooms_of_a_person_are_those_with_a_seat_of_theirs(store: Store, alice: Member) -> None:
+    for code in ("BBBBBBBB", "CCCCCCCC"):
+        await store.open_room(code)
+        await store.take_seat(code, alice.person, "Alice")
+    await store.end_seat("CCCCCCCC", alice.person)
+    assert sorted(await store.rooms_of(alice.person, 10)) == sorted([ROOM, "BBBBBBBB", "CCCCCCCC"])
+    assert len(await store.rooms_of(alice.person, 2)) == 2
+    assert await store.rooms_of("nobody", 10) == []
+
+
+async def test_seats_that_pass_to_an_id_nobody_has_are_lost_to_their_person(
+    store: Store, alice: Member, bob: Member
+) -> None:
+    await store.announce(ROOM, "entered", [alice.number, bob.number])
+    await say(store, alice, "mine")
+    await store.end_seat(ROOM, alice.person)
+    await store.take_seat(ROOM, alice.person, "Alicia")
+    done = await store.end_seat(ROOM, alice.person, successor="gone")
+    assert done
+    assert done.message.notice
+    assert done.message.notice.verb == "left"
+    assert await store.find_seat(ROOM, alice.person) is None
+    assert await store.find_seat(ROOM, "gone") is None
+    assert await store.seats_of(ROOM, alice.person) == []
+    assert await store.seats_of(ROOM, "gone") == [1, 3]
+    assert await store.rooms_of(alice.person, 10) == []
+    assert await store.find_seat(ROOM, bob.person) == bob
+    again = await store.take_seat(ROOM, alice.person, "Alice")
+    assert (again.number, again.mark) == (4, 2)
+
+
+async def test_ended_seats_pass_on_without_a_word(store: Store, alice: Member) -> None:
+    await store.end_seat(ROOM, alice.person)
+    before = await everything(store)
+    assert await store.end_seat(ROOM, alice.person, successor="gone") is None
+    assert await everything(store) == before
+    assert await store.seats_of(ROOM, "gone") == [alice.number]
+
+
 # Who comes and goes
 
 

@@ -32,6 +32,7 @@ JOINS = per_minute("joins", 300)
 WRONG_CODES = per_minute("wrong-codes", 20)
 ALL_WRONG_CODES = per_minute("all-wrong-codes", 120)  # over all addresses, of which an attacker may have many
 ROOMS = per_minute("rooms", 30)
+LOGOUTS = per_minute("logouts", 30)
 
 # What is only looked at, counted by each process for itself: it is its own work that they bound.
 PAGES = Rate("pages", 1 / 2, 60)  # per person

@@ -93,8 +93,15 @@ class Store(Protocol):
     async def seats_of(self, code: str, person: str) -> list[int]:
         """Numbers of every seat the person ever held in the room: whose messages are theirs."""
 
-    async def end_seat(self, code: str, person: str) -> Done | None:
-        """End the person's stay and tell the room, in one write; None if they hold no seat."""
+    async def rooms_of(self, person: str, limit: int) -> list[str]:
+        """Codes of at most `limit` rooms in which the person has a seat, be it one that ended."""
+
+    async def end_seat(self, code: str, person: str, successor: str | None = None) -> Done | None:
+        """End the person's stay and tell the room, in one write; None if they hold no seat.
+
+        Every seat that the person ever had in the room passes to `successor`, if one is named: with an id
+        that nobody has, the person is a stranger there from now on.
+        """
 
     async def announce(self, code: str, verb: Verb, seats: Iterable[int]) -> Done | None:
         """Mark seats as here or away and tell the room, in one write.

@@ -59,7 +59,11 @@ class Migration(NamedTuple):
     oldest: int
 
 
-MIGRATIONS = (Migration("postgres.sql", 1), Migration("postgres_growth.sql", 1))
+MIGRATIONS = (
+    Migration("postgres.sql", 1),
+    Migration("postgres_growth.sql", 1),
+    Migration("persons.sql", 1),
+)
 
 HISTORY = "history"  # the fact that says which history the epochs are of
 

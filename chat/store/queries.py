@@ -47,6 +47,10 @@ HELD_SEAT = (
 SEATS_OF = (
     "SELECT number FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND person = $2 ORDER BY number"
 )
+ROOMS_OF = (
+    "SELECT DISTINCT code FROM seat JOIN room ON room.id = seat.room WHERE person = $1 ORDER BY code LIMIT $2"
+)
+HAND_OVER_SEATS = "UPDATE seat SET person = $1 WHERE room = $2 AND person = $3"
 PEOPLE_OF = "SELECT count(DISTINCT person), count(*) FROM seat WHERE room = $1 AND number IN ($2, $3)"
 HERE = (
     "SELECT code, number, person, name, mark FROM seat JOIN room ON room.id = seat.room "

@@ -131,8 +131,13 @@ class SQLiteStore:
     async def seats_of(self, code: str, person: str) -> list[int]:
         return await self._read(lambda db: _done(db, steps.seats_of(code, person)))
 
-    async def end_seat(self, code: str, person: str) -> Done | None:
-        return await self._write(lambda db, now: _done(db, steps.end_seat(WORDS, now, code, person)))
+    async def rooms_of(self, person: str, limit: int) -> list[str]:
+        return await self._read(lambda db: _done(db, steps.rooms_of(person, limit)))
+
+    async def end_seat(self, code: str, person: str, successor: str | None = None) -> Done | None:
+        return await self._write(
+            lambda db, now: _done(db, steps.end_seat(WORDS, now, code, person, successor))
+        )
 
     async def announce(self, code: str, verb: Verb, seats: Iterable[int]) -> Done | None:
         numbers = list(dict.fromkeys(seats))

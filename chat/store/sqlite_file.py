@@ -19,11 +19,12 @@ from chat.private import require_private
 from chat.settings import Misconfigured
 from chat.store.queries import COPYING, UNFINISHED
 
-MIGRATIONS = (
+MIGRATIONS = (  # files beside this one; the n-th leads to schema version n
     "schema.sql",
     "facts.sql",
     "growth.sql",
-)  # files beside this one; the n-th leads to schema version n
+    "persons.sql",
+)
 CHECK_SIZE = 256 * 2**20  # bytes: a larger file takes too long to check at every start
 PROGRAM = 0x63686174  # as in schema.sql
 PRAGMAS = (

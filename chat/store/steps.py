@@ -148,13 +148,23 @@ def here(code: str | None) -> Steps[list[Member]]:
     return [Member(*row) for row in rows]
 
 
-def end_seat(words: Dialect, now: int, code: str, person: str) -> Steps[Done | None]:
+def rooms_of(person: str, limit: int) -> Steps[list[str]]:
+    rows = yield queries.ROOMS_OF, person, limit
+    return [code for (code,) in rows]
+
+
+def end_seat(words: Dialect, now: int, code: str, person: str, successor: str | None) -> Steps[Done | None]:
     member = yield from held_seat(code, person)
-    if member is None:
+    if member is None and successor is None:
         return None
     room = (yield from head_of(code)).room
-    yield queries.END_SEAT, now, room, member.number
-    return (yield from _notify(words, now, code, "left", [member], ended=True))
+    done = None
+    if member is not None:
+        yield queries.END_SEAT, now, room, member.number
+        done = yield from _notify(words, now, code, "left", [member], ended=True)
+    if successor is not None:
+        yield queries.HAND_OVER_SEATS, successor, room, person
+    return done
 
 
 def announce(words: Dialect, now: int, code: str, verb: Verb, numbers: Sequence[int]) -> Steps[Done | None]:
