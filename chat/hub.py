@@ -13,7 +13,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from chat.bus import Bus
@@ -45,6 +45,7 @@ class Farewell:
 
     code: int
     reason: str = ""
+    over: bool = field(default=False, compare=False)  # the seat ended: the page forgets the conversation
 
 
 SURPLUS = Farewell(POLICY, f"You have this chat open more than {SOCKETS} times; this one was closed.")

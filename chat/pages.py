@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from quart import Blueprint, Response, abort, current_app, make_response, redirect, request
 from quart.typing import ResponseReturnValue
@@ -373,7 +374,7 @@ async def leave(code: str) -> ResponseReturnValue:
     if member is not None:
         await actions.leave_room(chat.store, member)
         _dismiss(chat, member, "You left this room.")
-    return redirect("/", 303)
+    return _forgotten(redirect("/", 303))
 
 
 @pages.post("/logout")
@@ -385,7 +386,8 @@ async def log_out() -> ResponseReturnValue:
         successor = chat.identities.new()
         for code in await chat.store.rooms_of(person, LOGGED_OUT):
             member = await chat.store.find_seat(code, person)
-            await chat.store.end_seat(code, person, successor)
+            with suppress(Missing):  # the room expired meanwhile
+                await chat.store.end_seat(code, person, successor)
             if member is not None:
                 _dismiss(chat, member, "You logged out of this browser.")
         if await chat.store.rooms_of(person, 1):
@@ -394,12 +396,21 @@ async def log_out() -> ResponseReturnValue:
     response = redirect("/", 303)
     for name in chat.identities.cookie_names():
         response.delete_cookie(name, secure=reached().scheme == "https", httponly=True, samesite="Lax")
+    return _forgotten(response)
+
+
+def _forgotten(response: WerkzeugResponse) -> WerkzeugResponse:
+    """Have the browser drop the pages it keeps, so that Back does not show what was left.
+
+    It obeys over https and on its own machine only. Elsewhere the page is emptied when its socket is back.
+    """
+    response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 
 def _dismiss(chat: Context, member: Member, reason: str) -> None:
     chat.presence.forget(member)
-    chat.hub.dismiss(member.code, member.person, Farewell(POLICY, reason))
+    chat.hub.dismiss(member.code, member.person, Farewell(POLICY, reason, over=True))
     logs.event("seat-ended", room=chat.codes.logged(member.code), seat=member.number)
 
 

@@ -210,8 +210,9 @@ class Render:
     def notice(self, text: str) -> str:
         return self._fragment("room/replace_notice.html", text=text)
 
-    def farewell(self, code: str, reason: str) -> str:
-        return self._fragment("room/farewell.html", code=code, reason=reason)
+    def farewell(self, code: str, reason: str, over: bool = False) -> str:
+        """`over` says that the seat ended: nothing of the conversation stays on the page."""
+        return self._fragment("room/farewell.html", code=code, reason=reason, over=over)
 
     def heartbeat(self) -> str:
         return self._beat

@@ -59,7 +59,7 @@ async def live(code: str) -> None:
     if not ours:
         await _say_goodbye(chat, code, Farewell(POLICY, f"Nothing arrives on this page. {BEHIND_A_PROXY}"))
     elif member is None:
-        await _say_goodbye(chat, code, Farewell(POLICY, "You are not in this room."))
+        await _say_goodbye(chat, code, Farewell(POLICY, "You are not in this room.", over=True))
     else:
         await _converse(chat, member, reached.address)
 
@@ -111,7 +111,7 @@ async def _say_goodbye(chat: Context, code: str, farewell: Farewell) -> None:
     """Show why, close, and wait a moment: a connection cut at once would make htmx come back for ever."""
     if farewell.reason:
         chat.metrics.refusals.labels("farewell").inc()
-        await websocket.send(chat.render.farewell(code, farewell.reason))
+        await websocket.send(chat.render.farewell(code, farewell.reason, farewell.over))
     await websocket.close(farewell.code)
     if farewell.code == POLICY:
         try:
@@ -190,7 +190,7 @@ async def _changes(chat: Context, listener: Listener) -> str:
     try:
         if listener.member.number in feed.ended and await chat.hub.has_left(feed, listener.member):
             chat.presence.forget(listener.member)  # perhaps they left on another node
-            listener.dismiss(Farewell(POLICY, "You left this room."))
+            listener.dismiss(Farewell(POLICY, "You left this room.", over=True))
             return ""
         frame = feed.frame(cursor) or await _catch_up(chat, listener, feed, cursor)
     except ComeBack as refused:
@@ -268,7 +268,7 @@ async def _attempt(chat: Context, listener: Listener, work: Coroutine[Any, Any, 
             listener.show("trouble", chat.render.trouble("write"))
         listener.dismiss(Farewell(LATER))
     except Missing:
-        listener.dismiss(Farewell(POLICY, "You are not in this room any more."))
+        listener.dismiss(Farewell(POLICY, "You are not in this room any more.", over=True))
     except Exception:
         logs.log.exception("frame-failed room=%s", chat.codes.logged(listener.member.code))
         _alert(chat, listener, chat.render.notice("Something went wrong here. Please reload the page."))

@@ -99,7 +99,8 @@ async def test_a_stranger_is_told_goodbye_and_to_stay_away(client: Person, code:
         assert await live.ended() == POLICY
     (frame,) = live.frames
     assert "You are not in this room." in frame.one("[role=alert]").text
-    assert {part["hx-target"] for part in frame.all("hx-partial")} == {"#foot", "#triggers", "#signs"}
+    targets = {part["hx-target"] for part in frame.all("hx-partial")}
+    assert targets == {"#foot", "#triggers", "#signs", "#messages", "#roster"}
     assert frame.one("a")["href"].startswith("/rooms/")
 
 

@@ -83,7 +83,10 @@ class Tab:
         self.url = url
         self.noise: list[str] = []
         # Chromium says this if somebody was quicker than the page's autofocus.
-        self.expected = ["Autofocus processing was blocked because a document already has a focused element"]
+        self.expected = [
+            "Autofocus processing was blocked because a document already has a focused element",
+            'Clear-Site-Data header on .*: Cleared data types: "cache"',  # after leaving, on this machine
+        ]
         page.on("console", lambda message: self.noise.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: self.noise.append(f"error: {error}"))
         page.on("crash", lambda _: self.noise.append("the page crashed"))

@@ -1,0 +1,83 @@
+"""After leaving: Back does not show the conversation, and no page waits for a room that it has left."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Locator, Route, expect
+
+from browser.people import People, Tab
+
+
+async def _leaves(tab: Tab) -> None:
+    await tab.page.get_by_role("button", name="Leave").click()
+    await expect(tab.page.get_by_label("Room code")).to_be_visible()
+
+
+async def _shows_nothing(tab: Tab) -> None:
+    await expect(
+        tab.page.get_by_role("link", name="Enter the room again").or_(_invitation(tab))
+    ).to_be_visible()
+    await expect(tab.page.get_by_text("between us")).to_have_count(0)
+    await expect(tab.page.get_by_text("Bob", exact=True)).to_have_count(0)
+    await expect(tab.page.get_by_text("Reconnecting")).to_have_count(0)
+
+
+def _invitation(tab: Tab) -> Locator:
+    return tab.page.get_by_role("heading", name="You are invited")
+
+
+@pytest.mark.parametrize("obeys", [True, False], ids=["cleared", "not cleared"])
+async def test_back_after_leaving_shows_nothing_of_the_room(people: People, obeys: bool) -> None:
+    """Also in a browser that does not clear what it keeps, as none does over plain http."""
+    ann, bob = await people.two()
+    await ann.say("between us")
+    await bob.sees("between us")
+    if not obeys:
+        await ann.page.route("**/leave", _without_clearing)
+    await _leaves(ann)
+    for _ in range(2):
+        await ann.page.go_back(wait_until="commit")
+        await _shows_nothing(ann)
+        await ann.page.go_forward(wait_until="commit")
+
+
+async def _without_clearing(route: Route) -> None:
+    response = await route.fetch(max_redirects=0)
+    headers = {name: value for name, value in response.headers.items() if name != "clear-site-data"}
+    await route.fulfill(status=response.status, headers=headers)
+
+
+async def test_other_tabs_forget_the_room_that_was_left(people: People) -> None:
+    ann, _ = await people.two()
+    await ann.say("between us")
+    second = await people.another_tab(ann)
+    await second.page.goto(ann.page.url)
+    await second.live()
+    await second.sees("between us")
+    await _leaves(ann)
+    await _shows_nothing(second)
+
+
+async def test_logging_out_shows_nothing_of_any_room_any_more(people: People) -> None:
+    ann, bob = await people.two()
+    await ann.say("between us")
+    await bob.sees("between us")
+    await ann.page.get_by_role("link", name="Room chat").click()
+    await ann.page.get_by_role("button", name="Log out of this browser").click()
+    await expect(ann.page.get_by_role("button", name="Log out of this browser")).to_have_count(0)
+    await ann.page.go_back(wait_until="commit")
+    await ann.page.go_back(wait_until="commit")
+    await _shows_nothing(ann)
+    await expect(bob.page.locator("#messages .notice").last).to_contain_text("Ann has left")
+
+
+async def test_a_browser_with_cookies_comes_in_by_the_forms(people: People) -> None:
+    ann, bob = await people.newcomer(), await people.newcomer()
+    await ann.page.goto(ann.url)
+    await ann.page.get_by_label("Your name").fill("Ann")
+    await ann.page.get_by_role("button", name="Create a Room").click()
+    await ann.in_room()
+    await bob.page.goto(f"{bob.url}/rooms/{ann.code}")
+    await bob.page.get_by_label("Your name").fill("Bob")
+    await bob.page.get_by_role("button", name="Join").click()
+    await bob.in_room()
