@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Coroutine
 from typing import Any
 
-from quart import Quart, Response, has_request_context, request, websocket
+from quart import Quart, Response, abort, has_request_context, request, websocket
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import BadHost, HTTPException
 
@@ -48,7 +48,9 @@ ERRORS = {
     403: ("Not for you", "You are not in this room, or the request came from another site."),
     404: ("Nothing here", "There is no such room or page. Is the code right?"),
     405: ("That did not work", "This address does not take such requests."),
+    408: ("Too slow", "What you sent did not arrive in time. Please send it again."),
     413: ("Too long", "That is more than the server takes at once."),
+    415: ("That did not work", "This server takes forms of its own pages only."),
     429: ("A little slower, please", "Too many requests."),
     500: ("Something went wrong", "The fault is ours. It has been noted; please try again."),
     503: ("Not just now", "The server cannot reach its database. Please try again in a moment."),
@@ -79,12 +81,15 @@ def create_app(settings: Settings | None = None) -> Quart:
     logs.configure()
     server.install()
     app = Chat(__name__, static_folder=None, template_folder=None)
+    app.request_class = server.BoundedRequest
     app.asgi_websocket_class = server.BoundedWebsocket
     app.config["MAX_CONTENT_LENGTH"] = FORM_BYTES
+    app.config["BODY_TIMEOUT"] = server.bounds.BODY_TIMEOUT
     app.register_blueprint(pages)
     app.register_blueprint(sockets)
     app.before_request(_check_host)
     app.before_request(_check_origin)
+    app.before_request(_check_type)
     app.after_request(_finish)
     _handle_errors(app)
     _run_while_serving(app, settings)
@@ -100,7 +105,7 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
     async def start() -> None:
         try:
             settings = given or Settings.from_env()
-            app.extensions["server"] = server.Options(rate_limit=settings.rate_limit)
+            app.extensions["server"] = server.Options(settings.rate_limit, settings.trusted_proxies)
             chat = await opened(settings)
         except (Misconfigured, Unavailable, Unknown) as error:
             app.extensions[server.refusal.KEY] = " ".join(str(error).split())
@@ -156,6 +161,11 @@ def _refused(reason: str, refusal: Refusal) -> ResponseReturnValue:
     return here().render.error(*refusal), refusal.status
 
 
+async def _check_type() -> None:
+    if isinstance(request, server.BoundedRequest) and request.has_other_body():
+        abort(415)
+
+
 async def _finish(response: Response) -> Response:
     """The headers of every answer, and compression of pages."""
     policy = dict(POLICY)
@@ -188,7 +198,10 @@ def _handle_errors(app: Quart) -> None:
     @app.errorhandler(HTTPException)
     async def refused(error: HTTPException) -> ResponseReturnValue:
         allowed = getattr(error, "valid_methods", None)
-        return *_error(error.code or 500), {"Allow": ", ".join(sorted(allowed))} if allowed else {}
+        page = _error(error.code or 500, getattr(error, "text", ""))
+        if wait := getattr(error, "retry_after", None):
+            return *page, {"Retry-After": str(wait)}
+        return *page, {"Allow": ", ".join(sorted(allowed))} if allowed else {}
 
     @app.errorhandler(TooSoon)
     async def too_soon(error: TooSoon) -> ResponseReturnValue:

@@ -21,6 +21,7 @@ bounds.CEILINGS["websocket_ping_interval"] = 0.8
 bounds.PEER_TIMEOUT = 1.0
 bounds.LINGER = 0.3
 bounds.MESSAGE_TIMEOUT = 1.5
+bounds.HANDSHAKE_TIMEOUT = 1.5
 # To see that each guard is missed: run the tests with one left out.
 guards.GUARDS[:] = [guard for guard in guards.GUARDS if guard[2].__name__ != os.environ.get("WITHOUT")]
 

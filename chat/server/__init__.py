@@ -1,13 +1,17 @@
 """Bounds that Hypercorn does not set itself: what a peer may cost, and how a worker ends (decision 7)."""
 
-from chat.server import connections, refusal, requests, websockets, worker
+from chat.server import accepting, bounds, connections, refusal, requests, websockets, worker
+from chat.server.bodies import BoundedRequest
 from chat.server.guards import install
 from chat.server.queues import BoundedWebsocket
 from chat.server.worker import Options
 
 __all__ = [
+    "BoundedRequest",
     "BoundedWebsocket",
     "Options",
+    "accepting",
+    "bounds",
     "connections",
     "install",
     "refusal",

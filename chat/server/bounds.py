@@ -36,3 +36,28 @@ FRAMES_PER_ADDRESS = Pace(per_second=1000, burst=5000)  # a company may stand be
 FRAMES_AT_ONCE = 32  # of one socket before others have their turn: 2 ms of pings; 64 KiB hold 10,000
 FRAME_PART = 0.25  # what a part of a frame counts, which is what one read brought of it
 LONGEST_PAUSE = 2.0  # seconds in which a socket is not read because its address sent too many frames
+
+# Before the body of a request. All of it together is bounded by h11_max_incomplete_size.
+TARGET = 4096  # bytes of the path and the query
+HEADERS = 100  # header lines
+PARSED_HEADER = 1024  # bytes of a header that somebody parses, of all its lines; a browser's take 200
+COOKIES = 8192  # bytes
+
+# The body. How long one may be is the application's MAX_CONTENT_LENGTH.
+BODY_FREE = 32 * 1024  # bytes that are always taken: a text of the greatest length, however it is encoded
+BODIES = 32 * 1024 * 1024  # bytes beyond that, of all that are arriving
+BODIES_PER_ADDRESS = 8 * 1024 * 1024  # of them
+BODY_TIMEOUT = 20.0  # seconds for the whole body
+FIELDS = 256  # of a form
+
+# Connections. A worker has a descriptor for each; Debian allows 1,024 until a process asks for more.
+DESCRIPTORS = 65_536  # to ask for
+OWN_DESCRIPTORS = 128  # of them for databases, files and listening
+CONNECTIONS_PER_ADDRESS = 2048  # or a quarter of all: a company behind one address
+RESERVED_SHARE = 8  # the last eighth of all is for addresses that have few:
+CONNECTIONS_OF_A_VISITOR = 8
+ACCEPTS_AT_ONCE = 64  # before others have their turn
+ACCEPT_PAUSE = 0.25  # seconds, when the system has no descriptor left
+HANDSHAKE_TIMEOUT = 5.0  # seconds for that of TLS
+RECEIVE_BUFFER = 32 * 1024  # bytes that the kernel keeps of one peer (it doubles the figure)
+READ_BUFFER = 32 * 1024  # bytes, twice, that wait for the parser

@@ -11,6 +11,7 @@ from typing import Any
 from hypercorn.asyncio.task_group import TaskGroup
 from quart.asgi import ASGIWebsocketConnection
 
+from chat.server.addresses import shared_by
 from chat.server.fast_path import fast_path
 from chat.server.guards import Guard, around
 from chat.server.inbox import Holding, Inbox
@@ -33,7 +34,13 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
     """Let no event wait for an application that has ended, and no news of a peer's end wait for anything."""
     gone: list[Callable[[], None]] = []
     scope["chat.gone"] = gone
+    ends: list[Callable[[], None]] = []
+    scope["chat.ended"] = ends
     holding: Holding | None = None
+    if scope["type"] == "http":
+        worker = send.__self__.context.worker
+        address = shared_by(scope["client"], worker.options.trusted_proxies)
+        scope["chat.bodies"] = worker.bodies, address
     if scope["type"] == "websocket":
         stream = send.__self__
         scope["chat.lane"] = fast_path(stream)
@@ -41,6 +48,7 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
         if worker.options.rate_limit:
             scope["chat.frames"] = stream.frames = FrameCount(worker.frame_rates)
         scope["chat.holding"] = stream.buffer.holding = holding = Holding(worker.inboxes)
+        ends.append(holding.close)
     ended = False
 
     async def send_or_end(message: Any) -> None:
@@ -48,8 +56,8 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
         if message is None:
             ended = True
             _make_room(queue, always=True)
-            if holding is not None:
-                holding.close()
+            for end in ends:
+                end()
         await send(message)
 
     async def put_in_time(event: Any) -> None:

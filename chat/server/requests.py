@@ -1,14 +1,66 @@
-"""HTTP requests: politeness to what is not HTTP."""
+"""HTTP requests: bounds of what comes before the body, and politeness to what is not HTTP."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import h11
 from hypercorn.events import Closed
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 
+from chat.server import bounds
 from chat.server.guards import Guard, around
+
+# What is split, matched or unquoted by somebody: slow for long values, some of it quadratic.
+PARSED = {
+    *(b"accept", b"accept-charset", b"accept-encoding", b"accept-language", b"cache-control", b"connection"),
+    *(b"content-length", b"content-type", b"expect", b"forwarded", b"host", b"if-match", b"if-none-match"),
+    *(b"if-modified-since", b"if-range", b"if-unmodified-since", b"origin", b"pragma", b"range"),
+    *(b"sec-fetch-site", b"sec-websocket-extensions", b"sec-websocket-key", b"sec-websocket-protocol"),
+    *(b"sec-websocket-version", b"te", b"transfer-encoding", b"upgrade"),
+    *(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"),
+}
+ANSWERED = {h11.DONE, h11.MUST_CLOSE}
+OVER = {*ANSWERED, h11.CLOSED, h11.ERROR}
+WITHOUT_BODY = {b"GET", b"HEAD", b"OPTIONS", b"TRACE"}
+REASONS = {
+    400: "The server did not understand this request.",
+    414: "This address is too long.",
+    431: "The headers of this request are too long. Removing this site's cookies may help.",
+}
+
+
+def refusal(request: Any) -> int | None:
+    """The status with which a request is refused unread, by its raw lengths and its framing alone."""
+    if len(request.target) > bounds.TARGET:
+        return HTTPStatus.REQUEST_URI_TOO_LONG
+    lengths: Counter[bytes] = Counter()
+    for name, value in request.headers:
+        lengths[name] += len(value)
+    if (
+        len(request.headers) > bounds.HEADERS
+        or lengths[b"cookie"] > bounds.COOKIES
+        or any(lengths[name] > bounds.PARSED_HEADER for name in lengths.keys() & PARSED)
+    ):
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    chunked = b"transfer-encoding" in lengths
+    if chunked and (b"content-length" in lengths or request.http_version < b"1.1"):
+        return HTTPStatus.BAD_REQUEST  # where it ends is a matter of opinion: smuggling
+    if has_body(request) and request.method in WITHOUT_BODY:
+        return HTTPStatus.BAD_REQUEST  # nobody would read it
+    return None if request.target.startswith(b"/") else HTTPStatus.BAD_REQUEST
+
+
+def has_body(request: Any) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+        for name, value in request.headers
+    )
 
 
 @around(H11Protocol, "_check_protocol")
@@ -19,14 +71,71 @@ async def _stay_with_http_1(original: Guard, self: Any, event: Any) -> None:
 @around(H11Protocol, "_create_stream")
 async def _refuse_what_is_odd(original: Guard, self: Any, request: Any) -> None:
     """Quart fails over a target without a path, Hypercorn over a handshake that is not ASCII."""
-    if request.target.startswith(b"/"):
+    status = refusal(request)
+    if status is None:
         try:
             await original(self, request)
             return
         except UnicodeDecodeError:
             self.stream = None
-    await self._send_error_response(400)
+    await self._send_error_response(status or 400)
+    if has_body(request):
+        await _drop(self.send.__self__.reader.reader)
     await self.send(Closed())
+
+
+async def _drop(reader: Any) -> None:
+    """Closing over bytes unread would have the peer's system throw away what we said."""
+    with suppress(TimeoutError, OSError):
+        async with asyncio.timeout(bounds.LINGER):
+            while await reader.read(65536):
+                await asyncio.sleep(bounds.DROP_EVERY)
+
+
+@around(H11Protocol, "_send_error_response")
+async def _say_why(original: Guard, self: Any, status: int) -> None:
+    """Hypercorn says a number and an empty page."""
+    if isinstance(self.connection, H11WSConnection):
+        await original(self, status)
+        return
+    phrase = HTTPStatus(status).phrase
+    text = f"{status} {phrase}\n\n{REASONS.get(status, REASONS[400])}\n".encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(text)),
+        (b"x-content-type-options", b"nosniff"),
+        (b"connection", b"close"),
+    ]
+    headers = list(chain(headers, self.config.response_headers("h11")))
+    await self._send_h11_event(h11.Response(status_code=status, headers=headers))
+    with suppress(h11.LocalProtocolError):  # it was HEAD
+        await self._send_h11_event(h11.Data(data=text))
+    with suppress(h11.LocalProtocolError):
+        await self._send_h11_event(h11.EndOfMessage())
+
+
+@around(H11Protocol, "_send_h11_event")
+async def _send_while_it_can_be_heard(original: Guard, self: Any, event: Any) -> None:
+    """An application may answer a peer that was refused or has gone meanwhile: no fault of either."""
+    connection = self.connection
+    if isinstance(connection, H11WSConnection):
+        connection = connection.h11_connection
+    over = connection.our_state in OVER or connection.their_state is h11.ERROR
+    try:
+        await original(self, event)
+    except h11.LocalProtocolError:
+        if not over:
+            raise
+
+
+@around(H11Protocol, "_maybe_recycle")
+async def _let_the_body_end(original: Guard, self: Any) -> None:
+    """An answer may come before the end of a body that is not wanted: it has a moment to be read."""
+    for _ in range(int(bounds.LINGER / bounds.DROP_EVERY)):
+        if self.connection.their_state is not h11.SEND_BODY or self.send.__self__.writer.is_closing():
+            break
+        await asyncio.sleep(bounds.DROP_EVERY)
+    await original(self)
 
 
 @around(H11Protocol, "handle")
@@ -36,3 +145,5 @@ async def _let_go(original: Guard, self: Any, event: Any) -> None:
     if isinstance(event, Closed) and isinstance(self.connection, h11.Connection):
         self.connection = H11WSConnection(self.connection)  # whose next event is never "paused"
         await self.can_read.set()
+    elif self.connection.their_state is h11.SEND_BODY and self.connection.our_state in ANSWERED:
+        await asyncio.sleep(bounds.DROP_EVERY)

@@ -15,6 +15,8 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 
 from chat.server import bounds
+from chat.server.addresses import Networks
+from chat.server.bodies import Bodies
 from chat.server.guards import Guard, around
 from chat.server.inbox import Pool
 from chat.server.rates import FrameRates
@@ -25,6 +27,7 @@ class Options:
     """What the guards have to know of the application's settings: its `extensions["server"]`."""
 
     rate_limit: bool = True
+    trusted_proxies: Networks = ()
 
 
 class Worker:
@@ -37,7 +40,7 @@ class Worker:
         self.writers: WeakSet[asyncio.StreamWriter] = WeakSet()
         self.extensions: dict[str, Any] = getattr(app.app, "extensions", {})
         self.options: Options = self.extensions.get("server") or Options()
-        self.inboxes = Pool()
+        self.inboxes, self.bodies = Pool(), Bodies()
         self.frame_rates = FrameRates(bounds.FRAMES, bounds.FRAMES_PER_PERSON, bounds.FRAMES_PER_ADDRESS)
         self.ending = asyncio.create_task(self._end(context))
 

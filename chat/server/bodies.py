@@ -1,0 +1,104 @@
+"""Bodies of requests: of one type, counted while they arrive, and with few fields."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from quart.formparser import FormDataParser
+from quart.wrappers import Request
+from quart.wrappers.request import Body
+from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
+
+from chat.server import bounds
+
+FORM = "application/x-www-form-urlencoded"
+
+
+class Overloaded(ServiceUnavailable):
+    """Others are sending too much at the moment."""
+
+    text = "The server is very busy. What you sent was not taken; please send it again in a moment."
+
+
+class Bodies:
+    """Bytes of the bodies that are arriving at a process, of all addresses and of each."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.of: Counter[str] = Counter()
+
+    def take(self, address: str | None, size: int) -> bool:
+        """Count bytes; False if that is too much. Without an address (a proxy's) only the total counts."""
+        if self.total + size > bounds.BODIES:
+            return False
+        if address is not None:
+            if self.of[address] + size > bounds.BODIES_PER_ADDRESS:
+                return False
+            self.of[address] += size
+        self.total += size
+        return True
+
+    def give_back(self, address: str | None, size: int) -> None:
+        self.total -= size
+        if address is not None:
+            self.of[address] -= size
+            if not self.of[address]:
+                del self.of[address]
+
+
+class CountedBody(Body):
+    """The first bytes are free: a form of usual length never waits for anybody."""
+
+    bodies: Bodies | None = None
+    address: str | None = None
+    taken = 0
+
+    def append(self, data: bytes) -> None:
+        beyond = len(self._data) + len(data) - bounds.BODY_FREE - self.taken
+        if self.bodies is not None and self._must_raise is None and beyond > 0:
+            if not self.bodies.take(self.address, beyond):
+                self._must_raise = Overloaded(retry_after=5)
+                self._data.clear()
+                self.set_complete()
+                return
+            self.taken += beyond
+        super().append(data)
+        if self._must_raise is not None:
+            self._data.clear()  # nobody will read it, though the answer may take a while
+
+    def release(self) -> None:
+        if self.bodies is not None and self.taken:
+            self.bodies.give_back(self.address, self.taken)
+            self.taken = 0
+
+
+class FormParser(FormDataParser):
+    """The one type of form that our pages send; any other is an empty form."""
+
+    async def parse_counted(self, body: Any, *rest: Any) -> Any:
+        if (await body).count(b"&") >= bounds.FIELDS:
+            raise RequestEntityTooLarge
+        return await self._parse_urlencoded(body, *rest)
+
+    parse_functions = {FORM: parse_counted}  # type: ignore[dict-item]  # noqa: RUF012
+
+
+class BoundedRequest(Request):
+    """For `app.request_class`."""
+
+    body_class = CountedBody
+    form_data_parser_class = FormParser
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        scope: Any = self.scope
+        if (bodies := scope.get("chat.bodies")) is not None:
+            body: Any = self.body
+            body.bodies, body.address = bodies
+            scope["chat.ended"].append(body.release)
+
+    def has_other_body(self) -> bool:
+        """Whether a body comes that no form of ours sends."""
+        comes = bool(self.content_length) or "Transfer-Encoding" in self.headers
+        return comes and self.mimetype != FORM
