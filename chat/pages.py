@@ -463,6 +463,8 @@ async def stream(code: str) -> ResponseReturnValue:
     member = await _seat(chat, code)
     if request.method == "HEAD":  # Quart would run the page without end
         return ""
+    if chat.hub.sending.full:
+        raise Unavailable("Too much waits for slow readers.")  # the answer to that loads itself again
     await _pace_reading(chat, member.person)
     shown = await chat.hub.page(member.code)
     seats = await chat.store.seats_of(member.code, member.person)
@@ -478,10 +480,8 @@ async def _stream(chat: Context, member: Member, seats: list[int], shown: Shown)
     chat.hub.admit(listener)
     chat.presence.arrive(member)
     chat.metrics.streams.inc()
-    text = chat.render.stream_start(member.code, seats, shown)
     try:
-        with chat.hub.sending.held(text):
-            yield text.encode()
+        yield chat.render.stream_start(member.code, seats, shown).encode()
         await chat.hub.join(listener, shown.page.position)
         while listener.farewell is None:
             await listener.ready()

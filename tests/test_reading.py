@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
-from people import Person, texts
+from people import Live, Person, texts, until
 
 from chat import limits, sockets
 from chat.context import Context
@@ -136,3 +138,137 @@ async def test_a_page_far_over_the_rate_is_told_to_come_back_and_then_gets_every
         await live.resume(page)
         await live.until("li .text")
     assert live.texts == ["missed"]
+
+
+# Bytes ------------------------------------------------------------------------------------------------
+
+QUOTES = '"' * 8190  # five times as long as HTML
+
+
+async def _write_long(chat: Context, code: str, count: int) -> None:
+    for start in range(0, count, 50):
+        await asyncio.gather(
+            *(
+                chat.store.append(code, 1, f"k{n}", f"{n} {QUOTES[:8180]}")
+                for n in range(start, min(start + 50, count))
+            )
+        )
+
+
+def _hold_back(live: Live, gate: asyncio.Event) -> None:
+    """From now on this peer takes nothing more, until the gate opens."""
+    take = live.connection._receive_queue.put
+
+    async def taken_later(item: Any) -> None:
+        await gate.wait()
+        await take(item)
+
+    live.connection._receive_queue.put = taken_later
+
+
+async def test_pages_of_long_texts_are_bounded_in_bytes_and_lead_back_to_the_first(
+    chat: Context, alice: Person, code: str
+) -> None:
+    await _write_long(chat, code, 20)
+    found: list[str] = []
+    query = ""
+    while True:
+        reply = await alice.get(f"/rooms/{code}{query}")
+        assert len(reply.text.encode()) < 256 * 1024
+        found = [text.split()[0] for text in texts(reply.page)] + found
+        older = reply.page.all("#older a")
+        if not older:
+            break
+        query = "?" + older[0]["href"].partition("?")[2]
+        part = await alice.get(f"/rooms/{code}/earlier{query}")
+        assert len(part.text.encode()) < 256 * 1024
+        assert texts(part.page) == texts((await alice.get(f"/rooms/{code}{query}")).page)
+    assert found == [str(n) for n in range(20)]
+
+
+async def test_who_lacks_much_gets_it_in_frames_of_bounded_bytes(
+    chat: Context, alice: Person, code: str
+) -> None:
+    page = await alice.look(code)
+    await _write_long(chat, code, 60)
+    async with alice.live(code) as live:
+        await live.resume(page, since=0)
+        while len(live.texts) < 60:
+            await live.frame()
+    assert [text.split()[0] for text in live.texts] == [str(n) for n in range(60)]
+    assert max(len(frame.encode()) for frame in live.raw) < 256 * 1024
+    assert len(live.raw) > 30
+
+
+async def test_twenty_sockets_that_resume_and_do_not_read_hold_one_frame_each(
+    chat: Context, alice: Person, bob: Person, code: str
+) -> None:
+    """960 texts of 8,190 quotation marks; each socket used to take 42 MiB."""
+    await _write_long(chat, code, 960)
+    gate = asyncio.Event()
+    page = await alice.look(code)
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context((alice, bob)[n % 2].live(code)) for n in range(20)]
+        for live in sockets:
+            _hold_back(live, gate)
+            await live.resume(page, since=0)
+        await until(lambda: chat.hub.sending.in_flight > 0)
+        listeners = list(chat.hub._open.values())
+        await until(lambda: all((listener.cursor or 0) > 0 for listener in listeners))
+        for _ in range(200):  # they have all the time to take more
+            await asyncio.sleep(0)
+        assert chat.hub.sending.in_flight < 20 * 3 * 256 * 1024
+        assert chat.hub.rendered.held <= 32 * 1024 * 1024
+        assert chat.hub.catching_up.held <= 8 * 1024 * 1024
+        gate.set()
+    await until(lambda: chat.hub.sending.in_flight == 0)
+
+
+async def test_over_the_budget_a_page_is_told_to_come_back_and_then_gets_everything(
+    chat: Context, alice: Person, bob: Person, code: str
+) -> None:
+    page = await alice.look(code)
+    await _write_long(chat, code, 3)
+    chat.hub.sending.most = 1000
+    async with alice.live(code) as live:
+        await live.resume(page, since=0)
+        assert await live.ended() == LATER
+    assert live.texts == []
+    assert chat.metrics.refusals.labels("sending")._value.get() == 1
+    chat.hub.sending.most = 0
+    stream = await bob.get(f"/rooms/{code}/stream")
+    assert (stream.status, stream.headers["Refresh"]) == (503, "10")
+    chat.hub.sending.most = 64 * 1024 * 1024
+    async with alice.live(code) as live:
+        await live.resume(page, since=0)
+        while len(live.texts) < 3:
+            await live.frame()
+    assert [text.split()[0] for text in live.texts] == ["0", "1", "2"]
+    assert chat.hub.sending.in_flight == 0
+
+
+async def test_readers_at_the_same_place_share_one_read_also_one_after_the_other(
+    chat: Context, alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = await alice.look(code)
+    await _write_long(chat, code, 40)
+    reads = 0
+    changes = chat.store.changes
+
+    async def counted(*args: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return await changes(*args)
+
+    async with alice.live(code) as live:
+        await live.resume(page, since=0)
+        while len(live.texts) < 40:
+            await live.frame()
+        monkeypatch.setattr(chat.store, "changes", counted)
+        for _ in range(3):
+            async with alice.live(code) as other:
+                await other.resume(page, since=0)
+                while len(other.texts) < 40:
+                    await other.frame()
+                assert other.texts == live.texts
+    assert reads == 0

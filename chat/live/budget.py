@@ -21,6 +21,10 @@ class Budget:
         self.most = most
         self.in_flight = 0
 
+    @property
+    def full(self) -> bool:
+        return self.in_flight >= self.most
+
     @contextmanager
     def held(self, text: str) -> Iterator[None]:
         """Count a text while it is sent. Raises OverBudget."""

@@ -1,0 +1,153 @@
+"""Rendered messages are kept for pages, pushes and catching up: how many, and who waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from people import Person, texts
+from quart import Quart
+
+from chat.context import Context
+from chat.rooms import Message, Page, Position
+from chat.views.messages import RenderedMessages, Shown
+
+FRAME = 256 * 1024
+WORST = {
+    "quotes": '"' * 8192,
+    "ampersands": "&" * 8192,
+    "addresses": "http://a.de/ " * 630,
+    "addresses with ampersands": "http://a.de/" + "&" * 8180,
+    "brackets": "http://a" + ")" * 8184,
+    "addresses without a scheme": "www.a.de " * 910,
+    "mail": "a@b.de " * 1170,
+    "encoded": "http://a.de/" + "ж" * 4090,
+    "emoji": "\U0001f600" * 2048,
+}
+
+
+def _message(id: int, body: str = "text") -> Message:
+    return Message(id, id, 1_800_000_000_000, 1, "Ann", 1, body)
+
+
+class Shapes:
+    """Counts what is rendered, and may take its time."""
+
+    def __init__(self, took: Callable[[], None] = lambda: None) -> None:
+        self.took = took
+        self.rendered: list[int] = []
+
+    def message(self, message: Message) -> str:
+        self.took()
+        self.rendered.append(message.id)
+        return f"+{message.body}"
+
+    def amended(self, message: Message) -> str:
+        self.rendered.append(-message.id)
+        return f"~{message.body}"
+
+    def newest(self, code: str, shown: Shown) -> str:
+        return "".join(shown.fragments)
+
+
+def test_each_shape_of_a_message_is_rendered_once() -> None:
+    shapes = Shapes()
+    rendered = RenderedMessages(shapes)
+    for _ in range(3):
+        assert rendered.message(_message(1)) == "+text"
+        assert rendered.amended(_message(1)) == "~text"
+    assert shapes.rendered == [1, -1]
+
+
+@pytest.mark.parametrize(
+    "change", [{"body": "new"}, {"rev": 9}, {"name": "Bob"}, {"mark": 2}, {"at": 5}, {"body": None}]
+)
+def test_whatever_changes_about_a_message_is_rendered_afresh(change: dict[str, object]) -> None:
+    shapes = Shapes()
+    rendered = RenderedMessages(shapes)
+    rendered.message(_message(1))
+    changed = replace(_message(1), **change)  # type: ignore[arg-type]
+    assert rendered.message(changed) == f"+{changed.body}"
+    assert shapes.rendered == [1, 1]
+
+
+@pytest.mark.parametrize("text", ["x" * 1000, "\U0001f600" * 250])
+def test_what_is_kept_is_bounded_in_bytes_and_the_least_recently_used_goes_first(text: str) -> None:
+    shapes = Shapes()
+    rendered = RenderedMessages(shapes, most=100_000)
+    for id in range(1, 1000):
+        rendered.message(_message(id, text))
+        rendered.message(_message(1, text))
+        assert rendered.held <= 100_000
+    assert shapes.rendered == list(range(1, 1000))
+    rendered.message(_message(2, text))
+    assert shapes.rendered[-1] == 2
+
+
+def test_a_forgotten_message_takes_nothing() -> None:
+    rendered = RenderedMessages(Shapes())
+    rendered.message(_message(1))
+    rendered.amended(_message(1))
+    rendered.forget(_message(1))
+    rendered.forget(_message(2))
+    assert rendered.held == 0
+
+
+async def test_others_have_their_turn_while_much_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def took_ten_ms() -> None:
+        nonlocal now
+        now += 0.01
+
+    monkeypatch.setattr("chat.views.messages.time.perf_counter", lambda: now)
+    shapes = Shapes(took_ten_ms)
+    rendered = RenderedMessages(shapes)
+    turns: list[int] = []
+
+    async def somebody_else() -> None:
+        while True:
+            turns.append(len(shapes.rendered))
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(somebody_else())
+    messages = [_message(id) for id in range(1, 51)]
+    page = Page(messages, Position("e", 50), more=False)
+    await asyncio.gather(rendered.page(page), rendered.prepare(messages), rendered.page(page))
+    other.cancel()
+    assert sorted(shapes.rendered) == list(range(1, 51))
+    assert max(later - earlier for earlier, later in itertools.pairwise(turns)) == 1
+
+
+@pytest.mark.parametrize("body", WORST.values(), ids=list(WORST))
+async def test_no_text_makes_more_html_than_fits_in_a_frame(chat: Context, body: str) -> None:
+    message = _message(1, body)
+    assert len(chat.render.message(message).encode()) < FRAME - 64 * 1024
+    assert len(chat.render.amended(message).encode()) < FRAME - 64 * 1024
+
+
+async def test_a_page_whose_messages_are_in_memory_renders_none_of_them(
+    app: Quart, chat: Context, alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with alice.in_room(code) as live:
+        await alice.write(code, *(f"text {n}" for n in range(9)))
+        while len(live.texts) < 9:
+            await live.frame()
+        pushed = live.texts
+
+    def never(message: Message) -> str:
+        raise AssertionError("rendered again")
+
+    await alice.look(code)  # notices of who came are rendered now
+    monkeypatch.setattr(chat.render, "message", never)
+    for query in ("", "?before=99"):
+        assert texts(await alice.look(code, query)) == pushed
+    assert texts((await alice.get(f"/rooms/{code}/earlier?before=99")).page) == pushed
+    page = await alice.look(code)
+    async with alice.live(code) as live:
+        await live.resume(page, since=0)
+        await live.until("li .text", "text 8")
+        assert live.texts == pushed
