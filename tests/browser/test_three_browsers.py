@@ -92,3 +92,37 @@ async def stop(server: Server, signal: str) -> None:
         assert await asyncio.to_thread(server.wait) == 0
     else:
         await asyncio.to_thread(server.kill)
+
+
+GONE = """document.querySelector("#messages") === null && !document.body.textContent.includes("between us")
+  && !document.body.textContent.includes("Reconnecting") && location.pathname.startsWith("/rooms/")"""
+
+
+async def test_back_after_leaving_shows_nothing_of_the_room(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("between us")
+    await bob.sees("between us")
+    await ann.window.click("header form button")
+    await ann.window.wait_for("document.querySelector('#code') !== null")
+    for _ in range(3):
+        await ann.window.back()
+        await ann.window.wait_for(GONE)
+        await ann.window.evaluate("setTimeout(() => history.forward())")
+        await ann.window.wait_for("document.querySelector('#code') !== null")
+
+
+async def test_logging_out_ends_the_identity_and_empties_the_pages_behind(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("between us")
+    await bob.sees("between us")
+    await ann.window.click("header a.home")
+    await ann.window.wait_for("document.querySelector('form.aside button') !== null")
+    await ann.window.click("form.aside button")
+    await ann.window.wait_for("document.querySelector('#code') && !document.querySelector('form.aside')")
+    await bob.window.wait_for("document.querySelector('#messages').textContent.includes('Ann has left')")
+    await ann.window.back()
+    if (
+        await ann.window.evaluate("location.pathname") == "/"
+    ):  # twice the same address is one entry in Firefox only
+        await ann.window.back()
+    await ann.window.wait_for(GONE)
