@@ -48,6 +48,23 @@ async def post_message(store: Store, member: Member, key: str, index: int, body:
     return await store.append(member.code, member.number, once, body)
 
 
+async def rename(store: Store, member: Member, name: str) -> Member:
+    """The person's new seat in the room, under another name; what they wrote keeps the old one.
+
+    Raises Refused, Missing.
+    """
+    await store.rename_seat(member.code, member.person, clean_name(name))
+    renamed = await store.find_seat(member.code, member.person)
+    if renamed is None:
+        raise Missing("They left meanwhile.")
+    return renamed
+
+
+def why_ended(seat: Member | None) -> str:
+    """What the open pages of a seat that ended are to say; `seat` is the one its person holds now."""
+    return f"You are {seat.label} in this room now." if seat else "You left this room."
+
+
 async def leave_room(store: Store, member: Member) -> Done | None:
     """End the person's stay and tell the room; what they wrote stays."""
     return await store.end_seat(member.code, member.person)

@@ -20,6 +20,7 @@ LIMITS = {
     "again": KEY_LENGTH,
     "epoch": 64,
     "lines": 8,
+    "choice": 16,
 }
 DIGITS = 15  # of acked, since, before: more than any room will ever need, and JavaScript counts so far
 QUERY = 1024  # bytes

@@ -94,9 +94,12 @@ async def enter() -> ResponseReturnValue:
             if not errors:
                 return _asked_for_cookie(chat, form, "/") or await _create(chat, typed["name"])
         else:
-            code = await _admitted(chat, typed["code"])
+            member = await _member(chat, typed["code"])
+            code = member.code if member else await _existing(chat, clean_code(typed["code"]))
             if not errors:
-                return _asked_for_cookie(chat, form, "/") or await _join(chat, code, typed["name"])
+                if member is None and (asked := _asked_for_cookie(chat, form, "/")):
+                    return asked
+                return await _come_in(chat, code, member, typed["name"])
     except Refused as refused:
         errors[refused.field] = refused.text
         status = 429 if isinstance(refused, TooSoon) else 422
@@ -109,16 +112,19 @@ async def enter() -> ResponseReturnValue:
 async def join(code: str) -> ResponseReturnValue:
     """Accept an invitation: only a name is needed."""
     chat, form = here(), await request.form
-    name = fields.text(form, "name")
+    name, choice = fields.text(form, "name"), fields.text(form, "choice")
     try:
-        code = await _admitted(chat, code)
+        member = await _member(chat, code)
+        code = member.code if member else await _existing(chat, clean_code(code))
     except TooSoon:
         raise
     except Refused:
         abort(404)
     try:
         clean_name(name)
-        return _asked_for_cookie(chat, form, f"/rooms/{code}") or await _join(chat, code, name)
+        if member is None and (asked := _asked_for_cookie(chat, form, f"/rooms/{code}")):
+            return asked
+        return await _come_in(chat, code, member, name, choice)
     except Refused as refused:
         status = 429 if isinstance(refused, TooSoon) else 422
         return chat.render.invitation(code, Form({"name": name}, {refused.field: refused.text})), status
@@ -133,11 +139,38 @@ async def _create(chat: Context, name: str) -> ResponseReturnValue:
     return _seated(chat, member)
 
 
-async def _join(chat: Context, code: str, name: str) -> ResponseReturnValue:
+async def _come_in(
+    chat: Context, code: str, member: Member | None, name: str, choice: str = ""
+) -> ResponseReturnValue:
+    """Take a seat. Who has one already under another name decides what is meant. Raises Refused."""
+    if member is None:
+        return await _join(chat, code, name, _person(chat) or chat.identities.new())
+    if choice == "somebody-else":
+        return await _join(chat, code, name, chat.identities.new())
+    if clean_name(name) != member.name:
+        if choice != "rename":
+            return chat.render.already_here(member, clean_name(name)), 409
+        await _rename(chat, member, name)
+    return redirect(f"/rooms/{code}", 303)
+
+
+async def _join(chat: Context, code: str, name: str, person: str) -> ResponseReturnValue:
     await _hold(chat, limits.JOINS, "Many people are joining from your network just now.")
-    member = await actions.join_room(chat.store, code, _person(chat) or chat.identities.new(), name)
+    member = await actions.join_room(chat.store, code, person, name)
     logs.event("seat-taken", room=chat.codes.logged(code), seat=member.number)
     return _seated(chat, member)
+
+
+async def _rename(chat: Context, member: Member, name: str) -> None:
+    if wait := await chat.limits.take(limits.RENAMES, member.person):
+        chat.metrics.refusals.labels("renames").inc()
+        raise TooSoon("You have changed your name often just now.", wait, "name")
+    renamed = await actions.rename(chat.store, member, name)
+    chat.presence.forget(member)
+    chat.hub.dismiss(member.code, member.person, Farewell(POLICY, actions.why_ended(renamed)))
+    chat.presence.arrive(renamed)  # their page is about to open; if it does not, they have left
+    chat.presence.depart(renamed)
+    logs.event("seat-renamed", room=chat.codes.logged(member.code), seat=renamed.number)
 
 
 def _seated(chat: Context, member: Member) -> ResponseReturnValue:
@@ -171,12 +204,6 @@ def _asked_for_cookie(chat: Context, form: MultiDict[str, str], path: str) -> Re
     response = redirect(f"{path}?cookie=sent", 307)
     give_cookie(response, chat.identities.new())
     return response
-
-
-async def _admitted(chat: Context, typed: str) -> str:
-    """The code of a room for its members, and for those who know it. Raises Refused or TooSoon."""
-    member = await _member(chat, typed)
-    return member.code if member else await _existing(chat, clean_code(typed))
 
 
 async def _existing(chat: Context, code: str) -> str:
@@ -373,7 +400,7 @@ async def leave(code: str) -> ResponseReturnValue:
     member = await _member(chat, code)
     if member is not None:
         await actions.leave_room(chat.store, member)
-        _dismiss(chat, member, "You left this room.")
+        _dismiss(chat, member, actions.why_ended(None))
     return _forgotten(redirect("/", 303))
 
 

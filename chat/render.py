@@ -110,6 +110,10 @@ class Render:
     def invitation(self, code: str, form: Form) -> str:
         return self._page("join.html", code=code, form=form)
 
+    def already_here(self, member: Member, name: str) -> str:
+        """What is meant by another name, typed by somebody who has a seat in the room?"""
+        return self._page("already_here.html", member=member, name=name)
+
     def room(
         self,
         member: Member,

@@ -25,7 +25,7 @@ NOTICE_NAMES = 3  # names that a notice keeps; of more people it spells out two 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # Unicode's Cc and Cs, but \n and \t
 
 BLANKS = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")  # as wide as a space, or not, as the font has it
-Verb = Literal["entered", "left"]
+Verb = Literal["entered", "left"]  # what several people do in one notice
 Trouble = Literal["", "write", "store", "all"]
 """What a page says is out of order: nothing, a write that failed, the store, or all that the node shares."""
 
@@ -78,9 +78,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a notice says: who entered or left. `names` are the first few, `count` is everybody."""
+    """What a notice says: who entered or left. `names` are the first few, `count` is everybody.
 
-    verb: Verb
+    If the verb is "renamed", the names are the former and the new one of one person.
+    """
+
+    verb: Verb | Literal["renamed"]
     names: tuple[str, ...]
     count: int
     ended: tuple[int, ...] = ()  # seats that ended for good; their connections are told goodbye
@@ -227,6 +230,11 @@ def folded(
         return Notice(verb, labels[:NOTICE_NAMES], len(labels), gone), False
     names = (old.names + labels)[:NOTICE_NAMES]
     return Notice(verb, names, old.count + len(labels), old.ended + gone), True
+
+
+def renamed(old: Member, new: Member) -> Notice:
+    """Such a notice is never folded into another one."""
+    return Notice("renamed", (old.label, new.label), 1, (old.number,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,8 @@ async def _changes(chat: Context, listener: Listener) -> str:
     try:
         if listener.member.number in feed.ended and await chat.hub.has_left(feed, listener.member):
             chat.presence.forget(listener.member)  # perhaps they left on another node
-            listener.dismiss(Farewell(POLICY, "You left this room.", over=True))
+            seat = await chat.store.find_seat(listener.member.code, listener.member.person)
+            listener.dismiss(Farewell(POLICY, actions.why_ended(seat), over=seat is None))
             return ""
         frame = feed.frame(cursor) or await _catch_up(chat, listener, feed, cursor)
     except ComeBack as refused:

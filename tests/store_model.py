@@ -6,7 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from chat.names import looks
-from chat.rooms import Amendment, Before, Done, Edit, Member, Message, Notice, Position, Verb, Window, folded
+from chat.rooms import (
+    Amendment,
+    Before,
+    Done,
+    Edit,
+    Member,
+    Message,
+    Notice,
+    Position,
+    Verb,
+    Window,
+    folded,
+    renamed,
+)
 from chat.store import Missing
 
 
@@ -67,6 +80,17 @@ class ModelRoom:
             return None
         seat.held = seat.here = False
         return self._notify("left", [seat.member], ended=True)
+
+    def rename_seat(self, person: str, name: str) -> Done | None:
+        old = self.held(person)
+        if old is None:
+            raise Missing
+        if old.member.name == name:
+            return None
+        here, old.held, old.here = old.here, False, False
+        new = self.take_seat(person, name)
+        self.seats[new.number - 1].here = here
+        return self._add(None, notice=renamed(old.member, new))
 
     def announce(self, verb: Verb, numbers: Iterable[int]) -> Done | None:
         here = verb == "entered"

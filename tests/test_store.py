@@ -431,6 +431,58 @@ async def test_ended_seats_pass_on_without_a_word(store: Store, alice: Member) -
     assert await store.seats_of(ROOM, "gone") == [alice.number]
 
 
+async def test_a_rename_ends_one_seat_takes_another_and_tells_the_room_in_one_write(
+    store: Store, alice: Member, bob: Member
+) -> None:
+    await store.announce(ROOM, "entered", [alice.number])
+    before = await say(store, alice, "as Alice")
+    done = await store.rename_seat(ROOM, alice.person, "Bob")
+    assert done
+    notice = done.message.notice
+    assert notice
+    assert (notice.verb, notice.names, notice.ended) == ("renamed", ("Alice", "Bob (2)"), (alice.number,))
+    assert done.position.rev == before.position.rev + 1
+    renamed = await store.find_seat(ROOM, alice.person)
+    assert renamed
+    assert (renamed.number, renamed.name, renamed.mark) == (3, "Bob", 2)
+    assert await store.here(ROOM) == [renamed], "whoever was here still is, and nobody is announced again"
+    with pytest.raises(Missing):
+        await say(store, alice, "from a seat that ended")
+    await say(store, renamed, "as Bob")
+    texts = [(m.name, m.mark, m.body) for m in await everything(store) if m.kind == "text"]
+    assert texts == [("Alice", 1, "as Alice"), ("Bob", 2, "as Bob")]
+    assert await store.seats_of(ROOM, alice.person) == [1, 3]
+
+
+async def test_a_rename_to_a_former_name_takes_up_that_seat(store: Store, alice: Member) -> None:
+    await store.rename_seat(ROOM, alice.person, "Carol")
+    await store.rename_seat(ROOM, alice.person, "Alice")
+    assert await store.find_seat(ROOM, alice.person) == alice
+    names = [m.notice.names for m in await everything(store) if m.notice]
+    assert names == [("Alice", "Carol"), ("Carol", "Alice")], "each a line of its own"
+
+
+async def test_a_rename_to_the_same_name_writes_nothing(store: Store, alice: Member) -> None:
+    assert await store.rename_seat(ROOM, alice.person, alice.name) is None
+    assert await everything(store) == []
+
+
+async def test_nobody_is_renamed_who_holds_no_seat(store: Store, alice: Member) -> None:
+    await store.end_seat(ROOM, alice.person)
+    for code, person in ((ROOM, alice.person), (ROOM, "person-x"), (OTHER, alice.person)):
+        with pytest.raises(Missing):
+            await store.rename_seat(code, person, "Carol")
+
+
+async def test_renames_at_once_leave_one_seat(store: Store, alice: Member) -> None:
+    await asyncio.gather(*(store.rename_seat(ROOM, alice.person, f"Name {n}") for n in range(10)))
+    held = await store.find_seat(ROOM, alice.person)
+    assert held
+    names = [m.notice.names for m in await everything(store) if m.notice]
+    assert [one[1] for one in names[:-1]] == [other[0] for other in names[1:]]
+    assert names[-1][1] == held.name
+
+
 # Who comes and goes
 
 
@@ -736,6 +788,14 @@ class Walk(RuleBasedStateMachine):
     @rule(person=people)
     def end_seat(self, person: str) -> None:
         assert self.run(self.store.end_seat(ROOM, person)) == self.room.end_seat(person)
+
+    @rule(person=people, name=names)
+    def rename_seat(self, person: str, name: str) -> None:
+        if self.room.held(person) is None:
+            with pytest.raises(Missing):
+                self.run(self.store.rename_seat(ROOM, person, name))
+        else:
+            assert self.run(self.store.rename_seat(ROOM, person, name)) == self.room.rename_seat(person, name)
 
     @rule(verb=st.sampled_from(["entered", "left"]), seats=st.lists(numbers, max_size=4))
     def announce(self, verb: Any, seats: list[int]) -> None:

@@ -103,6 +103,12 @@ class Store(Protocol):
         that nobody has, the person is a stranger there from now on.
         """
 
+    async def rename_seat(self, code: str, person: str, name: str) -> Done | None:
+        """End the person's seat, take one of another name and tell the room, in one write.
+
+        What they wrote keeps its name. None if that is their name already. Raises Missing.
+        """
+
     async def announce(self, code: str, verb: Verb, seats: Iterable[int]) -> Done | None:
         """Mark seats as here or away and tell the room, in one write.
 

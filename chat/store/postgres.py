@@ -147,6 +147,9 @@ class PostgresStore:
     async def end_seat(self, code: str, person: str, successor: str | None = None) -> Done | None:
         return await self._write(code, lambda now: steps.end_seat(WORDS, now, code, person, successor))
 
+    async def rename_seat(self, code: str, person: str, name: str) -> Done | None:
+        return await self._write(code, lambda now: steps.rename_seat(WORDS, now, code, person, name))
+
     async def announce(self, code: str, verb: Verb, seats: Iterable[int]) -> Done | None:
         numbers = list(dict.fromkeys(seats))
         return await self._write(code, lambda now: steps.announce(WORDS, now, code, verb, numbers))

@@ -59,6 +59,7 @@ HERE = (
 FORMER_SEAT = (
     "UPDATE seat SET ended = NULL WHERE room = $1 AND person = $2 AND name = $3 RETURNING number, mark"
 )
+HAS_NAME = "SELECT 1 FROM seat WHERE room = $1 AND person = $2 AND name = $3"
 NAMES_OF = "SELECT count(*) FROM seat WHERE room = $1 AND person = $2"
 MARK = (  # one look into each index, past the few seats of the person
     "SELECT 1 + coalesce(max(mark), 0) FROM (SELECT * FROM (SELECT mark FROM seat "
@@ -72,6 +73,7 @@ NEW_SEAT = (
     "RETURNING number, mark"
 )
 END_SEAT = "UPDATE seat SET ended = $1, here = 0 WHERE room = $2 AND number = $3"
+IS_HERE = "SELECT here FROM seat WHERE room = $1 AND number = $2"
 
 NEWEST = "SELECT * FROM entry WHERE room = $1 ORDER BY id DESC LIMIT 1"
 MESSAGE = "SELECT * FROM entry WHERE room = $1 AND id = $2"

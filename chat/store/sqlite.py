@@ -139,6 +139,9 @@ class SQLiteStore:
             lambda db, now: _done(db, steps.end_seat(WORDS, now, code, person, successor))
         )
 
+    async def rename_seat(self, code: str, person: str, name: str) -> Done | None:
+        return await self._write(lambda db, now: _done(db, steps.rename_seat(WORDS, now, code, person, name)))
+
     async def announce(self, code: str, verb: Verb, seats: Iterable[int]) -> Done | None:
         numbers = list(dict.fromkeys(seats))
         return await self._write(lambda db, now: _done(db, steps.announce(WORDS, now, code, verb, numbers)))

@@ -7,7 +7,7 @@ those that write run while nobody else writes to the room.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from chat.rooms import (
     Edit,
     Member,
     Message,
+    Notice,
     Page,
     Position,
     Refused,
@@ -26,6 +27,7 @@ from chat.rooms import (
     Window,
     folded,
     new_epoch,
+    renamed,
 )
 from chat.store import Missing, Resync, Taken, queries
 from chat.store.queries import LARGEST
@@ -118,16 +120,25 @@ def take_seat(now: int, code: str, person: str, name: str) -> Steps[Member]:
     room = (yield from head_of(code)).room
     if held := (yield from held_seat(code, person)):
         return held
+    return (yield from _seat_named(now, room, code, person, name))
+
+
+def _seat_named(now: int, room: int, code: str, person: str, name: str) -> Steps[Member]:
+    """The seat that this person had under this name, or a new one."""
     rows = yield queries.FORMER_SEAT, room, person, name
     number, mark = rows[0] if rows else (yield from _new_seat(now, room, person, name))
     yield queries.PROLONG, now + IN_USE, room
     return Member(code, number, person, name, mark)
 
 
-def _new_seat(now: int, room: int, person: str, name: str) -> Steps[Sequence[int]]:
+def _check_names(room: int, person: str) -> Steps[None]:
     ((names,),) = yield queries.NAMES_OF, room, person
     if names >= NAMES:
         raise Refused(f"You have had {NAMES} names in this room. Please use one of them again.", "name")
+
+
+def _new_seat(now: int, room: int, person: str, name: str) -> Steps[Sequence[int]]:
+    yield from _check_names(room, person)
     ((mark,),) = yield queries.MARK, room, person, *looks(name)
     (row,) = yield queries.NEW_SEAT, room, person, name, mark, *looks(name), now
     return row
@@ -167,6 +178,22 @@ def end_seat(words: Dialect, now: int, code: str, person: str, successor: str | 
     return done
 
 
+def rename_seat(words: Dialect, now: int, code: str, person: str, name: str) -> Steps[Done | None]:
+    old = yield from held_seat(code, person)
+    if old is None:
+        raise Missing("This person holds no seat in the room.")
+    if old.name == name:
+        return None
+    room = (yield from head_of(code)).room
+    if not (yield queries.HAS_NAME, room, person, name):
+        yield from _check_names(room, person)  # before anything is written: what is refused is not taken back
+    ((here,),) = yield queries.IS_HERE, room, old.number
+    yield queries.END_SEAT, now, room, old.number
+    new = yield from _seat_named(now, room, code, person, name)
+    yield words.mark_seats, here, room, [new.number]
+    return (yield from _write_notice(words, now, code, lambda last, at: (renamed(old, new), False)))
+
+
 def announce(words: Dialect, now: int, code: str, verb: Verb, numbers: Sequence[int]) -> Steps[Done | None]:
     here = int(verb == "entered")
     numbers = [n for n in numbers if _storable(n)]
@@ -182,12 +209,20 @@ def announce(words: Dialect, now: int, code: str, verb: Verb, numbers: Sequence[
 def _notify(
     words: Dialect, now: int, code: str, verb: Verb, members: Sequence[Member], ended: bool
 ) -> Steps[Done]:
+    return (
+        yield from _write_notice(words, now, code, lambda last, at: folded(last, verb, members, at, ended))
+    )
+
+
+def _write_notice(
+    words: Dialect, now: int, code: str, notice_after: Callable[[Message | None, int], tuple[Notice, bool]]
+) -> Steps[Done]:
     """Tell the room in a new notice or, where that is its newest message, in the last one."""
     head = yield from rise((yield from head_of(code)).room)
     rows = yield queries.NEWEST, head.room
     last = message_of(rows[0]) if rows else None
     at = max(now, last.at) if last else now
-    notice, replaces = folded(last, verb, members, at, ended)
+    notice, replaces = notice_after(last, at)
     if last and replaces:
         message = replace(last, rev=head.rev, notice=notice)
         yield queries.RENOTICE, head.rev, packed(notice), head.room, last.id
