@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 from quart import Blueprint, Response, abort, current_app, make_response, redirect, request
 from quart.typing import ResponseReturnValue
@@ -133,8 +133,8 @@ async def join(code: str) -> ResponseReturnValue:
 
 
 async def _create(chat: Context, name: str) -> ResponseReturnValue:
-    await _hold(chat, limits.ROOMS, "Many rooms were made from your network just now.")
-    member = await actions.open_room(chat.store, chat.codes, _person(chat) or chat.identities.new(), name)
+    async with _held(chat, limits.ROOMS, "Many rooms were made from your network just now."):
+        member = await actions.open_room(chat.store, chat.codes, _person(chat) or chat.identities.new(), name)
     logs.event("room-opened", room=chat.codes.logged(member.code))
     return _seated(chat, member)
 
@@ -149,14 +149,14 @@ async def _come_in(
         return await _join(chat, code, name, chat.identities.new())
     if clean_name(name) != member.name:
         if choice != "rename":
-            return chat.render.already_here(member, clean_name(name)), 409
+            return chat.render.already_here(member, clean_name(name)), 422
         await _rename(chat, member, name)
     return redirect(f"/rooms/{code}", 303)
 
 
 async def _join(chat: Context, code: str, name: str, person: str) -> ResponseReturnValue:
-    await _hold(chat, limits.JOINS, "Many people are joining from your network just now.")
-    member = await actions.join_room(chat.store, code, person, name)
+    async with _held(chat, limits.JOINS, "Many people are joining from your network just now."):
+        member = await actions.join_room(chat.store, code, person, name)
     logs.event("seat-taken", room=chat.codes.logged(code), seat=member.number)
     return _seated(chat, member)
 
@@ -251,6 +251,17 @@ async def _pace_reading(chat: Context, person: str | None) -> None:
     if wait:
         chat.metrics.refusals.labels("pages").inc()
         raise TooSoon("You, or many people in your network, opened many pages just now.", wait)
+
+
+@asynccontextmanager
+async def _held(chat: Context, rate: Rate, text: str) -> AsyncIterator[None]:
+    """Count what is done, unless it fails. Raises TooSoon."""
+    await _hold(chat, rate, text)
+    try:
+        yield
+    except BaseException:
+        await limits.give_back_address(chat.limits, rate, reached().address)
+        raise
 
 
 async def _hold(chat: Context, rate: Rate, text: str) -> None:

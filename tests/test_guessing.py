@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import replace
 from unittest.mock import AsyncMock
 
 import pytest
@@ -31,6 +32,18 @@ async def _use_up(person: Person) -> None:
         reply = await (person.post(path, form) if path else person.get(f"/rooms/{_wrong(12)}"))
         assert reply.status in {404, 422}
     assert (await person.get(f"/rooms/{_wrong(12)}")).status == 429
+
+
+@pytest.fixture
+def long_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing becomes due again while a busy machine is at it: Redis's clock runs on."""
+    for name in ("WRONG_CODES", "ALL_WRONG_CODES", "JOINS"):
+        monkeypatch.setattr(limits, name, replace(getattr(limits, name), every=3600.0))
+
+
+def _most(rate: limits.Rate, caplog: pytest.LogCaptureFixture) -> int:
+    """A node that Redis does not answer within a second, on a busy machine, goes by its own figures."""
+    return rate.burst * (3 if "redis-away" in caplog.text else 1)
 
 
 @pytest.fixture
@@ -87,29 +100,29 @@ async def test_a_wrong_code_is_slowed_and_what_was_typed_is_kept(
     assert (await client.get(f"/rooms/{NOBODYS}")).status == 429
 
 
+@pytest.mark.usefixtures("long_rates")
 @pytest.mark.parametrize("length", [8, 12])
 @ON_BOTH
 async def test_of_500_wrong_codes_at_once_no_more_are_looked_up_than_the_rate_allows(
-    apps: list[Quart], looked_up: list[str], length: int
+    apps: list[Quart], looked_up: list[str], length: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     people = [Person(app, "Eve") for app in apps]
     replies = await asyncio.gather(
         *(people[n % len(people)].get(f"/rooms/{_wrong(length)}") for n in range(500))
     )
-    assert (
-        1 <= len(looked_up) <= limits.WRONG_CODES.burst + 3
-    )  # a few more become due while they are answered
+    assert 1 <= len(looked_up) <= _most(limits.WRONG_CODES, caplog)
     assert sorted({reply.status for reply in replies}) == [404, 429]
     assert [reply.status for reply in replies].count(404) == len(looked_up)
 
 
+@pytest.mark.usefixtures("long_rates")
 @ON_BOTH
 async def test_wrong_codes_are_slowed_over_all_addresses_together(
-    apps: list[Quart], alice: Person, looked_up: list[str]
+    apps: list[Quart], alice: Person, looked_up: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     people = [Person(apps[n % len(apps)], "Eve", address=f"198.51.100.{n}") for n in range(30)]
     replies = await asyncio.gather(*(p.get(f"/rooms/{_wrong(8)}") for p in people for _ in range(20)))
-    assert len(looked_up) <= limits.ALL_WRONG_CODES.burst + 20
+    assert 1 <= len(looked_up) <= _most(limits.ALL_WRONG_CODES, caplog)
     assert [reply.status for reply in replies].count(404) == len(looked_up)
     code = await alice.create()
     assert (await people[0].get(f"/rooms/{code}")).status == 200
@@ -164,6 +177,16 @@ async def test_a_code_that_could_not_be_looked_up_was_not_wrong(
         for _ in range(40):
             assert (await client.get(f"/rooms/{NOBODYS}")).status == 503
     assert (await client.get(f"/rooms/{NOBODYS}")).status == 404
+
+
+@pytest.mark.usefixtures("long_rates")
+@ON_BOTH
+async def test_a_join_that_is_refused_takes_nobody_s_place(
+    app: Quart, alice: Person, client: Person, code: str
+) -> None:
+    for _ in range(limits.JOINS.burst + 20):
+        assert (await client.post(f"/rooms/{code}", {"name": ""})).status == 422
+    assert (await Person(app, "Neighbour").post(f"/rooms/{code}", {"name": "Ned"})).status == 303
 
 
 @ON_BOTH

@@ -290,7 +290,7 @@ async def test_opening_home_in_another_tab_disturbs_nothing(alice: Person, bob: 
 
 @ON_BOTH
 async def test_joining_again_changes_nothing(alice: Person, bob: Person, code: str) -> None:
-    assert (await bob.post(f"/rooms/{code}", {"name": "Robert"})).status == 409  # and asks what is meant
+    assert (await bob.post(f"/rooms/{code}", {"name": "Robert"})).status == 422  # and asks what is meant
     await bob.join(code, "Bob")
     await bob.write(code, "me")
     assert (await alice.look(code)).one(".m .by bdi").text == "Bob"

@@ -39,7 +39,7 @@ async def test_another_name_is_answered_with_a_question(
 ) -> None:
     reply = await _type(bob, code, " Robert ", way)
     page = reply.page
-    assert reply.status == 409
+    assert reply.status == 422
     assert reply.cookies == []
     assert page.one("h1").words == "You are already in this room as Bob."
     assert page.one("main a.button")["href"] == f"/rooms/{code}"
@@ -163,7 +163,7 @@ async def test_a_choice_without_a_seat_is_an_ordinary_join(app: Quart, code: str
 
 async def test_a_choice_that_is_none_is_asked_again(bob: Person, code: str) -> None:
     for choice in ("", "nonsense", "RENAME"):
-        assert (await bob.post(f"/rooms/{code}", {"name": "Robert", "choice": choice})).status == 409
+        assert (await bob.post(f"/rooms/{code}", {"name": "Robert", "choice": choice})).status == 422
 
 
 async def test_names_full_of_markup_are_text(bob: Person, code: str) -> None:

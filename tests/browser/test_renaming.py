@@ -21,7 +21,7 @@ async def _type_another_name(tab: Tab, code: str, name: str) -> None:
     await tab.page.goto(tab.url)
     await tab.page.get_by_label("Your name").fill(name)
     await tab.page.get_by_label("Room code").fill(f"{tab.url}/rooms/{code}.")
-    with tab.noise_expected("409"):
+    with tab.noise_expected("422"):
         await tab.page.get_by_role("button", name="Join a Room").click()
         await expect(tab.page.get_by_role("heading")).to_contain_text("You are already in this room as")
 
