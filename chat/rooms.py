@@ -24,6 +24,9 @@ NOTICE_NAMES = 3  # names that a notice keeps; of more people it spells out two 
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # Unicode's Cc and Cs, but \n and \t
 
+FLAG = re.compile(
+    "\U0001f3f4[\U000e0030-\U000e007a]{1,8}\U000e007f"
+)  # of England, Scotland, Wales and others
 BLANKS = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")  # as wide as a space, or not, as the font has it
 Verb = Literal["entered", "left"]  # what several people do in one notice
 Trouble = Literal["", "write", "store", "all"]
@@ -159,7 +162,7 @@ def clean_name(text: str) -> str:
         raise Refused("Please enter a name.", "name")
     if len(name) > NAME_LENGTH:
         raise too_long
-    if any(_unfit_in_name(c) for c in name):
+    if any(_unfit_in_name(c) for c in FLAG.sub("", name)):
         raise Refused("Please use a name without control or direction characters.", "name")
     if is_blank("".join(c for c in name if unicodedata.category(c)[0] != "M")):
         raise Refused("Please enter a name that can be seen.", "name")

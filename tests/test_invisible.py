@@ -32,6 +32,8 @@ BLANK = {
     "variation selectors": "\ufe0f\U000e0101",
     "Mongolian separators": "\u180b\u180e",
     "musical controls": "\U0001d173\U0001d159",
+    "blanks of hieroglyphs": "\U00013441\U00013442",
+    "Khitan filler": "\U00016fe4",
     "annotation marks": "\ufff9\ufffb",
     "reserved for such": "\u2065\ufff0\U000e0fff",
     "a mixture": "\u2800 \u3164\n\u0301\u200d\ufe0f\u202e\u034f\u00ad",

@@ -22,6 +22,7 @@ from chat.rooms import (
     folded,
 )
 
+SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
 NOON = 1_800_014_400_000  # 2027-01-15 12:00:00 UTC
 DAY = 86_400_000
 
@@ -51,6 +52,7 @@ def _refusal(rule: object, text: str) -> Refused:
         ("\U0001fae9", "\U0001fae9"),  # of Unicode 16
         ("Ann \U0003fffd", "Ann \U0003fffd"),  # not assigned yet
         ("❤\ufe0f Ann", "❤\ufe0f Ann"),
+        (SCOTLAND + " Ann", SCOTLAND + " Ann"),
     ],
 )
 def test_a_name_is_trimmed_and_composed(typed: str, name: str) -> None:
@@ -95,6 +97,8 @@ def test_a_name_has_at_most_32_characters() -> None:
         "\U0010ffff",
         "\u2065",  # reserved to be invisible
         "\U000e0fff",
+        "\U0001f3f4\U000e0067",  # a flag that does not end
+        "\U000e007f",
     ],
 )
 def test_a_name_has_no_control_or_direction_characters(character: str) -> None:
