@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from postgres import the_server
 from store_model import Clock, ModelRoom, Reader
 
-from chat.rooms import Delete, Done, Edit, Member, Message, Position
+from chat.rooms import Delete, Done, Edit, Member, Message, Position, Refused
 from chat.store import Missing, Resync, Store, Taken, Unavailable
 from chat.store.postgres import PostgresStore
 from chat.store.sqlite import SQLiteStore
@@ -472,6 +472,22 @@ async def test_nobody_is_renamed_who_holds_no_seat(store: Store, alice: Member) 
     for code, person in ((ROOM, alice.person), (ROOM, "person-x"), (OTHER, alice.person)):
         with pytest.raises(Missing):
             await store.rename_seat(code, person, "Carol")
+
+
+async def test_a_rename_that_is_refused_leaves_the_seat_as_it_was(
+    store: Store, alice: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.store.steps.NAMES", 2)
+    await store.announce(ROOM, "entered", [alice.number])
+    await store.rename_seat(ROOM, alice.person, "Carol")
+    held, before = await store.find_seat(ROOM, alice.person), await everything(store)
+    with pytest.raises(Refused):
+        await store.rename_seat(ROOM, alice.person, "Dora")
+    assert held
+    assert await store.find_seat(ROOM, alice.person) == held
+    assert await store.here(ROOM) == [held]
+    assert await everything(store) == before
+    await say(store, held, "still here")
 
 
 async def test_renames_at_once_leave_one_seat(store: Store, alice: Member) -> None:
