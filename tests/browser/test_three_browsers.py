@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import pytest_asyncio
 from deployments import ONE, deployed
 from serving import Server
 
-from browser.drivers import ENGINES, Engine
+from browser.conftest import CACHE
+from browser.drivers import ENGINES, Engine, Scheme
 from browser.visitors import UNREACHABLE, Visitor, Visitors
 
 # What the browsers differ in has nothing to do with how many nodes there are.
 pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
+SCREENS = CACHE / "screens"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=list(ENGINES))
@@ -57,12 +60,7 @@ async def test_two_people_talk_and_the_console_is_silent(visitors: Visitors) -> 
 
 
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL"])
-async def test_a_restart_loses_and_doubles_nothing(
-    visitors: Visitors, server: Server, signal: str, request: pytest.FixtureRequest
-) -> None:
-    if visitors.engine.name == "WebKit":
-        reason = "WebKit prefetches nothing, so what says Reconnecting is not there"
-        request.applymarker(pytest.mark.xfail(strict=False, reason=reason))
+async def test_a_restart_loses_and_doubles_nothing(visitors: Visitors, server: Server, signal: str) -> None:
     ann, bob = await visitors.two()
     for visitor in (ann, bob):
         visitor.expected.append(UNREACHABLE)
@@ -126,3 +124,148 @@ async def test_logging_out_ends_the_identity_and_empties_the_pages_behind(visito
     ):  # twice the same address is one entry in Firefox only
         await ann.window.back()
     await ann.window.wait_for(GONE)
+
+
+SCROLL = "document.querySelector('#scroll')"
+# Older messages that came would move this, if the place were not kept.
+PLACE = "Math.round(document.querySelector('#message-{}').getBoundingClientRect().top)"
+IN_SIGHT = """(() => { const r = document.querySelector("#scroll").getBoundingClientRect();
+  return [...document.querySelectorAll("#messages li[id]")]
+    .find(li => li.getBoundingClientRect().bottom > r.top + r.height / 2).id.slice(8) })()"""
+
+
+async def at_newest(visitor: Visitor, text: str) -> None:
+    """Wait until a text is the last and nothing of it is below the edge."""
+    await visitor.window.wait_for(
+        f"(([last]) => last?.textContent.includes({text!r}) && last.getBoundingClientRect().bottom"
+        f" <= {SCROLL}.getBoundingClientRect().bottom + 1 && Math.abs({SCROLL}.scrollTop) < 1)"
+        "([...document.querySelectorAll('#messages .text')].slice(-1))"
+    )
+
+
+async def scroll_up(visitor: Visitor, pages: int = 1) -> None:
+    await visitor.window.focus("#scroll")
+    for _ in range(pages):
+        await visitor.window.press("PageUp")
+    await visitor.window.wait_for(f"{SCROLL}.scrollTop < -200")
+    await still(visitor)
+
+
+async def still(visitor: Visitor) -> None:
+    """Wait until a smooth scroll has ended: four looks in a row see the same."""
+    seen: list[float] = []
+    while len(seen) < 4 or len(set(seen[-4:])) > 1:
+        seen.append(await visitor.window.evaluate(f"{SCROLL}.scrollTop"))
+        await asyncio.sleep(0.08)
+
+
+async def test_a_page_at_the_newest_message_follows(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await history(ann, 60)
+    await bob.window.reload()
+    await bob.in_room()
+    await at_newest(bob, "number 59")
+    await ann.say("one more")
+    await at_newest(bob, "one more")
+
+
+async def test_who_scrolls_up_and_comes_back_is_followed_again(visitors: Visitors) -> None:
+    """Three times, because the fractions of the heights differ with each message."""
+    ann, bob = await visitors.two()
+    await history(ann, 60)
+    await bob.sees("number 59")
+    for text in ("ok", "A longer text that takes two lines on the page. " * 4, "well"):
+        await scroll_up(bob)
+        await bob.window.press("End")
+        await still(bob)
+        await ann.say(text)
+        await at_newest(bob, text.strip())
+
+
+# WebKit has no scroll anchoring; the README says so.
+@pytest.mark.parametrize("engine", ["Chromium", "Firefox"], indirect=True, scope="module")
+async def test_who_reads_further_up_is_not_moved(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await history(ann, 45)
+    await bob.sees("number 44")
+    await scroll_up(bob)
+    place = PLACE.format(await bob.window.evaluate(IN_SIGHT))
+    before = await bob.window.evaluate(place)
+    for n in range(5):
+        await ann.say(f"storm {n}")
+    await bob.sees("storm 4")
+    assert await bob.window.evaluate(place) == before
+
+
+async def test_older_messages_come_without_moving_a_reader_at_the_top(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await history(ann, 120)
+    await bob.window.reload()
+    await bob.in_room()
+    await at_newest(bob, "number 119")
+    place = PLACE.format(await bob.window.evaluate("document.querySelector('#earlier > li').id.slice(8)"))
+    count = len(await bob.texts())
+    before = await bob.window.evaluate(f"({SCROLL}.scrollTop = -1e6, {place})")
+    await bob.window.wait_for(f"document.querySelectorAll('#earlier > li').length > {count}")
+    assert abs(await bob.window.evaluate(place) - before) <= 1
+
+
+async def test_older_messages_come_without_throwing_a_reader_who_scrolls(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await history(ann, 120)
+    await bob.window.reload()
+    await bob.in_room()
+    await at_newest(bob, "number 119")
+    place = PLACE.format(await bob.window.evaluate("document.querySelector('#earlier > li').id.slice(8)"))
+    count = len(await bob.texts())
+    await bob.window.focus("#scroll")
+    for _ in range(40):
+        await bob.window.press("PageUp")
+        await still(bob)
+        if len(await bob.texts()) > count:
+            break
+    height = await bob.window.evaluate(f"{SCROLL}.clientHeight")
+    moved = abs(await bob.window.evaluate(place))
+    assert moved < 2 * height, f"{moved / height:.1f} pages from where the older messages were inserted"
+
+
+async def test_back_leads_to_a_live_page_that_lacks_nothing(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("before")
+    await bob.shows(["before"])
+    await bob.window.open(bob.url)
+    await ann.say("meanwhile")
+    await bob.window.back()
+    await bob.in_room()
+    await bob.shows(["before", "meanwhile"])
+    await ann.say("after")
+    await bob.shows(["before", "meanwhile", "after"])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 1280])
+async def test_nothing_sticks_out(visitors: Visitors, width: int, scheme: Scheme) -> None:
+    ann = await visitors.newcomer(width=width, height=700, scheme=scheme)
+    await ann.window.open(ann.url)
+    assert await ann.window.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    await ann.open_room("Ann")
+    await ann.say("A text with one very long word: " + "wide" * 40)
+    assert await ann.window.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert await ann.window.evaluate(f"{SCROLL}.scrollWidth - {SCROLL}.clientWidth") <= 0
+    dark = await ann.window.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    assert dark == (scheme == "dark")
+    paper = await ann.window.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert (max(map(int, re.findall(r"\d+", paper)[:3])) < 80) == dark
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    await ann.window.screenshot(SCREENS / f"{visitors.engine.name}-{width}-{scheme}.png")
+
+
+async def history(visitor: Visitor, count: int) -> None:
+    """Many messages at once, by the form that works without JavaScript."""
+    path = f"{visitor.url}/rooms/{await visitor.window.evaluate('location.pathname.split(`/`)[2]')}/messages"
+    for start in range(0, count, 50):
+        bodies = "".join(f"&body=number+{n}" for n in range(start, min(count, start + 50)))
+        await visitor.window.evaluate(
+            f"(fetch({path!r}, {{method: 'POST', body: new URLSearchParams('key={start}k{bodies}')}}), 0)"
+        )
+        await visitor.sees(f"number {min(count, start + 50) - 1}")
