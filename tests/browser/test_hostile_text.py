@@ -136,7 +136,7 @@ async def test_the_number_of_a_look_alike_is_seen_behind_the_widest_name(people:
         assert shown
         assert frame
         assert shown["x"] + shown["width"] <= frame["x"] + frame["width"] + 1
-        assert shown["x"] + shown["width"] <= width
+        assert shown["x"] + shown["width"] <= width + 1  # scrolled by fractions of a pixel
 
 
 @pytest.mark.parametrize(
