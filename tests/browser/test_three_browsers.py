@@ -269,3 +269,36 @@ async def history(visitor: Visitor, count: int) -> None:
             f"(fetch({path!r}, {{method: 'POST', body: new URLSearchParams('key={start}k{bodies}')}}), 0)"
         )
         await visitor.sees(f"number {min(count, start + 50) - 1}")
+
+
+async def test_letters_typed_across_enter_are_neither_lost_nor_doubled(visitors: Visitors) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await ann.type("first message\nsecond one\n3\nthe fourth\nand a draft", pace=0.02)
+    texts = ["first message", "second one", "3", "the fourth"]
+    await ann.shows(texts)
+    await ann.window.type("\n")
+    await ann.shows([*texts, "and a draft"])
+    await ann.rest()
+
+
+async def test_the_same_text_after_back_is_another_message(
+    visitors: Visitors, request: pytest.FixtureRequest
+) -> None:
+    if visitors.engine.name == "WebKit":
+        reason = "in the first second after Back, before it is live again, the page does not take Enter"
+        request.applymarker(pytest.mark.xfail(strict=False, reason=reason))
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await ann.say("ok")
+    await ann.shows(["ok"])
+    for n in (2, 3):
+        await ann.window.click(".home")
+        await ann.window.wait_for("document.querySelector('#code') !== null")
+        await ann.window.back()
+        await ann.in_room()
+        await ann.shows(["ok"] * (n - 1))
+        await ann.window.wait_for("document.hasFocus() && document.querySelector('#life').value !== ''")
+        await ann.say("ok")
+        await ann.shows(["ok"] * n)
+        await ann.rest()
