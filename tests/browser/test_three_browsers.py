@@ -302,3 +302,27 @@ async def test_the_same_text_after_back_is_another_message(
         await ann.say("ok")
         await ann.shows(["ok"] * n)
         await ann.rest()
+
+
+FRAME = "document.querySelector('iframe').contentDocument.body.textContent"
+
+
+# WebKitWebDriver cannot be used without JavaScript; Chromium's is in test_without_javascript.py.
+@pytest.mark.parametrize("engine", ["Firefox"], indirect=True, scope="module")
+@pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL"])
+async def test_without_javascript_the_live_page_survives_a_slow_restart(
+    visitors: Visitors, server: Server, signal: str
+) -> None:
+    ann = await visitors.newcomer()
+    code = await ann.open_room("Ann")
+    cat = await visitors.newcomer(javascript=False)
+    await cat.join_room(code, "Cat", live=False)
+    await ann.say("before")
+    await cat.window.wait_for(f"{FRAME}.includes('before')")
+    ann.expected.append(UNREACHABLE)
+    cat.expected.append(UNREACHABLE)
+    await stop(server, signal)
+    await asyncio.sleep(2)  # as long as the restart takes
+    await asyncio.to_thread(server.start)
+    await ann.say("after")
+    await cat.window.wait_for(f"{FRAME}.includes('after')", timeout=40)

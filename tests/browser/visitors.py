@@ -48,11 +48,12 @@ class Visitor:
         await self.in_room()
         return str(await self.window.evaluate("location.pathname.split('/')[2]"))
 
-    async def join_room(self, code: str, name: str) -> None:
+    async def join_room(self, code: str, name: str, *, live: bool = True) -> None:
         await self.window.open(f"{self.url}/rooms/{code}")
         await self._fill("#name", name)
         await self.window.click(".buttons button")
-        await self.in_room()
+        # Without JavaScript the frame never ends, and so the page is never complete.
+        await self.window.wait_for(IN_ROOM if live else "document.querySelector('iframe') !== null")
 
     async def in_room(self) -> None:
         await self.window.wait_for(IN_ROOM)
