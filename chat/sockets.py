@@ -51,10 +51,13 @@ async def live(code: str) -> None:
         code = clean_code(code[: fields.LIMITS["code"]])
     except Refused:
         code = ""  # nobody has a seat there
-    member = await _member(chat, code, reached.scheme)
+    found = chat.identities.find(websocket.cookies, reached.scheme)
+    person = None if found is None else found.person
+    await _hold_openings(chat, person, reached.address)
+    member = None if person is None else await _member(chat, code, person)
     frames: Any = websocket.scope.get("chat.frames")
     if frames is not None:
-        frames.belongs_to(None if member is None else member.person, reached.address)
+        frames.belongs_to(person, reached.address)
     await websocket.accept()
     if not ours:
         await _say_goodbye(chat, code, Farewell(POLICY, f"Nothing arrives on this page. {BEHIND_A_PROXY}"))
@@ -78,11 +81,16 @@ def _check_origin(chat: Context, reached: Arrival) -> bool:
     return False
 
 
-async def _member(chat: Context, code: str, scheme: str) -> Member | None:
-    found = chat.identities.find(websocket.cookies, scheme)
-    if found is None:
-        return None
-    person = found.person
+async def _hold_openings(chat: Context, person: str | None, address: str) -> None:
+    """Opening a socket costs more than anything sent over it. A browser that is refused tries again later."""
+    if await limits.take_both(
+        chat.own_limits, (limits.OPENINGS, person), (limits.OPENINGS_OF_ADDRESS, address)
+    ):
+        chat.metrics.refusals.labels("openings").inc()
+        abort(429)
+
+
+async def _member(chat: Context, code: str, person: str) -> Member | None:
     if chat.hub.away and (member := chat.presence.member(code, person)):
         return member  # whoever was here a moment ago may go on reading what is in memory
     return await chat.store.find_seat(code, person)

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from serving import Server
-from wire import Socket, Wire, frame
+from wire import Refused, Socket, Wire, frame
 from wsproto.connection import Connection, ConnectionType
 
+from chat.limits import OPENINGS
 from chat.server import bounds
 from chat.server.rates import Allowance, Allowances, FrameCount, FrameRates, Pace
 from chat.server.websockets import _PoliteConnection
@@ -202,6 +203,28 @@ def test_a_debt_has_an_end() -> None:
 
 
 # --- In the chat ---
+
+
+async def test_a_person_who_opens_sockets_again_and_again_is_refused_and_others_are_not(
+    tmp_path: Path,
+) -> None:
+    with Server(env={"CHAT_DATABASE_URL": f"sqlite:///{tmp_path / 'chat.db'}"}) as server:
+        path, cookies = await _enter(server.port)
+        other_path, other_cookies = await _enter(server.port)
+        opened = 0
+        async with asyncio.timeout(60):
+            status = 101
+            while status == 101 and opened < 2000:
+                try:
+                    (await Socket.connect(server.port, path, cookies=cookies)).cut()
+                    opened += 1
+                except Refused as refused:
+                    status = refused.response.status
+            assert status == 429
+            assert opened >= OPENINGS.burst  # far more than ten tabs need
+            async with await Socket.connect(server.port, other_path, cookies=other_cookies) as other:
+                await other.send_text('{"k": "resume", "epoch": "", "since": "0"}')
+                assert "<hx-partial" in str(await other.recv())
 
 
 async def _enter(port: int) -> tuple[str, dict[str, str]]:

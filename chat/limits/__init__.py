@@ -38,6 +38,8 @@ LOGOUTS = per_minute("logouts", 30)
 # What is only looked at, counted by each process for itself: it is its own work that they bound.
 PAGES = Rate("pages", 1 / 2, 60)  # per person
 PAGES_OF_ADDRESS = Rate("pages-of-address", 1 / 20, 1200)
+OPENINGS = Rate("openings", 1 / 5, 100)  # of sockets, per person: ten tabs while a server restarts
+OPENINGS_OF_ADDRESS = Rate("openings-of-address", 1 / 100, 2000)
 RESUMES = Rate("resumes", 1 / 2, 40)  # per person: ten tabs that come back, and again
 RESUMES_OF_ADDRESS = Rate("resumes-of-address", 1 / 200, 2000)
 CATCH_UPS = Rate("catch-ups", 1 / 8, 64)  # frames read from the log, per person
