@@ -53,7 +53,15 @@ class Receipts:
             self._sent.clear()
         self.acked = max(self.acked, acked)
         if counted:
-            self.counts = [acked, *(count for count in self.counts if count > acked)][:COUNTS]
+            # A frame that lay in its socket is older than what the page was told since: the newest count.
+            told = [count for count in self.counts if count > acked]
+            self.counts = [acked, *told[1 - COUNTS :]]
+
+    def tell(self) -> list[int]:
+        """The page is about to be told `acked`: the counts that it may be at."""
+        counts = [count for count in self.counts if count < self.acked]
+        self.counts = [*counts[:1], *counts[1:][2 - COUNTS :], self.acked]
+        return counts
 
     def repeats(self, index: int, body: str) -> bool:
         """Whether this very text was taken before; another text in its place is not lost."""

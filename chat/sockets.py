@@ -504,9 +504,7 @@ def _drop_controls(chat: Context, listener: Listener, sent: Receipts) -> None:
 def _tell_count(chat: Context, listener: Listener, sent: Receipts, acked: int) -> None:
     """Harmless if the page has taken it already; in vain while the page has no control but those sent."""
     if sent.counts and sent.counts[0] < acked == sent.acked:
-        listener.progress = chat.render.taken(sent.key, [n for n in sent.counts if n < acked], acked)
-        if acked not in sent.counts:
-            sent.counts.append(acked)
+        listener.progress = chat.render.taken(sent.key, sent.tell(), acked)
         listener.wake()
 
 

@@ -229,6 +229,20 @@ def test_what_a_page_types_ahead_is_not_kept_text_by_text() -> None:
     assert len(sent.counts) <= receipts.COUNTS
 
 
+@pytest.mark.parametrize("lag", [0, 1, 7, 60])
+def test_a_page_whose_frames_lay_in_its_socket_is_told_how_far_it_has_come(lag: int) -> None:
+    """Such a frame says less than the page was told since: it may be at any count of those."""
+    sent, page, reported = Receipts(), 0, []
+    for n in range(200):
+        reported.append(page)
+        sent.start("life", reported[max(0, n - lag)], counted=True)
+        sent.answer(n, "text")
+        if page in sent.tell():
+            page = sent.acked
+        assert page == n + 1
+    assert len(sent.counts) <= receipts.COUNTS
+
+
 async def test_a_key_dealt_is_the_same_until_the_connection_ends(alice: Person, code: str) -> None:
     async with opened(alice, code) as live:
         life = await life_of(live)

@@ -22,7 +22,9 @@ QUEUE = 100  # frames that htmx keeps while it is offline
 HANDSHAKE = 5.0  # s; a proxy would give up on a silent node, too
 FAILURES = (OSError, EOFError, TimeoutError, Refused)
 
-CONTROLS = re.compile(r"#texts>:nth-child\(-n\+(\d+)\)")
+AT = r'#composer:has\(#life\[value="([^"]+)"\]\)'  # only a page that has come exactly this far
+CONTROLS = re.compile(AT + r" #texts:has\(>:nth-child\((\d+)\)\)>:nth-child\(-n\+(\d+)\)")
+PROGRESS = re.compile(AT + r":has\(#texts>:nth-child\((\d+)\)\) #life")
 
 
 class Line(NamedTuple):
@@ -60,9 +62,9 @@ class Tab:
         self._ids: set[int] = set()
         self._texts: list[str] = []  # on their way
         self._queue: list[str] = []
-        self._acked = 0
         self.epoch = ""  # of the history it shows
-        self._key = ""
+        self._life = ""  # dealt with the first answer, kept over connections
+        self._took = False  # whether the controls of the last acknowledgement went
         self._socket: Socket | None = None
         self._work: asyncio.Task[None] | None = None
 
@@ -78,7 +80,7 @@ class Tab:
 
     async def load(self) -> None:
         page = await look(self.doors[0], f"/rooms/{self.code}", self.cookie)
-        self._key = page.one("#composer input[name=key]")["value"]
+        self._life = page.one("#composer #life")["value"]
         self._show_newest(page.one("#messages"))
         self._resume_from(page.one("#resume"))
         self._call_roll(page.one("#roster"))
@@ -124,7 +126,7 @@ class Tab:
     def type(self, text: str) -> None:
         self.typed.append(text)
         self._texts.append(text)
-        frame = json.dumps(self._unacknowledged() | {"headers": {"HX-Request": "true"}})
+        frame = json.dumps(self._unacknowledged() | {"key": "", "headers": {"HX-Request": "true"}})
         if self._socket:
             self._send(self._socket, frame)
         elif len(self._queue) < QUEUE:
@@ -133,7 +135,7 @@ class Tab:
     def _unacknowledged(self) -> dict[str, object]:
         """The fields of the composer; one control is one value, several are a list."""
         texts = self._texts if len(self._texts) > 1 else self._texts[0] if self._texts else None
-        return {"key": self._key, "acked": str(self._acked)} | ({"body": texts} if texts else {})
+        return {"life": self._life} | ({"body": texts} if texts else {})
 
     def _send(self, socket: Socket, frame: str) -> None:
         with suppress(OSError):
@@ -196,7 +198,11 @@ class Tab:
             elif target.startswith("#message-"):
                 self._amend(line(element.one("li")))
             elif controls := CONTROLS.fullmatch(target):
-                self._drop_controls(int(controls[1]))
+                self._drop_controls(controls[1], int(controls[2]), int(controls[3]))
+            elif progress := PROGRESS.fullmatch(target):
+                self._progress(progress[1], element)
+            elif target == '#life[value=""]' and not self._life:
+                self._life = element.one("#life")["value"]
             elif place := self._places.get(target):
                 place(self, element)
 
@@ -213,12 +219,21 @@ class Tab:
                 if old.id == new.id:
                     part[n] = new
 
-    def _drop_controls(self, count: int) -> None:
+    def _drop_controls(self, life: str, needed: int, count: int) -> None:
+        """Besides the texts on their way there is always the field that is typed into."""
+        self._took = life == self._life and len(self._texts) + 1 >= needed
+        if not self._took:
+            return
         if count > len(self._texts):
             self.faults.append(f"{count} texts acknowledged of {len(self._texts)}")
         now = asyncio.get_running_loop().time()
         self.acknowledged |= dict.fromkeys(self._texts[:count], now)
         del self._texts[:count]
+
+    def _progress(self, life: str, element: Element) -> None:
+        """The count goes with the controls: htmx looks both up before it changes either."""
+        if self._took and life == self._life:
+            self._life = element.one("#life")["value"]
 
     def _show_newest(self, element: Element) -> None:
         self.earlier = [line(item) for item in element.all("#earlier li")]
@@ -240,8 +255,9 @@ class Tab:
         names = [person.text for person in element.all("li bdi")]
         self.rosters.append(Roster(now, names, "as of a moment ago" in element.one("h2").words))
 
-    def _progress(self, element: Element) -> None:
-        self._acked = int(element.one("input")["value"])
+    def _send_pending(self, element: Element) -> None:
+        if self._socket:
+            self._send(self._socket, json.dumps(self._unacknowledged() | {"k": "pending"}))
 
     def _be_troubled(self, element: Element) -> None:
         said = element.all("data[name=trouble]")
@@ -254,7 +270,7 @@ class Tab:
         "#messages": _show_newest,
         "#resume": _resume_from,
         "#roster": _call_roll,
-        "#acked": _progress,
+        "#pending": _send_pending,
         "#trouble": _be_troubled,
         "#refused": _refuse,
     }
