@@ -37,6 +37,7 @@ class Window(ABC):
 
     def __init__(self) -> None:
         self.console: list[str] = []
+        self._trouble = ""  # why the last expression had no value
 
     @abstractmethod
     async def open(self, url: str) -> None:
@@ -79,16 +80,21 @@ class Window(ABC):
         while (value := await self._try(condition)) in (None, False, 0, ""):
             if loop.time() > deadline:
                 text = await self._try("document.body.innerText")
-                pytest.fail(f"not within {timeout:.0f} s: {condition}\nis {value!r} on the page:\n{text}")
+                pytest.fail(
+                    f"not within {timeout:.0f} s: {condition}\nis {value!r} ({self._trouble}) on the page:\n{text}"
+                )
             await asyncio.sleep(0.03)
         return value
 
     async def _try(self, expression: str) -> Any:
         """Between two documents there is nothing to ask."""
         try:
-            return await self.evaluate(expression)
-        except NoDocument:
+            value = await self.evaluate(expression)
+        except NoDocument as error:
+            self._trouble = str(error)
             return None
+        self._trouble = ""
+        return value
 
 
 class NoDocument(Exception):
