@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chat.assets import Assets
 from chat.codes import Codes
+from chat.health import WriteProbe
 from chat.hub import Hub
 from chat.limits import Limits
 from chat.logs import Repeats
@@ -14,6 +15,7 @@ from chat.metrics import Metrics
 from chat.presence import Presence
 from chat.render import Render
 from chat.settings import Settings
+from chat.storage import Storage
 from chat.store import Store
 from chat.visitors import Identities
 
@@ -35,4 +37,6 @@ class Context:
     assets: Assets
     own_limits: Limits  # of what costs this process alone
     repeats: Repeats
+    storage: Storage
+    write_probe: WriteProbe
     redis: Redis | None = None

@@ -13,6 +13,7 @@ from chat.bus import bus_for
 from chat.census import census_for
 from chat.codes import Codes
 from chat.context import Context
+from chat.health import WriteProbe
 from chat.hub import SOCKETS, Hub
 from chat.limits import Limits, limits_for
 from chat.metrics import Metrics
@@ -20,6 +21,7 @@ from chat.presence import Presence
 from chat.render import Render
 from chat.rooms import Done
 from chat.settings import Misconfigured, Settings
+from chat.storage import Storage
 from chat.store import Store, Unavailable, store_for
 from chat.store.move import IDENTITY, KEY
 from chat.visitors import Identities, fingerprint, secret_for
@@ -97,6 +99,8 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
     presence = Presence(store, hub, render.roster, census=census)
     await census.open()
     await presence.restore()
+    storage = Storage(store, settings.max_bytes)
+    await storage.measure()
     return Context(
         settings=settings,
         identities=Identities(secret),
@@ -110,6 +114,8 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
         render=render,
         assets=assets,
         repeats=logs.Repeats(),
+        storage=storage,
+        write_probe=WriteProbe(store),
         redis=redis,
     )
 

@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.sansio.response import Response as AnyResponse
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from chat import actions, fields, limits, logs, repeats
+from chat import actions, fields, limits, logs, repeats, storage
 from chat.codes import clean_code, is_code
 from chat.context import Context
 from chat.hub import POLICY, Farewell, Listener
@@ -134,6 +134,7 @@ async def join(code: str) -> ResponseReturnValue:
 
 async def _create(chat: Context, name: str) -> ResponseReturnValue:
     async with _held(chat, limits.ROOMS, "Many rooms were made from your network just now."):
+        chat.storage.take(storage.MESSAGE, "name")
         member = await actions.open_room(chat.store, chat.codes, _person(chat) or chat.identities.new(), name)
     logs.event("room-opened", room=chat.codes.logged(member.code))
     return _seated(chat, member)
@@ -156,6 +157,7 @@ async def _come_in(
 
 async def _join(chat: Context, code: str, name: str, person: str) -> ResponseReturnValue:
     async with _held(chat, limits.JOINS, "Many people are joining from your network just now."):
+        chat.storage.take(storage.MESSAGE, "name")
         member = await actions.join_room(chat.store, code, person, name)
     logs.event("seat-taken", room=chat.codes.logged(code), seat=member.number)
     return _seated(chat, member)
@@ -357,6 +359,7 @@ async def post(code: str) -> ResponseReturnValue:
             if wait := await chat.limits.take(limits.MESSAGES, member.person):
                 chat.metrics.refusals.labels("messages").inc()
                 raise TooSoon("You are writing very fast.", wait)
+            await _hold_bytes(chat, member, body)
             await actions.post_message(chat.store, member, key, acked + index, body)
         except (Refused, Unavailable, Unknown) as reason:
             return await _not_sent(
@@ -365,6 +368,20 @@ async def post(code: str) -> ResponseReturnValue:
     response = redirect(f"/rooms/{member.code}", 303)
     _remember_forms(response, member.code, repeats.answered(forms, form_key))
     return response
+
+
+async def _hold_bytes(chat: Context, member: Member, body: str) -> None:
+    """Count the disk that a text takes. Raises Refused."""
+    size = storage.cost(body)
+    if wait := await limits.take_both(
+        chat.own_limits,
+        (limits.BYTES, member.person),
+        (limits.BYTES_OF_ADDRESS, reached().address),
+        count=size,
+    ):
+        chat.metrics.refusals.labels("messages").inc()
+        raise TooSoon("That is very much text in a minute.", wait)
+    chat.storage.take(size, "body")
 
 
 async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Exception) -> ResponseReturnValue:
@@ -601,10 +618,18 @@ async def healthz() -> ResponseReturnValue:
     chat = here()
     try:
         await chat.store.ping()
-        well = True
+        store, problem = str(chat.store.durability), await chat.write_probe.problem()
     except Unavailable:
-        well = False
-    parts = ["ok" if well else "unwell", f"store={chat.store.durability if well else 'away'}"]
+        store, problem = "away", "away"
+    full = chat.storage.full
+    if full == "disk":
+        problem = problem or "full"
+    well = not problem
+    parts = ["ok" if well else "unwell", f"store={store}"]
+    if problem not in {"", "away"}:
+        parts.append(f"writes={problem}")
+    if full == "cap":
+        parts.append("space=CHAT_MAX_BYTES")
     if chat.redis:
         parts.append(f"redis={'away' if chat.redis.away else 'ok'}")
     return Response(

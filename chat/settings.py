@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chat.addresses import Network, parse_network
 from chat.origins import Host, parse_allowed
+
+SMALLEST = 10 * 2**20  # bytes; the write-ahead log alone takes four
 
 
 class Misconfigured(Exception):
@@ -48,6 +51,14 @@ class Settings:
     rate_limit: bool = field(
         default=True, metadata={"doc": "`off` lifts every rate limit. For load tests only."}
     )
+    max_bytes: int = field(
+        default=0,
+        metadata={
+            "doc": "How much disk messages, rooms and people may take, such as `20G` (or `500M`, or bytes). "
+            "At 95 % of it new messages, rooms and people are refused; reading, leaving and deleting go on. "
+            "No limit by default, but 64 MiB of the disk of a SQLite file stay free."
+        },
+    )
     trusted_proxies: tuple[Network, ...] = field(
         default=(),
         metadata={
@@ -76,6 +87,7 @@ class Settings:
             database_url=env.get("CHAT_DATABASE_URL", cls().database_url),
             redis_url=_redis("CHAT_REDIS_URL", env.get("CHAT_REDIS_URL", "")),
             secret_key=secret,
+            max_bytes=_size("CHAT_MAX_BYTES", env.get("CHAT_MAX_BYTES", "")),
             rate_limit=_switch("CHAT_RATE_LIMIT", env.get("CHAT_RATE_LIMIT", "on")),
             trusted_proxies=_networks("CHAT_TRUSTED_PROXIES", env.get("CHAT_TRUSTED_PROXIES", "")),
             hosts=_hosts("CHAT_HOSTS", env.get("CHAT_HOSTS", "")),
@@ -87,6 +99,16 @@ def _redis(name: str, text: str) -> str:
     if not all(url.startswith(("redis://", "rediss://")) for url in urls):
         raise Misconfigured(f"{name}: use redis://HOST:6379/0, or rediss:// for TLS.")
     return ",".join(urls)
+
+
+def _size(name: str, text: str) -> int:
+    number = re.fullmatch(r"(\d{1,15})([KMGT]?)", text.strip().upper() or "0", re.ASCII)
+    size = int(number[1]) * 1024 ** " KMGT".index(number[2] or " ") if number else -1
+    if size < 0 or 0 < size < SMALLEST:
+        raise Misconfigured(
+            f"{name} is {text[:40]!r}: use a number of bytes such as 20G, at least 10M, or 0 for none."
+        )
+    return size
 
 
 def _switch(name: str, text: str) -> bool:

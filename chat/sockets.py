@@ -10,7 +10,7 @@ from typing import Any
 
 from quart import Blueprint, abort, current_app, websocket
 
-from chat import actions, fields, limits, logs
+from chat import actions, fields, limits, logs, storage
 from chat.admission import BEHIND_A_PROXY, refuse_host, refuse_origin
 from chat.codes import clean_code
 from chat.context import Context
@@ -447,6 +447,8 @@ async def _post_one(
             too_fast = await _pace(chat, listener, since)
         if too_fast:
             raise Refused("This was not sent: you are writing very fast.", "body")
+        if await _pace_bytes(chat, listener, body):
+            raise Refused("This was not sent: that is very much text in a minute.", "body")
         if sent.broken:
             raise Unavailable("A text before this one could not be stored.")
         with chat.metrics.append.time():
@@ -506,6 +508,24 @@ def _tell_count(chat: Context, listener: Listener, sent: Receipts, acked: int) -
     if sent.counts and sent.counts[0] < acked == sent.acked:
         listener.progress = chat.render.taken(sent.key, sent.tell(), acked)
         listener.wake()
+
+
+async def _pace_bytes(chat: Context, listener: Listener, body: str) -> bool:
+    """Count the disk that a text takes, waiting a little if need be. True if it has to be refused."""
+    size = storage.cost(body)
+    wait = await limits.take_both(
+        chat.own_limits,
+        (limits.BYTES, listener.member.person),
+        (limits.BYTES_OF_ADDRESS, listener.address),
+        PATIENCE,
+        size,
+    )
+    if wait > PATIENCE:
+        return True
+    if wait:
+        await asyncio.sleep(wait)
+    chat.storage.take(size, "body")
+    return False
 
 
 async def _pace(chat: Context, listener: Listener, since: float | None = None) -> bool:

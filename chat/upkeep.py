@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 
 from chat import logs
+from chat.storage import Storage
 from chat.store import Store, Unavailable, Unknown
 
 EVERY = 60.0  # s between looks for rooms that have expired
+MEASURE = 5.0  # s between looks at how much is stored
 PAUSE = 0.2  # s between portions, for others to write in
+
+
+async def measure_storage(storage: Storage, every: float = MEASURE) -> None:
+    while True:
+        await storage.measure()
+        await asyncio.sleep(every)
 
 
 async def remove_expired_rooms(store: Store, every: float = EVERY) -> None:

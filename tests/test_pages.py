@@ -19,11 +19,14 @@ from dom import Element, parse
 from people import ORIGIN, FakeClock, Person, Reply, Turn, notices, texts, until
 from quart import Quart
 
+from chat import limits
 from chat.codes import CODE_ALPHABET, grouped
 from chat.context import Context
+from chat.health import WriteProbe
 from chat.hub import Farewell
 from chat.links import linked
 from chat.rooms import Position
+from chat.storage import Storage
 from chat.store import Unavailable, Unknown
 
 NOBODYS = "ZZZZ2222"  # a room that does not exist
@@ -1528,6 +1531,82 @@ async def test_health_is_200_while_the_store_answers(
     monkeypatch.setattr(chat.store, "ping", _failing(Unavailable("away")))
     reply = await client.get("/healthz")
     assert (reply.status, reply.text) == (503, "unwell store=away\n")
+
+
+@pytest.mark.parametrize(
+    ("full", "problem", "status", "said"),
+    [
+        ("", "locked", 503, "unwell store=fsync writes=locked\n"),
+        ("disk", "", 503, "unwell store=fsync writes=full\n"),
+        ("cap", "", 200, "ok store=fsync space=CHAT_MAX_BYTES\n"),
+    ],
+)
+async def test_health_says_why_nobody_can_write(
+    client: Person,
+    chat: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    full: str,
+    problem: str,
+    status: int,
+    said: str,
+) -> None:
+    async def probed(_: object) -> str:
+        return problem
+
+    monkeypatch.setattr(Storage, "full", full)
+    monkeypatch.setattr(WriteProbe, "problem", probed)
+    reply = await client.get("/healthz")
+    assert (reply.status, reply.text) == (status, said)
+
+
+async def test_when_nothing_more_fits_people_read_and_leave_and_keep_their_text(
+    alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = await alice.create()
+    await alice.post(f"/rooms/{code}/messages", {"body": "before", "key": "k"})
+    monkeypatch.setattr(Storage, "full", "cap")
+    reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k", "acked": "1"})
+    assert reply.status == 422
+    assert "no space left" in reply.page.text
+    assert "precious" in reply.text
+    for person, path, form in (
+        (alice, "/", {"name": "Alice", "create": "1"}),
+        (bob, f"/rooms/{code}", {"name": "Bob"}),
+    ):
+        refused = await person.post(path, form)
+        assert refused.status == 422
+        assert "no space left" in refused.text
+        assert form["name"] in refused.text
+    assert "before" in (await alice.get(f"/rooms/{code}")).text
+    assert (await alice.post(f"/rooms/{code}", {"name": "Alice"})).status == 303
+    assert (await alice.post(f"/rooms/{code}/leave", {})).status == 303
+
+
+async def test_a_page_whose_text_does_not_fit_gets_it_back(
+    alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with alice.in_room(code) as live:
+        monkeypatch.setattr(Storage, "full", "disk")
+        await live.say("precious")
+        await live.until("form", "no space left")
+        assert any("precious" in raw for raw in live.raw)
+
+
+async def test_more_bytes_than_a_minute_allows_come_back(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "BYTES", limits.Rate("bytes", 60 / 10_000, 10_000))
+    code = await alice.create()
+    replies = [
+        await alice.post(
+            f"/rooms/{code}/messages", {"body": f"{n}" + "x" * 4000, "key": "k", "acked": str(n)}
+        )
+        for n in range(4)
+    ]
+    assert replies[0].status == 303
+    assert replies[-1].status == 429
+    assert "very much text" in replies[-1].text
+    assert "3xxxx" in replies[-1].text
 
 
 async def test_metrics_count_what_an_operator_watches(alice: Person, bob: Person, code: str) -> None:

@@ -703,8 +703,8 @@ class Shuffled(limits.Limits):
 
     asked = 0
 
-    async def take(self, rate: limits.Rate, doer: str, patience: float = 0.0) -> float:
-        wait = await super().take(rate, doer, patience)
+    async def take(self, rate: limits.Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
+        wait = await super().take(rate, doer, patience, count)
         self.asked += 1
         await asyncio.sleep(0.1 / self.asked)
         return wait
@@ -728,9 +728,9 @@ class ClosedLimits(limits.Limits):
         super().__init__()
         self.gate = asyncio.Event()
 
-    async def take(self, rate: limits.Rate, doer: str, patience: float = 0.0) -> float:
+    async def take(self, rate: limits.Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
         await self.gate.wait()
-        return await super().take(rate, doer, patience)
+        return await super().take(rate, doer, patience, count)
 
 
 async def _forever(*_: Any) -> None:

@@ -45,6 +45,11 @@ RESUMES_OF_ADDRESS = Rate("resumes-of-address", 1 / 200, 2000)
 CATCH_UPS = Rate("catch-ups", 1 / 8, 64)  # frames read from the log, per person
 CATCH_UPS_OF_ADDRESS = Rate("catch-ups-of-address", 1 / 64, 2000)
 
+# Bytes of disk, likewise: with the burst, an address writes at most 8 MB in any minute. A school of 1,000
+# behind one address, each of whom writes six short messages a minute, stays below.
+BYTES = Rate("bytes", 60 / 1_000_000, 1_000_000)  # per person
+BYTES_OF_ADDRESS = Rate("bytes-of-address", 60 / 4_000_000, 4_000_000)
+
 WIDER = 4  # times as much from an IPv6 /48 as from one /64
 INSTANT = 1e-6  # s; a shorter wait is the rounding of sums, not a wait
 SWEEP = 10_000  # entries; only those with something to remember survive a sweep
@@ -62,7 +67,7 @@ class Limits:
         self._due: dict[tuple[str, str], float] = {}
         self._swept = 0.0
 
-    async def take(self, rate: Rate, doer: str, patience: float = 0.0) -> float:
+    async def take(self, rate: Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
         """Seconds until this may be done, 0 if now. It counts as done unless that exceeds `patience`."""
         if not self._enabled:
             return 0.0
@@ -71,30 +76,32 @@ class Limits:
             self._swept = now
             self._due = {key: due for key, due in self._due.items() if due > now}
         due = max(self._due.get((rate.name, doer), now), now)
-        wait = _wait(rate, due - now)
+        wait = _wait(rate, due - now, count)
         if wait <= patience:
-            self._due[(rate.name, doer)] = due + rate.every
+            self._due[(rate.name, doer)] = due + rate.every * count
         return wait
 
-    async def give_back(self, rate: Rate, doer: str) -> None:
+    async def give_back(self, rate: Rate, doer: str, count: int = 1) -> None:
         """Undo one `take`: it need not count after all."""
         if (rate.name, doer) in self._due:
-            self._due[(rate.name, doer)] -= rate.every
+            self._due[(rate.name, doer)] -= rate.every * count
 
     async def spent(self, rate: Rate, doer: str) -> float:
         """Seconds until this may be done, without doing it."""
         return _wait(rate, self._due.get((rate.name, doer), 0.0) - self._now())
 
 
-async def take_address(limits: Limits, rate: Rate, address: str, patience: float = 0.0) -> float:
+async def take_address(
+    limits: Limits, rate: Rate, address: str, patience: float = 0.0, count: int = 1
+) -> float:
     """As `Limits.take`, of an address: also of the /48 around an IPv6 one, whose holder has 65,536 of /64."""
-    wait = await limits.take(rate, address, patience)
+    wait = await limits.take(rate, address, patience, count)
     network = wider(address)
     if wait > patience or not network:
         return wait
-    whole = await limits.take(_of_network(rate), network, patience)
+    whole = await limits.take(_of_network(rate), network, patience, count)
     if whole > patience:
-        await limits.give_back(rate, address)
+        await limits.give_back(rate, address, count)
     return max(wait, whole)
 
 
@@ -114,17 +121,18 @@ async def take_both(
     person: tuple[Rate, str | None],
     address: tuple[Rate, str],
     patience: float = 0.0,
+    count: int = 1,
 ) -> float:
     """As `Limits.take`, of a person's rate, if it is somebody, and of their address's."""
     rate, who = person
-    wait = await limits.take(rate, who, patience) if who else 0.0
+    wait = await limits.take(rate, who, patience, count) if who else 0.0
     if wait > patience:
         return wait  # and a neighbour behind the same address does not pay for it
-    return max(wait, await take_address(limits, *address, patience))
+    return max(wait, await take_address(limits, *address, patience, count))
 
 
-def _wait(rate: Rate, ahead: float) -> float:
-    wait = ahead - rate.every * (rate.burst - 1)
+def _wait(rate: Rate, ahead: float, count: int = 1) -> float:
+    wait = ahead - rate.every * (rate.burst - count)
     return wait if wait > INSTANT else 0.0
 
 

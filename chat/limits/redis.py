@@ -17,13 +17,13 @@ class RedisLimits(Limits):
         super().__init__()
         self._redis = redis
 
-    async def take(self, rate: Rate, doer: str, patience: float = 0.0) -> float:
-        wait = await self._ask(rate, doer, round(patience * MICRO))
-        return await super().take(rate, doer, patience) if wait is None else wait
+    async def take(self, rate: Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
+        wait = await self._ask(rate, doer, round(patience * MICRO), count)
+        return await super().take(rate, doer, patience, count) if wait is None else wait
 
-    async def give_back(self, rate: Rate, doer: str) -> None:
-        if await self._ask(rate, doer, 0, count=-1) is None:
-            await super().give_back(rate, doer)
+    async def give_back(self, rate: Rate, doer: str, count: int = 1) -> None:
+        if await self._ask(rate, doer, 0, count=-count) is None:
+            await super().give_back(rate, doer, count)
 
     async def spent(self, rate: Rate, doer: str) -> float:
         wait = await self._ask(rate, doer, -1)  # less patient than any wait: nothing is counted

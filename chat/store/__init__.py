@@ -62,6 +62,16 @@ class Store(Protocol):
     async def ping(self) -> None:
         """Return when a read answers. Raises Unavailable."""
 
+    async def probe(self) -> None:
+        """Return when a small write is committed. Raises Unavailable, Unknown."""
+
+    async def used(self) -> int:
+        """Bytes that everything stored takes on disk; what was removed and can be used again is none of it,
+        as far as that is known. Raises Unavailable."""
+
+    async def free(self) -> int | None:
+        """Bytes left on the disk; None if that is another machine's."""
+
     async def processes(self) -> int:
         """How many work on it, this one included. Raises Unavailable."""
 

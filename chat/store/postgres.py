@@ -34,6 +34,10 @@ from chat.store.steps import Dialect, Steps
 from chat.store.windows import UNBOUNDED
 
 READERS = 6
+USED = (
+    "SELECT coalesce(sum(pg_total_relation_size(to_regclass(name))), 0)::bigint "
+    "FROM unnest('{fact,room,seat,message,once}'::text[]) AS known (name)"
+)
 PING = 3.0  # s
 
 T = TypeVar("T")
@@ -116,6 +120,15 @@ class PostgresStore:
 
     async def ping(self) -> None:
         await self._read(lambda: _answered(queries.ANY_ROOM), within=PING)
+
+    async def probe(self) -> None:
+        await self._write(None, steps.probe)
+
+    async def used(self) -> int:
+        return await self._read(lambda: _counted(USED))
+
+    async def free(self) -> int | None:
+        return None
 
     async def processes(self) -> int:
         return await self._read(lambda: _counted(PROCESSES, PLACE))

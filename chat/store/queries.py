@@ -16,6 +16,8 @@ UNFINISHED = (
 FACT = "SELECT value FROM fact WHERE name = $1"
 NEW_FACT = "INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
+PROBE = "INSERT INTO fact (name, value) VALUES ('probed', $1) ON CONFLICT (name) DO UPDATE SET value = $1"
+
 NEW_ROOM = (
     "INSERT INTO room (code, epoch, opened, expires) VALUES ($1, $2, $3, $4) "
     "ON CONFLICT DO NOTHING RETURNING code"

@@ -16,7 +16,7 @@ from chat.rooms import Amendment, Done, Member, Message, Page, Position, Room, V
 from chat.store import HISTORY, WINDOW, Missing, Unavailable, queries, steps
 from chat.store.jobs import Order, outcome, tell
 from chat.store.rows import Head, before_of, kept
-from chat.store.sqlite_file import ask, connected, opened, require_place, take_lock
+from chat.store.sqlite_file import ask, connected, opened, pages_used, require_place, take_lock
 from chat.store.sqlite_writer import Work, Write, Writer
 from chat.store.steps import Dialect, Rows, Steps, columns
 from chat.store.windows import UNBOUNDED
@@ -106,6 +106,17 @@ class SQLiteStore:
 
     async def ping(self) -> None:
         await self._read(lambda db: db.execute(queries.ANY_ROOM).fetchone())
+
+    async def probe(self) -> None:
+        await self._write(lambda db, now: _done(db, steps.probe(now)))
+
+    async def used(self) -> int:
+        wal = f"{self._path}-wal"
+        return await self._read(pages_used) + (os.path.getsize(wal) if os.path.exists(wal) else 0)
+
+    async def free(self) -> int | None:
+        disk = os.statvfs(os.path.dirname(self._path))
+        return disk.f_bavail * disk.f_frsize
 
     async def processes(self) -> int:
         return 1

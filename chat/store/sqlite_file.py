@@ -125,6 +125,14 @@ def opened(path: str, moving: bool = False) -> sqlite3.Connection:
         raise _unusable(path, error) from error
 
 
+def pages_used(db: sqlite3.Connection) -> int:
+    """Bytes of the pages that hold something."""
+    pages, free, size = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
 def connected(path: str, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
     db = sqlite3.connect(
         f"{Path(path).as_uri()}?mode={mode}",

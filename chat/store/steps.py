@@ -70,6 +70,10 @@ def agree(name: str, value: str) -> Steps[str]:
     return str(agreed)
 
 
+def probe(now: int) -> Steps[None]:
+    yield queries.PROBE, str(now)
+
+
 def open_room(now: int, code: str) -> Steps[Room]:
     room = Room(code, new_epoch(), now)
     if not (yield queries.NEW_ROOM, code, room.epoch, now, now + UNUSED):
