@@ -21,7 +21,7 @@ from chat.pages import TooSoon, found, give_cookie, here, pages, reached
 from chat.settings import Misconfigured, Settings
 from chat.sockets import sockets
 from chat.store import Missing, Unavailable, Unknown
-from chat.upkeep import measure_storage, remove_expired_rooms
+from chat.upkeep import look_around, remove_expired_rooms
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
 WORTH_COMPRESSING = 500  # bytes
@@ -115,7 +115,7 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
         hub = chat.hub
         always = hub.run_checks(), hub.run_contact(), hub.run_beats(), chat.presence.run(), count_nodes(chat)
         tasks.extend(
-            map(_lasting, (*always, remove_expired_rooms(chat.store), measure_storage(chat.storage)))
+            map(_lasting, (*always, remove_expired_rooms(chat.store), look_around(chat.storage, chat.clock)))
         )
         logs.event("started", store=chat.store.durability, nodes="many" if settings.redis_url else "one")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chat.assets import Assets
+from chat.clock import ClockWatch
 from chat.codes import Codes
 from chat.health import WriteProbe
 from chat.hub import Hub
@@ -39,4 +40,5 @@ class Context:
     repeats: Repeats
     storage: Storage
     write_probe: WriteProbe
+    clock: ClockWatch
     redis: Redis | None = None

@@ -11,6 +11,7 @@ from chat import logs
 from chat.assets import Assets, folder
 from chat.bus import bus_for
 from chat.census import census_for
+from chat.clock import ClockWatch
 from chat.codes import Codes
 from chat.context import Context
 from chat.health import WriteProbe
@@ -116,6 +117,7 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
         repeats=logs.Repeats(),
         storage=storage,
         write_probe=WriteProbe(store),
+        clock=ClockWatch(store),
         redis=redis,
     )
 

@@ -630,6 +630,8 @@ async def healthz() -> ResponseReturnValue:
         parts.append(f"writes={problem}")
     if full == "cap":
         parts.append("space=CHAT_MAX_BYTES")
+    if jumped := chat.clock.jumped:
+        parts.append(f"clock={jumped}")
     if chat.redis:
         parts.append(f"redis={'away' if chat.redis.away else 'ok'}")
     return Response(

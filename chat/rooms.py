@@ -104,7 +104,8 @@ class Message:
     """One entry of a room's log at its current state.
 
     `id` is the rev at which it was created, `rev` the one at which it last changed; `at` is in ms since
-    1970, UTC, and never falls within a room. A deleted message has `body` None and keeps its place.
+    1970, UTC, as the clock said then: only ids have an order. A deleted message has `body` None and keeps
+    its place.
     Notices have `kind` "notice", no author and a `notice`.
     """
 
@@ -131,7 +132,7 @@ class Message:
             self.starts_day
             or self.before is None
             or self.before.author != self.author
-            or self.at - self.before.at > RUN_GAP
+            or abs(self.at - self.before.at) > RUN_GAP
         )
 
 
@@ -229,7 +230,7 @@ def folded(
     labels = tuple(m.label for m in members)
     gone = tuple(m.number for m in members) if ended else ()
     old = last.notice if last else None
-    if last is None or old is None or old.verb != verb or now - last.at > FOLD_AGE:
+    if last is None or old is None or old.verb != verb or abs(now - last.at) > FOLD_AGE:
         return Notice(verb, labels[:NOTICE_NAMES], len(labels), gone), False
     names = (old.names + labels)[:NOTICE_NAMES]
     return Notice(verb, names, old.count + len(labels), old.ended + gone), True

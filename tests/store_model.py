@@ -108,7 +108,7 @@ class ModelRoom:
         return self._add(None, notice=notice)
 
     def _at(self) -> int:
-        return max([self.clock.ms] + [m.at for m in self.messages[-1:]])
+        return self.clock.ms
 
     def _add(self, seat: Seat | None, body: str = "", notice: Notice | None = None) -> Done:
         at, before = self._at(), None
@@ -146,7 +146,7 @@ class ModelRoom:
         if by is not None and self._person(by) != self._person(old.author):
             raise Missing
         self.erased.add(old.body)
-        body, edited = (change.body, max(self.clock.ms, old.at)) if isinstance(change, Edit) else (None, None)
+        body, edited = (change.body, self.clock.ms) if isinstance(change, Edit) else (None, None)
         return self._remembered(by or 0, key, self._change(old, body=body, edited=edited))
 
     def message(self, id: int) -> Message | None:

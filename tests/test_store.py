@@ -218,14 +218,38 @@ async def test_nobody_writes_from_a_seat_that_ended(store: Store, alice: Member)
         await say(store, alice, "hello")
 
 
-async def test_time_never_falls_within_a_room(store: Store, alice: Member, clock: Clock) -> None:
-    first = await say(store, alice, "one")
-    clock.now -= 3600
-    second = await say(store, alice, "two")
-    notice = await store.announce(ROOM, "entered", [alice.number])
-    edited = await store.amend(ROOM, second.message.id, alice.number, "edit", Edit("three"))
-    assert notice
-    assert first.message.at == second.message.at == notice.message.at == edited.message.edited
+async def test_a_time_is_the_clocks_and_order_is_not(store: Store, alice: Member, clock: Clock) -> None:
+    """One write while the clock is five hours ahead spoils no later time."""
+    true = clock.now
+    for seconds in (0, 5 * 3600, 1, -3600, 2):
+        clock.now = true + seconds
+        done = await say(store, alice, f"{seconds}")
+        assert done.message.at == clock.ms
+        assert done.message.before is None or seconds != 1 or done.message.before.at == clock.ms + 17_999_000
+    texts = [m for m in await everything(store) if m.kind == "text"]
+    assert [m.body for m in texts] == ["0", "18000", "1", "-3600", "2"]
+    assert [m.at for m in texts] == [int((true + s) * 1000) for s in (0, 18000, 1, -3600, 2)]
+    assert [m.body for m in (await store.history(ROOM, before=texts[3].id, limit=2)).messages] == [
+        "18000",
+        "1",
+    ]
+    since = Position((await store.history(ROOM)).position.epoch, texts[1].rev)
+    assert [m.body for m in (await store.changes(ROOM, since)).created] == ["1", "-3600", "2"]
+
+
+async def test_notices_and_edits_carry_the_clocks_time_too(
+    store: Store, alice: Member, bob: Member, clock: Clock
+) -> None:
+    clock.now += 5 * 3600
+    await store.announce(ROOM, "entered", [alice.number])
+    clock.now -= 5 * 3600
+    second = await store.announce(ROOM, "entered", [bob.number])
+    assert second
+    assert second.message.at == clock.ms, "it is not folded into a notice of a time that has not come"
+    text = await say(store, alice, "hello")
+    clock.now -= 60
+    edited = await store.amend(ROOM, text.message.id, alice.number, "e", Edit("hallo"))
+    assert edited.message.edited == clock.ms
 
 
 async def test_a_message_knows_the_one_before_it(

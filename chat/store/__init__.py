@@ -65,6 +65,9 @@ class Store(Protocol):
     async def probe(self) -> None:
         """Return when a small write is committed. Raises Unavailable, Unknown."""
 
+    async def time(self) -> float:
+        """The clock by which it times messages, in seconds since 1970. Raises Unavailable."""
+
     async def used(self) -> int:
         """Bytes that everything stored takes on disk; what was removed and can be used again is none of it,
         as far as that is known. Raises Unavailable."""

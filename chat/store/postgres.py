@@ -29,7 +29,7 @@ from chat.store.postgres_server import (
     done,
     said,
 )
-from chat.store.postgres_writer import Text, Work, Write, Writer
+from chat.store.postgres_writer import NOW, Text, Work, Write, Writer
 from chat.store.steps import Dialect, Steps
 from chat.store.windows import UNBOUNDED
 
@@ -123,6 +123,11 @@ class PostgresStore:
 
     async def probe(self) -> None:
         await self._write(None, steps.probe)
+
+    async def time(self) -> float:
+        if self._clock:
+            return self._clock()
+        return await self._read(lambda: _counted(NOW)) / 1000
 
     async def used(self) -> int:
         return await self._read(lambda: _counted(USED))

@@ -43,7 +43,7 @@ APPEND = (
     "WITH moment AS (SELECT coalesce($5, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS now), "
     "known AS (SELECT asked.*, room.id AS room, room.epoch, room.rev, seat.name, seat.mark, "
     "once.message AS repeats, last.author AS last_author, last.at AS last_at, moment.now, "
-    "greatest(moment.now, last.at) AS at "
+    "moment.now AS at "
     "FROM moment, unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY "
     "AS asked (code, author, key, body, place) LEFT JOIN room ON room.code = asked.code "
     "LEFT JOIN once ON once.room = room.id AND once.author = asked.author AND once.key = asked.key "

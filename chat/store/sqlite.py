@@ -110,6 +110,9 @@ class SQLiteStore:
     async def probe(self) -> None:
         await self._write(lambda db, now: _done(db, steps.probe(now)))
 
+    async def time(self) -> float:
+        return self._clock()
+
     async def used(self) -> int:
         wal = f"{self._path}-wal"
         return await self._read(pages_used) + (os.path.getsize(wal) if os.path.exists(wal) else 0)
@@ -268,8 +271,7 @@ def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, 
         raise Missing(f"Nobody holds seat {author}.")
     before = before_of(before_author, before_at)
     head = Head(*ask(db, queries.RISE_BY_TEXT, room).fetchone())
-    at = now if before is None else max(now, before.at)
-    message = Message(head.rev, head.rev, at, author, name, mark, body, before=before)
+    message = Message(head.rev, head.rev, now, author, name, mark, body, before=before)
     text = db.execute("INSERT INTO text (body) VALUES (?)", (kept(body),)).lastrowid
     ask(db, WORDS.insert, *columns(room, message, text))
     ask(db, queries.REMEMBER, room, author, key, message.id, head.rev, now)

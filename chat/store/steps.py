@@ -225,15 +225,14 @@ def _write_notice(
     head = yield from rise((yield from head_of(code)).room)
     rows = yield queries.NEWEST, head.room
     last = message_of(rows[0]) if rows else None
-    at = max(now, last.at) if last else now
-    notice, replaces = notice_after(last, at)
+    notice, replaces = notice_after(last, now)
     if last and replaces:
         message = replace(last, rev=head.rev, notice=notice)
         yield queries.RENOTICE, head.rev, packed(notice), head.room, last.id
     else:
         before = before_of(last.author, last.at) if last else None
         message = Message(
-            head.rev, head.rev, at, None, "", 1, "", kind="notice", notice=notice, before=before
+            head.rev, head.rev, now, None, "", 1, "", kind="notice", notice=notice, before=before
         )
         yield words.insert, *columns(head.room, message, None)
     return Done(code, message, head.position)
@@ -263,7 +262,7 @@ def amend(
     if repeats := (yield from repeated(code, author, key)):
         return repeats
     old = yield from _changeable(room, id, by)
-    body, edited = (change.body, max(now, old.at)) if isinstance(change, Edit) else (None, None)
+    body, edited = (change.body, now) if isinstance(change, Edit) else (None, None)
     head = yield from rise(room)
     yield from _rewrite(words, room, old, head.rev, body, edited)
     yield queries.REMEMBER, room, author, key, id, head.rev, now

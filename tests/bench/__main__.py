@@ -14,17 +14,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import uvloop
 
-from . import cluster, parts
+from . import attacks, cluster, parts
 from .parts import Row
 from .servers import Options
 
-PARTS = {**parts.PARTS, **cluster.PARTS}
-LONGEST = 120  # s of one part; something hangs
+PARTS = {**parts.PARTS, **cluster.PARTS, **attacks.PARTS}
+LONGEST = {"x": 600}  # s of one part; something hangs
+USUAL = 120
 COLUMNS = "{:<58} {:>12} {:>12} {:>7} {:>8} {:>5}  {}"
 
 
@@ -38,17 +40,17 @@ def main() -> None:
     start = time.perf_counter()
     for part in chosen:
         try:
-            for row in uvloop.run(_bounded(PARTS[part](options))):
+            for row in uvloop.run(_bounded(PARTS[part](options), LONGEST.get(part, USUAL))):
                 print(_line(row), flush=True)
         except (TimeoutError, OSError) as error:
-            print(f"{part} FAILED: {str(error) or f'not done in {LONGEST} s'}", flush=True)
+            print(f"{part} FAILED: {str(error) or f'not done in {LONGEST.get(part, USUAL)} s'}", flush=True)
         except pytest.skip.Exception as missing:
             print(f"{part} SKIPPED: {missing}", flush=True)
     print(f"{time.perf_counter() - start:.0f} s")
 
 
-async def _bounded(part: Coroutine[None, None, list[Row]]) -> list[Row]:
-    async with asyncio.timeout(LONGEST):
+async def _bounded(part: Coroutine[None, None, list[Row]], longest: float) -> list[Row]:
+    async with asyncio.timeout(longest):
         return await part
 
 
@@ -62,10 +64,13 @@ def _arguments() -> tuple[Options, list[str]]:
     parser.add_argument("--worker-class", choices=("asyncio", "uvloop"), default="asyncio")
     parser.add_argument("--folder", type=Path, help="for the databases; a disk's, not one in memory")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="keep py-spy's stacks there")
+    parser.add_argument("--tree", type=Path, help="an older checkout, with which x compares this one")
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     options = Options(given.python.absolute(), given.worker_class, given.quick, given.folder, given.profile)
+    if given.tree:
+        options = replace(options, tree=given.tree.absolute())
     return options, given.parts or list(PARTS)
 
 

@@ -37,6 +37,7 @@ class Options:
     quick: bool
     folder: Path | None
     profile: Path | None
+    tree: Path | None = None
 
     def seconds(self, full: float) -> float:
         return full / 3 if self.quick else full

@@ -1,0 +1,84 @@
+"""A clock that jumps: said once, shown to who looks after the server, and seen in the room as what it is."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from chat import logs
+from chat.clock import SHOWN, ClockWatch
+from chat.rooms import Before, Message
+from chat.store import Store, Unavailable
+
+HOUR = 3600 * 1000
+
+
+class Clocks:
+    """The store's clock, and the seconds that pass."""
+
+    def __init__(self) -> None:
+        self.wall, self.passed = 1_800_000_000.0, 1000.0
+        self.away = False
+
+    async def time(self) -> float:
+        if self.away:
+            raise Unavailable("away")
+        return self.wall
+
+    def go_on(self, seconds: float, jump: float = 0.0) -> None:
+        self.passed += seconds
+        self.wall += seconds + jump
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+def watch(clocks: Clocks) -> ClockWatch:
+    return ClockWatch(cast(Store, clocks), lambda: clocks.passed)
+
+
+@pytest.mark.parametrize("jump", [5 * 3600.0, -3600.0, 11.0])
+async def test_a_jump_is_logged_once_and_shown_for_a_day(
+    clocks: Clocks, watch: ClockWatch, jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[float] = []
+    monkeypatch.setattr(logs.log, "warning", lambda line, by: lines.append(by))
+    await watch.look()
+    assert watch.jumped == ""
+    clocks.go_on(5, jump)
+    for _ in range(10):
+        await watch.look()
+        clocks.go_on(60)
+    assert lines == [pytest.approx(jump)]
+    assert watch.jumped.startswith(f"{jump:+.0f}s,10min")
+    clocks.go_on(SHOWN)
+    assert watch.jumped == ""
+
+
+async def test_a_clock_that_is_set_little_by_little_does_not_jump(clocks: Clocks, watch: ClockWatch) -> None:
+    for _ in range(1000):
+        await watch.look()
+        clocks.go_on(5, 0.05)
+    assert watch.jumped == ""
+
+
+async def test_while_the_store_is_away_nothing_is_concluded(clocks: Clocks, watch: ClockWatch) -> None:
+    await watch.look()
+    clocks.away = True
+    clocks.go_on(900)
+    await watch.look()
+    clocks.away = False
+    await watch.look()
+    assert watch.jumped == ""
+
+
+@pytest.mark.parametrize(("hours", "shown"), [(5, True), (-5, True), (0.01, False), (-0.01, False)])
+def test_a_message_shows_its_time_where_the_clock_jumped_either_way(hours: float, shown: bool) -> None:
+    noon = 1_800_014_400_000
+    before = Before(1, noon)
+    message = Message(2, 2, noon + int(hours * HOUR), 1, "Ann", 1, "hello", before=before)
+    assert message.starts_run is shown
