@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from chat import logs
 from chat.store import Store, Unavailable
+from chat.store.aging import elapsed
 
 JUMP = 10.0  # s: more than a slow answer of the store, and than a clock is set by little by little
 SHOWN = 24 * 3600.0  # s that a jump is shown
-
-
-def elapsed() -> float:
-    """Seconds that have passed, whatever the clock was set to; those of a sleeping laptop included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class ClockWatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -10,6 +11,8 @@ from chat import logs
 from chat.clock import SHOWN, ClockWatch
 from chat.rooms import Before, Message
 from chat.store import Store, Unavailable
+from chat.store.aging import HOLD, Aging
+from chat.store.sqlite import SQLiteStore
 
 HOUR = 3600 * 1000
 
@@ -82,3 +85,51 @@ def test_a_message_shows_its_time_where_the_clock_jumped_either_way(hours: float
     before = Before(1, noon)
     message = Message(2, 2, noon + int(hours * HOUR), 1, "Ann", 1, "hello", before=before)
     assert message.starts_run is shown
+
+
+# What is removed because it is old
+
+
+@pytest.mark.parametrize("jump", [61.0, 5 * 3600.0, 400 * 86400.0])
+def test_after_a_jump_ahead_nothing_is_removed_for_an_hour(jump: float) -> None:
+    passed = 1000.0
+    aging = Aging(lambda: passed)
+    wall = 1_800_000_000.0
+    assert aging.trusted(wall)
+    passed += 60
+    assert not aging.trusted(wall + 60 + jump)
+    passed += HOLD - 1
+    assert not aging.trusted(wall + 60 + jump + HOLD - 1)
+    passed += 1
+    assert aging.trusted(wall + 60 + jump + HOLD), "it stays so: then it was right"
+
+
+def test_a_clock_that_is_set_right_again_is_believed() -> None:
+    passed = 1000.0
+    aging = Aging(lambda: passed)
+    assert aging.trusted(1_800_000_000.0)
+    assert not aging.trusted(1_800_018_000.0)
+    passed += 60
+    assert aging.trusted(1_800_000_060.0)
+
+
+async def test_keys_and_rooms_outlive_a_clock_that_is_days_ahead_for_a_moment(tmp_path: Path) -> None:
+    wall, passed = [1_800_000_000.0], [1000.0]
+    store = SQLiteStore(str(tmp_path / "chat.db"), clock=lambda: wall[0])
+    store._aging = Aging(lambda: passed[0])
+    await store.open()
+    assert store._writer is not None
+    store._writer._aging = Aging(lambda: passed[0])
+    await store.open_room("BCDFGHJK")
+    await store.open_room("22222222")
+    ann = await store.take_seat("BCDFGHJK", "ann", "Ann")
+    first = await store.append("BCDFGHJK", ann.number, "key", "hello")
+    assert await store.expire() == 0
+    wall[0] += 10 * 86400
+    assert await store.expire() == 0
+    await store.append("BCDFGHJK", ann.number, "other", "while the clock is wrong")
+    await store.append("BCDFGHJK", ann.number, "another", "and once more, after the housekeeping")
+    wall[0] -= 10 * 86400
+    assert (await store.append("BCDFGHJK", ann.number, "key", "hello")).message.id == first.message.id
+    assert await store.find_room("22222222")
+    await store.close()

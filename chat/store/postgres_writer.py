@@ -16,6 +16,7 @@ import asyncpg
 from chat.rooms import Done, Message, Position, Refused
 from chat.settings import Misconfigured
 from chat.store import Missing, Taken, Unavailable, Unknown, steps
+from chat.store.aging import aging_of
 from chat.store.jobs import Job
 from chat.store.postgres_server import LOST, STATEMENT, Connection, Server, done, said, sayable
 from chat.store.queries import LARGEST
@@ -125,6 +126,7 @@ class Writer:
         self._failures = 0
         self._unreplicated = False
         self._prune_due = 0
+        self._aging = aging_of(clock)
         self._use(db)
         self._task = asyncio.create_task(self._work(), name="chat-writer")
 
@@ -376,8 +378,11 @@ class Writer:
             return
         try:
             async with asyncio.timeout(STATEMENT):
-                oldest = (self._given_time() or await db.fetchval(NOW)) - KEY_AGE
-                keys = await db.fetchval(PRUNE, oldest, PRUNE_PORTION)
+                now = self._given_time() or await db.fetchval(NOW)
+                if not self._aging.trusted(now / 1000):
+                    self._prune_due = due + PRUNE_EVERY
+                    return
+                keys = await db.fetchval(PRUNE, now - KEY_AGE, PRUNE_PORTION)
             self._prune_due = due if keys == PRUNE_PORTION else due + PRUNE_EVERY
         except (*LOST, asyncpg.PostgresError) as error:
             log.warning("Housekeeping failed and will be tried again: %s", said(error))

@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 
 from chat.rooms import Amendment, Done, Member, Message, Page, Position, Room, Verb, Window
 from chat.store import HISTORY, WINDOW, Missing, Unavailable, queries, steps
+from chat.store.aging import aging_of
 from chat.store.jobs import Order, outcome, tell
 from chat.store.rows import Head, before_of, kept
 from chat.store.sqlite_file import ask, connected, opened, pages_used, require_place, take_lock
@@ -64,6 +65,7 @@ class SQLiteStore:
         self._lock_wait = lock_wait
         self._clock = clock
         self._order = Order()
+        self._aging = aging_of(clock)
         self._lock = -1
         self._writer: Writer | None = None
         self._readers: Readers | None = None
@@ -131,6 +133,8 @@ class SQLiteStore:
         return await self._write(lambda db, now: _done(db, steps.open_room(now, code)))
 
     async def expire(self) -> int:
+        if not self._aging.trusted(self._clock()):
+            return 0
         return await self._write(lambda db, now: _done(db, steps.expire(WORDS, now)))
 
     async def find_room(self, code: str) -> Room | None:

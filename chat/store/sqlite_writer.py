@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from chat.store import Missing, Unavailable, Unknown
+from chat.store.aging import aging_of
 from chat.store.jobs import Job
 
 BATCH = 256  # writes that share one commit
@@ -76,6 +77,7 @@ class Writer:
         self._wipe_due = True  # a killed process may have left deleted text in the WAL
         self._wipe_after = 0.0
         self._prune_due = 0
+        self._aging = aging_of(clock)
 
     def start(self) -> None:
         self._thread.start()
@@ -156,7 +158,7 @@ class Writer:
         try:
             if self._wipe_due and time.monotonic() >= self._wipe_after:
                 self._wipe()
-            if self._now() >= self._prune_due:
+            if not 0 < self._prune_due - self._now() <= PRUNE_EVERY:  # nor was the clock set back since
                 self._prune()
         except Exception as error:
             log.warning("Housekeeping failed and will be tried again: %s", error)
@@ -174,6 +176,9 @@ class Writer:
 
     def _prune(self) -> None:
         now = self._now()
+        if not self._aging.trusted(now / 1000):
+            self._prune_due = now + PRUNE_EVERY
+            return
         old = "SELECT room, author, key FROM once WHERE at < ? ORDER BY at LIMIT ?"
         self._db.execute("BEGIN IMMEDIATE")
         keys = self._db.execute(old, (now - KEY_AGE, PRUNE_PORTION)).fetchall()
