@@ -86,6 +86,7 @@ def of_a_newer_schema(folder: Path, stack: ExitStack) -> Env:
         db.execute("CREATE TABLE room (id)")
         db.execute(f"PRAGMA application_id = {0x63686174}")
         db.execute("PRAGMA user_version = 9999")
+    (folder / "chat.db").chmod(0o600)  # or a line says that it was made private
     return {"CHAT_DATABASE_URL": f"sqlite:///{folder}/chat.db"}
 
 
