@@ -50,14 +50,15 @@ async def attacks(options: Options) -> list[Row]:
 
 
 def _measured(options: Options, name: str, tree: Path) -> Cost:
-    with database(options) as file, _few_descriptors():
+    with database(options) as file:
         env = {"CHAT_DATABASE_URL": sqlite(file), "PYTHONPATH": str(tree)}
         server = Server(env=env, cwd=tree, config=tree / "hypercorn.toml")
-        server.start()
-    try:
-        return _watched(server, name)
-    finally:
-        server.kill()
+        with _few_descriptors():
+            server.start()
+        try:
+            return _watched(server, name)
+        finally:
+            server.kill()
 
 
 def _watched(server: Server, name: str) -> Cost:
