@@ -17,8 +17,9 @@ Reason = Literal["", "cap", "disk"]
 
 
 def cost(body: str) -> int:
-    """About how many bytes of disk a message takes."""
-    return MESSAGE + min(BODY_BYTES, len(body.encode(errors="replace")))
+    """About how many bytes of disk a message takes: none if it is too long, for then it is not stored."""
+    size = len(body.encode(errors="replace"))
+    return MESSAGE + size if size <= BODY_BYTES else 0
 
 
 class Storage:
