@@ -359,7 +359,7 @@ async def test_twins_are_told_apart_in_notices_and_roster(house: House) -> None:
     twin = await house.store.take_seat(ROOM, "another-person", "ann")
     house.arrive(twin)
     await house.tick()
-    assert await house.told() == ["Ann and ann (2) have entered"]
+    assert await house.told() == ["Ann and ann2 have entered"]
     assert await house.here() == ["Ann", "ann (2)"]
     (line,) = parse(house.rosters[-1]).all("li[data-by=2]")
     assert line.one("sup.mark").text == "2"
