@@ -80,9 +80,8 @@ class Window(ABC):
         while (value := await self._try(condition)) in (None, False, 0, ""):
             if loop.time() > deadline:
                 text = await self._try("document.body.innerText")
-                pytest.fail(
-                    f"not within {timeout:.0f} s: {condition}\nis {value!r} ({self._trouble}) on the page:\n{text}"
-                )
+                seen = f"is {value!r} ({self._trouble}) on the page:\n{text}"
+                pytest.fail(f"not within {timeout:.0f} s: {condition}\n{seen}")
             await asyncio.sleep(0.03)
         return value
 
