@@ -58,7 +58,7 @@ def is_among(address: Address, networks: Networks) -> bool:
 
 
 def client(peer: str, forwarded: Sequence[str], trusted: Networks) -> Address | None:
-    """Whoever is behind the trusted proxies; None if the peer has no address, as on a Unix socket.
+    """The client behind the trusted proxies; None if the peer has no address, as on a Unix socket.
 
     `forwarded` has the lines of X-Forwarded-For in their order. Each proxy appends the address it was asked
     from, so the list is believed from its end, for as long as the addresses are those of trusted proxies.

@@ -1,4 +1,4 @@
-"""Everything a process works with: opened in order, or refused with the mend, and closed again."""
+"""Everything a process works with: opened in order, or refused with a way to fix it, and closed again."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def _asked_for_cookie(chat: Context, form: MultiDict[str, str], path: str) -> Re
 
 
 async def _existing(chat: Context, code: str) -> str:
-    """The code of an existing room, if whoever asks knows it. Raises Refused or TooSoon.
+    """The code of an existing room, if the person who asks knows it. Raises Refused or TooSoon.
 
     A code that is vouched for is no guess. Any other one counts as a wrong code before it is looked up, so
     that no more are looked up than the rate allows, however many come at once.
@@ -387,7 +387,7 @@ async def _hold_bytes(chat: Context, member: Member, body: str) -> None:
 async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Exception) -> ResponseReturnValue:
     """The text comes back with the reason, in the room if that can be shown.
 
-    It keeps its key: whoever sends it again, after an unknown outcome, must not store it twice.
+    It keeps its key: sent again after an unknown outcome, it must not be stored twice.
     """
     if not isinstance(reason, Refused) and len(draft.bodies) > 1:
         return _kept(chat, NOT_STORED, draft)  # joined in the room's one field, they would be another text

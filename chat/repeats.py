@@ -3,7 +3,7 @@
 A form is sent twice by a second click, or again after an answer that never came: its key makes that
 harmless. But a page that comes back from a cache has its old key, and what is written there is new. A cookie
 tells the two apart: the answer to a form marks its key, and the page that the browser loads next turns the
-mark into "shown". Whoever sends a form whose answer they were shown writes something new.
+mark into "shown". A form sent after its answer was shown is something new.
 """
 
 from __future__ import annotations

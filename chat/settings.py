@@ -14,7 +14,7 @@ SMALLEST = 10 * 2**20  # bytes; the write-ahead log alone takes four
 
 
 class Misconfigured(Exception):
-    """The operator's to mend; the text names the setting and the mend."""
+    """For the operator to fix; the text names the setting and how."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class RedisBus:
                 await self._listen_once()
             except* Exception as faults:  # whatever it was, the others must be heard again
                 fault = _first(faults)
-                if not self._failures:  # once, until it is mended
+                if not self._failures:  # once, until it is fixed
                     self._interrupted()
                     log.warning("hints-interrupted part=redis error=%s: %s", type(fault).__name__, fault)
             first, later = RETRY

@@ -62,7 +62,7 @@ class Holding:
                 _wake(self._waiter)
 
     def close(self) -> None:
-        """The application has ended; whoever waits need not."""
+        """The application has ended; nobody need wait any longer."""
         for part in ("arriving", "queued", "handled"):
             self.set(part, 0)
         self.closed = True
