@@ -25,6 +25,9 @@ from chat.upkeep import look_around, remove_expired_rooms
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
 WORTH_COMPRESSING = 500  # bytes
+TOO_MUCH_TO_COMPRESS = (
+    300_000  # bytes: such a page holds little but what its reader just sent, and takes 30 ms
+)
 
 POLICY = {
     "default-src": "'self'",
@@ -191,7 +194,7 @@ async def _finish(response: Response) -> Response:
 
 async def _compress(response: Response) -> None:
     body = await response.get_data(as_text=False)
-    if len(body) >= WORTH_COMPRESSING:
+    if WORTH_COMPRESSING <= len(body) <= TOO_MUCH_TO_COMPRESS:
         response.set_data(gzip.compress(body, 6, mtime=0))
         response.headers["Content-Encoding"] = "gzip"
 

@@ -246,10 +246,9 @@ def _guesses() -> list[tuple[Rate, str]]:
 
 
 async def _pace_reading(chat: Context, person: str | None) -> None:
-    """Count a page that is only looked at. Raises TooSoon."""
-    wait = await limits.take_both(
-        chat.own_limits, (limits.PAGES, person), (limits.PAGES_OF_ADDRESS, reached().address)
-    )
+    """Count a page that is only looked at; `person` has a seat in its room. Raises TooSoon."""
+    rate = limits.PAGES_OF_ADDRESS if person else limits.PAGES_OF_STRANGERS
+    wait = await limits.take_both(chat.own_limits, (limits.PAGES, person), (rate, reached().address))
     if wait:
         chat.metrics.refusals.labels("pages").inc()
         raise TooSoon("You, or many people in your network, opened many pages just now.", wait)
@@ -436,7 +435,7 @@ async def leave(code: str) -> ResponseReturnValue:
 async def log_out() -> ResponseReturnValue:
     """End the identity of this browser: its seats pass to an id that nobody has."""
     chat, person = here(), _person(here())
-    if person is not None:
+    if person is not None and await chat.store.rooms_of(person, 1):
         await _hold(chat, limits.LOGOUTS, "Many people are logging out from your network just now.")
         successor = chat.identities.new()
         for code in await chat.store.rooms_of(person, LOGGED_OUT):

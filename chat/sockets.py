@@ -53,8 +53,8 @@ async def live(code: str) -> None:
         code = ""  # nobody has a seat there
     found = chat.identities.find(websocket.cookies, reached.scheme)
     person = None if found is None else found.person
-    await _hold_openings(chat, person, reached.address)
     member = None if person is None else await _member(chat, code, person)
+    await _hold_openings(chat, member, reached.address)
     frames: Any = websocket.scope.get("chat.frames")
     if frames is not None:
         frames.belongs_to(person, reached.address)
@@ -81,11 +81,15 @@ def _check_origin(chat: Context, reached: Arrival) -> bool:
     return False
 
 
-async def _hold_openings(chat: Context, person: str | None, address: str) -> None:
-    """Opening a socket costs more than anything sent over it. A browser that is refused tries again later."""
-    if await limits.take_both(
-        chat.own_limits, (limits.OPENINGS, person), (limits.OPENINGS_OF_ADDRESS, address)
-    ):
+async def _hold_openings(chat: Context, member: Member | None, address: str) -> None:
+    """Opening a socket costs more than anything sent over it. A browser that is refused tries again later.
+
+    Strangers at an address have a rate of their own: members do not pay for them.
+    """
+    person, rate = None, limits.OPENINGS_OF_STRANGERS
+    if member is not None:
+        person, rate = member.person, limits.OPENINGS_OF_ADDRESS
+    if await limits.take_both(chat.own_limits, (limits.OPENINGS, person), (rate, address)):
         chat.metrics.refusals.labels("openings").inc()
         abort(429)
 

@@ -32,7 +32,7 @@ class Cookies(Protocol):
 
 class Found(NamedTuple):
     person: str
-    renew: bool  # it came under a former name, or one of the other scheme
+    renew: bool  # it came under a former name
 
 
 class Identities:
@@ -51,9 +51,13 @@ class Identities:
         return SECURE_COOKIE, self._plain_cookie, FORMER_COOKIE
 
     def find(self, cookies: Cookies, scheme: str) -> Found | None:
-        """The person of the first cookie that is ours; the present name counts before former ones."""
+        """The person of the first cookie that is ours; the present name counts before former ones.
+
+        Over https only the name that another host cannot set counts: a neighbour of the domain, or somebody on
+        the line, would else give a newcomer an identity of theirs, and read what it may read.
+        """
         present = self.cookie_name(scheme)
-        for name in dict.fromkeys([present, *self.cookie_names()]):
+        for name in (present,) if scheme == "https" else (present, FORMER_COOKIE):
             for cookie in cookies.getlist(name)[:COOKIES]:
                 if person := self.person(cookie[: COOKIE_LENGTH + 1]):
                     return Found(person, renew=name != present)

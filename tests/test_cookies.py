@@ -62,12 +62,17 @@ def test_of_several_cookies_the_one_that_is_ours_counts(identities: Identities) 
 
 def test_a_cookie_of_a_former_name_is_known_and_to_be_renewed(identities: Identities) -> None:
     old, present = identities.sign("person-a"), identities.sign("person-b")
-    for scheme, other in (("http", FORMER_COOKIE), ("https", FORMER_COOKIE), ("https", "chat")):
-        assert identities.find(MultiDict({other: old}), scheme) == Found("person-a", renew=True)
-        both = MultiDict({other: old, identities.cookie_name(scheme): present})
-        assert identities.find(both, scheme) == Found("person-b", renew=False)
-    plain = MultiDict({identities.cookie_name("http"): old})
-    assert identities.find(plain, "https") == Found("person-a", renew=True)
+    assert identities.find(MultiDict({FORMER_COOKIE: old}), "http") == Found("person-a", renew=True)
+    both = MultiDict({FORMER_COOKIE: old, identities.cookie_name("http"): present})
+    assert identities.find(both, "http") == Found("person-b", renew=False)
+
+
+def test_over_https_no_cookie_counts_that_another_host_may_have_set(identities: Identities) -> None:
+    """evil.example.com could else give the people of chat.example.com an identity that it knows."""
+    planted = identities.sign("mallory")
+    for name in (FORMER_COOKIE, identities.cookie_name("http")):
+        assert identities.find(MultiDict({name: planted}), "https") is None
+    assert identities.find(MultiDict({SECURE_COOKIE: planted}), "https") == Found("mallory", renew=False)
 
 
 async def test_nobody_loses_their_seat_by_the_upgrade(app: Quart, alice: Person, code: str) -> None:
@@ -193,6 +198,16 @@ async def test_a_stranger_has_nothing_to_log_out_of(client: Person, chat: Contex
 async def test_no_other_site_can_log_somebody_out(alice: Person, code: str) -> None:
     assert (await alice.post("/logout", origin="http://evil.example")).status == 403
     assert (await alice.get(f"/rooms/{code}")).page.has("#composer")
+
+
+async def test_a_log_out_of_nothing_does_not_use_up_those_of_the_neighbours(
+    alice: Person, client: Person, chat: Context
+) -> None:
+    await client.post("/", _form(create="1"))  # a cookie, and no seat yet
+    await alice.create()
+    for _ in range(2 * limits.LOGOUTS.burst):
+        assert (await client.post("/logout")).status == 303
+    assert (await alice.post("/logout")).status == 303
 
 
 async def test_logging_out_again_and_again_is_slowed(alice: Person, chat: Context) -> None:

@@ -79,9 +79,33 @@ async def test_strangers_without_a_cookie_are_counted_by_their_address(
     frozen: Context, client: Person, code: str
 ) -> None:
     assert (await client.get(f"/rooms/{code}")).status == 200
-    await _spend(frozen, limits.PAGES_OF_ADDRESS, "192.0.2.1")
+    await _spend(frozen, limits.PAGES_OF_STRANGERS, "192.0.2.1")
     assert (await client.get(f"/rooms/{code}")).status == 429
     assert (await client.get("/")).status == 429
+
+
+@pytest.mark.parametrize("path", READING[:3])
+async def test_strangers_do_not_keep_the_members_at_their_address_out(
+    frozen: Context, alice: Person, code: str, path: str
+) -> None:
+    await _spend(frozen, limits.PAGES_OF_STRANGERS, "192.0.2.1")
+    await _spend(frozen, limits.OPENINGS_OF_STRANGERS, "192.0.2.1")
+    assert (await alice.get(path.format(code))).status == 200
+    async with alice.in_room(code) as live:
+        await live.say("here")
+
+
+async def test_what_an_address_refuses_does_not_use_up_the_person() -> None:
+    own = limits.Limits(now=lambda: 0.0)
+    await _use_up(own, limits.PAGES_OF_ADDRESS, "192.0.2.1")
+    for _ in range(2 * limits.PAGES.burst):
+        assert await limits.take_both(own, (limits.PAGES, "ann"), (limits.PAGES_OF_ADDRESS, "192.0.2.1"))
+    assert not await own.take(limits.PAGES, "ann")
+
+
+async def _use_up(own: limits.Limits, rate: limits.Rate, doer: str) -> None:
+    while not await own.take(rate, doer):
+        pass
 
 
 async def test_a_text_refused_while_its_page_is_refused_too_is_given_back(

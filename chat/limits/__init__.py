@@ -33,13 +33,15 @@ JOINS = per_minute("joins", 300)
 WRONG_CODES = per_minute("wrong-codes", 20)
 ALL_WRONG_CODES = per_minute("all-wrong-codes", 120)  # over all addresses, of which an attacker may have many
 ROOMS = per_minute("rooms", 30)
-LOGOUTS = per_minute("logouts", 30)
+LOGOUTS = per_minute("logouts", 300)
 
 # What is only looked at, counted by each process for itself: it is its own work that they bound.
 PAGES = Rate("pages", 1 / 2, 60)  # per person
 PAGES_OF_ADDRESS = Rate("pages-of-address", 1 / 20, 1200)
+PAGES_OF_STRANGERS = Rate("pages-of-strangers", 1 / 20, 1200)  # at an address: members do not pay for them
 OPENINGS = Rate("openings", 1 / 5, 100)  # of sockets, per person: ten tabs while a server restarts
 OPENINGS_OF_ADDRESS = Rate("openings-of-address", 1 / 100, 2000)
+OPENINGS_OF_STRANGERS = Rate("openings-of-strangers", 1 / 20, 200)
 RESUMES = Rate("resumes", 1 / 2, 40)  # per person: ten tabs that come back, and again
 RESUMES_OF_ADDRESS = Rate("resumes-of-address", 1 / 200, 2000)
 CATCH_UPS = Rate("catch-ups", 1 / 8, 64)  # frames read from the log, per person
@@ -128,7 +130,10 @@ async def take_both(
     wait = await limits.take(rate, who, patience, count) if who else 0.0
     if wait > patience:
         return wait  # and a neighbour behind the same address does not pay for it
-    return max(wait, await take_address(limits, *address, patience, count))
+    whole = await take_address(limits, *address, patience, count)
+    if whole > patience and who:
+        await limits.give_back(rate, who, count)
+    return max(wait, whole)
 
 
 def _wait(rate: Rate, ahead: float, count: int = 1) -> float:
