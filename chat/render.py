@@ -205,8 +205,11 @@ class Render:
     def send_pending(self) -> str:
         return self._fragment("room/send_pending.html")
 
-    def refused(self, code: str, id: str, body: str, reason: str) -> str:
-        return self._fragment("room/append_refused.html", code=code, id=id, body=body, reason=reason)
+    def refused(self, code: str, id: str, key: str, place: int, body: str, reason: str) -> str:
+        """A text that comes back; unchanged it is the same one, for the first may be stored after all."""
+        return self._fragment(
+            "room/append_refused.html", code=code, id=id, key=key, place=place, body=body, reason=reason
+        )
 
     def sent_again(self, id: str) -> str:
         return self._fragment("room/delete_refused.html", id=id)

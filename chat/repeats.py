@@ -12,7 +12,7 @@ import hashlib
 import re
 
 COOKIE = "forms"
-KEPT = 8  # forms of a room that a browser remembers, the newest
+KEPT = 64  # forms of a room that a browser remembers, the newest: 1 kB of cookie
 FORMAT = re.compile(r"(?:[0-9a-f]{8})*~(?:[0-9a-f]{8})*")
 
 

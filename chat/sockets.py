@@ -19,7 +19,7 @@ from chat.live.budget import OverBudget
 from chat.live.feed import Feed, Frame, wire
 from chat.origins import behind_unknown_proxy, same_origin
 from chat.receipts import BODIES, Receipts, read_life
-from chat.rooms import Member, Position, Refused
+from chat.rooms import Member, Position, Refused, clean_key
 from chat.store import Missing, Unavailable, Unknown
 from chat.visitors import Arrival, arrival
 
@@ -381,7 +381,7 @@ async def _post(chat: Context, listener: Listener, sent: Receipts, frame: dict[s
     if isinstance(life, str):
         await _post_in_life(chat, listener, sent, life, frame.get("k"), bodies)
     elif again is not None:
-        await _post_again(chat, listener, sent, key, again, bodies)
+        await _post_again(chat, listener, sent, key, fields.number(frame.get("acked")), again, bodies)
     else:
         start = await _start(chat, listener, sent, key, fields.number(frame.get("acked")))
         for index, body in enumerate(bodies, start):
@@ -458,29 +458,33 @@ async def _post_one(
         with chat.metrics.append.time():
             await actions.post_message(chat.store, listener.member, key, index, body)
     except Refused as refused:
-        _give_back(chat, listener, body, refused.text)
+        _give_back(chat, listener, key, index, body, refused.text)
     except (Missing, Unavailable, Unknown):
         sent.broken = True
         raise
     except Exception:
         # Whatever our fault is, the text is its writer's: kept for a retry, it would fail for ever.
         logs.log.exception("post-failed room=%s", chat.codes.logged(listener.member.code))
-        _give_back(chat, listener, body, "Something went wrong here, and this was not sent.")
+        _give_back(chat, listener, key, index, body, "Something went wrong here, and this was not sent.")
 
 
-def _give_back(chat: Context, listener: Listener, body: str, reason: str) -> None:
+def _give_back(chat: Context, listener: Listener, key: str, place: int, body: str, reason: str) -> None:
     chat.metrics.refusals.labels("message").inc()
     id = secrets.token_urlsafe(6)
+    try:
+        clean_key(key)
+    except Refused:
+        key, place = id, 0
     body = body.encode(errors="replace").decode()  # half a character cannot be sent back
     # Every refused text has a slot of its own: none may take another's place.
-    listener.show(f"refused {id}", chat.render.refused(listener.member.code, id, body, reason))
+    listener.show(f"refused {id}", chat.render.refused(listener.member.code, id, key, place, body, reason))
 
 
 async def _post_again(
-    chat: Context, listener: Listener, sent: Receipts, key: str, again: str, bodies: list[str]
+    chat: Context, listener: Listener, sent: Receipts, key: str, place: int, again: str, bodies: list[str]
 ) -> None:
     """A refused text, sent again from its own form: that form goes, and comes back if it is refused again."""
-    await _post_one(chat, listener, sent, key, 0, "\n".join(bodies))
+    await _post_one(chat, listener, sent, key, place, "\n".join(bodies))
     if again.replace("-", "").replace("_", "").isalnum() and again.isascii():
         listener.show(f"sent again {again}", chat.render.sent_again(again))
 

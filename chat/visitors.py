@@ -53,8 +53,8 @@ class Identities:
     def find(self, cookies: Cookies, scheme: str) -> Found | None:
         """The person of the first cookie that is ours; the present name counts before former ones.
 
-        Over https only the name that another host cannot set counts: a neighbour of the domain, or somebody on
-        the line, would else give a newcomer an identity of theirs, and read what it may read.
+        Over https only the name that another host cannot set counts: a neighbour of the domain, or somebody
+        on the line, would else give a newcomer an identity of theirs, and read what it may read.
         """
         present = self.cookie_name(scheme)
         for name in (present,) if scheme == "https" else (present, FORMER_COOKIE):

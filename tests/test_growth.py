@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import cast
 
@@ -139,6 +139,30 @@ async def test_rooms_that_expire_leave_the_others_alone(store: Store, clock: Clo
     await swept(store)
     assert await store.find_room(ROOM) is None
     assert await store.find_seat("22222222", "ann") == ann
+
+
+async def test_a_room_somebody_wrote_in_on_a_node_of_a_former_release_stays(
+    place: Place, store: Store, clock: Clock
+) -> None:
+    """Its append leaves the expiry as it was."""
+    ann = await store.take_seat(ROOM, "ann", "Ann")
+    await store.append(ROOM, ann.number, "key", "hello")
+    await _as_a_former_release_left_it(store, f"UPDATE room SET expires = 1 WHERE code = '{ROOM}'")
+    clock.now += DAY
+    await swept(store)
+    clock.now += DAY
+    await swept(store)
+    assert [message.body for message in (await store.history(ROOM)).messages] == ["hello"]
+
+
+async def _as_a_former_release_left_it(store: Store, sql: str) -> None:
+    if isinstance(store, PostgresStore):
+        db = await asyncpg.connect(store._server._hosts[0], server_settings=SESSION)
+        await db.execute(sql)
+        await db.close()
+    else:
+        with closing(sqlite3.connect(cast(SQLiteStore, store)._path)) as file, file:
+            file.execute(sql)
 
 
 async def test_several_may_sweep_at_the_same_time(place: Place, store: Store, clock: Clock) -> None:

@@ -8,7 +8,9 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from faults import Proxy
@@ -23,7 +25,7 @@ from chat.bus.local import LocalBus
 from chat.bus.redis import CHANNELS, HEED_BYTES, PUBLISH_BYTES, RedisBus, packed, unpacked
 from chat.hub import Hub
 from chat.nodes import Redis
-from chat.rooms import Before, Done, Member, Message, Notice, Position
+from chat.rooms import Before, Done, Member, Message, Notice, Position, Verb
 from chat.settings import Misconfigured
 from chat.store.sqlite import SQLiteStore
 
@@ -104,8 +106,11 @@ async def test_a_change_arrives_as_it_was(pair: tuple[Ear, Ear]) -> None:
     here, there = pair
     there.bus.watch(ROOM)
     changes = [Done(ROOM, FULL, Position("ep", 9)), Done(ROOM, TOLD, Position("ep", 8))]
+    for rev, verb in enumerate([*get_args(Verb), "renamed"], 10):
+        notice = Notice(verb, ("a", "b"), 1, (1,))
+        changes.append(Done(ROOM, replace(TOLD, id=rev, rev=rev, notice=notice), Position("ep", rev)))
     here.bus.announce(changes)
-    await until(lambda: len(there.heard) == 2)
+    await until(lambda: len(there.heard) == len(changes))
     assert there.heard == changes
 
 

@@ -570,6 +570,26 @@ async def test_a_refused_text_sent_again_is_stored_and_its_form_goes(
     assert await bob.texts(code) == ["shorter"]
 
 
+async def test_a_text_that_was_stored_and_is_refused_as_a_repeat_is_not_stored_again(
+    alice: Person, bob: Person, code: str, chat: Context
+) -> None:
+    """Stored, the connection died before the answer, and by the time of the repeat too much was written."""
+    async with alice.in_room(code) as live:
+        await live.send(key="page", acked="0", body="hello")
+        await live.until("li .text", "hello")
+    async with alice.in_room(code) as live:
+        (listener,) = chat.hub.feeds[code].listeners
+        while await chat.own_limits.take(limits.BYTES, listener.member.person, 30, 100_000) <= 30:
+            pass
+        await live.send(key="page", acked="0", body="hello")
+        form = await _refused(live)
+        fields = {control["name"]: control.value for control in form.all("input")}
+        chat.own_limits._due.clear()
+        await live.send(**fields, body=form.one("textarea").value.strip())
+        await live.until(f"hx-partial[hx-target=#{form.id}]")
+    assert await bob.texts(code) == ["hello"]
+
+
 async def test_a_repeated_frame_is_refused_once(alice: Person, code: str) -> None:
     async with alice.in_room(code) as live:
         for _ in range(3):

@@ -262,6 +262,6 @@ def _done(fields: Sequence[Any]) -> Done:
 
 
 def _notice(verb: Any, names: Sequence[str], count: int, ended: Sequence[int]) -> Notice:
-    if verb not in {"entered", "left"} or not isinstance(count, int):
+    if verb not in {"entered", "left", "renamed"} or not isinstance(count, int):
         raise ValueError("not a notice")
     return Notice(verb, tuple(map(str, names)), count, tuple(map(int, ended)))

@@ -1,6 +1,8 @@
 -- The highest mark of a look is one look into an index, however many have it. A room that has no text yet
 -- expires, in ms since 1970; 0 while what was in it is being removed, null once something was said.
 
+-- In the order of every writer, who would else wait for us while we wait for them.
+LOCK TABLE room, seat, message IN ACCESS EXCLUSIVE MODE;
 DROP INDEX seat_folded;
 DROP INDEX seat_shape;
 CREATE INDEX seat_folded ON seat (room, folded, mark, person);
