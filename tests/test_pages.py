@@ -814,12 +814,12 @@ async def test_a_draft_of_several_lines_is_shown_in_a_box_of_several_lines(alice
 
 
 async def test_the_next_control_is_in_the_page_and_like_the_one_it_shows(alice: Person, code: str) -> None:
-    """All but `required`: letters of the next text may be in the control before it."""
     page = await alice.look(code)
     kind, _, text = page.one("#blank")["hx-get"].partition(",")
     assert kind == "data:text/html;charset=utf-8"
     blank, shown = parse(unquote(text)).one("[name=body]"), page.one("#texts [name=body]")
-    assert blank.attributes == {name: value for name, value in shown.attributes.items() if name != "required"}
+    assert blank.attributes == shown.attributes
+    assert "required" not in shown  # WebKit empties what is on its way after Back, which would stop the form
 
 
 # Leaving ----------------------------------------------------------------------------------------------

@@ -282,12 +282,7 @@ async def test_letters_typed_across_enter_are_neither_lost_nor_doubled(visitors:
     await ann.rest()
 
 
-async def test_the_same_text_after_back_is_another_message(
-    visitors: Visitors, request: pytest.FixtureRequest
-) -> None:
-    if visitors.engine.name == "WebKit":
-        reason = "in the first second after Back, before it is live again, the page does not take Enter"
-        request.applymarker(pytest.mark.xfail(strict=False, reason=reason))
+async def test_the_same_text_after_back_is_another_message(visitors: Visitors) -> None:
     ann = await visitors.newcomer()
     await ann.open_room("Ann")
     await ann.say("ok")
