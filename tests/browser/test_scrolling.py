@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from deployments import ONE
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from browser.people import People, Tab
 
@@ -63,6 +63,25 @@ async def test_nothing_moves_for_a_reader_who_scrolled_up(people: People) -> Non
     await bob.sees("storm 29")
     assert abs(await eye.evaluate(TOP) - before) < 1
     await expect(bob.message("storm 29")).not_to_be_in_viewport()
+
+
+async def test_older_messages_come_by_scrolling_also_after_they_could_not_be_fetched(people: People) -> None:
+    _, bob = await two_with_history(people, 120)
+    bob.expected.append("Failed to load resource|htmx:error|Failed to fetch")
+    failed = asyncio.Event()
+
+    async def fail(route: Route) -> None:
+        await route.abort()
+        failed.set()
+
+    await bob.page.route("**/earlier?*", fail)
+    _, _, count = await bob.page.evaluate(TO_THE_TOP)
+    await asyncio.wait_for(failed.wait(), 10)
+    await bob.page.unroute("**/earlier?*")
+    await bob.page.evaluate(f"() => {{ {SCROLL}.scrollTop = 0 }}")
+    await expect(bob.page.locator("#older")).not_to_be_in_viewport()
+    await bob.page.evaluate(TO_THE_TOP)
+    await bob.page.wait_for_function(MORE, arg=count)
 
 
 async def test_older_messages_come_by_scrolling_to_the_very_top_without_a_jump(people: People) -> None:
