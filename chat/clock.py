@@ -34,7 +34,7 @@ class ClockWatch:
             return
         if abs(by := self._offset - last) > JUMP:
             self._jump, self._seen = by, after
-            logs.log.warning("clock-jumped by=%+.0fs: times of messages are as wrong as the clock", by)
+            logs.log.warning("clock-jumped by=%s: times of messages are as wrong as the clock", f"{by:+.0f}s")
 
     @property
     def jumped(self) -> str:
