@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-
-Networks = Sequence[IPv4Network | IPv6Network]
+from chat.addresses import Networks, bucket_of, is_among, parse
 
 
 def shared_by(peer: object, proxies: Networks) -> str | None:
     """The address or, with IPv6, the network that one customer has. None for a proxy and a Unix socket."""
     if not isinstance(peer, tuple | list) or not peer:
         return None
-    try:
-        ip = ip_address(str(peer[0]).partition("%")[0])
-    except ValueError:
+    address = parse(str(peer[0]))
+    if address is None or is_among(address, proxies):
         return None
-    if isinstance(ip, IPv6Address):
-        ip = ip.ipv4_mapped or ip
-    if any(ip in network for network in proxies):
-        return None
-    return str(ip) if ip.version == 4 else str(IPv6Network((ip, 64), strict=False))
+    return bucket_of(address)

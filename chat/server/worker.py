@@ -14,8 +14,8 @@ from weakref import WeakSet
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 
+from chat.addresses import Networks
 from chat.server import bounds
-from chat.server.addresses import Networks
 from chat.server.bodies import Bodies
 from chat.server.guards import Guard, around
 from chat.server.inbox import Pool
