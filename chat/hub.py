@@ -260,7 +260,7 @@ class Hub:
                 await self._read_part(feed)
             feed.loaded.set()
         except Exception:
-            # Whoever waits for this feed is told; the next to come starts afresh.
+            # Those who wait for this feed get the error; the next to come starts afresh.
             self._drop(feed)
             raise
         finally:

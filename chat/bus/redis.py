@@ -1,6 +1,6 @@
 """The bus of several nodes: hints over Redis's sharded Pub/Sub, with the changes themselves inside.
 
-Rooms are spread over a few channels, and each node listens to all of them: whoever becomes the first of a
+Rooms are spread over a few channels, and each node listens to all of them: the first person of a
 node in a room costs no subscription and misses nothing, and a batch of changes is a few publications however
 many rooms it touches. Each names its rooms first, so a node throws away at a glance what nobody there reads.
 

@@ -2,9 +2,9 @@
 
 Each node has a lease and entries of its own. Once a second, or at once when somebody came or went, it
 renews the lease and says in one step what changed with its people; the answer names the rooms that changed
-elsewhere. Whoever finds a lease run out buries that node: all its people disappear together, unless another
-node has them. If nobody could reach Redis for a while, no lease counts as run out before everybody had time
-to come back.
+elsewhere. The node that finds a lease run out buries its owner: all its people disappear together, unless
+another node has them. If nobody could reach Redis for a while, no lease counts as run out before everybody
+had time to come back.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class RedisCensus:
             await self._run("told", {"code": code, "numbers": [str(n) for n in numbers]})
         except Away:
             pass  # the claim ends by itself
-        self._stir.set()  # whoever came meanwhile may be counted now
+        self._stir.set()  # those who came meanwhile may be counted now
 
     def opened(self, person: str, connection: int) -> None:
         self._connections[connection] = (person, time.monotonic())

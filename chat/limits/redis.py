@@ -7,7 +7,7 @@ from pathlib import Path
 from chat.limits import Limits, Rate
 from chat.nodes import Away, Redis, Script
 
-WAIT = 1.0  # s for an answer: whoever waits for it is writing
+WAIT = 1.0  # s for an answer: the one who waits for it is writing
 SCRIPT = Script(Path(__file__).with_name("take.lua"))
 MICRO = 1e6
 
