@@ -26,6 +26,7 @@ from chat.visitors import Arrival, arrival
 PATIENCE = 20.0  # s that frames over the rate wait before they are refused
 ACKNOWLEDGE = 0.15  # s after a text is stored until its control goes; see _acknowledge
 LINGER = 2.0  # s for the peer to answer a close, so that the last fragment arrives
+CONFIRM = 5.0  # s for a page to confirm that it shows a farewell
 AGAIN = 1.0  # s until a page is told once more, in case its next control was slower than ACKNOWLEDGE
 
 sockets = Blueprint("sockets", __name__)
@@ -120,18 +121,37 @@ async def _converse(chat: Context, member: Member, address: str) -> None:
 
 
 async def _say_goodbye(chat: Context, code: str, farewell: Farewell) -> None:
-    """Show why, close, and wait a moment: a connection cut at once would make htmx come back for ever."""
+    """Show why, close, and wait a moment: a connection cut at once would make htmx come back for ever.
+
+    A page is only kept away for good once it shows why: one that a browser is just leaving drops the
+    fragment, and would wait for ever when it is restored. Without an answer it comes back and is told again.
+    """
+    close = farewell.code
     if farewell.reason:
         chat.metrics.refusals.labels("farewell").inc()
         await websocket.send(chat.render.farewell(code, farewell.reason, farewell.over))
-    await websocket.close(farewell.code)
-    if farewell.code == POLICY:
+        if close == POLICY and not await _confirmed():
+            close = LATER
+    await websocket.close(close)
+    if close == POLICY:
         try:
             async with asyncio.timeout(LINGER):
                 while True:
                     await websocket.receive()
         except TimeoutError:
             pass
+
+
+async def _confirmed() -> bool:
+    """Whether the page says in time that it shows the farewell; what else it sends is too late."""
+    try:
+        async with asyncio.timeout(CONFIRM):
+            while True:
+                frame = _parsed(await websocket.receive())
+                if frame is not None and frame.get("k") == "farewell":
+                    return True
+    except TimeoutError:
+        return False
 
 
 # Sending ----------------------------------------------------------------------------------------------
@@ -315,6 +335,9 @@ async def _take(chat: Context, listener: Listener, sent: Receipts, raw: object) 
     """A frame with texts, or one that says what a page has, or both. Raises Refused for anything else."""
     frame = _parsed(raw)
     kind = frame.get("k") if frame else None
+    if kind == "farewell":  # shown on the connection before this one
+        listener.dismiss(Farewell(POLICY))
+        return
     if frame is None or (kind not in ("resume", "pending") and "body" not in frame):
         await _pace(chat, listener)
         raise Refused("The server did not understand that. Please reload the page.")

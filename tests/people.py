@@ -165,6 +165,8 @@ class Person:
 class Live:
     """One WebSocket as the page sees it: frames are HTML, and the end has a code."""
 
+    confirms = True  # that a farewell is shown
+
     def __init__(self, connection: Any) -> None:
         self.connection = connection
         self.frames: list[Element] = []  # everything received so far
@@ -202,6 +204,8 @@ class Live:
         text.encode()  # what cannot be encoded cannot be sent
         self.raw.append(text)
         self.frames.append(parse(text))
+        if self.confirms and self.frames[-1].all(".farewell"):
+            await self.send(k="farewell")
         return self.frames[-1]
 
     async def until(self, selector: str, text: str = "") -> Element:

@@ -1666,7 +1666,7 @@ async def test_a_position_is_kept_by_the_page(alice: Person, code: str, chat: Co
 
 async def test_a_farewell_is_written_in_the_page_s_own_words(chat: Context, code: str) -> None:
     fragment = parse(chat.render.farewell(code, Farewell(1008, "You <left>.").reason))
-    assert [part["hx-target"] for part in fragment.all("hx-partial")] == ["#foot", "#triggers", "#signs"]
+    assert [part["hx-target"] for part in fragment.all("hx-partial")] == ["#triggers", "#signs", "#foot"]
     assert "You <left>." in fragment.one("[role=alert]").text
     assert fragment.one("a")["href"] == f"/rooms/{code}"
 

@@ -1047,6 +1047,36 @@ async def test_leaving_tells_every_socket_of_the_person_goodbye(
         await his.until("li", "bye")
 
 
+async def test_a_page_that_drops_the_farewell_comes_back_and_is_told_again(
+    alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chromium drops what arrives while a page closes its socket because it is being left."""
+    monkeypatch.setattr(sockets, "CONFIRM", 0.1)
+    async with alice.in_room(code) as live:
+        live.confirms = False
+        await alice.post(f"/rooms/{code}/leave")
+        assert await live.ended() == LATER
+    async with alice.live(code) as again:
+        await again.resume()  # is no answer to it
+        assert await again.ended() == POLICY
+        assert "not in this room" in again.frames[-1].one("[role=alert]").text
+
+
+async def test_a_farewell_may_be_confirmed_when_the_page_is_back(
+    alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "CONFIRM", 0.1)
+    async with alice.in_room(code) as live:
+        live.confirms = False
+        await alice.post(f"/rooms/{code}/leave")
+        assert await live.ended() == LATER
+    await alice.join(code)
+    async with alice.live(code) as again:
+        await again.send(k="farewell")
+        assert await again.ended() == POLICY
+        assert not again.frames, "it shows one already"
+
+
 async def test_leaving_ends_a_socket_that_has_not_resumed_yet(alice: Person, code: str) -> None:
     async with alice.live(code) as live:
         await alice.post(f"/rooms/{code}/leave")

@@ -58,8 +58,32 @@ async def test_other_tabs_forget_the_room_that_was_left(people: People) -> None:
     await _shows_nothing(second)
 
 
+# What Chromium does with a farewell that comes while a page is being left.
+DROP = """() => addEventListener("htmx:ws:before:message:incoming", event => {
+  if (event.detail.message.data.includes('class="farewell"') && !window.dropped) {
+    window.dropped = true;
+    event.preventDefault();
+  }
+})"""
+
+
+async def test_a_page_that_drops_the_farewell_is_told_again(people: People) -> None:
+    ann, _ = await people.two()
+    await ann.say("between us")
+    second = await people.another_tab(ann)
+    await second.page.goto(ann.page.url)
+    await second.live()
+    await second.sees("between us")
+    await second.page.evaluate(DROP)
+    await _leaves(ann)
+    await second.page.wait_for_function("() => window.dropped")
+    await _shows_nothing(second)
+    await second.page.wait_for_function("() => codes.join() === '1013,1008'")
+
+
 async def test_logging_out_shows_nothing_of_any_room_any_more(people: People) -> None:
     ann, bob = await people.two()
+    await bob.both_entered()  # else "Bob has entered" may come a second later than "Ann has left"
     await ann.say("between us")
     await bob.sees("between us")
     await ann.page.get_by_role("link", name="Room chat").click()
