@@ -188,6 +188,65 @@ async def test_a_form_of_thousands_of_fields_is_refused(alice: Person) -> None:
         assert reply.status == status, count
 
 
+async def test_a_body_in_thousands_of_chunks_is_refused(server: Server) -> None:
+    headers = f"Content-Type: {FORM}", "Transfer-Encoding: chunked", "Connection: close"
+    start = posted(server, *headers)
+    for count, status in ((bounds.BODY_PARTS // 2, b"422"), (bounds.BODY_PARTS * 2, b"413")):
+        got = await answer(server, start + b"1\r\nx\r\n" * count + b"0\r\n\r\n")
+        assert got.startswith(b"HTTP/1.1 " + status), got
+
+
+async def test_fields_that_would_take_a_mebibyte_of_memory_are_refused(alice: Person) -> None:
+    """One emoji in a field, and Python holds each of its characters in four bytes."""
+    for start, status in ((b"x", 422), ("🩷".encode(), 413)):
+        body = b"&".join(b"%d=" % number + start + b"x" * 31_000 for number in range(8))
+        reply = await alice.ask("POST", "/", {"Origin": ORIGIN, "Content-Type": FORM}, body)
+        assert reply.status == status
+
+
+SLOW = 500
+
+
+@pytest.mark.parametrize("kind", ["with a length", "in chunks"])
+async def test_slow_bodies_cost_little_memory_and_a_visitor_at_another_address_can_post(
+    server: Server, kind: str
+) -> None:
+    """What each of them holds beyond its first 4 KiB is counted; a request takes 30 KiB without a body."""
+    body = b"x" * 189_999
+    length = "Content-Length: 190000"
+    if kind == "in chunks":
+        body, length = b"%x\r\n%s" % (len(body), body), "Transfer-Encoding: chunked"
+    request = posted(server, f"Content-Type: {FORM}", length)
+    await answer(server, head("GET /", "Connection: close"))
+    memory, most, wires = server.rss(), 0, list[Wire]()
+    try:
+        async with asyncio.timeout(60):
+            for number in range(SLOW):
+                wires.append(await from_address(server, f"127.0.1.{number % 50 + 1}"))
+                wires[-1].writer.write(request + body)
+            for _ in range(10):
+                most = max(most, server.rss() - memory)
+                assert (await post_long_text(server)).startswith(b"HTTP/1.1 422 ")
+            most = max(most, server.rss() - memory)
+    finally:
+        for wire in wires:
+            wire.cut()
+    assert most < 36 * MIB
+
+
+async def from_address(server: Server, address: str) -> Wire:
+    return Wire(*await asyncio.open_connection("127.0.0.1", server.port, local_addr=(address, 0)))
+
+
+async def post_long_text(server: Server) -> bytes:
+    """As long as a message may be, in letters that a form takes three bytes for."""
+    body = b"name=&body=" + b"%D0%B6" * 4096
+    headers = f"Content-Type: {FORM}", f"Content-Length: {len(body)}", "Connection: close"
+    async with await from_address(server, "127.0.2.1") as wire:
+        await wire.send(posted(server, *headers) + body)
+        return await wire.rest()
+
+
 # --- Counting ---
 
 
@@ -196,6 +255,7 @@ def bodies(monkeypatch: pytest.MonkeyPatch) -> Bodies:
     monkeypatch.setattr(bounds, "BODY_FREE", 100)
     monkeypatch.setattr(bounds, "BODIES", 1000)
     monkeypatch.setattr(bounds, "BODIES_PER_ADDRESS", 400)
+    monkeypatch.setattr(bounds, "BODIES_OF_A_VISITOR", 50)
     return Bodies()
 
 
@@ -224,13 +284,22 @@ async def test_a_body_counts_beyond_its_free_part_for_its_address_and_for_all(bo
     assert (bodies.total, dict(bodies.of)) == (0, {})
 
 
-async def test_all_addresses_together_have_a_bound(bodies: Bodies) -> None:
+async def test_all_addresses_together_have_a_bound_and_the_rest_is_for_who_has_little(
+    bodies: Bodies,
+) -> None:
     for number in range(2):
         arriving(bodies, f"192.0.2.{number}").append(b"x" * 500)
-    proxied = arriving(bodies, None)
-    proxied.append(b"x" * 300)
+    many = arriving(bodies, "192.0.2.9")
+    many.append(b"x" * 175)
+    assert bodies.total == 875
+    many.append(b"x")
+    with pytest.raises(Overloaded):
+        await many
+    for number in range(2):
+        arriving(bodies, f"198.51.100.{number}").append(b"x" * 150)
+    arriving(bodies, None).append(b"x" * 125)
     assert bodies.total == 1000
-    other = arriving(bodies, "192.0.2.9")
+    other = arriving(bodies, "203.0.113.1")
     other.append(b"x" * 101)
     with pytest.raises(Overloaded):
         await other

@@ -71,8 +71,17 @@ def raise_descriptor_limit() -> int:
     return max(most - bounds.OWN_DESCRIPTORS, most // 2)
 
 
-class _Protocol(asyncio.StreamReaderProtocol):
+class _Protocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
+    """Takes a little at a time: asyncio would take all that the kernel has, and allocate 256 KiB for it."""
+
+    BUFFER = memoryview(bytearray(bounds.READ_AT_ONCE))  # of all: it is emptied before anybody else fills it
     release: Callable[[], None] | None = None
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self.BUFFER[:nbytes]))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

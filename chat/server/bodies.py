@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import sys
 from typing import Any
+from urllib.parse import parse_qsl
 
 from quart.formparser import FormDataParser
 from quart.wrappers import Request
 from quart.wrappers.request import Body
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
 
 from chat.server import bounds
@@ -26,17 +28,20 @@ class Bodies:
 
     def __init__(self) -> None:
         self.total = 0
-        self.of: Counter[str] = Counter()
+        self.of: dict[str, int] = {}
 
     def take(self, address: str | None, size: int) -> bool:
         """Count bytes; False if that is too much. Without an address (a proxy's) only the total counts."""
-        if self.total + size > bounds.BODIES:
+        total = self.total + size
+        if total > bounds.BODIES:
             return False
         if address is not None:
-            if self.of[address] + size > bounds.BODIES_PER_ADDRESS:
+            own = self.of.get(address, 0) + size
+            scarce = total > bounds.BODIES - bounds.BODIES // bounds.RESERVED_SHARE
+            if own > (bounds.BODIES_OF_A_VISITOR if scarce else bounds.BODIES_PER_ADDRESS):
                 return False
-            self.of[address] += size
-        self.total += size
+            self.of[address] = own
+        self.total = total
         return True
 
     def give_back(self, address: str | None, size: int) -> None:
@@ -48,11 +53,11 @@ class Bodies:
 
 
 class CountedBody(Body):
-    """The first bytes are free: a form of usual length never waits for anybody."""
+    """The first bytes are always taken: a message of usual length needs no room beside others."""
 
     bodies: Bodies | None = None
     address: str | None = None
-    taken = 0
+    taken = parts = 0
 
     def append(self, data: bytes) -> None:
         beyond = len(self._data) + len(data) - bounds.BODY_FREE - self.taken
@@ -63,11 +68,17 @@ class CountedBody(Body):
                 self.set_complete()
                 return
             self.taken += beyond
+        self.parts += bool(data)
+        if self.parts > bounds.BODY_PARTS and self._must_raise is None:
+            self._must_raise = RequestEntityTooLarge()
+            self.set_complete()
         super().append(data)
         if self._must_raise is not None:
             self._data.clear()  # nobody will read it, though the answer may take a while
 
     def release(self) -> None:
+        if self._must_raise is not None:
+            self._must_raise.__traceback__ = None  # whose frames hold this body
         if self.bodies is not None and self.taken:
             self.bodies.give_back(self.address, self.taken)
             self.taken = 0
@@ -76,10 +87,15 @@ class CountedBody(Body):
 class FormParser(FormDataParser):
     """The one type of form that our pages send; any other is an empty form."""
 
-    async def parse_counted(self, body: Any, *rest: Any) -> Any:
-        if (await body).count(b"&") >= bounds.FIELDS:
+    async def parse_counted(self, body: Any, *_: Any) -> Any:
+        data = await body
+        body.clear()  # its fields are enough for as long as the request takes
+        if data.count(b"&") >= bounds.FIELDS:
             raise RequestEntityTooLarge
-        return await self._parse_urlencoded(body, *rest)
+        fields = parse_qsl(data.decode(), keep_blank_values=True)
+        if sum(sys.getsizeof(value) for field in fields for value in field) > bounds.FORM:
+            raise RequestEntityTooLarge  # an emoji in each field makes each of its characters four bytes
+        return MultiDict(fields), MultiDict()
 
     parse_functions = {FORM: parse_counted}  # type: ignore[dict-item]  # noqa: RUF012
 

@@ -26,7 +26,7 @@ INBOX_FREE = 16 * 1024  # bytes of one socket that are read however much the oth
 INBOXES_PATIENCE = 10.0  # seconds to wait for the others; then the page is asked to come back
 MESSAGE_TIMEOUT = 30.0  # seconds from the first byte of a message to the last
 LINGER = 1.0  # seconds that a peer cut off has to read why: closing over unread bytes destroys the reason
-DROP_EVERY = 0.01  # seconds between reads of 64 KiB that are dropped meanwhile
+DROP_EVERY = 0.01  # seconds between reads that are dropped meanwhile
 GRACE = 0.8  # of graceful_timeout: then what is still open is cut, so that the process ends in time
 
 # Frames of every type. A browser sends a pong every 20 s, and up to a hundred texts when it comes back.
@@ -44,11 +44,14 @@ PARSED_HEADER = 1024  # bytes of a header that somebody parses, of all its lines
 COOKIES = 8192  # bytes
 
 # The body. How long one may be is the application's MAX_CONTENT_LENGTH.
-BODY_FREE = 32 * 1024  # bytes that are always taken: a text of the greatest length, however it is encoded
-BODIES = 32 * 1024 * 1024  # bytes beyond that, of all that are arriving
-BODIES_PER_ADDRESS = 8 * 1024 * 1024  # of them
+BODY_FREE = 4 * 1024  # bytes that are always taken: most messages
+BODIES = 4 * 1024 * 1024  # bytes beyond that, of all that are arriving
+BODIES_PER_ADDRESS = 1024 * 1024  # of them
+BODIES_OF_A_VISITOR = 32 * 1024  # a text of the greatest length: the last eighth is for who has no more
+BODY_PARTS = 4096  # that it arrives in; 200,000 chunks of one byte took 1.9 s of CPU
 BODY_TIMEOUT = 20.0  # seconds for the whole body
 FIELDS = 256  # of a form
+FORM = 512 * 1024  # bytes of them, as Python holds them; of the longest text that a page sends 100 KiB
 
 # Connections. A worker has a descriptor for each; Debian allows 1,024 until a process asks for more.
 DESCRIPTORS = 65_536  # to ask for
@@ -60,4 +63,5 @@ ACCEPTS_AT_ONCE = 64  # before others have their turn
 ACCEPT_PAUSE = 0.25  # seconds, when the system has no descriptor left
 HANDSHAKE_TIMEOUT = 5.0  # seconds for that of TLS
 RECEIVE_BUFFER = 32 * 1024  # bytes that the kernel keeps of one peer (it doubles the figure)
-READ_BUFFER = 32 * 1024  # bytes, twice, that wait for the parser
+READ_AT_ONCE = 8 * 1024  # bytes of one peer
+READ_BUFFER = 2 * 1024  # bytes, twice, that wait for the parser while more is read

@@ -14,6 +14,7 @@ from hypercorn.protocol.ws_stream import WSStream
 
 from chat.server import bounds
 from chat.server.guards import Guard, around
+from chat.server.requests import is_dropped
 from chat.server.worker import Worker, abort
 
 ASKED = {h11.DONE, h11.MUST_CLOSE}  # a request is complete; the latter after "Connection: close"
@@ -76,8 +77,13 @@ class _Reader:
 
 @around(TCPServer, "_read_data")
 async def _read_to_the_end(original: Guard, self: Any) -> None:
-    """Nothing more comes, so there is no next request to wait for."""
-    await original(self)
+    """Hypercorn would keep what it read last until more comes, and wait for another request after the end."""
+    with suppress(OSError):  # also a deadline
+        while not self.reader.at_eof():
+            await self.protocol.handle(RawData(await self.reader.read(bounds.READ_AT_ONCE)))
+            if is_dropped(self.protocol.protocol):
+                await asyncio.sleep(bounds.DROP_EVERY)
+    await self.protocol.handle(Closed())
     await self.idle_task.stop()
 
 

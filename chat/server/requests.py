@@ -84,6 +84,13 @@ async def _refuse_what_is_odd(original: Guard, self: Any, request: Any) -> None:
     await self.send(Closed())
 
 
+def is_dropped(protocol: Any) -> bool:
+    """Whether nobody wants what still comes on a connection: its answer has been given."""
+    connection = protocol.connection
+    rest_of_body = connection.their_state is h11.SEND_BODY and connection.our_state in ANSWERED
+    return rest_of_body or hasattr(protocol.stream, "lingers")
+
+
 async def _drop(reader: Any) -> None:
     """Closing over bytes unread would have the peer's system throw away what we said."""
     with suppress(TimeoutError, OSError):
@@ -145,5 +152,3 @@ async def _let_go(original: Guard, self: Any, event: Any) -> None:
     if isinstance(event, Closed) and isinstance(self.connection, h11.Connection):
         self.connection = H11WSConnection(self.connection)  # whose next event is never "paused"
         await self.can_read.set()
-    elif self.connection.their_state is h11.SEND_BODY and self.connection.our_state in ANSWERED:
-        await asyncio.sleep(bounds.DROP_EVERY)

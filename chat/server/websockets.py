@@ -162,8 +162,6 @@ async def _handle(original: Callable[..., Awaitable[None]], self: Any, event: An
     """A handshake that Hypercorn refuses would leave the connection open, and perhaps a handler waiting."""
     was_closed = self.closed
     await original(self, event)
-    if hasattr(self, "lingers"):
-        await asyncio.sleep(bounds.DROP_EVERY)
     if isinstance(event, StreamClosed):
         _stop_pings(self)
         _set_deadline(self)

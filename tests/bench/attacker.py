@@ -157,6 +157,24 @@ def bodies(port: int) -> None:
             time.sleep(0.001)  # what comes all at once is refused by its length
 
 
+def slow_bodies(port: int) -> None:
+    """6: 1,000 forms of 190 kB that lack their last byte"""
+    head = f"POST / HTTP/1.1\r\nHost: {HOST}:{port}\r\nOrigin: http://{HOST}:{port}\r\n"
+    request = f"{head}Content-Type: {FORM}\r\nContent-Length: 190000\r\n\r\n".encode() + b"x" * 189_999
+    unsent: dict[socket.socket, memoryview] = {}
+    for _ in range(1000):
+        with suppress(OSError):
+            sock = socket.create_connection((HOST, port), timeout=1)
+            sock.setblocking(False)
+            unsent[sock] = memoryview(request)
+    end = time.monotonic() + LASTS
+    while time.monotonic() < end:
+        for sock, rest in unsent.items():
+            with suppress(OSError):
+                unsent[sock] = rest[sock.send(rest[:16384]) :] if rest else rest
+        time.sleep(0.05)
+
+
 def connections(port: int) -> None:
     """7: 1,100 idle connections, with 1,024 descriptors"""
     socks = []
@@ -167,7 +185,8 @@ def connections(port: int) -> None:
 
 
 ATTACKS: dict[str, Callable[[int], None]] = {
-    attack.__name__: attack for attack in (field, pings, links, catch_up, inbox, bodies, connections)
+    attack.__name__: attack
+    for attack in (field, pings, links, catch_up, inbox, bodies, slow_bodies, connections)
 }
 
 if __name__ == "__main__":
