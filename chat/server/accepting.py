@@ -20,6 +20,7 @@ from hypercorn.asyncio import run
 from chat.server import bounds
 from chat.server.addresses import shared_by
 from chat.server.guards import Guard, around
+from chat.server.turns import Turns
 from chat.server.worker import Options
 
 log = logging.getLogger("chat")
@@ -33,6 +34,11 @@ class Slots:
         self._most = most
         self._of: Counter[str] = Counter()
         self.total = 0
+        self.turns = Turns()  # to be set up
+
+    def address(self, peer: object) -> str | None:
+        """Whose connections wait for each other; nobody's if there are no limits."""
+        return shared_by(peer, self._options.trusted_proxies) if self._options.rate_limit else None
 
     def take(self, peer: object) -> Callable[[], None] | str:
         """What gives the connection's slot back when it has ended, or why it gets none."""
@@ -76,6 +82,12 @@ class _Protocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
 
     BUFFER = memoryview(bytearray(bounds.READ_AT_ONCE))  # of all: it is emptied before anybody else fills it
     release: Callable[[], None] | None = None
+    ended = False  # the peer sends nothing more, so it has gone
+    when_ended: Callable[[], None] | None = None
+
+    def eof_received(self) -> bool:
+        self._end()
+        return bool(super().eof_received())
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self.BUFFER
@@ -85,7 +97,13 @@ class _Protocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._end()
         self.let_go()
+
+    def _end(self) -> None:
+        self.ended = True
+        if self.when_ended is not None:
+            self.when_ended()
 
     def let_go(self) -> None:
         release, self.release = self.release, None
@@ -122,7 +140,7 @@ class Acceptor:
                 log.warning("connection-refused bound=%s%s", slot, HINTS.get(slot, ""))
                 continue
             conn.setblocking(False)
-            task = self._loop.create_task(self._open(conn, slot))
+            task = self._loop.create_task(self._open(conn, slot, self._slots.address(peer)))
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)
 
@@ -137,12 +155,13 @@ class Acceptor:
         self._loop.remove_reader(self._sock.fileno())
         self._pause = self._loop.call_later(bounds.ACCEPT_PAUSE, self._resume)
 
-    async def _open(self, conn: socket.socket, release: Callable[[], None]) -> None:
+    async def _open(self, conn: socket.socket, release: Callable[[], None], address: str | None) -> None:
         reader = asyncio.StreamReader(limit=bounds.READ_BUFFER, loop=self._loop)
         protocol = _Protocol(reader, self._callback, loop=self._loop)
         protocol.release = release
         timeout = bounds.HANDSHAKE_TIMEOUT if self._tls else None
         try:
+            await self._slots.turns.wait(address)
             await self._loop.connect_accepted_socket(
                 lambda: protocol, conn, ssl=self._tls, ssl_handshake_timeout=timeout
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from chat.addresses import Networks, bucket_of, is_among, parse
+from collections.abc import Iterable
+
+from chat.addresses import Networks, bucket_of, client, is_among, parse
 
 
 def shared_by(peer: object, proxies: Networks) -> str | None:
@@ -13,3 +15,12 @@ def shared_by(peer: object, proxies: Networks) -> str | None:
     if address is None or is_among(address, proxies):
         return None
     return bucket_of(address)
+
+
+def behind(peer: object, headers: Iterable[tuple[bytes, bytes]], proxies: Networks) -> str | None:
+    """As `shared_by`, of the client that a proxy names. None for a proxy that names nobody."""
+    if (address := shared_by(peer, proxies)) is not None or not isinstance(peer, tuple | list) or not peer:
+        return address
+    lines = [value.decode("latin1") for name, value in headers if name == b"x-forwarded-for"]
+    found = client(str(peer[0]), lines, proxies)
+    return None if found is None or is_among(found, proxies) else bucket_of(found)

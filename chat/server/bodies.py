@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
 
 from chat.server import bounds
+from chat.server.turns import Busy, Place
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -58,6 +60,22 @@ class CountedBody(Body):
     bodies: Bodies | None = None
     address: str | None = None
     taken = parts = 0
+    place: Place | None = None
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """What is slow to arrive keeps no other request waiting."""
+        arriving = self._must_raise is None and not self._complete.is_set()
+        if arriving and self.place is not None and self.place.give_back():
+            yield from self._complete.wait().__await__()
+            yield from self._take_place_again().__await__()
+        return (yield from super().__await__())
+
+    async def _take_place_again(self) -> None:
+        assert self.place is not None
+        try:
+            await self.place.take()
+        except Busy:
+            raise Overloaded(retry_after=bounds.COME_AGAIN) from None
 
     def append(self, data: bytes) -> None:
         beyond = len(self._data) + len(data) - bounds.BODY_FREE - self.taken
@@ -112,6 +130,7 @@ class BoundedRequest(Request):
         if (bodies := scope.get("chat.bodies")) is not None:
             body: Any = self.body
             body.bodies, body.address = bodies
+            body.place = scope.get("chat.place")
             scope["chat.ended"].append(body.release)
 
     def has_other_body(self) -> bool:

@@ -53,6 +53,13 @@ BODY_TIMEOUT = 20.0  # seconds for the whole body
 FIELDS = 256  # of a form
 FORM = 512 * 1024  # bytes of them, as Python holds them; of the longest text that a page sends 100 KiB
 
+# Requests of one address, which wait for each other and for nobody else.
+PLACES_PER_ADDRESS = 16  # that are worked on at once: 2 to 5 ms each
+WAITING_PER_ADDRESS = 2048  # others that wait in order; what is beyond is told to come again (503)
+PLACE_PATIENCE = 30.0  # seconds until one that waits is told so, too
+COME_AGAIN = 5  # seconds after which it may
+STARTS_AT_ONCE = 32  # connections that are set up, and heads that are parsed, in a turn of the event loop
+
 # Connections. A worker has a descriptor for each; Debian allows 1,024 until a process asks for more.
 DESCRIPTORS = 65_536  # to ask for
 OWN_DESCRIPTORS = 128  # of them for databases, files and listening

@@ -13,6 +13,7 @@ from hypercorn.events import Closed, RawData
 from hypercorn.protocol.ws_stream import WSStream
 
 from chat.server import bounds
+from chat.server.addresses import shared_by
 from chat.server.guards import Guard, around
 from chat.server.requests import is_dropped
 from chat.server.worker import Worker, abort
@@ -39,7 +40,7 @@ def _admit(
     _limit_socket(writer.get_extra_info("socket"))
     writer.transport.set_write_buffer_limits(bounds.WRITE_BUFFER)
     original(self, app, loop, worker.config, context, state, reader, writer)
-    self.reader = _Reader(self, reader, worker.read_timeout)
+    self.reader = _Reader(self, reader, worker)
 
 
 def _limit_socket(sock: socket.socket) -> None:
@@ -54,14 +55,21 @@ def _limit_socket(sock: socket.socket) -> None:
 class _Reader:
     """The peer's bytes, each with a deadline that fits what is expected of the peer."""
 
-    def __init__(self, server: TCPServer, reader: asyncio.StreamReader, timeout: float) -> None:
-        self.server, self.reader, self.timeout = server, reader, timeout
+    def __init__(self, server: TCPServer, reader: asyncio.StreamReader, worker: Worker) -> None:
+        self.server, self.reader, self.timeout = server, reader, worker.read_timeout
+        peer = server.writer.get_extra_info("peername")
+        self.turns = worker.turns
+        self.address = shared_by(peer, worker.options.trusted_proxies) if worker.options.rate_limit else None
         self.at_eof = reader.at_eof
         self.request, self.since = -1, 0.0
 
     async def read(self, size: int) -> bytes:
         async with asyncio.timeout_at(self._deadline()):
-            return await self.reader.read(size)
+            data = await self.reader.read(size)
+        protocol: Any = self.server.protocol.protocol
+        if data and not isinstance(protocol.stream, WSStream):  # whose frames have turns of their own
+            await self.turns.wait(self.address)
+        return data
 
     def _deadline(self) -> float | None:
         now = asyncio.get_running_loop().time()

@@ -16,6 +16,7 @@ from chat.server.fast_path import fast_path
 from chat.server.guards import Guard, around
 from chat.server.inbox import Holding, Inbox
 from chat.server.rates import FrameCount
+from chat.server.turns import Place
 
 
 class BoundedWebsocket(ASGIWebsocketConnection):
@@ -37,6 +38,10 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
     ends: list[Callable[[], None]] = []
     scope["chat.ended"] = ends
     holding: Holding | None = None
+    place: Place | None = getattr(send.__self__.send.__self__, "place", None)
+    if place is not None:
+        place.used = True
+        scope["chat.place"] = place
     if scope["type"] == "http":
         worker = send.__self__.context.worker
         address = shared_by(scope["client"], worker.options.trusted_proxies)
@@ -53,6 +58,8 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
 
     async def send_or_end(message: Any) -> None:
         nonlocal ended
+        if place is not None:
+            place.give_back()  # what follows is up to the peer
         if message is None:
             ended = True
             _make_room(queue, always=True)

@@ -14,7 +14,9 @@ from hypercorn.events import Closed
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 
 from chat.server import bounds
+from chat.server.addresses import behind
 from chat.server.guards import Guard, around
+from chat.server.turns import Busy, Place
 
 # What is split, matched or unquoted by somebody: slow for long values, some of it quadratic.
 PARSED = {
@@ -32,6 +34,7 @@ REASONS = {
     400: "The server did not understand this request.",
     414: "This address is too long.",
     431: "The headers of this request are too long. Removing this site's cookies may help.",
+    503: "Too many requests come from your network just now. Please try again in a moment.",
 }
 
 
@@ -73,11 +76,20 @@ async def _refuse_what_is_odd(original: Guard, self: Any, request: Any) -> None:
     """Quart fails over a target without a path, Hypercorn over a handshake that is not ASCII."""
     status = refusal(request)
     if status is None:
+        self.place = _place(self, request)
         try:
-            await original(self, request)
+            if self.place is None or await self.place.take():
+                await original(self, request)
+            else:
+                await self.send(Closed())
             return
+        except Busy:
+            status = HTTPStatus.SERVICE_UNAVAILABLE
         except UnicodeDecodeError:
             self.stream = None
+        finally:
+            if self.place is not None and not self.place.used:
+                self.place.give_back()
     await self._send_error_response(status or 400)
     if has_body(request):
         await _drop(self.send.__self__.reader.reader)
@@ -89,6 +101,16 @@ def is_dropped(protocol: Any) -> bool:
     connection = protocol.connection
     rest_of_body = connection.their_state is h11.SEND_BODY and connection.our_state in ANSWERED
     return rest_of_body or hasattr(protocol.stream, "lingers")
+
+
+def _place(protocol: Any, request: Any) -> Place | None:
+    """None if the request waits for nobody: of a proxy itself, or without limits."""
+    worker, options = protocol.context.worker, protocol.context.worker.options
+    address = behind(protocol.client, request.headers, options.trusted_proxies)
+    if address is None or not options.rate_limit:
+        return None
+    writer = protocol.send.__self__.writer
+    return Place(worker.places, address, writer.transport.get_protocol())
 
 
 async def _drop(reader: Any) -> None:
@@ -113,6 +135,8 @@ async def _say_why(original: Guard, self: Any, status: int) -> None:
         (b"x-content-type-options", b"nosniff"),
         (b"connection", b"close"),
     ]
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", b"%d" % bounds.COME_AGAIN))
     headers = list(chain(headers, self.config.response_headers("h11")))
     await self._send_h11_event(h11.Response(status_code=status, headers=headers))
     with suppress(h11.LocalProtocolError):  # it was HEAD

@@ -20,6 +20,7 @@ from chat.server.bodies import Bodies
 from chat.server.guards import Guard, around
 from chat.server.inbox import Pool
 from chat.server.rates import FrameRates
+from chat.server.turns import Places, Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Worker:
         self.extensions: dict[str, Any] = getattr(app.app, "extensions", {})
         self.options: Options = self.extensions.get("server") or Options()
         self.inboxes, self.bodies = Pool(), Bodies()
+        self.turns, self.places = Turns(), Places()
         self.frame_rates = FrameRates(bounds.FRAMES, bounds.FRAMES_PER_PERSON, bounds.FRAMES_PER_ADDRESS)
         self.ending = asyncio.create_task(self._end(context))
 

@@ -25,7 +25,7 @@ from .parts import Row
 from .servers import Options
 
 PARTS = {**parts.PARTS, **cluster.PARTS, **attacks.PARTS}
-LONGEST = {"x": 600}  # s of one part; something hangs
+LONGEST = {"x": 1200}  # s of one part; something hangs
 USUAL = 120
 COLUMNS = "{:<58} {:>12} {:>12} {:>7} {:>8} {:>5}  {}"
 

@@ -12,19 +12,20 @@ import struct
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from urllib.parse import urlencode
 
 LASTS = 8.0  # s, at most
 HOST = "127.0.0.1"
+SOURCE = HOST  # where the visitor comes from
 FORM = "application/x-www-form-urlencoded"
 
 
 def ask(
     port: int, method: str, path: str, body: bytes = b"", **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection(HOST, port, timeout=60)
-    with suppress(OSError, http.client.HTTPException):
+    connection = http.client.HTTPConnection(HOST, port, timeout=60, source_address=(SOURCE, 0))
+    with closing(connection), suppress(OSError, http.client.HTTPException):
         connection.request(method, path, body or None, headers)
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}

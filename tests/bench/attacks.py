@@ -14,7 +14,7 @@ from pathlib import Path
 
 from serving import REPO, Server
 
-from . import attacker
+from . import attacker, bursts
 from .parts import Row
 from .servers import Options, cpu, database, sqlite
 
@@ -46,7 +46,7 @@ async def attacks(options: Options) -> list[Row]:
         rows.append(
             Row(f"x {attack.__doc__}", after.wait, "s", before.wait if before else None, remark=remark)
         )
-    return rows
+    return rows + await bursts.bursts(options) + await bursts.school(options)
 
 
 def _measured(options: Options, name: str, tree: Path) -> Cost:
