@@ -10,7 +10,7 @@ from chat.clock import ClockWatch
 from chat.codes import Codes
 from chat.health import WriteProbe
 from chat.hub import Hub
-from chat.limits import Limits
+from chat.limits import Limits, OwnLimits
 from chat.logs import Repeats
 from chat.metrics import Metrics
 from chat.presence import Presence
@@ -36,7 +36,7 @@ class Context:
     metrics: Metrics
     render: Render
     assets: Assets
-    own_limits: Limits  # of what costs this process alone
+    own_limits: OwnLimits  # of what costs this process alone
     repeats: Repeats
     storage: Storage
     write_probe: WriteProbe

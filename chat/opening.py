@@ -16,7 +16,7 @@ from chat.codes import Codes
 from chat.context import Context
 from chat.health import WriteProbe
 from chat.hub import SOCKETS, Hub
-from chat.limits import Limits, limits_for
+from chat.limits import OwnLimits, limits_for
 from chat.metrics import Metrics
 from chat.presence import Presence
 from chat.render import Render
@@ -110,7 +110,7 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
         hub=hub,
         presence=presence,
         limits=limits_for(redis, settings.rate_limit),
-        own_limits=Limits(settings.rate_limit),
+        own_limits=OwnLimits(settings.rate_limit),
         metrics=metrics,
         render=render,
         assets=assets,

@@ -70,7 +70,7 @@ def reached() -> Arrival:
 
 @pages.get("/")
 async def home() -> str:
-    await _pace_reading(here(), None)
+    _pace_reading(here(), None)
     return _home(here(), Form())
 
 
@@ -245,10 +245,10 @@ def _guesses() -> list[tuple[Rate, str]]:
     return [(limits.WRONG_CODES, reached().address), (limits.ALL_WRONG_CODES, "everybody")]
 
 
-async def _pace_reading(chat: Context, person: str | None) -> None:
+def _pace_reading(chat: Context, person: str | None) -> None:
     """Count a page that is only looked at; `person` has a seat in its room. Raises TooSoon."""
     rate = limits.PAGES_OF_ADDRESS if person else limits.PAGES_OF_STRANGERS
-    wait = await limits.take_both(chat.own_limits, (limits.PAGES, person), (rate, reached().address))
+    wait = chat.own_limits.take_both((limits.PAGES, person), (rate, reached().address))
     if wait:
         chat.metrics.refusals.labels("pages").inc()
         raise TooSoon("You, or many people in your network, opened many pages just now.", wait)
@@ -281,7 +281,7 @@ async def room(code: str) -> ResponseReturnValue:
     chat = here()
     member = await _member(chat, code)
     if member is None:
-        await _pace_reading(chat, None)
+        _pace_reading(chat, None)
         try:
             existing = await _existing(chat, clean_code(code))
         except TooSoon:
@@ -314,7 +314,7 @@ async def _room_page(
     many_lines: bool = False,
     error: str = "",
 ) -> str:
-    await _pace_reading(chat, member.person)
+    _pace_reading(chat, member.person)
     address = reached()
     draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
     return chat.render.room(
@@ -336,7 +336,7 @@ async def earlier(code: str) -> ResponseReturnValue:
     """Older messages, for a page that has scrolled to its oldest one."""
     chat = here()
     member = await _seat(chat, code)
-    await _pace_reading(chat, member.person)
+    _pace_reading(chat, member.person)
     return chat.render.earlier(member.code, await chat.hub.page(member.code, _before()))
 
 
@@ -358,7 +358,7 @@ async def post(code: str) -> ResponseReturnValue:
             if wait := await chat.limits.take(limits.MESSAGES, member.person):
                 chat.metrics.refusals.labels("messages").inc()
                 raise TooSoon("You are writing very fast.", wait)
-            await _hold_bytes(chat, member, body)
+            _hold_bytes(chat, member, body)
             await actions.post_message(chat.store, member, key, acked + index, body)
         except (Refused, Unavailable, Unknown) as reason:
             return await _not_sent(
@@ -369,11 +369,10 @@ async def post(code: str) -> ResponseReturnValue:
     return response
 
 
-async def _hold_bytes(chat: Context, member: Member, body: str) -> None:
+def _hold_bytes(chat: Context, member: Member, body: str) -> None:
     """Count the disk that a text takes. Raises Refused."""
     size = storage.cost(body)
-    if wait := await limits.take_both(
-        chat.own_limits,
+    if wait := chat.own_limits.take_both(
         (limits.BYTES, member.person),
         (limits.BYTES_OF_ADDRESS, reached().address),
         count=size,
@@ -519,7 +518,7 @@ async def stream(code: str) -> ResponseReturnValue:
         return ""
     if chat.hub.sending.full:
         raise Unavailable("Too much waits for slow readers.")  # the answer to that loads itself again
-    await _pace_reading(chat, member.person)
+    _pace_reading(chat, member.person)
     shown = await chat.hub.page(member.code)
     seats = await chat.store.seats_of(member.code, member.person)
     response = await make_response(_stream(chat, member, seats, shown))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import deque
 
 BODIES = 100  # texts of one frame; htmx keeps no more while it is offline
 TYPED_AHEAD = 10_000  # characters kept for the next text
@@ -40,7 +39,8 @@ class Receipts:
         self.turn = asyncio.Lock()  # for asking whether the next text may be stored
         self.broken = False  # one could not be stored, so none behind it may be: the page sends all again
         self.counts: list[int] = []  # what the page may believe `acked` to be
-        self._answered: deque[tuple[int, int]] = deque(maxlen=BODIES)
+        self._answered: dict[tuple[int, int], None] = {}  # place and hash, the oldest first
+        self._newest = -1  # place that was written or answered
         self._sent: dict[int, tuple[int, int]] = {}  # length and hash of each control when it was sent
         self._typed = ""  # into controls after they were sent
 
@@ -50,6 +50,7 @@ class Receipts:
             self.key, self.acked = key, acked
             self.counts, self._typed = [], ""
             self._answered.clear()
+            self._newest = -1
             self._sent.clear()
         self.acked = max(self.acked, acked)
         if counted:
@@ -65,7 +66,16 @@ class Receipts:
 
     def repeats(self, index: int, body: str) -> bool:
         """Whether this very text was taken before; another text in its place is not lost."""
-        return (index, hash(body)) in self._answered or (index, body) in [w[:2] for w in self.writing]
+        if index > self._newest:
+            return False
+        return (index, hash(body)) in self._answered or any(
+            index == place and body == text for place, text, _ in self.writing
+        )
+
+    def write(self, index: int, body: str, task: asyncio.Task[None]) -> None:
+        """A text is being stored."""
+        self.writing.append((index, body, task))
+        self._newest = max(self._newest, index)
 
     def new_texts(
         self, start: int, bodies: list[str], *, entered: bool, report: bool
@@ -96,7 +106,10 @@ class Receipts:
 
     def answer(self, index: int, body: str) -> bool:
         """A text is dealt with. True if a control of the page was waiting for it."""
-        self._answered.append((index, hash(body)))
+        self._newest = max(self._newest, index)
+        self._answered[index, hash(body)] = None
+        if len(self._answered) > BODIES:
+            del self._answered[next(iter(self._answered))]
         waiting = index >= self.acked
         self.acked = max(self.acked, index + 1)
         return waiting

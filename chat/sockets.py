@@ -55,7 +55,7 @@ async def live(code: str) -> None:
     found = chat.identities.find(websocket.cookies, reached.scheme)
     person = None if found is None else found.person
     member = None if person is None else await _member(chat, code, person)
-    await _hold_openings(chat, member, reached.address)
+    _hold_openings(chat, member, reached.address)
     frames: Any = websocket.scope.get("chat.frames")
     if frames is not None:
         frames.belongs_to(person, reached.address)
@@ -82,7 +82,7 @@ def _check_origin(chat: Context, reached: Arrival) -> bool:
     return False
 
 
-async def _hold_openings(chat: Context, member: Member | None, address: str) -> None:
+def _hold_openings(chat: Context, member: Member | None, address: str) -> None:
     """Opening a socket costs more than anything sent over it. A browser that is refused tries again later.
 
     Strangers at an address have a rate of their own: members do not pay for them.
@@ -90,7 +90,7 @@ async def _hold_openings(chat: Context, member: Member | None, address: str) -> 
     person, rate = None, limits.OPENINGS_OF_STRANGERS
     if member is not None:
         person, rate = member.person, limits.OPENINGS_OF_ADDRESS
-    if await limits.take_both(chat.own_limits, (limits.OPENINGS, person), (rate, address)):
+    if chat.own_limits.take_both((limits.OPENINGS, person), (rate, address)):
         chat.metrics.refusals.labels("openings").inc()
         abort(429)
 
@@ -246,8 +246,7 @@ async def _changes(chat: Context, listener: Listener) -> str:
 async def _catch_up(chat: Context, listener: Listener, feed: Feed[Listener], cursor: int) -> Frame:
     """What is read from the log for one reader has its rate. Raises store errors."""
     person, address = listener.member.person, listener.address
-    wait = await limits.take_both(
-        chat.own_limits,
+    wait = chat.own_limits.take_both(
         (limits.CATCH_UPS, person),
         (limits.CATCH_UPS_OF_ADDRESS, address),
         PATIENCE,
@@ -380,8 +379,7 @@ async def _resume(chat: Context, listener: Listener, frame: dict[str, Any]) -> N
 
 async def _pace_resuming(chat: Context, listener: Listener) -> None:
     """Wait for the rate of those who come back. Raises ComeBack if that would be long."""
-    wait = await limits.take_both(
-        chat.own_limits,
+    wait = chat.own_limits.take_both(
         (limits.RESUMES, listener.member.person),
         (limits.RESUMES_OF_ADDRESS, listener.address),
         PATIENCE,
@@ -449,7 +447,7 @@ async def _start(
 
 def _write(chat: Context, listener: Listener, sent: Receipts, key: str, index: int, body: str) -> None:
     task = asyncio.create_task(_post_one(chat, listener, sent, key, index, body))
-    sent.writing.append((index, body, task))
+    sent.write(index, body, task)
 
 
 def _begin_life(chat: Context, listener: Listener, sent: Receipts, pending: bool) -> None:
@@ -544,8 +542,7 @@ def _tell_count(chat: Context, listener: Listener, sent: Receipts, acked: int) -
 async def _pace_bytes(chat: Context, listener: Listener, body: str) -> bool:
     """Count the disk that a text takes, waiting a little if need be. True if it has to be refused."""
     size = storage.cost(body)
-    wait = await limits.take_both(
-        chat.own_limits,
+    wait = chat.own_limits.take_both(
         (limits.BYTES, listener.member.person),
         (limits.BYTES_OF_ADDRESS, listener.address),
         PATIENCE,

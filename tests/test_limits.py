@@ -76,7 +76,7 @@ async def test_memory_is_bounded_by_forgetting_those_who_may_do_it_again(
     for n in range(500):
         clock.pass_by(1.5)
         await held.take(SLOW, f"passer-by {n}")
-    assert len(held._due) <= 110
+    assert len(held._own._due) <= 110
     assert await held.take(Rate("slow", 1000.0, 1), "sinner") > 0
 
 

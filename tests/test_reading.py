@@ -15,9 +15,9 @@ from chat.hub import LATER
 from chat.limits import Rate
 
 
-async def _spend(chat: Context, rate: Rate, subject: str) -> None:
+def _spend(chat: Context, rate: Rate, subject: str) -> None:
     """Have a rate used up, as if it had been by many requests."""
-    while not await chat.own_limits.take(rate, subject):
+    while not chat.own_limits.take(rate, subject):
         pass
 
 
@@ -46,9 +46,9 @@ async def test_whoever_opens_pages_too_fast_is_asked_to_wait(
     frozen: Context, alice: Person, code: str, path: str, whose: str
 ) -> None:
     if whose == "person":
-        await _spend(frozen, limits.PAGES, _person_of(frozen, alice))
+        _spend(frozen, limits.PAGES, _person_of(frozen, alice))
     else:
-        await _spend(frozen, limits.PAGES_OF_ADDRESS, "192.0.2.1")
+        _spend(frozen, limits.PAGES_OF_ADDRESS, "192.0.2.1")
     reply = await alice.get(path.format(code))
     assert reply.status == 429
     assert int(reply.headers["Retry-After"]) >= 1
@@ -61,7 +61,7 @@ async def test_whoever_opens_pages_too_fast_is_asked_to_wait(
 async def test_a_rate_of_one_person_is_not_their_neighbours(
     frozen: Context, alice: Person, bob: Person, code: str, path: str
 ) -> None:
-    await _spend(frozen, limits.PAGES, _person_of(frozen, alice))
+    _spend(frozen, limits.PAGES, _person_of(frozen, alice))
     for _ in range(2 * limits.PAGES_OF_ADDRESS.burst):  # what is refused does not use up the address
         await alice.get(path.format(code))
     assert (await bob.get(path.format(code))).status == 200
@@ -70,16 +70,16 @@ async def test_a_rate_of_one_person_is_not_their_neighbours(
 async def test_a_school_of_a_thousand_opens_its_rooms_from_one_address(frozen: Context) -> None:
     for n in range(1000):
         person, address = (limits.PAGES, f"pupil {n}"), (limits.PAGES_OF_ADDRESS, "192.0.2.1")
-        assert await limits.take_both(frozen.own_limits, person, address) == 0
+        assert frozen.own_limits.take_both(person, address) == 0
         person, address = (limits.RESUMES, f"pupil {n}"), (limits.RESUMES_OF_ADDRESS, "192.0.2.1")
-        assert await limits.take_both(frozen.own_limits, person, address, sockets.PATIENCE) == 0
+        assert frozen.own_limits.take_both(person, address, sockets.PATIENCE) == 0
 
 
 async def test_strangers_without_a_cookie_are_counted_by_their_address(
     frozen: Context, client: Person, code: str
 ) -> None:
     assert (await client.get(f"/rooms/{code}")).status == 200
-    await _spend(frozen, limits.PAGES_OF_STRANGERS, "192.0.2.1")
+    _spend(frozen, limits.PAGES_OF_STRANGERS, "192.0.2.1")
     assert (await client.get(f"/rooms/{code}")).status == 429
     assert (await client.get("/")).status == 429
 
@@ -88,30 +88,30 @@ async def test_strangers_without_a_cookie_are_counted_by_their_address(
 async def test_strangers_do_not_keep_the_members_at_their_address_out(
     frozen: Context, alice: Person, code: str, path: str
 ) -> None:
-    await _spend(frozen, limits.PAGES_OF_STRANGERS, "192.0.2.1")
-    await _spend(frozen, limits.OPENINGS_OF_STRANGERS, "192.0.2.1")
+    _spend(frozen, limits.PAGES_OF_STRANGERS, "192.0.2.1")
+    _spend(frozen, limits.OPENINGS_OF_STRANGERS, "192.0.2.1")
     assert (await alice.get(path.format(code))).status == 200
     async with alice.in_room(code) as live:
         await live.say("here")
 
 
 async def test_what_an_address_refuses_does_not_use_up_the_person() -> None:
-    own = limits.Limits(now=lambda: 0.0)
-    await _use_up(own, limits.PAGES_OF_ADDRESS, "192.0.2.1")
+    own = limits.OwnLimits(now=lambda: 0.0)
+    _use_up(own, limits.PAGES_OF_ADDRESS, "192.0.2.1")
     for _ in range(2 * limits.PAGES.burst):
-        assert await limits.take_both(own, (limits.PAGES, "ann"), (limits.PAGES_OF_ADDRESS, "192.0.2.1"))
-    assert not await own.take(limits.PAGES, "ann")
+        assert own.take_both((limits.PAGES, "ann"), (limits.PAGES_OF_ADDRESS, "192.0.2.1"))
+    assert not own.take(limits.PAGES, "ann")
 
 
-async def _use_up(own: limits.Limits, rate: limits.Rate, doer: str) -> None:
-    while not await own.take(rate, doer):
+def _use_up(own: limits.OwnLimits, rate: limits.Rate, doer: str) -> None:
+    while not own.take(rate, doer):
         pass
 
 
 async def test_a_text_refused_while_its_page_is_refused_too_is_given_back(
     frozen: Context, alice: Person, code: str
 ) -> None:
-    await _spend(frozen, limits.PAGES, _person_of(frozen, alice))
+    _spend(frozen, limits.PAGES, _person_of(frozen, alice))
     for path, form in (
         ("messages", {"body": "x" * 9000, "key": "k"}),
         ("composer", {"body": "x" * 9000, "lines": "many"}),
@@ -125,7 +125,7 @@ async def test_a_resume_over_the_rate_waits_its_turn_and_loses_nothing(
     chat: Context, alice: Person, bob: Person, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = await alice.look(code)
-    await _spend(chat, limits.RESUMES, _person_of(chat, alice))
+    _spend(chat, limits.RESUMES, _person_of(chat, alice))
     waits: list[float] = []
     sleep = asyncio.sleep
 
@@ -151,7 +151,7 @@ async def test_a_page_far_over_the_rate_is_told_to_come_back_and_then_gets_every
     monkeypatch.setattr("chat.live.feed.RING", 0)  # everything has to be read from the log
     now = 1000.0
     monkeypatch.setattr(chat.own_limits, "_now", lambda: now)
-    await _spend(chat, rate, _person_of(chat, alice))
+    _spend(chat, rate, _person_of(chat, alice))
     async with alice.live(code) as live:
         await live.resume(page)
         assert await live.ended() == LATER

@@ -579,7 +579,7 @@ async def test_a_text_that_was_stored_and_is_refused_as_a_repeat_is_not_stored_a
         await live.until("li .text", "hello")
     async with alice.in_room(code) as live:
         (listener,) = chat.hub.feeds[code].listeners
-        while await chat.own_limits.take(limits.BYTES, listener.member.person, 30, 100_000) <= 30:
+        while chat.own_limits.take(limits.BYTES, listener.member.person, 30, 100_000) <= 30:
             pass
         await live.send(key="page", acked="0", body="hello")
         form = await _refused(live)

@@ -16,7 +16,7 @@ from test_store import BACKENDS, Place
 
 from chat import limits, storage
 from chat.health import WriteProbe
-from chat.limits import Limits
+from chat.limits import OwnLimits
 from chat.rooms import BODY_BYTES, Refused
 from chat.settings import Misconfigured, Settings
 from chat.storage import DISK_RESERVE, Storage
@@ -62,14 +62,14 @@ def stored(disk: Disk, cap: int = 0) -> Storage:
 
 async def test_an_address_writes_less_than_10_mb_in_any_minute() -> None:
     now = [0.0]
-    rates = Limits(now=lambda: now[0])
+    rates = OwnLimits(now=lambda: now[0])
     size = storage.cost("x" * BODY_BYTES)
     accepted: list[float] = []
     while now[0] < 180:
         for person in range(20):
             person_rate = limits.BYTES, f"p{person}"
             address_rate = limits.BYTES_OF_ADDRESS, "one"
-            if not await limits.take_both(rates, person_rate, address_rate, count=size):
+            if not rates.take_both(person_rate, address_rate, count=size):
                 accepted.append(now[0])
         now[0] += 0.1
     most = max(sum(start <= at < start + 60 for at in accepted) for start in range(120))
@@ -78,14 +78,15 @@ async def test_an_address_writes_less_than_10_mb_in_any_minute() -> None:
 
 async def test_a_school_behind_one_address_talks() -> None:
     now = [0.0]
-    rates = Limits(now=lambda: now[0])
+    rates = OwnLimits(now=lambda: now[0])
     size = storage.cost("Has anybody done exercise 4? I do not get it. " * 2)
     for turn in range(30):  # every ten seconds each of 900 writes
         for person in range(900):
             person_rate = limits.BYTES, f"p{person}"
-            assert not await limits.take_both(
-                rates, person_rate, (limits.BYTES_OF_ADDRESS, "school"), count=size
-            ), (turn, person)
+            assert not rates.take_both(person_rate, (limits.BYTES_OF_ADDRESS, "school"), count=size), (
+                turn,
+                person,
+            )
         now[0] += 10
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from chat.addresses import wider
@@ -57,10 +58,10 @@ INSTANT = 1e-6  # s; a shorter wait is the rounding of sums, not a wait
 SWEEP = 10_000  # entries; only those with something to remember survive a sweep
 
 
-class Limits:
+class OwnLimits:
     """Remembers, for each rate and doer, when the next one is due (the generic cell rate algorithm).
 
-    This one counts what this process did; chat.limits.redis counts for all nodes.
+    Counts what this process did, in memory.
     """
 
     def __init__(self, enabled: bool = True, now: Callable[[], float] = time.monotonic) -> None:
@@ -69,7 +70,7 @@ class Limits:
         self._due: dict[tuple[str, str], float] = {}
         self._swept = 0.0
 
-    async def take(self, rate: Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
+    def take(self, rate: Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
         """Seconds until this may be done, 0 if now. It counts as done unless that exceeds `patience`."""
         if not self._enabled:
             return 0.0
@@ -83,14 +84,62 @@ class Limits:
             self._due[(rate.name, doer)] = due + rate.every * count
         return wait
 
-    async def give_back(self, rate: Rate, doer: str, count: int = 1) -> None:
+    def give_back(self, rate: Rate, doer: str, count: int = 1) -> None:
         """Undo one `take`: it need not count after all."""
         if (rate.name, doer) in self._due:
             self._due[(rate.name, doer)] -= rate.every * count
 
-    async def spent(self, rate: Rate, doer: str) -> float:
+    def spent(self, rate: Rate, doer: str) -> float:
         """Seconds until this may be done, without doing it."""
         return _wait(rate, self._due.get((rate.name, doer), 0.0) - self._now())
+
+    def take_both(
+        self,
+        person: tuple[Rate, str | None],
+        address: tuple[Rate, str],
+        patience: float = 0.0,
+        count: int = 1,
+    ) -> float:
+        """As `take`, of a person's rate, if it is somebody, and of their address's and its network's.
+
+        What one of them refuses is not counted for the others: neighbours do not pay for it.
+        """
+        if not self._enabled:
+            return 0.0
+        (rate, who), (_, place) = person, address
+        wanted = [address] if who is None else [(rate, who), address]
+        if network := wider(place):
+            wanted.append((_of_network(address[0]), network))
+        longest = 0.0
+        for n, (rate, doer) in enumerate(wanted):
+            longest = max(longest, self.take(rate, doer, patience, count))
+            if longest > patience:
+                for taken in wanted[:n]:
+                    self.give_back(*taken, count)
+                break
+        return longest
+
+
+class Limits:
+    """The same for what may be counted by all nodes together: here it is by this process alone.
+
+    chat.limits.redis counts for all nodes.
+    """
+
+    def __init__(self, enabled: bool = True, now: Callable[[], float] = time.monotonic) -> None:
+        self._own = OwnLimits(enabled, now)
+
+    async def take(self, rate: Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
+        """As `OwnLimits.take`."""
+        return self._own.take(rate, doer, patience, count)
+
+    async def give_back(self, rate: Rate, doer: str, count: int = 1) -> None:
+        """As `OwnLimits.give_back`."""
+        self._own.give_back(rate, doer, count)
+
+    async def spent(self, rate: Rate, doer: str) -> float:
+        """As `OwnLimits.spent`."""
+        return self._own.spent(rate, doer)
 
 
 async def take_address(
@@ -114,26 +163,9 @@ async def give_back_address(limits: Limits, rate: Rate, address: str) -> None:
         await limits.give_back(_of_network(rate), network)
 
 
+@cache
 def _of_network(rate: Rate) -> Rate:
     return Rate(f"{rate.name}-of-network", rate.every / WIDER, rate.burst * WIDER)
-
-
-async def take_both(
-    limits: Limits,
-    person: tuple[Rate, str | None],
-    address: tuple[Rate, str],
-    patience: float = 0.0,
-    count: int = 1,
-) -> float:
-    """As `Limits.take`, of a person's rate, if it is somebody, and of their address's."""
-    rate, who = person
-    wait = await limits.take(rate, who, patience, count) if who else 0.0
-    if wait > patience:
-        return wait  # and a neighbour behind the same address does not pay for it
-    whole = await take_address(limits, *address, patience, count)
-    if whole > patience and who:
-        await limits.give_back(rate, who, count)
-    return max(wait, whole)
 
 
 def _wait(rate: Rate, ahead: float, count: int = 1) -> float:

@@ -55,11 +55,23 @@ class Holding:
     def set(self, part: str, size: int) -> None:
         """From now on a part ("arriving", "queued", "handled") has this size."""
         change = size - getattr(self, part)
-        if not self.closed:
+        if change and not self.closed:
             setattr(self, part, size)
+            self._count(change)
+
+    def take(self, waited: int, handled: int) -> None:
+        """The next message is handled: these are its bytes while it waited, and now."""
+        if not self.closed:
+            change = handled - self.handled - waited
+            self.queued -= waited
+            self.handled = handled
+            self._count(change)
+
+    def _count(self, change: int) -> None:
+        if change:
             self._pool.add(change)
-            if change < 0 and self._waiter is not None:
-                _wake(self._waiter)
+        if change < 0 and self._waiter is not None:
+            _wake(self._waiter)
 
     def close(self) -> None:
         """The application has ended; nobody need wait any longer."""
@@ -73,23 +85,25 @@ class Holding:
         """Wait until a message of this size may join the queue."""
         while not self.closed and 0 < self.total - self.arriving > bounds.INBOX_BYTES - size:
             await self._wait(None)
-        self.set("arriving", 0)
-        self.set("queued", self.queued + size)
+        if not self.closed:
+            arrived, self.arriving = self.arriving, 0
+            self.queued += size
+            self._count(size - arrived)
 
     async def breathe(self) -> bool:
         """Wait while the process holds too much, unless this is little. False if it takes too long."""
-        try:
-            async with asyncio.timeout(bounds.INBOXES_PATIENCE):
-                while (
-                    not self.closed
-                    and self._pool.held > bounds.INBOXES_BYTES
-                    and self.total > bounds.INBOX_FREE
-                ):
-                    await self._wait(self._pool.waiting)
-        except TimeoutError:
-            return False
+        if self._has_to_wait():
+            try:
+                async with asyncio.timeout(bounds.INBOXES_PATIENCE):
+                    while self._has_to_wait():
+                        await self._wait(self._pool.waiting)
+            except TimeoutError:
+                return False
         self._pool.wake_next()
         return True
+
+    def _has_to_wait(self) -> bool:
+        return self._pool.held > bounds.INBOXES_BYTES and self.total > bounds.INBOX_FREE and not self.closed
 
     async def _wait(self, line: deque[asyncio.Future[None]] | None) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
@@ -124,6 +138,5 @@ class Inbox(asyncio.Queue[Any]):
         message = super().get_nowait()
         text = message.decode() if isinstance(message, Utf8) else message
         if self._holding is not None:
-            self._holding.set("queued", self._holding.queued - sys.getsizeof(message))
-            self._holding.set("handled", sys.getsizeof(text))
+            self._holding.take(sys.getsizeof(message), sys.getsizeof(text))
         return text

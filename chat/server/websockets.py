@@ -67,25 +67,31 @@ def _extend(original: Guard, self: Any, event: Any) -> None:
 
     It also keeps a text as characters: one emoji among them makes each of them four bytes.
     """
+    data = event.data
     self.is_text = isinstance(event, TextMessage)
-    data = event.data.encode() if self.is_text else event.data
+    whole = self.value is None and event.message_finished
+    if self.is_text and not (whole and data.isascii()):
+        data = Utf8(data.encode())
     self.length += len(data)
     if self.length > self.max_length:
         raise FrameTooLargeError
     if self.value is None:
-        self.value = BytesIO()
+        self.value = data if whole else BytesIO()
         self.began = asyncio.get_running_loop().time()
-    self.value.write(data)
+    if not whole:
+        self.value.write(data)
     self.holding.set("arriving", self.length)
 
 
 @around(WebsocketBuffer, "to_message")
 def _to_message(original: Guard, self: Any) -> dict[str, Any]:
-    data, self.value = self.value.getvalue(), None
+    data, self.value = self.value, None
+    if isinstance(data, BytesIO):
+        data = Utf8(data.getvalue()) if self.is_text else data.getvalue()
     return {
         "type": "websocket.receive",
         "bytes": None if self.is_text else data,
-        "text": Utf8(data) if self.is_text else None,
+        "text": data if self.is_text else None,
     }
 
 
