@@ -6,9 +6,10 @@ import asyncio
 import sys
 from collections import OrderedDict
 
-from chat.live.feed import Frame, frame_part, join
+from chat.live.feed import Frame, join
 from chat.rooms import Position
 from chat.store import HISTORY, WINDOW, Resync, Store
+from chat.store.windows import Part
 from chat.views.messages import PAGE, RenderedMessages, Shown
 
 READ = 64 * 1024  # bytes of the log that are read at once: of short texts, as much as makes one frame
@@ -59,8 +60,8 @@ class CatchUp:
                 window = await self._store.changes(code, since, WINDOW, READ)
                 if window.head - since.rev <= WINDOW:
                     await self._rendered.prepare(window.created, window.changed)
-                    part = frame_part(self._rendered, window.changed, window.created, window.position.rev)
-                    return Frame(join(self._rendered, part), part.rev)
+                    part = Part(window.changed, window.created, window.position.rev)
+                    return join(self._rendered, part)
             except Resync:
                 pass
         shown = await self.page(code)

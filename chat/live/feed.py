@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
@@ -18,6 +18,7 @@ from chat.views.messages import RenderedMessages, byte_length
 RING = 256  # revs kept in memory per live room
 RING_BYTES = 256 * 1024  # of texts as Python holds them, so that a room of long messages costs no more
 FRAME = 64 * 1024  # bytes of a frame; one message may be longer, by itself
+LIKELY = FRAME // 4  # bytes of messages that make one frame, unless they are full of links
 FRAMES = 128 * 1024  # bytes of frames that are kept for others at the same place, per room
 
 
@@ -141,6 +142,9 @@ class Feed(Generic[F]):
         """
         if cursor < self._floor:
             return None
+        return frame_part(self._rendered, self._after(cursor))
+
+    def _after(self, cursor: int) -> Part:
         ids: set[int] = set()
         for rev, id in reversed(self._ring):
             if rev <= cursor:
@@ -148,7 +152,7 @@ class Feed(Generic[F]):
             ids.add(id)
         newest = [self._messages[id] for id in sorted(ids)]
         changed, created = [m for m in newest if m.id <= cursor], [m for m in newest if m.id > cursor]
-        return frame_part(self._rendered, changed, created, max(cursor, self.position.rev))
+        return Part(changed, created, max(cursor, self.position.rev))
 
     def frame(self, cursor: int) -> Frame | None:
         """What is after `cursor`, or the start of it, joined once for all who stand there."""
@@ -156,10 +160,9 @@ class Feed(Generic[F]):
             return Frame("", cursor)
         frame = self._frames.get(cursor)
         if frame is None:
-            part = self.part(cursor)
-            if part is None:
+            if cursor < self._floor:
                 return None
-            frame = Frame(join(self._rendered, part), part.rev)
+            frame = join(self._rendered, self._after(cursor))
             self._keep_frame(cursor, frame)
         return frame
 
@@ -180,33 +183,40 @@ class Feed(Generic[F]):
             listener.wake()
 
 
-def frame_part(
-    rendered: RenderedMessages, changed: Sequence[Message], created: Sequence[Message], end: int
-) -> Part:
-    """As much of a window that leads to `end` as makes one frame.
+def join(rendered: RenderedMessages, window: Part) -> Frame:
+    """As much of a window as makes one frame."""
+    if sum(map(weight, chain(window.changed, window.created))) <= LIKELY:
+        text = _join(rendered, _as_of(window))
+        if byte_length(text) <= FRAME:
+            return Frame(text, window.rev)
+    part = frame_part(rendered, window)
+    return Frame(_join(rendered, part), part.rev)
 
-    A page says that it has all up to the rev of its last message. So one whose last change has yet to come
-    does not say the rev of that.
+
+def frame_part(rendered: RenderedMessages, window: Part) -> Part:
+    """As much of a window as makes one frame, each message weighed as it is rendered."""
+    part = first_part(
+        *window,
+        FRAME,
+        lambda message: byte_length(rendered.message(message)),
+        lambda message: byte_length(rendered.amended(message)),
+    )
+    return _as_of(part)
+
+
+def _as_of(part: Part) -> Part:
+    """A page says that it has all up to the rev of its last message.
+
+    So one whose last change has yet to come does not say the rev of that.
     """
-    if len(changed) + len(created) < 2:  # by far the most frequent: there is nothing to cut
-        part = Part(list(changed), list(created), end)
-    else:
-        part = first_part(
-            changed,
-            created,
-            end,
-            FRAME,
-            lambda message: byte_length(rendered.message(message)),
-            lambda message: byte_length(rendered.amended(message)),
-        )
     for place, message in enumerate(part.created):
         if message.rev > part.rev:
             part.created[place] = replace(message, rev=part.rev)
     return part
 
 
-def join(rendered: RenderedMessages, part: Part) -> str:
-    """One frame: htmx looks up what changes before it appends, so changes of older messages go first."""
+def _join(rendered: RenderedMessages, part: Part) -> str:
+    """htmx looks up what changes before it appends, so changes of older messages go first."""
     return "".join(chain(map(rendered.amended, part.changed), map(rendered.message, part.created)))
 
 
