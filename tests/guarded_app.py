@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -62,7 +63,8 @@ def create_app() -> Quart:
 
     @app.get("/")
     async def index() -> dict[str, Any]:
-        return {**lane, "here": +here, "tasks": len(asyncio.all_tasks()), "pid": os.getpid()}
+        tasks, frozen = len(asyncio.all_tasks()), gc.get_freeze_count()
+        return {**lane, "here": +here, "tasks": tasks, "pid": os.getpid(), "frozen": frozen}
 
     @app.post("/form")
     async def form() -> str:

@@ -176,6 +176,10 @@ async def test_a_worker_asked_to_end_says_goodbye_and_is_replaced(start: Callabl
         assert_calm(server.log)
 
 
+async def test_what_the_start_left_in_memory_is_not_searched_for_garbage_again(server: Server) -> None:
+    assert (await state(server))["frozen"] > 20_000
+
+
 async def test_a_server_that_nobody_visited_ends_without_a_complaint(start: Callable[..., Server]) -> None:
     with start() as server:
         server.terminate_all()

@@ -27,6 +27,7 @@ INBOXES_PATIENCE = 10.0  # seconds to wait for the others; then the page is aske
 MESSAGE_TIMEOUT = 30.0  # seconds from the first byte of a message to the last
 LINGER = 1.0  # seconds that a peer cut off has to read why: closing over unread bytes destroys the reason
 DROP_EVERY = 0.01  # seconds between reads that are dropped meanwhile
+NEW_OBJECTS = 10_000  # between collections of garbage: Python's 700 fit a program with little in memory
 GRACE = 0.8  # of graceful_timeout: then what is still open is cut, so that the process ends in time
 
 # Frames of every type. A browser sends a pong every 20 s, and up to a hundred texts when it comes back.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import signal
 import threading
 from contextlib import suppress
@@ -75,12 +76,25 @@ def bounded_config(config: Config) -> Config:
 
 
 @around(WorkerContext, "__init__")
-def _hear_sigterm(original: Guard, self: Any, *args: Any) -> None:
-    """A service manager sends SIGTERM to every process; a worker would die of it without a goodbye."""
+def _start(original: Guard, self: Any, *args: Any) -> None:
+    """The application has started, and nobody is connected yet."""
     original(self, *args)
+    _hear_sigterm(self)
+    _spare_the_collector()
+
+
+def _spare_the_collector() -> None:
+    """What is in memory by now stays there, so it need not be searched for garbage (decision 37)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(bounds.NEW_OBJECTS, *gc.get_threshold()[1:])
+
+
+def _hear_sigterm(context: Any) -> None:
+    """A service manager sends SIGTERM to every process; a worker would die of it without a goodbye."""
 
     def terminate() -> None:
-        self.terminating = loop.create_task(self.terminate.set())
+        context.terminating = loop.create_task(context.terminate.set())
 
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
