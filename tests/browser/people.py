@@ -8,7 +8,7 @@ import random
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import urlencode, urljoin
 
@@ -22,6 +22,9 @@ REFUSED = (
     r"net::ERR_CONNECTION_(REFUSED|RESET)|net::ERR_EMPTY_RESPONSE|"
     r"WebSocket connection to .* failed|htmx: htmx:ws:error: \[object Event\] {elt: div#room"
 )
+
+# And when a window is closed while its socket is connecting.
+CUT = "WebSocket is closed before the connection is established"
 
 Scheme = Literal["light", "dark"]
 
@@ -281,7 +284,10 @@ class People:
         return ann, bob
 
     async def go_home(self) -> None:
-        for context in self._contexts:
-            await context.close()
+        with ExitStack() as closing:
+            for tab in self.tabs:
+                closing.enter_context(tab.noise_expected(CUT))
+            for context in self._contexts:
+                await context.close()
         noise = [f"{i}: {line}" for i, tab in enumerate(self.tabs) for line in tab.unexpected]
         assert not noise, "the console said:\n" + "\n".join(noise)
