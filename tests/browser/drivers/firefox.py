@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from browser.drivers.window import TIMEOUT, Engine, NoDocument, Scheme, Window, key_actions
 
 PROGRAM = shutil.which("firefox-esr") or shutil.which("firefox")
+STYLED = "[...document.querySelectorAll('link[rel=stylesheet]')].every(link => link.sheet)"
 # Nothing of Firefox's own may go out, come up or be remembered.
 PREFERENCES = {
     "app.update.enabled": False,
@@ -110,6 +111,7 @@ class FirefoxWindow(Window):
         await self._ask("input.performActions", actions=[keys])
 
     async def click(self, selector: str) -> None:
+        await self.wait_for(STYLED)  # a stylesheet that comes now would move what is clicked
         x, y = await self.wait_for(
             f"(e => {{ e.scrollIntoView({{block: 'nearest'}}); const r = e.getBoundingClientRect();"
             f" return r.width && [r.x + r.width / 2, r.y + r.height / 2] }})"
