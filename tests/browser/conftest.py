@@ -11,8 +11,10 @@ from deployments import BOTH, deployed
 from playwright.async_api import Browser, async_playwright, expect
 from serving import Server
 
+from browser.drivers import ENGINES, Engine
 from browser.drivers.chromium import Chromium, launch
 from browser.people import TIMEOUT, People
+from browser.visitors import Visitors
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent / ".cache"
@@ -63,3 +65,18 @@ async def people(chromium: Browser, nodes: list[Server]) -> AsyncIterator[People
     group = People(chromium, [node.url for node in nodes])
     yield group
     await group.go_home()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=list(ENGINES))
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    ENGINES[request.param].require()
+    engine = ENGINES[request.param]()
+    yield engine
+    await engine.quit()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitors(engine: Engine, server: Server) -> AsyncIterator[Visitors]:
+    visitors = Visitors(engine, server.url)
+    yield visitors
+    await visitors.go_home()

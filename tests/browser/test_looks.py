@@ -45,9 +45,10 @@ OVERFLOW = """() => [document.documentElement.scrollWidth - innerWidth,
 WHOLE = """e => { const r = e.getBoundingClientRect();
   return r.width > 0 && r.top >= 0 && r.left >= 0 && r.bottom <= innerHeight && r.right <= innerWidth }"""
 CLIPS = """() => [...document.querySelectorAll("#messages .by bdi")].map(e => getComputedStyle(e).clipPath)"""
-MESSAGES_SEEN = """() => { const s = document.querySelector("#scroll").getBoundingClientRect();
+MESSAGES_SEEN = """() => { const s = document.querySelector("#scroll").getBoundingClientRect(),
+    edge = document.querySelector("#base").getBoundingClientRect().top;
   return [...document.querySelectorAll("#messages .text")].map(e => e.getBoundingClientRect())
-    .filter(r => r.top >= s.top && r.bottom <= s.bottom && r.bottom <= innerHeight).length }"""
+    .filter(r => r.top >= s.top && r.bottom <= edge && r.bottom <= innerHeight).length }"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -202,7 +203,7 @@ async def test_print_is_a_clean_transcript(people: People, talk: Talk) -> None:
     assert "inset(50%)" in await ann.page.evaluate(CLIPS)  # on the screen, her own name says nothing new
     await ann.page.emulate_media(media="print")
     assert set(await ann.page.evaluate(CLIPS)) == {"none"}  # on paper, nobody knows who printed it
-    for part in ("#composer", "#roster", "#signs", "header form", ".skip", ".home"):
+    for part in ("#base", "#composer", "#roster", "#signs", "header form", ".skip", ".home"):
         await expect(ann.page.locator(part)).to_be_hidden()
     for part in ("h1", "header .link", "#messages"):
         await expect(ann.page.locator(part)).to_be_visible()

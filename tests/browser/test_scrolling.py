@@ -12,6 +12,8 @@ from browser.people import People, Tab
 
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
 SCROLL = "document.querySelector('#scroll')"
+ABOVE_THE_FIELD = """e => e.getBoundingClientRect().bottom
+  <= document.querySelector("#base").getBoundingClientRect().top + 1"""
 TOP = "e => e.getBoundingClientRect().top"
 # The message in the middle of what can be seen.
 UNDER_THE_EYE = """() => { const r = document.querySelector("#scroll").getBoundingClientRect();
@@ -29,6 +31,7 @@ async def at_newest(tab: Tab, text: str) -> None:
     await tab.sees(text)
     await expect(tab.message(text).last).to_be_in_viewport(ratio=0.9)
     assert await tab.page.evaluate(f"() => {SCROLL}.scrollTop") == 0
+    assert await tab.message(text).last.evaluate(ABOVE_THE_FIELD)
 
 
 async def two_with_history(people: People, count: int) -> tuple[Tab, Tab]:

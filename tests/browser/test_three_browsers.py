@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from deployments import ONE, deployed
 from serving import Server
 
 from browser.conftest import CACHE
-from browser.drivers import ENGINES, Engine, Scheme
+from browser.drivers import Scheme
+from browser.reading import SCROLL, at_newest, history, scroll_up, still
 from browser.visitors import UNREACHABLE, Visitor, Visitors
 
 # What the browsers differ in has nothing to do with how many nodes there are.
@@ -22,26 +22,11 @@ SETTINGS = {"CHAT_RATE_LIMIT": "off"}
 SCREENS = CACHE / "screens"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=list(ENGINES))
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    ENGINES[request.param].require()
-    engine = ENGINES[request.param]()
-    yield engine
-    await engine.quit()
-
-
 @pytest.fixture
 def nodes(deployment: str, tmp_path: Path) -> Iterator[list[Server]]:
     """A server of this test's own: some tests kill it."""
     with deployed(deployment, tmp_path, SETTINGS) as nodes:
         yield nodes
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def visitors(engine: Engine, server: Server) -> AsyncIterator[Visitors]:
-    visitors = Visitors(engine, server.url)
-    yield visitors
-    await visitors.go_home()
 
 
 async def test_two_people_talk_and_the_console_is_silent(visitors: Visitors) -> None:
@@ -126,37 +111,11 @@ async def test_logging_out_ends_the_identity_and_empties_the_pages_behind(visito
     await ann.window.wait_for(GONE)
 
 
-SCROLL = "document.querySelector('#scroll')"
 # Older messages that came would move this, if the place were not kept.
 PLACE = "Math.round(document.querySelector('#message-{}').getBoundingClientRect().top)"
 IN_SIGHT = """(() => { const r = document.querySelector("#scroll").getBoundingClientRect();
   return [...document.querySelectorAll("#messages li[id]")]
     .find(li => li.getBoundingClientRect().bottom > r.top + r.height / 2).id.slice(8) })()"""
-
-
-async def at_newest(visitor: Visitor, text: str) -> None:
-    """Wait until a text is the last and nothing of it is below the edge."""
-    await visitor.window.wait_for(
-        f"(([last]) => last?.textContent.includes({text!r}) && last.getBoundingClientRect().bottom"
-        f" <= {SCROLL}.getBoundingClientRect().bottom + 1 && Math.abs({SCROLL}.scrollTop) < 1)"
-        "([...document.querySelectorAll('#messages .text')].slice(-1))"
-    )
-
-
-async def scroll_up(visitor: Visitor, pages: int = 1) -> None:
-    await visitor.window.focus("#scroll")
-    for _ in range(pages):
-        await visitor.window.press("PageUp")
-    await visitor.window.wait_for(f"{SCROLL}.scrollTop < -200")
-    await still(visitor)
-
-
-async def still(visitor: Visitor) -> None:
-    """Wait until a smooth scroll has ended: four looks in a row see the same."""
-    seen: list[float] = []
-    while len(seen) < 4 or len(set(seen[-4:])) > 1:
-        seen.append(await visitor.window.evaluate(f"{SCROLL}.scrollTop"))
-        await asyncio.sleep(0.08)
 
 
 async def test_a_page_at_the_newest_message_follows(visitors: Visitors) -> None:
@@ -177,7 +136,7 @@ async def test_who_scrolls_up_and_comes_back_is_followed_again(visitors: Visitor
     for text in ("ok", "A longer text that takes two lines on the page. " * 4, "well"):
         await scroll_up(bob)
         await bob.window.press("End")
-        await still(bob)
+        await still(bob.window)
         await ann.say(text)
         await at_newest(bob, text.strip())
 
@@ -221,7 +180,7 @@ async def test_older_messages_come_without_throwing_a_reader_who_scrolls(visitor
     await bob.window.focus("#scroll")
     for _ in range(40):
         await bob.window.press("PageUp")
-        await still(bob)
+        await still(bob.window)
         if len(await bob.texts()) > count:
             break
     height = await bob.window.evaluate(f"{SCROLL}.clientHeight")
@@ -258,17 +217,6 @@ async def test_nothing_sticks_out(visitors: Visitors, width: int, scheme: Scheme
     assert (max(map(int, re.findall(r"\d+", paper)[:3])) < 80) == dark
     SCREENS.mkdir(parents=True, exist_ok=True)
     await ann.window.screenshot(SCREENS / f"{visitors.engine.name}-{width}-{scheme}.png")
-
-
-async def history(visitor: Visitor, count: int) -> None:
-    """Many messages at once, by the form that works without JavaScript."""
-    path = f"{visitor.url}/rooms/{await visitor.window.evaluate('location.pathname.split(`/`)[2]')}/messages"
-    for start in range(0, count, 50):
-        bodies = "".join(f"&body=number+{n}" for n in range(start, min(count, start + 50)))
-        await visitor.window.evaluate(
-            f"(fetch({path!r}, {{method: 'POST', body: new URLSearchParams('key={start}k{bodies}')}}), 0)"
-        )
-        await visitor.sees(f"number {min(count, start + 50) - 1}")
 
 
 async def test_letters_typed_across_enter_are_neither_lost_nor_doubled(visitors: Visitors) -> None:

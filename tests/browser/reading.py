@@ -1,0 +1,49 @@
+"""Reading a conversation in any of the browsers: where it stands, and how to get there."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import quote_plus
+
+from browser.drivers import Window
+from browser.visitors import Visitor
+
+SCROLL = "document.querySelector('#scroll')"
+# Above it messages are seen; below it is the field.
+EDGE = "document.querySelector('#base').getBoundingClientRect().top"
+
+
+async def at_newest(visitor: Visitor, text: str) -> None:
+    """Wait until a text is the last and nothing of it is below the edge."""
+    await visitor.window.wait_for(
+        f"(([last]) => last?.textContent.includes({text!r}) && last.getBoundingClientRect().bottom"
+        f" <= {EDGE} + 1 && Math.abs({SCROLL}.scrollTop) < 1)"
+        "([...document.querySelectorAll('#messages .text')].slice(-1))"
+    )
+
+
+async def scroll_up(visitor: Visitor, pages: int = 1) -> None:
+    await visitor.window.focus("#scroll")
+    for _ in range(pages):
+        await visitor.window.press("PageUp")
+    await visitor.window.wait_for(f"{SCROLL}.scrollTop < -200")
+    await still(visitor.window)
+
+
+async def still(window: Window) -> None:
+    """Wait until a smooth scroll has ended: four looks in a row see the same."""
+    seen: list[float] = []
+    while len(seen) < 4 or len(set(seen[-4:])) > 1:
+        seen.append(await window.evaluate(f"{SCROLL}.scrollTop"))
+        await asyncio.sleep(0.08)
+
+
+async def history(visitor: Visitor, count: int, text: str = "number {}") -> None:
+    """Many messages at once, by the form that works without JavaScript."""
+    path = f"{visitor.url}/rooms/{await visitor.window.evaluate('location.pathname.split(`/`)[2]')}/messages"
+    for start in range(0, count, 50):
+        bodies = "".join(f"&body={quote_plus(text.format(n))}" for n in range(start, min(count, start + 50)))
+        await visitor.window.evaluate(
+            f"(fetch({path!r}, {{method: 'POST', body: new URLSearchParams('key={start}k{bodies}')}}), 0)"
+        )
+        await visitor.sees(text.format(min(count, start + 50) - 1))
