@@ -28,15 +28,15 @@ def create_app() -> Quart:
 
     @counted.before_request
     async def begin() -> None:
-        print("began", *request.scope["client"], flush=True)
+        print("began", _peer(request.scope), flush=True)
 
     @counted.before_websocket
     async def begin_opening() -> None:
-        print("began", *websocket.scope["client"], flush=True)
+        print("began", _peer(websocket.scope), flush=True)
 
     @counted.after_request
     async def done(response: Response) -> Response:
-        print("answered", *request.scope["client"], flush=True)
+        print("answered", _peer(request.scope), flush=True)
         return response
 
     @counted.get("/held")
@@ -51,3 +51,7 @@ def create_app() -> Quart:
         return ""
 
     return counted
+
+
+def _peer(scope: Any) -> str:
+    return " ".join(map(str, scope["client"]))

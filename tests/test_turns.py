@@ -161,7 +161,8 @@ async def trickled(server: Server, visitor: Visitor) -> None:
 
 async def unread(server: Server, visitor: Visitor) -> None:
     """A page that nobody reads."""
-    visitor.writer.transport.pause_reading()
+    transport: Any = visitor.writer.transport
+    transport.pause_reading()
     visitor.ask(server, "/static/x/vendor/htmx.min.js")
 
 

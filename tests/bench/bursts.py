@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -66,16 +66,18 @@ async def bursts(options: Options) -> list[Row]:
     for kind in burst.KINDS:
         before = await _measured(options, kind, options.tree) if options.tree else None
         after = await _measured(options, kind, REPO)
-        for index, what in enumerate(("page", "text")):
-            remark = f"{after[2]}; before: {before[2]}" if before else after[2]
+        remark = f"{after[2]}; before: {before[2]}" if before else after[2]
+        for what, ours, theirs in zip(
+            ("page", "text"), after[:2], before[:2] if before else (0.0, 0.0), strict=True
+        ):
             rows.append(
                 Row(
                     f"x 1,200 × {kind}: another's {what}",
-                    after[index] * 1000,
+                    ours * 1000,
                     "ms",
-                    before[index] * 1000 if before else None,
+                    theirs * 1000 if before else None,
                     most=None if before else LONGEST_ADDED * 1000,
-                    remark=remark if not index else "",
+                    remark=remark if what == "page" else "",
                 )
             )
     return rows
@@ -111,11 +113,11 @@ async def _measured(options: Options, kind: str, tree: Path) -> tuple[float, flo
         return page, text, remark
 
 
-Sample = Callable[[float, "asyncio.Task[object] | None"], "asyncio.Future[Waits]"]
+Sample = Callable[[float, "asyncio.Task[object] | None"], Awaitable[Waits]]
 
 
 @asynccontextmanager
-async def _visited(options: Options, tree: Path) -> AsyncIterator[tuple[Server, Callable[..., object]]]:
+async def _visited(options: Options, tree: Path) -> AsyncIterator[tuple[Server, Sample]]:
     with database(options) as file:
         (tickets,) = await seats(sqlite(file), 1, TALKERS)
         env = {"CHAT_DATABASE_URL": sqlite(file), "CHAT_SECRET_KEY": SECRET, "PYTHONPATH": str(tree)}
