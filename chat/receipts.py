@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterable, Iterator
 
 BODIES = 100  # texts of one frame; htmx keeps no more while it is offline
 TYPED_AHEAD = 10_000  # characters kept for the next text
+LONGEST = 40_000  # characters of a text that is put together; a message is far shorter, and so is the field
 COUNTS = 8  # that a page may be at; the next frame says which
 LIFE = re.compile(r"([A-Za-z0-9_-]{1,40})\.([0-9]{1,15})")
 
@@ -78,31 +80,31 @@ class Receipts:
         self._newest = max(self._newest, index)
 
     def new_texts(
-        self, start: int, bodies: list[str], *, entered: bool, report: bool
-    ) -> list[tuple[int, int, str]]:
-        """What of these controls was not taken before: place, offset in its control, text.
+        self, start: int, bodies: Iterable[str], *, entered: bool, report: bool
+    ) -> Iterator[tuple[int, int, str]]:
+        """What of these controls was not taken before, one by one: place, offset in its control, text.
 
         `entered`: the last of them was sent just now, by Enter. `report`: the page only says what was typed
         into those that were sent before.
         """
         self._sent = {place: sent for place, sent in self._sent.items() if place >= start}
-        new = []
+        place, body = start - 1, ""
         for place, body in enumerate(bodies, start):
             length, known = self._sent.get(place, (0, 0))
-            if place in self._sent and hash(body[:length]) == known:
-                if not entered and len(self._typed) + len(body) - length > TYPED_AHEAD:
-                    continue  # said again with the next text, which is measured
-                self._typed += body[length:]
-            elif report:
+            taken = place in self._sent and hash(body[:length]) == known
+            if taken and not entered and len(self._typed) + len(body) - length > TYPED_AHEAD:
+                continue  # said again with the next text, which is measured
+            if report and not taken:
                 continue
-            else:
-                new.append((place, 0, self._typed + body))
-                self._typed = ""
             self._sent[place] = (len(body), hash(body))
-        if entered and bodies and self._typed:  # Enter once more in the same control
-            new.append((start + len(bodies) - 1, len(bodies[-1]), self._typed))
-            self._typed = ""
-        return new
+            if taken:
+                self._typed = (self._typed + body[length:])[:LONGEST]
+            else:
+                text, self._typed = self._typed + body, ""
+                yield place, 0, text
+        if entered and place >= start and self._typed:  # Enter once more in the same control
+            text, self._typed = self._typed, ""
+            yield place, len(body), text
 
     def answer(self, index: int, body: str) -> bool:
         """A text is dealt with. True if a control of the page was waiting for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from chat.views.messages import Shown
 PALETTE = 12  # colours in chat.css
 SEATS = 100  # seats of one person that their stylesheet knows
 ROSTER = 100  # people listed; the others are counted
+WIDE = re.compile("[\U00010000-\U0010ffff]")
 
 # Fragments that a page has to put in without a server.
 INLINE = {
@@ -207,9 +209,11 @@ class Render:
 
     def refused(self, code: str, id: str, key: str, place: int, body: str, reason: str) -> str:
         """A text that comes back; unchanged it is the same one, for the first may be stored after all."""
-        return self._fragment(
+        html = self._fragment(
             "room/append_refused.html", code=code, id=id, key=key, place=place, body=body, reason=reason
         )
+        # One emoji would make each character of it four bytes for as long as it waits.
+        return WIDE.sub(lambda match: f"&#{ord(match[0])};", html)
 
     def sent_again(self, id: str) -> str:
         return self._fragment("room/delete_refused.html", id=id)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from quart import Blueprint, abort, current_app, websocket
@@ -19,7 +18,7 @@ from chat.live.budget import OverBudget
 from chat.live.feed import Feed, Frame, wire
 from chat.origins import behind_unknown_proxy, same_origin
 from chat.receipts import BODIES, Receipts, read_life
-from chat.rooms import Member, Position, Refused, clean_key
+from chat.rooms import BODY_FIELD, BODY_TYPED, Member, Position, Refused, clean_key
 from chat.store import Missing, Unavailable, Unknown
 from chat.visitors import Arrival, arrival
 
@@ -147,7 +146,7 @@ async def _confirmed() -> bool:
     try:
         async with asyncio.timeout(CONFIRM):
             while True:
-                frame = _parsed(await websocket.receive())
+                frame = fields.frame(await _inbox().take())
                 if frame is not None and frame.get("k") == "farewell":
                     return True
     except TimeoutError:
@@ -273,16 +272,26 @@ async def _receive(chat: Context, listener: Listener) -> None:
 
 
 async def _receive_once(chat: Context, listener: Listener, sent: Receipts) -> None:
-    inbox: asyncio.Queue[object] | None = websocket.scope.get("chat.inbox")  # type: ignore[assignment]
-    while listener.outbox:  # not yet sent: a peer that does not read is not answered any further
-        await asyncio.sleep(0.05)
-    await _attempt(chat, listener, _take(chat, listener, sent, await websocket.receive()))
-    while inbox is not None and not inbox.empty():
+    inbox = _inbox()
+    await _outbox_sent(listener)
+    await _attempt(chat, listener, _take(chat, listener, sent, fields.frame(await inbox.take())))
+    while not inbox.empty():
         await asyncio.sleep(0)  # what was taken before is on its way, or refused
         if listener.outbox or len(sent.writing) >= BODIES:  # bounds what one turn may put into the outbox
             break
-        await _attempt(chat, listener, _take(chat, listener, sent, inbox.get_nowait()))
+        await _attempt(chat, listener, _take(chat, listener, sent, fields.frame(inbox.take_nowait())))
     await _attempt(chat, listener, _settle(chat, listener, sent))
+
+
+def _inbox() -> Any:
+    """What has come and nobody has taken. Of a frame nothing is held but what is known of it."""
+    return websocket.scope["chat.inbox"]  # type: ignore[typeddict-item]
+
+
+async def _outbox_sent(listener: Listener) -> None:
+    """A peer that does not read is not answered any further."""
+    while listener.outbox:
+        await asyncio.sleep(0.05)
 
 
 async def _attempt(chat: Context, listener: Listener, work: Coroutine[Any, Any, None]) -> None:
@@ -330,9 +339,8 @@ def _alert(chat: Context, listener: Listener, fragment: str) -> None:
     listener.show("alert", fragment)
 
 
-async def _take(chat: Context, listener: Listener, sent: Receipts, raw: object) -> None:
+async def _take(chat: Context, listener: Listener, sent: Receipts, frame: dict[str, Any] | None) -> None:
     """A frame with texts, or one that says what a page has, or both. Raises Refused for anything else."""
-    frame = _parsed(raw)
     kind = frame.get("k") if frame else None
     if kind == "farewell":  # shown on the connection before this one
         listener.dismiss(Farewell(POLICY))
@@ -348,16 +356,6 @@ async def _take(chat: Context, listener: Listener, sent: Receipts, raw: object) 
         await _resume(chat, listener, frame)
         if isinstance(life := frame.get("life"), str) and not read_life(life)[0]:
             _begin_life(chat, listener, sent, pending="body" in frame)
-
-
-def _parsed(raw: object) -> dict[str, Any] | None:
-    if not isinstance(raw, str):
-        return None
-    try:
-        frame = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return frame if isinstance(frame, dict) else None
 
 
 async def _resume(chat: Context, listener: Listener, frame: dict[str, Any]) -> None:
@@ -391,11 +389,11 @@ async def _pace_resuming(chat: Context, listener: Listener) -> None:
 
 
 async def _post(chat: Context, listener: Listener, sent: Receipts, frame: dict[str, Any]) -> None:
-    bodies = frame["body"] if isinstance(frame["body"], list) else [frame["body"]]
+    bodies: fields.Texts | None = frame["body"]
     key, life = fields.token(frame, "key"), frame.get("life")
     if isinstance(life, str):
         key = ""  # a page has its life instead
-    if key is None or not all(isinstance(body, str) for body in bodies) or len(bodies) > BODIES:
+    if key is None or bodies is None:
         await _pace(chat, listener)
         raise Refused("The server did not understand that. Please reload the page.")
     again = fields.token(frame, "again")
@@ -407,11 +405,11 @@ async def _post(chat: Context, listener: Listener, sent: Receipts, frame: dict[s
         start = await _start(chat, listener, sent, key, fields.number(frame.get("acked")))
         for index, body in enumerate(bodies, start):
             if not sent.repeats(index, body):
-                _write(chat, listener, sent, key, index, body)
+                await _write(chat, listener, sent, key, index, body)
 
 
 async def _post_in_life(
-    chat: Context, listener: Listener, sent: Receipts, life: str, kind: object, bodies: list[str]
+    chat: Context, listener: Listener, sent: Receipts, life: str, kind: object, bodies: Iterable[str]
 ) -> None:
     """The texts of a page, under the key of its life; one that has none yet keeps them until it has."""
     key, start = read_life(life)
@@ -422,15 +420,16 @@ async def _post_in_life(
             asyncio.get_running_loop().call_later(ACKNOWLEDGE, _begin_life, chat, listener, sent, True)
         return
     await _start(chat, listener, sent, key, start, counted=True)
-    new = sent.new_texts(start, bodies, entered=kind is None, report=kind == "late")
-    for place, offset, body in new:
+    is_new = False
+    for place, offset, body in sent.new_texts(start, bodies, entered=kind is None, report=kind == "late"):
+        is_new = True
         if body:
-            _write(chat, listener, sent, f"{key}+{offset}" if offset else key, place, body)
+            await _write(chat, listener, sent, f"{key}+{offset}" if offset else key, place, body)
         else:  # Enter in an empty control: what was typed before may have landed in the one before it
             await _settle(chat, listener, sent)
             await _pace(chat, listener)
             sent.answer(place, body)
-    if not new:
+    if not is_new:
         await _pace(chat, listener)
     if start < sent.acked:
         _acknowledge(chat, listener, sent)
@@ -445,7 +444,11 @@ async def _start(
     return start
 
 
-def _write(chat: Context, listener: Listener, sent: Receipts, key: str, index: int, body: str) -> None:
+async def _write(chat: Context, listener: Listener, sent: Receipts, key: str, index: int, body: str) -> None:
+    """Have a text stored, together with those before it unless that is much text."""
+    if sent.writing and sum(len(body) for _, body, _ in sent.writing) + len(body) > fields.AS_TYPED:
+        await _settle(chat, listener, sent)
+        await _outbox_sent(listener)
     task = asyncio.create_task(_post_one(chat, listener, sent, key, index, body))
     sent.write(index, body, task)
 
@@ -496,16 +499,17 @@ def _give_back(chat: Context, listener: Listener, key: str, place: int, body: st
         clean_key(key)
     except Refused:
         key, place = id, 0
+    body = body.replace("\r\n", "\n")[:BODY_FIELD]  # no field of a page holds more
     body = body.encode(errors="replace").decode()  # half a character cannot be sent back
     # Every refused text has a slot of its own: none may take another's place.
     listener.show(f"refused {id}", chat.render.refused(listener.member.code, id, key, place, body, reason))
 
 
 async def _post_again(
-    chat: Context, listener: Listener, sent: Receipts, key: str, place: int, again: str, bodies: list[str]
+    chat: Context, listener: Listener, sent: Receipts, key: str, place: int, again: str, bodies: Iterable[str]
 ) -> None:
     """A refused text, sent again from its own form: that form goes, and comes back if it is refused again."""
-    await _post_one(chat, listener, sent, key, place, "\n".join(bodies))
+    await _post_one(chat, listener, sent, key, place, "\n".join(bodies)[: BODY_TYPED + 1])
     if again.replace("-", "").replace("_", "").isalnum() and again.isascii():
         listener.show(f"sent again {again}", chat.render.sent_again(again))
 

@@ -13,6 +13,7 @@ import pytest
 from people import FORM, ORIGIN, Person
 
 from chat import fields
+from chat.rooms import BODY_TYPED
 
 LONG = {
     "marks in two orders": "a" + "\u0301" * 60_000 + "\u0316" * 60_000,
@@ -161,3 +162,36 @@ async def test_a_text_too_long_comes_back_whole(alice: Person, room: str) -> Non
     )
     assert reply.status == 422
     assert reply.page.one("#texts [name=body]").value == text
+
+
+# Frames -----------------------------------------------------------------------------------------------
+
+
+def test_of_a_frame_only_what_is_known_is_kept_and_cut() -> None:
+    frame = {"k": "resume", "key": "k" * 1000, "since": 7, "acked": [{}] * 1000, "z": "x" * 1000}
+    kept = fields.frame(json.dumps(frame).encode())
+    assert kept == {"k": "resume", "key": "k" * 65, "since": 7, "acked": None}
+
+
+@pytest.mark.parametrize("raw", [None, b"", b"[]", b"7", b"{", b"\xff{}", b"[" * 200_000])
+def test_what_is_no_object_is_no_frame(raw: bytes | None) -> None:
+    assert fields.frame(raw) is None
+
+
+TEXTS = {
+    "one": ("x", ["x"]),
+    "several": (["x", ""], ["x", ""]),
+    "long": (["🩷" * 20_000, "\ud83e"], ["🩷" * 20_000, "\ud83e"]),
+    "longer than any field": ("x" * 50_000, ["x" * (BODY_TYPED + 1)]),
+    "a number": (7, None),
+    "a list with a number": (["x", 7], None),
+    "more than a page keeps": (["x"] * 101, None),
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_texts_of_a_frame_come_as_they_were_sent(kind: str) -> None:
+    body, texts = TEXTS[kind]
+    frame = fields.frame(json.dumps({"body": body}).encode())
+    assert frame is not None
+    assert (frame["body"] and list(frame["body"])) == texts

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from serving import Server
-from wire import Socket, frame
+from wire import Socket, Wire, frame
 
 from chat.server import bounds
 from chat.server.inbox import Holding, Inbox, Pool, Utf8
@@ -77,6 +79,76 @@ async def test_a_message_that_never_ends_is_not_waited_for(server: Server) -> No
         assert receiving.result() == 1008
 
 
+# --- The chat itself ---
+
+EMOJI = "🩷"
+BESIDE = {  # what the chat makes of a frame of 255 kB
+    "letters": {"k": "x", "body": "x" * 255_000},
+    "letters and an emoji": {"k": "x", "body": EMOJI + "x" * 255_000},
+    "a text with an emoji, given back": {"key": "k", "body": EMOJI + "x" * 255_000},
+    "quotes, which HTML writes longer": {"key": "k", "body": EMOJI + '"' * 127_000},
+    "a field that nobody knows": {"k": "x", "z": EMOJI + "x" * 255_000},
+    "many fields": {"k": "x"} | {f"{number}": EMOJI for number in range(15_000)},
+    "many texts": {"key": "k", "body": ["ab"] * 40_000},
+    "texts of a page that comes back": {"key": "k", "body": [EMOJI + "x" * 2500] * 100},
+    "objects": {"k": "resume", "z": [{}] * 60_000},
+}
+FRAMES: dict[str, bytes] = {
+    **{
+        kind: frame(TEXT, json.dumps(value, ensure_ascii=False).encode()) * 32
+        for kind, value in BESIDE.items()
+    },
+    "fragments": frame(TEXT, b'{"body":"', fin=False)
+    + (frame(CONTINUATION, EMOJI.encode() + b"x" * 1000, fin=False) * 250),
+    "a message that lacks its end": frame(TEXT, EMOJI.encode() + b"x" * 255_000, length=256_000),
+    "many small frames": frame(TEXT, b'{"k":"x","body":"x"}') * 200,
+}
+
+
+@pytest.fixture
+def chat(tmp_path: Path) -> Iterator[Server]:
+    """A new one each time: what an old one once held would be no growth."""
+    with Server(env={"CHAT_DATABASE_URL": f"sqlite:///{tmp_path / 'chat.db'}"}) as server:
+        yield server
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+async def test_no_frames_cost_the_chat_more_than_a_mebibyte_of_memory_a_connection(
+    chat: Server, kind: str
+) -> None:
+    """Nor do the answers, which nobody reads."""
+    async with asyncio.timeout(60):
+        sockets = [await _enter(chat) for _ in range(20)]
+        for socket in sockets:
+            socket.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        memory, most = chat.rss(), 0
+        for socket in sockets:
+            socket.writer.write(FRAMES[kind])
+        for _ in range(60):
+            await asyncio.sleep(0.05)
+            most = max(most, chat.rss() - memory)
+        for socket in sockets:
+            socket.cut()
+    assert most < 20 * MIB
+
+
+async def _enter(server: Server) -> Socket:
+    """A socket of a new member, in a room of its own."""
+    body = b"name=Eve&create=1"
+    async with await Wire.open(server.port) as wire:
+        start = [
+            "POST / HTTP/1.1",
+            f"Host: 127.0.0.1:{server.port}",
+            f"Origin: http://127.0.0.1:{server.port}",
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len(body)}",
+        ]
+        await wire.send("\r\n".join([*start, "", ""]).encode() + body)
+        response = await wire.head()
+    name, _, value = response.headers["set-cookie"].partition(";")[0].partition("=")
+    return await Socket.connect(server.port, response.headers["location"] + "/live", cookies={name: value})
+
+
 # --- Counting ---
 
 
@@ -117,6 +189,43 @@ async def test_what_waits_counts_as_bytes_and_what_is_handled_as_characters(pool
     getting = asyncio.create_task(inbox.get())
     await turns()
     assert pool.held == 0  # the handler asks for the next: it is through with this one
+    getting.cancel()
+
+
+async def test_what_is_taken_together_counts_together_until_more_is_asked_for(pool: Pool) -> None:
+    holding = Holding(pool)
+    inbox = Inbox(holding)
+    for _ in range(2):
+        await _put(inbox, holding, "🩷" + "x" * 300)
+    one = sys.getsizeof(Utf8("🩷".encode() + b"x" * 300))
+    assert await inbox.take() == "🩷".encode() + b"x" * 300
+    assert (holding.queued, holding.handled) == (one, one)
+    assert inbox.take_nowait() == "🩷".encode() + b"x" * 300
+    assert (holding.queued, holding.handled) == (0, 2 * one)
+
+
+async def test_taken_are_texts_as_they_waited_and_no_bytes() -> None:
+    inbox = Inbox(None)
+    for message in ("letters", Utf8("🩷".encode()), b"{}"):
+        inbox.put_nowait(message)
+    assert await inbox.take() == "letters"
+    assert await inbox.take() == "🩷".encode()
+    assert await inbox.take() is None
+
+
+async def test_nothing_arrives_beside_a_message_as_big_as_the_bound(pool: Pool, turns: Any) -> None:
+    holding = Holding(pool)
+    inbox = Inbox(holding)
+    holding.set("arriving", 2000)
+    assert await holding.breathe()  # alone
+    await _put(inbox, holding, "x" * 900)
+    holding.set("arriving", 100)
+    reading = asyncio.create_task(holding.breathe())
+    await inbox.take()
+    await turns()
+    assert not reading.done()  # it is being handled
+    getting = asyncio.create_task(inbox.take())
+    assert await reading
     getting.cancel()
 
 

@@ -218,13 +218,13 @@ def test_what_a_page_types_ahead_is_not_kept_text_by_text() -> None:
     sent: Any = Receipts()
     for n in range(1000):
         sent.start("life", n, counted=True)
-        sent.new_texts(n, ["x" * 100, "y"], entered=True, report=False)
+        list(sent.new_texts(n, ["x" * 100, "y"], entered=True, report=False))
     assert len(sent._sent) == 2
-    sent.new_texts(n, ["x" * 100] + ["a"] * 90, entered=True, report=False)
+    list(sent.new_texts(n, ["x" * 100] + ["a"] * 90, entered=True, report=False))
     for place in range(90):
         grown = ["x" * 100] + ["a"] * 90
         grown[place] += "y" * 100_000
-        sent.new_texts(n, grown, entered=False, report=True)
+        list(sent.new_texts(n, grown, entered=False, report=True))
     assert len(sent._typed) <= receipts.TYPED_AHEAD
     assert len(sent.counts) <= receipts.COUNTS
 

@@ -555,6 +555,13 @@ async def test_a_page_that_does_not_read_has_a_bounded_outbox(
             refused = len([form for frame in live.frames for form in frame.all("form.refused")])
 
 
+async def test_a_refused_text_with_an_emoji_comes_back_as_it_was(alice: Person, code: str) -> None:
+    text = "🩷 &#129655; <é> 字 " + "x" * 9000
+    async with alice.in_room(code) as live:
+        await live.say(text)
+        assert (await _refused(live)).one("textarea").value == text
+
+
 async def test_a_refused_text_sent_again_is_stored_and_its_form_goes(
     alice: Person, bob: Person, code: str
 ) -> None:

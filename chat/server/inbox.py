@@ -59,13 +59,12 @@ class Holding:
             setattr(self, part, size)
             self._count(change)
 
-    def take(self, waited: int, handled: int) -> None:
-        """The next message is handled: these are its bytes while it waited, and now."""
+    def take(self, waited: int, more: int) -> None:
+        """The next message is handled as well: its bytes while it waited, and how many more it takes now."""
         if not self.closed:
-            change = handled - self.handled - waited
             self.queued -= waited
-            self.handled = handled
-            self._count(change)
+            self.handled += waited + more
+            self._count(more)
 
     def _count(self, change: int) -> None:
         if change:
@@ -90,8 +89,18 @@ class Holding:
             self.queued += size
             self._count(size - arrived)
 
+    @property
+    def is_full(self) -> bool:
+        """One message alone may be bigger than the bound; nothing may arrive beside it."""
+        return self.total > bounds.INBOX_BYTES and self.queued + self.handled > 0
+
     async def breathe(self) -> bool:
-        """Wait while the process holds too much, unless this is little. False if it takes too long."""
+        """Wait while this socket holds too much, or the process, unless this is little of it.
+
+        False if the others take too long.
+        """
+        while self.is_full and not self.closed:
+            await self._wait(None)
         if self._has_to_wait():
             try:
                 async with asyncio.timeout(bounds.INBOXES_PATIENCE):
@@ -123,20 +132,40 @@ def _wake(waiter: asyncio.Future[None]) -> None:
 
 
 class Inbox(asyncio.Queue[Any]):
-    """The queue of one socket's handler, which gets texts as str."""
+    """The queue of one socket's handler. What it takes counts as handled until it asks for more."""
 
     def __init__(self, holding: Holding | None) -> None:
         super().__init__(maxsize=bounds.INBOX)
         self._holding = holding
 
     async def get(self) -> Any:
+        """For Quart's `receive()`: the next message, a text as str."""
+        message = await self._next()
+        if not isinstance(message, Utf8):
+            return message
+        text = message.decode()
+        if self._holding is not None:
+            self._holding.take(0, sys.getsizeof(text) - sys.getsizeof(message))
+        return text
+
+    async def take(self) -> str | Utf8 | None:
+        """The next text as it waited, or None for bytes."""
+        return _text(await self._next())
+
+    def take_nowait(self) -> str | Utf8 | None:
+        return _text(self.get_nowait())
+
+    async def _next(self) -> Any:
         if self._holding is not None:
             self._holding.set("handled", 0)
         return await super().get()
 
-    def get_nowait(self) -> Any:
-        message = super().get_nowait()
-        text = message.decode() if isinstance(message, Utf8) else message
+    def _get(self) -> Any:
+        message = super()._get()
         if self._holding is not None:
-            self._holding.take(sys.getsizeof(message), sys.getsizeof(text))
-        return text
+            self._holding.take(sys.getsizeof(message), 0)
+        return message
+
+
+def _text(message: Any) -> str | Utf8 | None:
+    return message if isinstance(message, str | Utf8) else None
