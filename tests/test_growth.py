@@ -17,11 +17,11 @@ from test_store import BACKENDS, Place
 
 from chat.names import looks
 from chat.rooms import Refused
-from chat.store import Missing, Store, Taken, Unavailable, Unknown, queries, steps
+from chat.store import Missing, Store, Taken, Unavailable, Unknown, members, queries, rooms
 from chat.store.postgres import PostgresStore
 from chat.store.postgres_server import SESSION
 from chat.store.sqlite import SQLiteStore
-from chat.store.sqlite_file import ask
+from chat.store.sqlite_transaction import execute
 from chat.upkeep import remove_expired_rooms
 
 ROOM = "BCDFGHJK"
@@ -126,7 +126,7 @@ async def test_a_large_room_is_removed_in_portions(store: Store, clock: Clock) -
     clock.now += DAY
     portions = await swept(store)
     assert sum(portions) >= 1200
-    assert max(portions) <= steps.REMOVED + 1
+    assert max(portions) <= rooms.REMOVED + 1
     assert len(portions) >= 3
 
 
@@ -194,7 +194,7 @@ def steps_of_mark(path: Path, person: str, name: str) -> int:
             return 0
 
         db.set_progress_handler(count, 1)
-        ask(db, queries.MARK, 1, person, *looks(name)).fetchall()
+        execute(db, queries.MARK, 1, person, *looks(name)).fetchall()
         return taken
 
 
@@ -229,7 +229,7 @@ async def test_a_mark_is_one_look_into_each_index_of_postgres(tmp_path: Path, cl
 
 
 async def test_a_person_has_only_so_many_names_in_a_room(store: Store) -> None:
-    for n in range(steps.NAMES):
+    for n in range(members.NAMES):
         await store.take_seat(ROOM, "ann", f"Ann{n}")
         await store.end_seat(ROOM, "ann")
     with pytest.raises(Refused, match="use one of them again") as refused:

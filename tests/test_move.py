@@ -28,8 +28,8 @@ from chat.rooms import Delete, Edit, Position
 from chat.settings import Misconfigured, Settings
 from chat.store import Store, move, store_for
 from chat.store.move import NotMoved
-from chat.store.sqlite_file import ask
 from chat.store.sqlite_tables import SOURCES
+from chat.store.sqlite_transaction import execute
 from chat.store.tables import TABLES, page
 
 ROOM = "BCDFGHJK"
@@ -317,7 +317,7 @@ async def test_a_page_of_a_large_table_is_found_by_its_index(places: dict[str, P
         for table in TABLES:
             start = tuple(0 for _ in table.key)
             sql = page(table, SOURCES.get(table.name, table.name), start)
-            plan = [row[3] for row in ask(db, f"EXPLAIN QUERY PLAN {sql}", *start, 9)]
+            plan = [row[3] for row in execute(db, f"EXPLAIN QUERY PLAN {sql}", *start, 9)]
             assert "SEARCH" in plan[0], (table.name, plan)
             assert not [step for step in plan if "B-TREE" in step]
     url = places["postgres"]()

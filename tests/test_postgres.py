@@ -33,8 +33,9 @@ from chat.store import (
     postgres_writer,
     store_for,
 )
+from chat.store.operations import Work
 from chat.store.postgres import READERS, PostgresStore
-from chat.store.steps import Steps
+from chat.store.transaction import Transaction
 
 ROOM = "BCDFGHJK"
 OTHER = "22222222"
@@ -403,24 +404,24 @@ async def test_a_batch_keeps_the_order_of_arrival(store: PostgresStore, alice: M
     assert await bodies(store, OTHER) == ["hello"]
 
 
-def halfway() -> Steps[None]:
-    yield ("UPDATE room SET rev = rev + 1",)
+async def halfway(tx: Transaction) -> None:
+    await tx.fetch("UPDATE room SET rev = rev + 1")
     raise RuntimeError("halfway")
 
 
-def wrong() -> Steps[None]:
-    yield ("SELECT nonsense",)
+async def wrong(tx: Transaction) -> None:
+    await tx.fetch("SELECT nonsense")
 
 
 @pytest.mark.parametrize(("work", "kind"), [(halfway, RuntimeError), (wrong, Unavailable)])
 async def test_a_write_that_fails_does_not_disturb_its_batch(
-    store: PostgresStore, alice: Member, url: str, work: Callable[[], Steps[None]], kind: type[Exception]
+    store: PostgresStore, alice: Member, url: str, work: Work[[], None], kind: type[Exception]
 ) -> None:
     async with held(url):
         first = asyncio.create_task(say(store, alice, "0"))
         await waiting(url)
         before = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(1, 4)]
-        broken = asyncio.create_task(store._write(ROOM, lambda now: work()))
+        broken = asyncio.create_task(store.write(ROOM, work))
         after = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(4, 7)]
         await asyncio.sleep(0)
     with pytest.raises(kind):
@@ -843,10 +844,11 @@ async def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(
     store = await node(url)
     assert store.durability == "fsync"
 
-    def asked() -> Steps[Any]:
-        return (yield ("SELECT current_setting('synchronous_commit')",))
+    async def asked(tx: Transaction) -> str:
+        ((value,),) = await tx.fetch("SELECT current_setting('synchronous_commit')")
+        return str(value)
 
-    assert (await store._write(None, lambda now: asked()))[0][0] == "on"
+    assert await store.write(None, asked) == "on"
 
 
 async def test_a_server_that_does_not_write_to_its_disk_is_called_what_it_is(store: PostgresStore) -> None:

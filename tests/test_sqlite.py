@@ -23,6 +23,7 @@ from chat.rooms import Delete, Done, Edit, Member
 from chat.settings import Misconfigured
 from chat.store import Missing, Unavailable, Unknown, sqlite_file, sqlite_writer, store_for
 from chat.store.sqlite import SQLiteStore
+from chat.store.sqlite_transaction import SQLiteTransaction
 
 ROOM = "BCDFGHJK"
 ROOT = Path(__file__).parent.parent
@@ -69,7 +70,7 @@ class Pause:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(store._write(self._hold))
 
-    def _hold(self, db: sqlite3.Connection, now: int) -> None:
+    def _hold(self, tx: SQLiteTransaction) -> None:
         self._loop.call_soon_threadsafe(self._begun.set)
         self._go.wait()
 
@@ -83,12 +84,12 @@ class Pause:
 
 
 async def ask_writer(store: SQLiteStore, sql: str) -> object:
-    (value,) = await store._write(lambda db, now: db.execute(sql).fetchone())
+    (value,) = await store._write(lambda tx: tx.db.execute(sql).fetchone())
     return value
 
 
 async def set_in_writer(store: SQLiteStore, pragma: str) -> None:
-    await store._write(lambda db, now: db.execute(f"PRAGMA {pragma}").fetchall())
+    await store._write(lambda tx: tx.db.execute(f"PRAGMA {pragma}").fetchall())
 
 
 async def refusal(path: Path, lock_wait: float = 0) -> str:
@@ -283,7 +284,7 @@ async def test_what_waits_is_committed_together(store: SQLiteStore, alice: Membe
     statements: list[str] = []
     told: list[int] = []
     store.committed = lambda changes: told.append(len(changes))
-    await store._write(lambda db, now: db.set_trace_callback(statements.append))
+    await store._write(lambda tx: tx.db.set_trace_callback(statements.append))
     async with Pause(store):
         statements.clear()
         writes = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(600)]
@@ -303,8 +304,8 @@ async def test_a_refused_write_does_not_disturb_its_batch(store: SQLiteStore, al
 async def test_a_write_that_fails_halfway_does_not_disturb_its_batch(
     store: SQLiteStore, alice: Member
 ) -> None:
-    def halfway(db: sqlite3.Connection, now: int) -> None:
-        db.execute("UPDATE room SET rev = rev + 1")
+    def halfway(tx: SQLiteTransaction) -> None:
+        tx.db.execute("UPDATE room SET rev = rev + 1")
         raise RuntimeError("halfway")
 
     async with Pause(store):
@@ -325,7 +326,7 @@ async def test_a_text_that_cannot_be_stored_takes_along_what_its_author_wrote_af
         monkeypatch.setattr(sqlite_writer, "BATCH", 1)
     bob = await store.take_seat(ROOM, "bob", "Bob")
     full = "BEFORE INSERT ON text WHEN NEW.body = 'too much' BEGIN SELECT RAISE(ABORT, 'no space'); END"
-    await store._write(lambda db, now: db.execute(f"CREATE TEMP TRIGGER full {full}"))
+    await store._write(lambda tx: tx.db.execute(f"CREATE TEMP TRIGGER full {full}"))
     async with Pause(store):
         writes = [say(store, alice, "one"), say(store, alice, "too much"), say(store, alice, "three")]
         tasks = [asyncio.ensure_future(write) for write in [*writes, say(store, bob, "four")]]
@@ -407,9 +408,9 @@ async def test_a_locked_file_delays_and_then_fails_writes_and_heals(
 
 
 async def test_a_commit_that_fails_fails_its_whole_batch_and_heals(store: SQLiteStore, alice: Member) -> None:
-    def poison(db: sqlite3.Connection, now: int) -> None:
-        db.execute("PRAGMA defer_foreign_keys = ON")
-        db.execute("INSERT INTO seat VALUES (99, 1, 'p', 'n', 1, 'n', 'n', 0, 0, NULL)")
+    def poison(tx: SQLiteTransaction) -> None:
+        tx.db.execute("PRAGMA defer_foreign_keys = ON")
+        tx.db.execute("INSERT INTO seat VALUES (99, 1, 'p', 'n', 1, 'n', 'n', 0, 0, NULL)")
 
     async with Pause(store):
         writes = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(5)]

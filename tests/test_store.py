@@ -501,7 +501,7 @@ async def test_nobody_is_renamed_who_holds_no_seat(store: Store, alice: Member) 
 async def test_a_rename_that_is_refused_leaves_the_seat_as_it_was(
     store: Store, alice: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.store.steps.NAMES", 2)
+    monkeypatch.setattr("chat.store.members.NAMES", 2)
     await store.announce(ROOM, "entered", [alice.number])
     await store.rename_seat(ROOM, alice.person, "Carol")
     held, before = await store.find_seat(ROOM, alice.person), await everything(store)

@@ -8,16 +8,17 @@ It prepares statements and relies on settings of its session: a PgBouncer in bet
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
 
-from chat.rooms import Amendment, Done, Member, Page, Position, Room, Verb, Window
+from chat.rooms import Done
 from chat.settings import Misconfigured
-from chat.store import HISTORY, WINDOW, Missing, Resync, Unavailable, queries, steps
+from chat.store import Missing, Resync, Unavailable, queries, rooms
 from chat.store.aging import aging_of
 from chat.store.jobs import Order, outcome, tell
+from chat.store.operations import Operations, P, Work
 from chat.store.postgres_server import (
     CONNECT,
     LOST,
@@ -27,12 +28,11 @@ from chat.store.postgres_server import (
     Connection,
     Durability,
     Server,
-    done,
     said,
 )
-from chat.store.postgres_writer import NOW, Text, Work, Write, Writer
-from chat.store.steps import Dialect, Steps
-from chat.store.windows import UNBOUNDED
+from chat.store.postgres_transaction import PostgresTransaction, Question
+from chat.store.postgres_writer import NOW, Text, Write, Writer
+from chat.store.transaction import Transaction
 
 READERS = 6
 USED = (
@@ -43,28 +43,8 @@ PING = 3.0  # s
 
 T = TypeVar("T")
 
-WORDS = Dialect(
-    heads="SELECT code, epoch, rev FROM room WHERE code = ANY($1::text[])",
-    asked_seats=(
-        "SELECT code, seat.number, person, name, mark "
-        "FROM unnest($3::bigint[]) WITH ORDINALITY AS asked (number, place) "
-        "CROSS JOIN room JOIN seat ON seat.room = room.id AND seat.number = asked.number "
-        "WHERE code = $1 AND ended IS NULL AND here = $2 ORDER BY place"
-    ),
-    mark_seats="UPDATE seat SET here = $1 WHERE room = $2 AND number = ANY($3::bigint[])",
-    insert=(
-        "INSERT INTO message (room, id, rev, at, author, body, notice, before_author, before_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-    ),
-    expired=f"{queries.EXPIRED} FOR UPDATE SKIP LOCKED",
-    closed=f"{queries.CLOSED} FOR UPDATE SKIP LOCKED",
-    new_text="",
-    erase="",  # the old row is vacuumed away: see postgres.sql
-    rewrite="UPDATE message SET rev = $1, body = $2, edited = $3 WHERE room = $4 AND id = $5",
-)
 
-
-class PostgresStore:
+class PostgresStore(Operations):
     """Rooms and messages in the database at `url`, which may name several hosts: the primary is used.
 
     Text with lone surrogates cannot be stored: it raises ValueError (UnicodeEncodeError) and changes
@@ -121,63 +101,26 @@ class PostgresStore:
         return self._writer.waiting if self._writer else 0
 
     async def ping(self) -> None:
-        await self._read(lambda: _answered(queries.ANY_ROOM), within=PING)
-
-    async def probe(self) -> None:
-        await self._write(None, steps.probe)
+        await self._read(lambda tx: tx.fetch(queries.ANY_ROOM), within=PING)
 
     async def time(self) -> float:
         if self._clock:
             return self._clock()
-        return await self._read(lambda: _counted(NOW)) / 1000
+        return await self._read(lambda tx: _number(tx, NOW)) / 1000
 
     async def used(self) -> int:
-        return await self._read(lambda: _counted(USED))
+        return await self._read(lambda tx: _number(tx, USED))
 
     async def free(self) -> int | None:
         return None
 
     async def processes(self) -> int:
-        return await self._read(lambda: _counted(PROCESSES, PLACE))
-
-    async def agree(self, name: str, value: str) -> str:
-        return await self._write(None, lambda now: steps.agree(name, value))
-
-    async def open_room(self, code: str) -> Room:
-        return await self._write(code, lambda now: steps.open_room(now, code))
+        return await self._read(lambda tx: _number(tx, PROCESSES, PLACE))
 
     async def expire(self) -> int:
         if not self._aging.trusted(await self.time()):
             return 0
-        return await self._write(None, lambda now: steps.expire(WORDS, now))
-
-    async def find_room(self, code: str) -> Room | None:
-        return await self._read(lambda: steps.find_room(code))
-
-    async def take_seat(self, code: str, person: str, name: str) -> Member:
-        return await self._write(code, lambda now: steps.take_seat(now, code, person, name))
-
-    async def find_seat(self, code: str, person: str) -> Member | None:
-        return await self._read(lambda: steps.held_seat(code, person))
-
-    async def seats_of(self, code: str, person: str) -> list[int]:
-        return await self._read(lambda: steps.seats_of(code, person))
-
-    async def rooms_of(self, person: str, limit: int) -> list[str]:
-        return await self._read(lambda: steps.rooms_of(person, limit))
-
-    async def end_seat(self, code: str, person: str, successor: str | None = None) -> Done | None:
-        return await self._write(code, lambda now: steps.end_seat(WORDS, now, code, person, successor))
-
-    async def rename_seat(self, code: str, person: str, name: str) -> Done | None:
-        return await self._write(code, lambda now: steps.rename_seat(WORDS, now, code, person, name))
-
-    async def announce(self, code: str, verb: Verb, seats: Iterable[int]) -> Done | None:
-        numbers = list(dict.fromkeys(seats))
-        return await self._write(code, lambda now: steps.announce(WORDS, now, code, verb, numbers))
-
-    async def here(self, code: str | None = None) -> list[Member]:
-        return await self._read(lambda: steps.here(code))
+        return await self.write(None, rooms.expire)
 
     async def append(self, code: str, author: int, key: str, body: str) -> Done:
         for text in (code, key, body):
@@ -185,27 +128,17 @@ class PostgresStore:
         done: Done = await self._submit(code, Text(author, key, body))
         return done
 
-    async def amend(self, code: str, id: int, by: int | None, key: str, change: Amendment) -> Done:
-        return await self._write(code, lambda now: steps.amend(WORDS, now, code, id, by, key, change))
+    async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._read(lambda tx: work(tx, *args, **kwargs))
 
-    async def history(
-        self, code: str, before: int | None = None, limit: int = HISTORY, most: int = UNBOUNDED
-    ) -> Page:
-        return await self._read(lambda: steps.history(code, before, limit, most), one_moment=True)
+    async def snapshot(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._read(lambda tx: work(tx, *args, **kwargs), one_moment=True)
 
-    async def changes(
-        self, code: str, since: Position, window: int = WINDOW, most: int = UNBOUNDED
-    ) -> Window:
-        return await self._read(lambda: steps.changes(code, since, window, most), one_moment=True)
-
-    async def heads(self, codes: Sequence[str]) -> dict[str, Position]:
-        return await self._read(lambda: steps.heads(WORDS, codes))
-
-    async def _write(self, code: str | None, work: Work[T]) -> T:
-        result: T = await self._submit(code, work)
+    async def write(self, code: str | None, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = await self._submit(code, lambda tx: work(tx, *args, **kwargs))
         return result
 
-    async def _submit(self, code: str | None, work: Text | Work[Any]) -> Any:
+    async def _submit(self, code: str | None, work: Text | Question[Any]) -> Any:
         if self._writer is None:
             raise Unavailable("The store is closed.")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -215,21 +148,15 @@ class PostgresStore:
         self._writer.submit(write)
         return await outcome(write, self.doubted)
 
-    async def _read(
-        self, work: Callable[[], Steps[T]], one_moment: bool = False, within: float = STATEMENT
-    ) -> T:
+    async def _read(self, work: Question[T], one_moment: bool = False, within: float = STATEMENT) -> T:
         if self._readers is None:
             raise Unavailable("The store is closed.")
         return await self._readers.run(work, one_moment, within)
 
 
-def _counted(sql: str, *values: Any) -> Steps[int]:
-    ((number,),) = yield sql, *values
+async def _number(tx: Transaction, sql: str, *values: Any) -> int:
+    ((number,),) = await tx.fetch(sql, *values)
     return int(number)
-
-
-def _answered(sql: str) -> Steps[None]:
-    yield (sql,)
 
 
 class Readers:
@@ -252,16 +179,16 @@ class Readers:
         # None at least: while the server is away, asyncpg would try again and again to have it.
         return cls(await asyncpg.create_pool(min_size=0, max_size=READERS, connect=connect, reset=reset))
 
-    async def run(self, work: Callable[[], Steps[T]], one_moment: bool, within: float) -> T:
+    async def run(self, work: Question[T], one_moment: bool, within: float) -> T:
         """The result of what `work` asks, asked a second time if the connection turns out to be dead."""
         self._running += 1
         self._idle.clear()
         try:
             async with asyncio.timeout(within):
                 try:
-                    return await self._run(work(), one_moment)
+                    return await self._run(work, one_moment)
                 except LOST:
-                    return await self._run(work(), one_moment)
+                    return await self._run(work, one_moment)
         except (*LOST, asyncpg.PostgresError, Misconfigured) as error:
             raise Unavailable(f"PostgreSQL cannot be read: {said(error)}") from error
         finally:
@@ -269,10 +196,10 @@ class Readers:
             if not self._running:
                 self._idle.set()
 
-    async def _run(self, work: Steps[T], one_moment: bool) -> T:
+    async def _run(self, work: Question[T], one_moment: bool) -> T:
         async with self._pool.acquire(timeout=CONNECT) as db:
             try:
-                return await (_at_one_moment(db, work) if one_moment else done(db, work))
+                return await (_at_one_moment(db, work) if one_moment else work(PostgresTransaction(db)))
             except (Missing, Resync):
                 raise
             except BaseException:
@@ -289,10 +216,10 @@ class Readers:
             self._pool.terminate()
 
 
-async def _at_one_moment(db: Connection, work: Steps[T]) -> T:
+async def _at_one_moment(db: Connection, work: Question[T]) -> T:
     await db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
-        result = await done(db, work)
+        result = await work(PostgresTransaction(db))
     except (Missing, Resync):
         await db.execute("ROLLBACK")
         raise

@@ -17,8 +17,6 @@ from chat.names import looks
 from chat.rooms import new_epoch
 from chat.settings import Misconfigured
 from chat.store.queries import COPYING, UNFINISHED
-from chat.store.rows import ESCAPE
-from chat.store.steps import Rows, Steps
 
 CONNECT = 5.0  # s, for each host
 STATEMENT = 10.0  # s
@@ -358,26 +356,3 @@ def _hosts(url: str) -> list[str]:
     address, slash, path = rest.partition("/")
     user, at, hosts = address.rpartition("@")
     return [f"{scheme}://{user}{at}{host}{slash}{path}" for host in hosts.split(",")]
-
-
-async def done(db: Connection, work: Steps[T]) -> T:
-    """The steps' result, every question asked of `db`."""
-    rows: Rows | None = None
-    try:
-        while True:
-            sql, *values = next(work) if rows is None else work.send(rows)
-            rows = await db.fetch(sql, *map(sayable, values))
-    except StopIteration as end:
-        result: T = end.value
-        return result
-
-
-def sayable(value: Any) -> Any:
-    """What PostgreSQL takes for the value; raises ValueError for lone surrogates.
-
-    It will not even compare with a text that has a NUL in it; nothing is kept with one.
-    """
-    if isinstance(value, str):
-        value.encode()
-        return value.replace("\0", f"{ESCAPE}0")
-    return [sayable(v) for v in value] if isinstance(value, list) else value

@@ -15,13 +15,14 @@ import asyncpg
 
 from chat.rooms import Done, Message, Position, Refused
 from chat.settings import Misconfigured
-from chat.store import Missing, Taken, Unavailable, Unknown, steps
+from chat.store import Missing, Taken, Unavailable, Unknown
 from chat.store.aging import aging_of
 from chat.store.jobs import Job
-from chat.store.postgres_server import LOST, STATEMENT, Connection, Server, done, said, sayable
+from chat.store.log import repeated
+from chat.store.postgres_server import LOST, STATEMENT, Connection, Server, said
+from chat.store.postgres_transaction import PostgresTransaction, Question, to_postgres
 from chat.store.queries import LARGEST
 from chat.store.rows import before_of, kept
-from chat.store.steps import Steps
 
 BATCH = 256  # writes that share one commit
 QUEUE = 5000  # writes that may wait
@@ -74,7 +75,6 @@ PRUNE = (
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Work = Callable[[int], Steps[T]]  # given the time in ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Write(Job):
     """A job of the writer's task: in the room `code`, if in any."""
 
     code: str | None
-    work: Text | Work[Any]
+    work: Text | Question[Any]
     deadline: float = field(default_factory=lambda: asyncio.get_running_loop().time() + PATIENCE)
 
     @property
@@ -325,7 +325,7 @@ class Writer:
             await db.execute(f"{BEGIN}; {LOCK_THESE.format(', '.join(map(repr, codes)))}" if codes else BEGIN)
         else:
             await db.execute(BEGIN)
-            await db.fetch(LOCK, [sayable(code) for code in codes])
+            await db.fetch(LOCK, [to_postgres(code) for code in codes])
 
     async def _write(self, db: Connection, batch: Sequence[Write]) -> None:
         runs = list(_runs(batch))
@@ -338,7 +338,7 @@ class Writer:
                 continue
             for write in run:
                 try:
-                    write.succeed(await done(db, write.work(now)))  # type: ignore[operator]
+                    write.succeed(await write.work(PostgresTransaction(db, now)))  # type: ignore[operator]
                 except (Missing, Taken, Refused) as error:
                     write.fail(error)
 
@@ -350,7 +350,7 @@ class Writer:
             return
         texts = [writes[0].work.body for writes in asked.values()]  # type: ignore[union-attr]
         codes, authors, keys = zip(*asked, strict=True)
-        columns = [sayable(list(codes)), authors, keys, list(map(kept, texts))]
+        columns = [to_postgres(list(codes)), authors, keys, list(map(kept, texts))]
         rows = await db.fetch(APPEND, *columns, self._given_time() or None)
         for ((code, author, key), writes), body, row in zip(asked.items(), texts, rows, strict=True):
             epoch, name, mark, repeats, id, at, *before = row
@@ -358,7 +358,7 @@ class Writer:
                 _fail(writes, f"There is no room {code}.")
             elif repeats:
                 for write in writes:
-                    write.succeed(await done(db, steps.repeated(code, author, key)))
+                    write.succeed(await repeated(PostgresTransaction(db), code, author, key))
             elif name is None:
                 _fail(writes, f"Nobody holds seat {author}.")
             else:

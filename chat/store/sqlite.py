@@ -3,51 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeVar
 
-from chat.rooms import Amendment, Done, Member, Message, Page, Position, Room, Verb, Window
-from chat.store import HISTORY, WINDOW, Missing, Unavailable, queries, steps
+from chat.rooms import Done, Message
+from chat.store import Missing, Unavailable, log, queries, rooms
 from chat.store.aging import aging_of
 from chat.store.jobs import Order, outcome, tell
+from chat.store.operations import Operations, P, Work
 from chat.store.rows import Head, before_of, kept
-from chat.store.sqlite_file import ask, connected, opened, pages_used, require_place, take_lock
-from chat.store.sqlite_writer import Work, Write, Writer
-from chat.store.steps import Dialect, Rows, Steps, columns
-from chat.store.windows import UNBOUNDED
+from chat.store.sqlite_file import connected, opened, pages_used, require_place, take_lock
+from chat.store.sqlite_transaction import DIALECT, SQLiteTransaction, execute
+from chat.store.sqlite_writer import Write, Writer
+from chat.store.transaction import run
 
 READERS = 3
 
 T = TypeVar("T")
 Query = Callable[[sqlite3.Connection], T]
 
-WORDS = Dialect(
-    heads="SELECT code, epoch, rev FROM room WHERE code IN (SELECT value FROM json_each($1))",
-    asked_seats=(
-        "SELECT code, number, person, name, mark FROM json_each($3) AS asked "
-        "CROSS JOIN room JOIN seat ON seat.room = room.id AND number = asked.value "
-        "WHERE code = $1 AND ended IS NULL AND here = $2 ORDER BY asked.key"
-    ),
-    mark_seats=("UPDATE seat SET here = $1 WHERE room = $2 AND number IN (SELECT value FROM json_each($3))"),
-    insert=(
-        "INSERT INTO message (room, id, rev, at, author, text, notice, before_author, before_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-    ),
-    new_text="INSERT INTO text (body) VALUES ($1) RETURNING serial",
-    expired=queries.EXPIRED,
-    closed=queries.CLOSED,
-    erase="UPDATE text SET body = $3 WHERE serial = (SELECT text FROM message WHERE room = $1 AND id = $2)",
-    rewrite="UPDATE message SET rev = $1, text = $2, edited = $3 WHERE room = $4 AND id = $5",
-)
 
-
-class SQLiteStore:
+class SQLiteStore(Operations):
     """Rooms and messages in the file at `path`.
 
     Text with lone surrogates cannot be stored: it raises ValueError (UnicodeEncodeError) and changes
@@ -109,9 +90,6 @@ class SQLiteStore:
     async def ping(self) -> None:
         await self._read(lambda db: db.execute(queries.ANY_ROOM).fetchone())
 
-    async def probe(self) -> None:
-        await self._write(lambda db, now: _done(db, steps.probe(now)))
-
     async def time(self) -> float:
         return self._clock()
 
@@ -126,77 +104,30 @@ class SQLiteStore:
     async def processes(self) -> int:
         return 1
 
-    async def agree(self, name: str, value: str) -> str:
-        return await self._write(lambda db, now: _done(db, steps.agree(name, value)))
-
-    async def open_room(self, code: str) -> Room:
-        return await self._write(lambda db, now: _done(db, steps.open_room(now, code)))
-
     async def expire(self) -> int:
-        if not self._aging.trusted(self._clock()):
-            return 0
-        return await self._write(lambda db, now: _done(db, steps.expire(WORDS, now)))
-
-    async def find_room(self, code: str) -> Room | None:
-        return await self._read(lambda db: _done(db, steps.find_room(code)))
-
-    async def take_seat(self, code: str, person: str, name: str) -> Member:
-        return await self._write(lambda db, now: _done(db, steps.take_seat(now, code, person, name)))
-
-    async def find_seat(self, code: str, person: str) -> Member | None:
-        return await self._read(lambda db: _done(db, steps.held_seat(code, person)))
-
-    async def seats_of(self, code: str, person: str) -> list[int]:
-        return await self._read(lambda db: _done(db, steps.seats_of(code, person)))
-
-    async def rooms_of(self, person: str, limit: int) -> list[str]:
-        return await self._read(lambda db: _done(db, steps.rooms_of(person, limit)))
-
-    async def end_seat(self, code: str, person: str, successor: str | None = None) -> Done | None:
-        return await self._write(
-            lambda db, now: _done(db, steps.end_seat(WORDS, now, code, person, successor))
-        )
-
-    async def rename_seat(self, code: str, person: str, name: str) -> Done | None:
-        return await self._write(lambda db, now: _done(db, steps.rename_seat(WORDS, now, code, person, name)))
-
-    async def announce(self, code: str, verb: Verb, seats: Iterable[int]) -> Done | None:
-        numbers = list(dict.fromkeys(seats))
-        return await self._write(lambda db, now: _done(db, steps.announce(WORDS, now, code, verb, numbers)))
-
-    async def here(self, code: str | None = None) -> list[Member]:
-        return await self._read(lambda db: _done(db, steps.here(code)))
+        return await self.write(None, rooms.expire) if self._aging.trusted(self._clock()) else 0
 
     async def append(self, code: str, author: int, key: str, body: str) -> Done:
         return await self._write(
-            lambda db, now: _append(db, now, code, author, key, body), author=(code, author)
+            lambda tx: _append(tx.db, tx.now, code, author, key, body), author=(code, author)
         )
 
-    async def amend(self, code: str, id: int, by: int | None, key: str, change: Amendment) -> Done:
-        def work(db: sqlite3.Connection, now: int) -> Done:
-            return _done(db, steps.amend(WORDS, now, code, id, by, key, change))
+    async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._read(lambda db: run(work(SQLiteTransaction(db), *args, **kwargs)))
 
-        return await self._write(work, erases=True)
+    snapshot = read  # every reader sees one moment
 
-    async def history(
-        self, code: str, before: int | None = None, limit: int = HISTORY, most: int = UNBOUNDED
-    ) -> Page:
-        return await self._read(lambda db: _done(db, steps.history(code, before, limit, most)))
+    async def write(self, code: str | None, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._write(lambda tx: run(work(tx, *args, **kwargs)))
 
-    async def changes(
-        self, code: str, since: Position, window: int = WINDOW, most: int = UNBOUNDED
-    ) -> Window:
-        return await self._read(lambda db: _done(db, steps.changes(code, since, window, most)))
-
-    async def heads(self, codes: Sequence[str]) -> dict[str, Position]:
-        return await self._read(lambda db: _done(db, steps.heads(WORDS, codes)))
-
-    async def _write(self, work: Work[T], erases: bool = False, author: tuple[str, int] | None = None) -> T:
+    async def _write(
+        self, work: Callable[[SQLiteTransaction], T], author: tuple[str, int] | None = None
+    ) -> T:
         """`author`: room and seat whose texts have to be stored in their order, or not at all."""
         if self._writer is None:
             raise Unavailable("The store is closed.")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        write = Write(future, work, erases)
+        write = Write(future, work)
         if author:
             self._order.append(author, write)
         self._writer.submit(write)
@@ -243,18 +174,6 @@ class Readers:
             db.close()
 
 
-def _done(db: sqlite3.Connection, work: Steps[T]) -> T:
-    """The steps' result, every question asked of `db`."""
-    rows: Rows | None = None
-    try:
-        while True:
-            sql, *values = next(work) if rows is None else work.send(rows)
-            rows = ask(db, sql, *(json.dumps(v) if isinstance(v, list) else v for v in values)).fetchall()
-    except StopIteration as end:
-        result: T = end.value
-        return result
-
-
 def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, body: str) -> Done:
     # One question instead of four: this decides how many messages a second there can be.
     sql = (
@@ -269,14 +188,14 @@ def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, 
     if row is None:
         raise Missing(f"There is no room {code}.")
     room, repeats, name, mark, before_author, before_at = row
-    if repeats and (done := _done(db, steps.repeated(code, author, key))):
+    if repeats and (done := run(log.repeated(SQLiteTransaction(db), code, author, key))):
         return done
     if name is None:
         raise Missing(f"Nobody holds seat {author}.")
     before = before_of(before_author, before_at)
-    head = Head(*ask(db, queries.RISE_BY_TEXT, room).fetchone())
+    head = Head(*execute(db, queries.RISE_BY_TEXT, room).fetchone())
     message = Message(head.rev, head.rev, now, author, name, mark, body, before=before)
     text = db.execute("INSERT INTO text (body) VALUES (?)", (kept(body),)).lastrowid
-    ask(db, WORDS.insert, *columns(room, message, text))
-    ask(db, queries.REMEMBER, room, author, key, message.id, head.rev, now)
+    execute(db, DIALECT.insert, *log.columns(room, message, text))
+    execute(db, queries.REMEMBER, room, author, key, message.id, head.rev, now)
     return Done(code, message, head.position)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import re
 import sqlite3
 import time
 from contextlib import closing
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from chat.logs import waiting
 from chat.names import looks
@@ -37,18 +35,6 @@ PRAGMAS = (
     "wal_autocheckpoint = 1000",
     "journal_size_limit = 67108864",
 )
-
-
-def ask(db: sqlite3.Connection, sql: str, *values: Any) -> sqlite3.Cursor:
-    """Execute SQL whose parameters are written $1, $2, …"""
-    text, places = _marked(sql)
-    return db.execute(text, [values[place] for place in places])
-
-
-@cache
-def _marked(sql: str) -> tuple[str, tuple[int, ...]]:
-    """With the marks of SQLite, and which value goes where: Python 3.12 warns of numbered ones."""
-    return re.sub(r"\$\d+", "?", sql), tuple(int(n) - 1 for n in re.findall(r"\$(\d+)", sql))
 
 
 def require_place(path: str) -> None:

@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from chat.settings import Misconfigured
-from chat.store.sqlite_file import ask, connected, opened, require_place, take_lock
+from chat.store.sqlite_file import connected, opened, require_place, take_lock
+from chat.store.sqlite_transaction import execute
 from chat.store.tables import MESSAGE, Row, Table, counting, last_key, page
 
 SOURCES = {
@@ -59,7 +60,7 @@ class SQLiteTables:
 
     async def rows(self, table: Table, after: Row | None, limit: int) -> Sequence[Row]:
         sql = page(table, SOURCES.get(table.name, table.name), after)
-        return ask(self._db, sql, *(after or ()), limit).fetchall()
+        return execute(self._db, sql, *(after or ()), limit).fetchall()
 
     async def put(self, table: Table, rows: Sequence[Row]) -> None:
         columns = [column if column != "body" else "text" for column in table.columns]

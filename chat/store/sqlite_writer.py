@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 from chat.store import Missing, Unavailable, Unknown
 from chat.store.aging import aging_of
 from chat.store.jobs import Job
+from chat.store.sqlite_transaction import SQLiteTransaction
 
 BATCH = 256  # writes that share one commit
 QUEUE = 5000  # writes that may wait
@@ -24,16 +25,14 @@ PRUNE_PORTION = 500  # keys; more than a batch can add
 WIPE_EVERY = 1.0  # s, at most
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
-Work = Callable[[sqlite3.Connection, int], T]  # given the time in ms
 
 
 @dataclass(slots=True, eq=False)
 class Write(Job):
     """A job that is done in the writer's thread."""
 
-    work: Work[Any]
-    erases: bool
+    work: Callable[[SQLiteTransaction], Any]
+    erases: bool = field(init=False, default=False)
 
     def run(self, db: sqlite3.Connection, now: int) -> bool:
         """Do the work within a transaction; False if that is spoiled and must be rolled back."""
@@ -42,7 +41,9 @@ class Write(Job):
             return True
         written = db.total_changes
         try:
-            self.succeed(self.work(db, now))
+            tx = SQLiteTransaction(db, now)
+            self.succeed(self.work(tx))
+            self.erases = tx.erases
         except Exception as error:
             self.fail(_refusal(error))
             return db.total_changes == written and db.in_transaction

@@ -1,0 +1,167 @@
+"""The log of a room: how it is changed and read. Each backend has an append of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from chat.rooms import Amendment, Done, Edit, Message, Notice, Page, Position, Window
+from chat.store import Missing, Resync, queries
+from chat.store.queries import LARGEST
+from chat.store.rows import Head, before_of, kept, message_of, packed
+from chat.store.transaction import Transaction
+from chat.store.windows import first_part, newest, until, weight
+
+PORTION, LARGEST_PORTION = 16, 128  # messages that are asked for at once where bytes are counted
+NOBODY = 0  # as the author of a key; seats count from 1
+
+
+async def head_of(tx: Transaction, code: str) -> Head:
+    rows = await tx.fetch(queries.HEAD, code)
+    if not rows:
+        raise Missing(f"There is no room {code}.")
+    return Head(*rows[0])
+
+
+async def rise(tx: Transaction, room: int) -> Head:
+    (row,) = await tx.fetch(queries.RISE, room)
+    return Head(*row)
+
+
+async def write_notice(
+    tx: Transaction, code: str, notice_after: Callable[[Message | None, int], tuple[Notice, bool]]
+) -> Done:
+    """Tell the room in a new notice or, where that is its newest message, in the last one."""
+    head = await rise(tx, (await head_of(tx, code)).room)
+    rows = await tx.fetch(queries.NEWEST, head.room)
+    last = message_of(rows[0]) if rows else None
+    notice, replaces = notice_after(last, tx.now)
+    if last and replaces:
+        message = replace(last, rev=head.rev, notice=notice)
+        await tx.fetch(queries.RENOTICE, head.rev, packed(notice), head.room, last.id)
+    else:
+        before = before_of(last.author, last.at) if last else None
+        message = Message(
+            head.rev, head.rev, tx.now, None, "", 1, "", kind="notice", notice=notice, before=before
+        )
+        await tx.fetch(tx.dialect.insert, *columns(head.room, message, None))
+    return Done(code, message, head.position)
+
+
+def columns(room: int, message: Message, body: Any) -> tuple[Any, ...]:
+    """What `Dialect.insert` wants: `body` is the text, or what refers to it."""
+    return (
+        room,
+        message.id,
+        message.rev,
+        message.at,
+        message.author,
+        body,
+        packed(message.notice),
+        *(message.before or (None, None)),
+    )
+
+
+async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, change: Amendment) -> Done:
+    if not is_storable(id, by or NOBODY):
+        raise Missing("There is no such number.")
+    room = (await head_of(tx, code)).room
+    author = by or NOBODY
+    if repeats := await repeated(tx, code, author, key):
+        return repeats
+    old = await _changeable(tx, room, id, by)
+    body, edited = (change.body, tx.now) if isinstance(change, Edit) else (None, None)
+    head = await rise(tx, room)
+    await _rewrite(tx, room, old, head.rev, body, edited)
+    await tx.fetch(queries.REMEMBER, room, author, key, id, head.rev, tx.now)
+    return Done(code, replace(old, rev=head.rev, body=body, edited=edited), head.position)
+
+
+async def _rewrite(
+    tx: Transaction, room: int, old: Message, rev: int, body: str | None, edited: int | None
+) -> None:
+    text: Any = None if body is None else kept(body)
+    if tx.dialect.erase:
+        await tx.fetch(tx.dialect.erase, room, old.id, " " * len(kept(old.body or "").encode()))
+    if tx.dialect.new_text and text is not None:
+        ((text,),) = await tx.fetch(tx.dialect.new_text, text)
+    await tx.fetch(tx.dialect.rewrite, rev, text, edited, room, old.id)
+
+
+async def repeated(tx: Transaction, code: str, author: int, key: str) -> Done | None:
+    """What this key did before, with the message as it is now: its former text may be deleted."""
+    rows = await tx.fetch(queries.REPEATED, code, author, key)
+    if not rows:
+        return None
+    epoch, rev, *entry = rows[0]
+    return Done(code, message_of(entry), Position(epoch, rev), duplicate=True)
+
+
+async def _changeable(tx: Transaction, room: int, id: int, by: int | None) -> Message:
+    """The text message that seat `by`, or if None anybody, may change."""
+    rows = await tx.fetch(queries.MESSAGE, room, id)
+    message = message_of(rows[0]) if rows else None
+    if message is None or message.kind != "text" or message.body is None:
+        raise Missing(f"There is no text message {id}.")
+    if by is not None and not await _same_person(tx, room, by, message.author):
+        raise Missing(f"Message {id} is not theirs.")
+    return message
+
+
+async def _same_person(tx: Transaction, room: int, one: int, other: int | None) -> bool:
+    ((people, seats),) = await tx.fetch(queries.PEOPLE_OF, room, one, other)
+    return one == other or (people, seats) == (1, 2)
+
+
+async def history(tx: Transaction, code: str, before: int | None, limit: int, most: int) -> Page:
+    head = await head_of(tx, code)
+    end = LARGEST if before is None else max(0, min(before, LARGEST))
+    limit = max(0, min(limit, LARGEST - 1))
+    rows = await tx.fetch(queries.OLDER, head.room, end, limit + 1)
+    found = [message_of(row) for row in reversed(rows[:limit])]
+    messages = list(newest(found, most))
+    return Page(messages, head.position, more=len(rows) > len(messages))
+
+
+async def changes(tx: Transaction, code: str, since: Position, window: int, most: int) -> Window:
+    head = await head_of(tx, code)
+    if since.epoch != head.epoch or not 0 <= since.rev <= head.rev:
+        raise Resync
+    end = min(head.rev, since.rev + max(window, 0))
+    created, known = await _in_portions(tx, queries.CREATED, head.room, since.rev, end, most)
+    changed, known = await _in_portions(tx, queries.CHANGED, head.room, since.rev, known, most, since.rev)
+    part = first_part(*until(changed, created, known), most)
+    return Window(part.created, part.changed, Position(head.epoch, part.rev), head.rev)
+
+
+async def _in_portions(
+    tx: Transaction, sql: str, room: int, since: int, end: int, most: int, *more: int
+) -> tuple[list[Message], int]:
+    """The messages due in (since, end], and up to where those are all: perhaps it is enough before the end.
+
+    How long they are is known only afterwards, so the portions grow while they turn out to be short.
+    """
+    found: list[Message] = []
+    total, portion = 0, PORTION
+    while True:
+        rows = await tx.fetch(sql, room, since, end, *more, portion)
+        messages = [message_of(row) for row in rows]
+        found += messages
+        total += sum(map(weight, messages))
+        if len(rows) < portion:
+            return found, end
+        since = messages[-1].rev if more else messages[-1].id
+        if total >= most:
+            return found, since
+        if total < most // 4:
+            portion = min(2 * portion, LARGEST_PORTION)
+
+
+async def heads(tx: Transaction, codes: Sequence[str]) -> dict[str, Position]:
+    rows = await tx.fetch(tx.dialect.heads, list(codes))
+    return {code: Position(epoch, rev) for code, epoch, rev in rows}
+
+
+def is_storable(*numbers: int) -> bool:
+    return all(abs(n) <= LARGEST for n in numbers)

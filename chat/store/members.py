@@ -1,0 +1,108 @@
+"""Seats: taken, left, renamed, marked as here or away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chat.names import looks
+from chat.rooms import Done, Member, Refused, Verb, folded, renamed
+from chat.store import Missing, queries
+from chat.store.log import head_of, is_storable, write_notice
+from chat.store.rooms import IN_USE
+from chat.store.transaction import Transaction
+
+NAMES = 64  # of one person in one room: each is a seat that is never given to anybody else
+
+
+async def take_seat(tx: Transaction, code: str, person: str, name: str) -> Member:
+    room = (await head_of(tx, code)).room
+    if held := await held_seat(tx, code, person):
+        return held
+    return await _seat_named(tx, room, code, person, name)
+
+
+async def _seat_named(tx: Transaction, room: int, code: str, person: str, name: str) -> Member:
+    """The seat that this person had under this name, or a new one."""
+    rows = await tx.fetch(queries.FORMER_SEAT, room, person, name)
+    number, mark = rows[0] if rows else await _new_seat(tx, room, person, name)
+    await tx.fetch(queries.PROLONG, tx.now + IN_USE, room)
+    return Member(code, number, person, name, mark)
+
+
+async def _new_seat(tx: Transaction, room: int, person: str, name: str) -> Sequence[int]:
+    await _check_names(tx, room, person)
+    ((mark,),) = await tx.fetch(queries.MARK, room, person, *looks(name))
+    (row,) = await tx.fetch(queries.NEW_SEAT, room, person, name, mark, *looks(name), tx.now)
+    return row
+
+
+async def _check_names(tx: Transaction, room: int, person: str) -> None:
+    ((names,),) = await tx.fetch(queries.NAMES_OF, room, person)
+    if names >= NAMES:
+        raise Refused(f"You have had {NAMES} names in this room. Please use one of them again.", "name")
+
+
+async def held_seat(tx: Transaction, code: str, person: str) -> Member | None:
+    rows = await tx.fetch(queries.HELD_SEAT, code, person)
+    return Member(*rows[0]) if rows else None
+
+
+async def seats_of(tx: Transaction, code: str, person: str) -> list[int]:
+    rows = await tx.fetch(queries.SEATS_OF, code, person)
+    return [number for (number,) in rows]
+
+
+async def here(tx: Transaction, code: str | None) -> list[Member]:
+    rows = await tx.fetch(queries.HERE, code)
+    return [Member(*row) for row in rows]
+
+
+async def rooms_of(tx: Transaction, person: str, limit: int) -> list[str]:
+    rows = await tx.fetch(queries.ROOMS_OF, person, limit)
+    return [code for (code,) in rows]
+
+
+async def end_seat(tx: Transaction, code: str, person: str, successor: str | None) -> Done | None:
+    member = await held_seat(tx, code, person)
+    if member is None and successor is None:
+        return None
+    room = (await head_of(tx, code)).room
+    done = None
+    if member is not None:
+        await tx.fetch(queries.END_SEAT, tx.now, room, member.number)
+        done = await _notify(tx, code, "left", [member], ended=True)
+    if successor is not None:
+        await tx.fetch(queries.HAND_OVER_SEATS, successor, room, person)
+    return done
+
+
+async def rename_seat(tx: Transaction, code: str, person: str, name: str) -> Done | None:
+    old = await held_seat(tx, code, person)
+    if old is None:
+        raise Missing("This person holds no seat in the room.")
+    if old.name == name:
+        return None
+    room = (await head_of(tx, code)).room
+    if not await tx.fetch(queries.HAS_NAME, room, person, name):
+        await _check_names(tx, room, person)  # before anything is written: what is refused is not taken back
+    ((here,),) = await tx.fetch(queries.IS_HERE, room, old.number)
+    await tx.fetch(queries.END_SEAT, tx.now, room, old.number)
+    new = await _seat_named(tx, room, code, person, name)
+    await tx.fetch(tx.dialect.mark_seats, here, room, [new.number])
+    return await write_notice(tx, code, lambda last, at: (renamed(old, new), False))
+
+
+async def announce(tx: Transaction, code: str, verb: Verb, numbers: Sequence[int]) -> Done | None:
+    here = int(verb == "entered")
+    numbers = [n for n in numbers if is_storable(n)]
+    rows = await tx.fetch(tx.dialect.asked_seats, code, 1 - here, numbers)
+    members = [Member(*row) for row in rows]
+    if not members:
+        return None
+    room = (await head_of(tx, code)).room
+    await tx.fetch(tx.dialect.mark_seats, here, room, [m.number for m in members])
+    return await _notify(tx, code, verb, members, ended=False)
+
+
+async def _notify(tx: Transaction, code: str, verb: Verb, members: Sequence[Member], ended: bool) -> Done:
+    return await write_notice(tx, code, lambda last, at: folded(last, verb, members, at, ended))

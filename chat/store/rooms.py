@@ -1,0 +1,47 @@
+"""Rooms: opened, found, and removed if nobody ever says anything in them."""
+
+from __future__ import annotations
+
+from chat.rooms import Room, new_epoch
+from chat.store import Taken, queries
+from chat.store.transaction import Transaction
+
+UNUSED = 24 * 3600 * 1000  # ms that a room is kept in which nothing was said
+IN_USE = 3600 * 1000  # ms that it is kept at least once somebody came
+REMOVED = 500  # rows of an expired room that are removed at a time
+
+
+async def open_room(tx: Transaction, code: str) -> Room:
+    room = Room(code, new_epoch(), tx.now)
+    if not await tx.fetch(queries.NEW_ROOM, code, room.epoch, tx.now, tx.now + UNUSED):
+        raise Taken(code)
+    return room
+
+
+async def find_room(tx: Transaction, code: str) -> Room | None:
+    rows = await tx.fetch(queries.ROOM, code)
+    return Room(*rows[0]) if rows else None
+
+
+async def expire(tx: Transaction) -> int:
+    """Close rooms that have expired, and remove some of what is in one; the number of rows it was."""
+    expired = await tx.fetch(tx.dialect.expired, tx.now, REMOVED)
+    for (room,) in expired:
+        if await tx.fetch(queries.SPOKEN_IN, room):  # by a node of a former release
+            await tx.fetch(queries.KEEP_ROOM, room)
+        elif await tx.fetch(queries.OCCUPIED, room):
+            await tx.fetch(queries.PROLONG, tx.now + IN_USE, room)
+        else:
+            await tx.fetch(queries.CLOSE_ROOM, f"expired {room}", room)
+    closed = await tx.fetch(tx.dialect.closed)
+    return len(expired) + (await _remove(tx, closed[0][0]) if closed else 0)
+
+
+async def _remove(tx: Transaction, room: int) -> int:
+    removed = 0
+    for delete in queries.EMPTY:
+        removed += len(await tx.fetch(delete, room, REMOVED - removed))
+        if removed == REMOVED:
+            return removed
+    await tx.fetch(queries.REMOVE_ROOM, room)
+    return removed + 1

@@ -1,0 +1,62 @@
+"""A transaction of SQLite, and what its SQL says in its own way."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from functools import cache
+from typing import Any
+
+from chat.store import queries
+from chat.store.transaction import Dialect, Rows
+
+DIALECT = Dialect(
+    heads="SELECT code, epoch, rev FROM room WHERE code IN (SELECT value FROM json_each($1))",
+    asked_seats=(
+        "SELECT code, number, person, name, mark FROM json_each($3) AS asked "
+        "CROSS JOIN room JOIN seat ON seat.room = room.id AND number = asked.value "
+        "WHERE code = $1 AND ended IS NULL AND here = $2 ORDER BY asked.key"
+    ),
+    mark_seats=("UPDATE seat SET here = $1 WHERE room = $2 AND number IN (SELECT value FROM json_each($3))"),
+    insert=(
+        "INSERT INTO message (room, id, rev, at, author, text, notice, before_author, before_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    ),
+    new_text="INSERT INTO text (body) VALUES ($1) RETURNING serial",
+    expired=queries.EXPIRED,
+    closed=queries.CLOSED,
+    erase="UPDATE text SET body = $3 WHERE serial = (SELECT text FROM message WHERE room = $1 AND id = $2)",
+    rewrite="UPDATE message SET rev = $1, text = $2, edited = $3 WHERE room = $4 AND id = $5",
+)
+
+
+class SQLiteTransaction:
+    """What is asked of `db`; the caller begins and ends it."""
+
+    dialect = DIALECT
+
+    def __init__(self, db: sqlite3.Connection, now: int = 0) -> None:
+        self.db = db
+        self.now = now
+        self.erases = False
+
+    async def fetch(self, sql: str, *values: Any) -> Rows:
+        self.erases = self.erases or sql is DIALECT.erase
+        return execute(self.db, sql, *values).fetchall()
+
+
+def execute(db: sqlite3.Connection, sql: str, *values: Any) -> sqlite3.Cursor:
+    """Run SQL whose parameters are written $1, $2, …; a list is one parameter."""
+    text, places = _with_question_marks(sql)
+    return db.execute(text, [_plain(values[place]) for place in places])
+
+
+def _plain(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list) else value
+
+
+@cache
+def _with_question_marks(sql: str) -> tuple[str, tuple[int, ...]]:
+    """In SQLite's marks, and which value goes where: Python 3.12 warns of numbered ones."""
+    return re.sub(r"\$\d+", "?", sql), tuple(int(n) - 1 for n in re.findall(r"\$(\d+)", sql))

@@ -1,0 +1,57 @@
+"""One transaction of a store, whatever the database: the functions that take one are the store's rules.
+
+In SQLite nothing in it suspends, so `run` drives such a function in the thread that has the connection; in
+PostgreSQL it is awaited in the event loop. A function that writes runs while nobody else writes to the room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+Rows = Sequence[Sequence[Any]]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What the databases say differently. Lists are given as one parameter."""
+
+    heads: str  # of the rooms with the codes $1: code, epoch, rev
+    asked_seats: str  # of room code $1 that are marked other than $2, of the numbers $3, in that order
+    mark_seats: str  # as $1, of room $2, the numbers $3
+    insert: str  # room, id, rev, at, author, body, notice, before_author, before_at
+    new_text: (
+        str  # if texts have a table of their own: puts body $1 there and returns what `insert` refers to
+    )
+    erase: str  # overwrites the text of room $1, message $2 by $3; empty where `rewrite` does
+    expired: str  # rooms that expire by $1, at most $2, and locked; by no other node meanwhile
+    closed: str  # a room that is to be removed, likewise
+    rewrite: str  # rev $1, body (or what refers to it) $2 and edited $3 of room $4, message $5
+
+
+class Transaction(Protocol):
+    """What a function is given to ask the database."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    @property
+    def now(self) -> int:
+        """ms since 1970 by the store's clock; only where something is written."""
+
+    async def fetch(self, sql: str, *values: Any) -> Rows:
+        """The rows that a statement with parameters $1, $2, … returns."""
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a function that never suspends."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        work.close()
+    raise RuntimeError("A function of the store waited for something else than its transaction.")
