@@ -6,6 +6,7 @@ import math
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import quote
 
 from quart import Blueprint, Response, abort, current_app, make_response, redirect, request
 from quart.typing import ResponseReturnValue
@@ -338,6 +339,14 @@ async def earlier(code: str) -> ResponseReturnValue:
     member = await _seat(chat, code)
     _pace_reading(chat, member.person)
     return chat.render.earlier(member.code, await chat.hub.page(member.code, _before()))
+
+
+@pages.get("/rooms/<code>/messages")
+@pages.get("/rooms/<code>/composer")
+@pages.get("/rooms/<code>/leave")
+async def form_address(code: str) -> ResponseReturnValue:
+    """WebKit reloads the error page of a form as if it had been a link."""
+    return redirect(f"/rooms/{quote(code, safe='')}", 303)
 
 
 @pages.post("/rooms/<code>/messages")

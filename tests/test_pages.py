@@ -614,6 +614,21 @@ async def test_a_form_post_leads_back_to_the_room(alice: Person, code: str) -> N
 
 
 @ON_BOTH
+@pytest.mark.parametrize("form", ["messages", "composer", "leave"])
+async def test_the_address_of_a_form_leads_back_to_the_room(alice: Person, code: str, form: str) -> None:
+    """WebKit asks for it when somebody reloads the error page of a form that did not get through."""
+    reply = await alice.get(f"/rooms/{code}/{form}")
+    assert reply.status == 303
+    assert reply.headers["Location"] == f"/rooms/{code}"
+
+
+async def test_the_address_of_a_form_leads_nowhere_else(alice: Person) -> None:
+    reply = await alice.get("/rooms/%5C%5Cevil.example%3F%0d%0aX:y/messages")
+    assert reply.status == 303
+    assert reply.headers["Location"].startswith("/rooms/%5C%5Cevil.example%3F")
+    assert "X" not in reply.headers
+
+
 async def test_a_double_post_of_one_form_is_stored_once(alice: Person, code: str) -> None:
     for _ in range(3):
         reply = await alice.post(f"/rooms/{code}/messages", {"body": "hello", "key": "k1", "acked": "0"})
