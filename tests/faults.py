@@ -46,6 +46,8 @@ class Proxy:
     cut_after(n)    the next n bytes to the server get through, then that connection is reset
     lose_reply(p)   the next request that holds the bytes p reaches the server, its answer is swallowed and
                     the connection reset; or, with `hang`, left standing without a word
+    mute()          everything reaches the server, every answer is swallowed, and nothing ends; until heal(),
+                    which mute connections do not outlive
     happened        is set once the cut or loss asked for has happened
     heal()          from now on it is honest; what a black hole holds arrives late
     """
@@ -61,6 +63,7 @@ class Proxy:
         self._left: int | None = None
         self._pattern = b""
         self._hang = False
+        self._mute = False
         self.happened = asyncio.Event()
         self.heal()
 
@@ -89,7 +92,10 @@ class Proxy:
         return url.replace(f":{self._target}/", f":{self.port}/")
 
     def heal(self) -> None:
-        self._refusing = False
+        self._refusing = self._mute = False
+        for link in self._links:
+            if link.mute:
+                link.reset()
         self._left, self._pattern = None, b""
         self.latency = 0.0
         self._open.set()
@@ -118,6 +124,11 @@ class Proxy:
         self._pattern, self._hang = pattern, hang
         self.happened.clear()
 
+    def mute(self) -> None:
+        self._hang = self._mute = True
+        for link in self._links:
+            link.mute = True
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
@@ -137,6 +148,7 @@ class Proxy:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection(self._host, self._target)
         link = Link(writer, server_writer)
+        link.mute = self._mute
         self._links.add(link)
         try:
             async with asyncio.TaskGroup() as group:

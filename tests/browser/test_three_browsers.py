@@ -269,3 +269,22 @@ async def test_without_javascript_the_live_page_survives_a_slow_restart(
     await asyncio.to_thread(server.start)
     await ann.say("after")
     await cat.window.wait_for(f"{FRAME}.includes('after')", timeout=40)
+
+
+DRAFT = "[...document.querySelectorAll('#texts > *')].map(control => control.value)"
+
+
+# Decision 29 says why the other two forget it.
+@pytest.mark.parametrize("engine", ["Chromium"], indirect=True, scope="module")
+async def test_back_leads_to_what_was_being_written(visitors: Visitors) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await ann.type("half a th", pace=0)
+    await ann.window.evaluate("window.kept = true")
+    await ann.window.open(ann.url)
+    await ann.window.back()
+    await ann.window.wait_for("window.kept")
+    await ann.window.wait_for(f"{DRAFT}.join() === 'half a th'")
+    await ann.type("ought\n", pace=0)
+    await ann.shows(["half a thought"])
+    await ann.rest()

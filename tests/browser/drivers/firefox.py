@@ -8,11 +8,14 @@ import itertools
 import json
 import shutil
 import tempfile
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedError
 
 from browser.drivers.window import TIMEOUT, Engine, NoDocument, Scheme, Window, key_actions
 
@@ -45,8 +48,13 @@ class Connection:
         self.listeners: dict[str, FirefoxWindow] = {}
         self._reader = asyncio.create_task(self._read())
 
+    async def _frames(self) -> AsyncIterator[str | bytes]:
+        with suppress(ConnectionClosedError):  # Firefox was killed
+            async for frame in self._socket:
+                yield frame
+
     async def _read(self) -> None:
-        async for frame in self._socket:
+        async for frame in self._frames():
             answer = json.loads(frame)
             if answer["type"] == "event":
                 self._hear(answer["params"])
@@ -142,20 +150,23 @@ class FirefoxWindow(Window):
 class Process:
     """One Firefox with a profile of its own, because some preferences hold for all of its windows."""
 
-    def __init__(self, scheme: Scheme, javascript: bool) -> None:
+    def __init__(
+        self, scheme: Scheme, javascript: bool, others: Mapping[str, bool | int] = MappingProxyType({})
+    ) -> None:
         self._profile = tempfile.TemporaryDirectory(prefix="firefox-", ignore_cleanup_errors=True)
         dark = {"layout.css.prefers-color-scheme.content-override": 0 if scheme == "dark" else 1}
-        preferences = PREFERENCES | dark | {"javascript.enabled": javascript}
+        self.profile = self._profile.name
+        preferences = {**PREFERENCES, **dark, "javascript.enabled": javascript, **others}
         lines = [
             f"user_pref({json.dumps(key)}, {json.dumps(value)});\n" for key, value in preferences.items()
         ]
-        Path(self._profile.name, "user.js").write_text("".join(lines))
+        Path(self.profile, "user.js").write_text("".join(lines))
 
-    async def start(self) -> None:
+    async def start(self, *options: str) -> None:
         assert PROGRAM is not None
         self._process = await asyncio.create_subprocess_exec(
             *(PROGRAM, "--headless", "--no-remote"),
-            *("--profile", self._profile.name, "--remote-debugging-port", "0"),
+            *("--profile", self.profile, "--remote-debugging-port", "0", *options),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -181,6 +192,11 @@ class Process:
         window = FirefoxWindow(self.connection, context, user)
         self.connection.listeners[context] = window
         return window
+
+    async def kill(self) -> None:
+        """End it without warning."""
+        self._process.kill()
+        await self._drain
 
     async def quit(self) -> None:
         await self.connection.close()

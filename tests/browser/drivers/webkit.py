@@ -45,6 +45,25 @@ def _ask(port: int, method: str, path: str, body: Any) -> Any:
     return value
 
 
+async def start_screen() -> tuple[asyncio.subprocess.Process, str]:
+    """An X server and the name of its display."""
+    assert SCREEN is not None
+    read, write = os.pipe()
+    screen = await asyncio.create_subprocess_exec(
+        SCREEN, "-displayfd", str(write), "-screen", "0", "1400x1100x24", "-nolisten", "tcp",
+        pass_fds=(write,), stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        return screen, f":{(await asyncio.to_thread(pipe.readline)).strip()}"
+
+
+def complaints(said: Path) -> list[str]:
+    """What pages have written on the console, of all that a browser has said."""
+    lines = said.read_text(errors="replace").splitlines()
+    return [line for line in lines if "CONSOLE" in line and HARMLESS not in line]
+
+
 class WebKitWindow(Window):
     """A screen, a driver and a browser of one's own."""
 
@@ -56,17 +75,9 @@ class WebKitWindow(Window):
         self._port = free_port()
 
     async def start(self) -> None:
-        assert SCREEN is not None
         assert DRIVER is not None
-        read, write = os.pipe()
-        self._screen = await asyncio.create_subprocess_exec(
-            SCREEN, "-displayfd", str(write), "-screen", "0", "1400x1100x24", "-nolisten", "tcp",
-            pass_fds=(write,), stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        os.close(write)
-        with os.fdopen(read) as pipe:
-            display = (await asyncio.to_thread(pipe.readline)).strip()
-        environment = os.environ | {"DISPLAY": f":{display}", "HOME": self._folder.name, "NO_AT_BRIDGE": "1"}
+        self._screen, display = await start_screen()
+        environment = os.environ | {"DISPLAY": display, "HOME": self._folder.name, "NO_AT_BRIDGE": "1"}
         environment["GTK_THEME"] = "Adwaita:dark" if self._scheme == "dark" else "Adwaita"
         self._driver = await asyncio.create_subprocess_exec(
             DRIVER, f"--port={self._port}", "--host=127.0.0.1", env=environment,
@@ -110,8 +121,7 @@ class WebKitWindow(Window):
             self._listen()
 
     def _listen(self) -> None:
-        lines = [line for line in self._said.read_text(errors="replace").splitlines() if "CONSOLE" in line]
-        self.console[:] = [line for line in lines if HARMLESS not in line]
+        self.console[:] = complaints(self._said)
 
     async def open(self, url: str) -> None:
         await self._ask("POST", "/url", {"url": url})
