@@ -90,7 +90,7 @@ async def _read_to_the_end(original: Guard, self: Any) -> None:
         while not self.reader.at_eof():
             await self.protocol.handle(RawData(await self.reader.read(bounds.READ_AT_ONCE)))
             if is_dropped(self.protocol.protocol):
-                await asyncio.sleep(bounds.DROP_EVERY)
+                await self.context.worker.drops.wait()
     await self.protocol.handle(Closed())
     await self.idle_task.stop()
 

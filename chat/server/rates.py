@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,6 +69,19 @@ class FrameRates:
 
     def __post_init__(self) -> None:
         self.persons, self.addresses = Allowances(self.person), Allowances(self.address)
+
+
+class Spacing:
+    """Lets so many a second pass, one after the other, in the order in which they came."""
+
+    def __init__(self, per_second: float) -> None:
+        self._every = 1 / per_second
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._next = max(self._next, now) + self._every
+        await asyncio.sleep(self._next - now)
 
 
 class FrameCount:

@@ -16,6 +16,7 @@ from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 from chat.server import bounds
 from chat.server.addresses import behind
 from chat.server.guards import Guard, around
+from chat.server.rates import Spacing
 from chat.server.turns import Busy, Place
 
 # What is split, matched or unquoted by somebody: slow for long values, some of it quadratic.
@@ -92,7 +93,7 @@ async def _refuse_what_is_odd(original: Guard, self: Any, request: Any) -> None:
                 self.place.give_back()
     await self._send_error_response(status or 400)
     if has_body(request):
-        await _drop(self.send.__self__.reader.reader)
+        await _drop(self.send.__self__.reader.reader, self.context.worker.drops)
     await self.send(Closed())
 
 
@@ -113,12 +114,12 @@ def _place(protocol: Any, request: Any) -> Place | None:
     return Place(worker.places, address, writer.transport.get_protocol())
 
 
-async def _drop(reader: Any) -> None:
+async def _drop(reader: Any, drops: Spacing) -> None:
     """Closing over bytes unread would have the peer's system throw away what we said."""
     with suppress(TimeoutError, OSError):
         async with asyncio.timeout(bounds.LINGER):
             while await reader.read(65536):
-                await asyncio.sleep(bounds.DROP_EVERY)
+                await drops.wait()
 
 
 @around(H11Protocol, "_send_error_response")
@@ -162,10 +163,10 @@ async def _send_while_it_can_be_heard(original: Guard, self: Any, event: Any) ->
 @around(H11Protocol, "_maybe_recycle")
 async def _let_the_body_end(original: Guard, self: Any) -> None:
     """An answer may come before the end of a body that is not wanted: it has a moment to be read."""
-    for _ in range(int(bounds.LINGER / bounds.DROP_EVERY)):
+    for _ in range(int(bounds.LINGER / bounds.LOOK_EVERY)):
         if self.connection.their_state is not h11.SEND_BODY or self.send.__self__.writer.is_closing():
             break
-        await asyncio.sleep(bounds.DROP_EVERY)
+        await asyncio.sleep(bounds.LOOK_EVERY)
     await original(self)
 
 

@@ -20,7 +20,7 @@ from chat.server import bounds
 from chat.server.bodies import Bodies
 from chat.server.guards import Guard, around
 from chat.server.inbox import Pool
-from chat.server.rates import FrameRates
+from chat.server.rates import FrameRates, Spacing
 from chat.server.turns import Places, Turns
 
 
@@ -42,6 +42,7 @@ class Worker:
         self.writers: WeakSet[asyncio.StreamWriter] = WeakSet()
         self.extensions: dict[str, Any] = getattr(app.app, "extensions", {})
         self.options: Options = self.extensions.get("server") or Options()
+        self.drops = Spacing(bounds.DROPS)
         self.inboxes, self.bodies = Pool(), Bodies()
         self.turns, self.places = Turns(), Places()
         self.frame_rates = FrameRates(bounds.FRAMES, bounds.FRAMES_PER_PERSON, bounds.FRAMES_PER_ADDRESS)

@@ -21,6 +21,7 @@ from .servers import Options, cpu, database, sqlite
 DESCRIPTORS = 1024  # Debian's default
 LONGEST_WAIT = 25.0  # s that the visitor waits for one page
 ATTACK = 30.0  # s that an attack is watched
+VISITOR = ("127.0.0.2", 0)  # not the attacker's address
 CALM = 1.0  # s without a wait: it is over
 MIB = 2**20
 
@@ -86,7 +87,7 @@ def _watched(server: Server, name: str) -> Cost:
 def _wait(port: int) -> float:
     """Seconds until a page is there; the longest if it never is."""
     start = time.perf_counter()
-    visitor = http.client.HTTPConnection("127.0.0.1", port, timeout=LONGEST_WAIT)
+    visitor = http.client.HTTPConnection("127.0.0.1", port, timeout=LONGEST_WAIT, source_address=VISITOR)
     with suppress(OSError, http.client.HTTPException):
         visitor.request("GET", "/")
         visitor.getresponse().read()
