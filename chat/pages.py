@@ -421,7 +421,8 @@ async def composer(code: str) -> ResponseReturnValue:
     form = await request.form
     text, many_lines = (form.getlist("body") or [""])[-1], fields.text(form, "lines") == "many"
     if "HX-Request" in request.headers:
-        return chat.render.composer_text(text, many_lines, member.code)
+        spare = fields.number(form.get("spare"))
+        return chat.render.composer_text(text, many_lines, member.code, spare)
     draft = Draft(member.code, [text], secrets.token_urlsafe(9))
     try:
         return await _room_page(chat, member, draft=draft, many_lines=many_lines)

@@ -146,6 +146,7 @@ class Render:
             acked=draft.acked,
             life=write_life(draft.key, draft.acked) if draft.posted else "",
             many_lines=many_lines or "\n" in draft.text,
+            spare=0,
             error=error,
             older=older,
             **self._roster(_with(people, member), frozen),
@@ -228,8 +229,12 @@ class Render:
     def heartbeat(self) -> str:
         return self._beat
 
-    def composer_text(self, draft: str, many_lines: bool, code: str) -> str:
-        return self._fragment("room/switch_text.html", draft=draft, many_lines=many_lines, code=code)
+    def composer_text(self, draft: str, many_lines: bool, code: str, spare: int) -> str:
+        """A field of the other kind; `spare` is the number of the one that the page has ready."""
+        # The field takes the focus before the button, which has it, is replaced: it moves only once.
+        placements = ("fill_spare", "switch_text", "replace_spare")
+        values = {"draft": draft, "many_lines": many_lines, "code": code, "spare": spare}
+        return "".join(self._fragment(f"room/{name}.html", **values) for name in placements)
 
     def own_style(self, seats: Iterable[int]) -> str:
         """The stylesheet that makes a member's own messages look so; everybody's HTML is the same."""

@@ -42,6 +42,7 @@ POSTED = [
     ("/rooms/CODE/messages", "again", {"body": "hello", "key": "k"}),
     ("/rooms/CODE/composer", "body", {"lines": "many"}),
     ("/rooms/CODE/composer", "lines", {"body": "hello"}),
+    ("/rooms/CODE/composer", "spare", {"body": "hello", "lines": "many"}),
     ("/rooms/CODE/leave", "anything", {}),
 ]
 ASKED = [

@@ -812,14 +812,27 @@ async def test_the_switch_to_many_lines_keeps_the_draft_without_a_script(alice: 
 
 
 async def test_the_switch_with_a_script_sends_only_what_changes(alice: Person, code: str) -> None:
-    form = {"body": "my draft", "lines": "many"}
+    form = {"body": "my draft", "lines": "many", "spare": "3"}
     fragment = (await alice.post(f"/rooms/{code}/composer", form, hx_request="true")).page
-    assert fragment.one("textarea[name=body]").value == "my draft"
+    field = fragment.one("textarea[name=body][hx-preserve]")
+    assert (field.id, field.value) == ("spare-3", "my draft")
+    assert fragment.one("hx-partial[hx-swap=outerMorph] textarea").value == "my draft"
+    assert not fragment.one("hx-partial[hx-swap=outerSync] textarea").id
+    assert fragment.one("hx-partial[hx-target=#spare] input").id == "spare-4"
+    assert fragment.one("hx-partial[hx-target=#switch] button")["hx-vals"] == '{"spare":"4"}'
     assert fragment.one("hx-partial[hx-target=#switch] button")["value"] == "one"
     assert fragment.one("hx-partial[hx-target=#blank] i")["hx-get"].startswith(
         "data:text/html;charset=utf-8,%3Ctextarea"
     )
     assert not fragment.has("html")
+
+
+@pytest.mark.parametrize("draft", ["", "\n", "\nled and trailed by a line\n\n", "50% \"' & </textarea> 😀"])
+async def test_the_switch_keeps_every_character_of_a_draft(alice: Person, code: str, draft: str) -> None:
+    form = {"body": draft, "lines": "many"}
+    fragment = (await alice.post(f"/rooms/{code}/composer", form, hx_request="true")).page
+    assert fragment.one("textarea[name=body][hx-preserve]").value == draft
+    assert fragment.one("hx-partial[hx-swap=outerMorph] textarea").value == draft
 
 
 async def test_a_draft_of_several_lines_is_shown_in_a_box_of_several_lines(alice: Person, code: str) -> None:

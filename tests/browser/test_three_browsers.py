@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -228,6 +229,80 @@ async def test_letters_typed_across_enter_are_neither_lost_nor_doubled(visitors:
     await ann.window.type("\n")
     await ann.shows([*texts, "and a draft"])
     await ann.rest()
+
+
+async def switch(visitor: Visitor, tag: str) -> None:
+    await visitor.window.click("#switch")
+    await visitor.window.wait_for(f"document.querySelector('#texts > {tag}:last-child:focus') !== null")
+
+
+async def field_of(visitor: Visitor) -> list[object]:
+    """The kind of the field that takes what is typed, its text, and where the caret stands."""
+    expression = (
+        "(e => [e.tagName, e.value, e.selectionStart])(document.querySelector('#texts > :last-child'))"
+    )
+    return list(await visitor.window.evaluate(expression))
+
+
+async def test_writing_goes_on_at_the_end_of_the_draft_after_either_switch(visitors: Visitors) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await ann.type("hello", pace=0)
+    await switch(ann, "textarea")
+    await ann.window.type("\nworld", pace=0)
+    await switch(ann, "input")
+    assert await field_of(ann) == ["INPUT", "helloworld", 10]
+    await ann.window.type("!", pace=0)
+    await switch(ann, "textarea")
+    assert await field_of(ann) == ["TEXTAREA", "helloworld!", 11]
+    await ann.window.type("\nagain", pace=0)
+    await ann.window.click("button.send")
+    await ann.shows(["helloworld!\nagain"])
+    await ann.rest()
+    assert await ann.window.evaluate("document.querySelectorAll('#spare > :disabled').length") == 1
+
+
+DRAFTS = [
+    "",
+    " ",
+    "two  blanks  ",
+    """"quotes' 50% %41 #1 ?a=b&amp;c <b></textarea><hx-partial>""",
+    "😀 👩‍👩‍👧‍👦 שלום",
+]
+
+
+async def test_a_draft_stays_exactly_as_it_is_when_the_field_is_switched(visitors: Visitors) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    for draft in [*DRAFTS, "long " * 5000]:
+        text = json.dumps(draft)
+        await ann.window.evaluate(f"(document.querySelector('#texts > :last-child').value = {text}, 0)")
+        length = len(draft.encode("utf-16-le")) // 2
+        for tag in ("textarea", "input"):
+            await switch(ann, tag)
+            assert await field_of(ann) == [tag.upper(), draft, length]
+
+
+FOCUSED = """(window.focused = [],
+  addEventListener("focusin", e => focused.push(e.target.id || e.target.tagName)), 0)"""
+
+
+async def test_typing_across_the_switch_leaves_the_draft_and_moves_the_focus_once(visitors: Visitors) -> None:
+    """Until the answer comes, the button has the focus; from then on every letter goes behind the draft."""
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await ann.type("a draft: ", pace=0)
+    await ann.window.evaluate(FOCUSED)
+    await ann.window.click("#switch")
+    await ann.window.type("abcdefghijklmnopqrst", pace=0.02)
+    await ann.window.wait_for("document.querySelector('textarea:focus') !== null")
+    await ann.window.type("!")
+    _, text, caret = await field_of(ann)
+    assert str(text).startswith("a draft: ")
+    assert "abcdefghijklmnopqrst!".endswith(str(text).removeprefix("a draft: "))
+    assert caret == len(str(text))
+    assert [e for e in await ann.window.evaluate("focused") if e != "switch"] == ["TEXTAREA"]
+    assert await ann.window.evaluate("focused.at(-1)") == "TEXTAREA"
 
 
 async def test_the_same_text_after_back_is_another_message(visitors: Visitors) -> None:
