@@ -157,8 +157,6 @@ IMPOSSIBLE = {
     # MiniBrowser, WebKit's browser here, has no command that discards a tab.
     ("WebKit", discarded, True),
     ("WebKit", discarded, False),
-    # Playwright may wait for ever for a tab that is there at the start and never ends loading.
-    ("Chromium", restored, False),
 }
 POSSIBLE = [case for case in product(PROFILES, BEGINNINGS, [True, False]) if case not in IMPOSSIBLE]
 

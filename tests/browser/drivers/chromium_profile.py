@@ -20,9 +20,10 @@ EXTENSION = {
     "name": "tabs",
     "version": "1",
     "background": {"service_worker": "nothing.js"},
-    "permissions": ["tabs"],
+    "permissions": ["tabs", "sessions"],
 }
 BLOCKED = 2  # a content setting
+LAST, NEW = 1, 5  # what is there after a start: the last session, or a new tab
 ACTIVE = "async () => (await chrome.tabs.query({active: true}))[0].id"
 DUPLICATE = f"async () => {{ await chrome.tabs.duplicate(await ({ACTIVE})()) }}"
 # Only a tab in the background can be discarded, and the id of a discarded one is another.
@@ -41,7 +42,7 @@ class ChromiumProfile(Profile):
         (self._extension / "nothing.js").touch()
         self._profile = self.folder / "profile"
         (self._profile / "Default").mkdir(parents=True)
-        preferences: dict[str, object] = {"session": {"restore_on_startup": 1}}
+        preferences: dict[str, object] = {"session": {"restore_on_startup": LAST if self.javascript else NEW}}
         if not self.javascript:
             preferences["profile"] = {"default_content_setting_values": {"javascript": BLOCKED}}
         (self._profile / "Default" / "Preferences").write_text(json.dumps(preferences))
@@ -53,7 +54,7 @@ class ChromiumProfile(Profile):
         return await self._playwright.chromium.launch_persistent_context(
             self._profile,
             executable_path=PROGRAM,
-            args=[*OPTIONS, f"--load-extension={self._extension}", "--restore-last-session"],
+            args=[*OPTIONS, f"--load-extension={self._extension}"],
             ignore_default_args=["--disable-back-forward-cache", "--disable-extensions", *without],
         )
 
@@ -75,8 +76,16 @@ class ChromiumProfile(Profile):
         return again
 
     async def _relaunch(self) -> ChromiumWindow:
-        """Without a blank tab in front of the restored one, which could then wait long to be loaded."""
-        self._context = await self._launch("about:blank")
+        """Without a blank tab in front of the restored one, which could then wait long to be loaded.
+
+        Playwright would wait for a tab that is there at the start and never ends loading, as without
+        JavaScript; so that one is restored by the command that people have in their history.
+        """
+        if self.javascript:
+            self._context = await self._launch("about:blank")
+        else:
+            self._context = await self._launch()
+            await (await self._worker()).evaluate("async () => { await chrome.sessions.restore() }")
         return ChromiumWindow(await self._room())
 
     async def restore(self) -> Window:
