@@ -1,4 +1,4 @@
-"""The chat, saying in its log when it begins to work on what somebody asked, and when that is done."""
+"""The chat, saying in its log when somebody asks, when it begins to work on that and when it is done."""
 
 from __future__ import annotations
 
@@ -10,9 +10,21 @@ from quart import Quart, Response, request, websocket
 
 from chat import actions, app
 from chat.server import bounds
+from chat.server.turns import Places
 
 bounds.WAITING_PER_ADDRESS = int(os.environ.get("WAITING", bounds.WAITING_PER_ADDRESS))
 bounds.PLACE_PATIENCE = float(os.environ.get("PATIENCE", bounds.PLACE_PATIENCE))
+
+
+_take = Places.take
+
+
+async def _take_and_tell(self: Places, address: str, peer: Any) -> bool:
+    print("asked", address, flush=True)
+    return await _take(self, address, peer)
+
+
+Places.take = _take_and_tell  # type: ignore[method-assign]
 
 
 def create_app() -> Quart:
@@ -49,6 +61,10 @@ def create_app() -> Quart:
     async def end() -> str:
         over.set()
         return ""
+
+    @counted.get("/tasks")
+    async def tasks() -> str:
+        return str(len(asyncio.all_tasks()))
 
     return counted
 

@@ -141,6 +141,63 @@ async def test_who_goes_while_waiting_gives_the_place_in_the_line_back(start: St
     assert f"began {BUSY} {gone.port}" not in server.log
 
 
+FIRST = {
+    "a page": burst.request("GET", 80, "/"),
+    "a socket": burst.request("GET", 80, "/live", *burst.UPGRADE),
+    "a form": burst.request("POST", 80, "/", body=b"name=Eve&create=1"),
+    "half a form": burst.request("POST", 80, "/", body=b"name=Eve&create=1")[:-4],
+}
+MORE = {
+    "nothing": b"",
+    "a request": FIRST["a page"],
+    "half a request": FIRST["a page"][:20],
+    "garbage": b"\x16\x03\x01\x00\xa5" + bytes(range(256)),
+}
+
+
+async def cut(visitor: Visitor) -> None:
+    visitor.cut()
+
+
+async def reset(visitor: Visitor) -> None:
+    visitor.reset()
+
+
+async def refused(visitor: Visitor) -> None:
+    """Until the server hangs up."""
+    assert (await visitor.rest()).startswith(b"HTTP/1.1 503 ")
+
+
+@pytest.mark.parametrize("go", [cut, reset, refused])
+@pytest.mark.parametrize("first", FIRST)
+async def test_who_says_more_while_waiting_and_goes_leaves_nothing(
+    start: Start, first: str, go: Callable[..., Any]
+) -> None:
+    server = start(PATIENCE="0.5" if go is refused else "30")
+    async with asyncio.timeout(30), occupied(server, BUSY), await Visitor.at(server, HOST) as looking:
+        before = await tasks(server, looking)
+        async with visitors(server, BUSY, len(MORE)) as leaving:
+            asked = server.log.count(f"asked {BUSY}")
+            for visitor in leaving:
+                await visitor.send(FIRST[first])
+            await asyncio.to_thread(server.wait_for_log, f"asked {BUSY}", count=asked + len(MORE))
+            for visitor, more in zip(leaving, MORE.values(), strict=True):
+                await visitor.send(more)
+            await asyncio.gather(*map(go, leaving))
+        while await tasks(server, looking) > before:
+            await asyncio.sleep(0.02)
+        await end(server)
+    server.terminate()
+    assert await asyncio.to_thread(server.wait, 5) == 0
+    assert "Traceback" not in server.log
+
+
+async def tasks(server: Server, visitor: Visitor) -> int:
+    visitor.ask(server, "/tasks", "Accept-Encoding: identity")
+    response = await visitor.head()
+    return int(await visitor.reader.readexactly(int(response.headers["content-length"])))
+
+
 async def test_who_has_waited_for_too_long_is_told_when_to_come_again(start: Start) -> None:
     server = start(PATIENCE="0.2")
     async with asyncio.timeout(30), occupied(server, BUSY) as holding, visitors(server, BUSY, 2) as waiting:

@@ -82,6 +82,7 @@ async def _refuse_what_is_odd(original: Guard, self: Any, request: Any) -> None:
             if self.place is None or await self.place.take():
                 await original(self, request)
             else:
+                await self.handle(Closed())  # nobody else would say so: no stream has begun
                 await self.send(Closed())
             return
         except Busy:
@@ -172,7 +173,7 @@ async def _let_the_body_end(original: Guard, self: Any) -> None:
 
 @around(H11Protocol, "handle")
 async def _let_go(original: Guard, self: Any, event: Any) -> None:
-    """The reader of a second request waits for the first response to end: for ever, if the peer has gone."""
+    """What comes after a request is read when its response has ended: never, if the peer has gone."""
     await original(self, event)
     if isinstance(event, Closed) and isinstance(self.connection, h11.Connection):
         self.connection = H11WSConnection(self.connection)  # whose next event is never "paused"
