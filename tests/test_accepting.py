@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from serving import REPO, Server
@@ -19,7 +20,7 @@ from tls import certified
 from wire import Wire
 
 from chat.server import bounds
-from chat.server.accepting import Slots
+from chat.server.accepting import Slots, _Protocol
 from chat.server.addresses import shared_by
 from chat.server.worker import Options
 from chat.settings import Settings
@@ -75,6 +76,18 @@ def test_load_tests_come_from_one_address() -> None:
     slots = Slots(Options(rate_limit=False), 400)
     assert all(callable(slots.take(("192.0.2.1", port))) for port in range(400))
     assert slots.take(("192.0.2.1", 1)) == "all"
+
+
+async def test_a_slot_is_given_back_whatever_fails_at_the_end_of_its_connection() -> None:
+    slots = Slots(Options(), 400)
+    release = slots.take(("192.0.2.1", 1))
+    assert callable(release)
+    protocol = _Protocol(asyncio.StreamReader(), None)
+    protocol.release = release
+    protocol.when_ended = Mock(side_effect=RuntimeError)
+    with pytest.raises(RuntimeError):
+        protocol.connection_lost(ConnectionResetError())
+    assert slots.total == 0
 
 
 SHARED = {

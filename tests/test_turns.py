@@ -419,6 +419,23 @@ async def test_who_has_gone_takes_no_place(small: Places, how: str) -> None:
     assert not small.busy
 
 
+async def test_who_goes_while_being_cancelled_takes_no_place(small: Places) -> None:
+    """The news of both may come in one turn of the loop, as when a peer resets just as its patience ends."""
+    for _ in range(2):
+        await small.take("a", Connection())
+    gone = Connection()
+    waiting = asyncio.create_task(small.take("a", gone))
+    await settled()
+    waiting.cancel()
+    assert gone.when_ended is not None
+    gone.when_ended()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    for _ in range(2):
+        small.give_back("a")
+    assert not small.busy
+
+
 async def test_who_had_gone_before_takes_no_place(small: Places) -> None:
     gone = Connection()
     gone.ended = True

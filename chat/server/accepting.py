@@ -96,9 +96,11 @@ class _Protocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         self.data_received(bytes(self.BUFFER[:nbytes]))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._end()
-        self.let_go()
+        try:
+            super().connection_lost(exc)
+            self._end()
+        finally:
+            self.let_go()
 
     def _end(self) -> None:
         self.ended = True

@@ -96,7 +96,7 @@ class Places:
         granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def leave() -> None:
-            if line.waiting.pop(granted, True) is None:
+            if line.waiting.pop(granted, True) is None and not granted.done():  # it was not cancelled
                 granted.set_result(False)
 
         line.waiting[granted] = None
