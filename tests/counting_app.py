@@ -14,6 +14,7 @@ from chat.server.turns import Places
 
 bounds.WAITING_PER_ADDRESS = int(os.environ.get("WAITING", bounds.WAITING_PER_ADDRESS))
 bounds.PLACE_PATIENCE = float(os.environ.get("PATIENCE", bounds.PLACE_PATIENCE))
+bounds.BODY_TIMEOUT = float(os.environ.get("BODY_TIMEOUT", bounds.BODY_TIMEOUT))
 
 
 _take = Places.take

@@ -17,6 +17,7 @@ from wire import Socket, Wire
 from chat.addresses import parse_network
 from chat.server import bounds
 from chat.server.addresses import behind
+from chat.server.bodies import CountedBody, Overloaded
 from chat.server.turns import Busy, Place, Places, Turns
 
 HOST, BUSY, PROXY = "127.0.0.1", "127.0.0.2", "127.0.0.3"
@@ -266,6 +267,18 @@ async def test_a_form_that_arrives_slowly_is_taken_in_the_end(start: Start) -> N
             assert await slow.status() == 303
 
 
+async def test_a_form_that_has_arrived_waits_for_others_no_less_than_a_page(start: Start) -> None:
+    server = start(BODY_TIMEOUT="2", PATIENCE="3")
+    async with asyncio.timeout(30), visitors(server, BUSY, 1) as (slow,):
+        form = burst.request("POST", server.port, "/", body=b"name=Eve&create=1")
+        slow.writer.write(form[:-4])
+        await asyncio.to_thread(server.wait_for_log, f"began {BUSY} {slow.port}")
+        async with occupied(server, BUSY):
+            slow.writer.write(form[-4:])
+            response = await slow.head()
+            assert (response.status, response.headers["retry-after"]) == (503, str(bounds.COME_AGAIN))
+
+
 async def test_behind_a_proxy_its_clients_wait_for_themselves_alone(start: Start) -> None:
     server = start()
     busy, other = "X-Forwarded-For: 203.0.113.7", "X-Forwarded-For: 203.0.113.7, 203.0.113.8"
@@ -442,6 +455,24 @@ async def test_who_had_gone_before_takes_no_place(small: Places) -> None:
     for _ in range(2):
         await small.take("a", Connection())
     assert not await small.take("a", gone)
+
+
+async def test_a_form_whose_peer_goes_while_it_waits_is_not_worked_on(small: Places) -> None:
+    peer = Connection()
+    body = CountedBody(None, 10_000)
+    body.place = Place(small, "a", peer)
+    await body.place.take()
+    reading: asyncio.Future[Any] = asyncio.ensure_future(body)
+    await settled()
+    for _ in range(2):
+        await small.take("a", Connection())
+    body.append(b"name=Eve")
+    body.set_complete()
+    await settled()
+    assert peer.when_ended is not None
+    peer.when_ended()
+    with pytest.raises(Overloaded):
+        await reading
 
 
 async def test_a_place_is_given_back_once(small: Places) -> None:

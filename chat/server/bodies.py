@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,7 +13,7 @@ from quart.formparser import FormDataParser
 from quart.wrappers import Request
 from quart.wrappers.request import Body
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
+from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout, ServiceUnavailable
 
 from chat.server import bounds
 from chat.server.turns import Busy, Place
@@ -61,21 +63,30 @@ class CountedBody(Body):
     address: str | None = None
     taken = parts = 0
     place: Place | None = None
+    timeout: float | None = None
 
     def __await__(self) -> Generator[Any, None, Any]:
-        """What is slow to arrive keeps no other request waiting."""
-        arriving = self._must_raise is None and not self._complete.is_set()
-        if arriving and self.place is not None and self.place.give_back():
-            yield from self._complete.wait().__await__()
-            yield from self._take_place_again().__await__()
+        if self._must_raise is None and not self._complete.is_set():
+            yield from self._arrive().__await__()
         return (yield from super().__await__())
+
+    async def _arrive(self) -> None:
+        """What is slow to arrive keeps no other request waiting. Waiting for others is not in its time."""
+        gave_back = self.place is not None and self.place.give_back()
+        try:
+            async with asyncio.timeout(self.timeout):
+                await self._complete.wait()
+        except TimeoutError:
+            raise RequestTimeout from None
+        if gave_back:
+            await self._take_place_again()
 
     async def _take_place_again(self) -> None:
         assert self.place is not None
-        try:
-            await self.place.take()
-        except Busy:
-            raise Overloaded(retry_after=bounds.COME_AGAIN) from None
+        with suppress(Busy):
+            if await self.place.take():
+                return
+        raise Overloaded(retry_after=bounds.COME_AGAIN)
 
     def append(self, data: bytes) -> None:
         beyond = len(self._data) + len(data) - bounds.BODY_FREE - self.taken
@@ -126,9 +137,10 @@ class BoundedRequest(Request):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        body: Any = self.body
+        body.timeout, self.body_timeout = self.body_timeout, None  # Quart's would count the wait for others
         scope: Any = self.scope
         if (bodies := scope.get("chat.bodies")) is not None:
-            body: Any = self.body
             body.bodies, body.address = bodies
             body.place = scope.get("chat.place")
             scope["chat.ended"].append(body.release)
