@@ -7,18 +7,23 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from bench import attacker, burst
+from hypercorn.asyncio.task_group import TaskGroup
+from hypercorn.config import Config
 from serving import Server
 from wire import Socket, Wire
 
 from chat.addresses import parse_network
-from chat.server import bounds
+from chat.server import bounds, guards
 from chat.server.addresses import behind
-from chat.server.bodies import CountedBody, Overloaded
+from chat.server.bodies import Bodies, CountedBody, Overloaded
 from chat.server.turns import Busy, Place, Places, Turns
+from chat.server.worker import Options
 
 HOST, BUSY, PROXY = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 MANY = 240  # requests at once
@@ -480,6 +485,40 @@ async def test_a_place_is_given_back_once(small: Places) -> None:
     await place.take()
     assert place.give_back()
     assert not place.give_back()
+    assert not small.busy
+
+
+class Stream:
+    """What the queue of an application knows of its request, as Hypercorn's stream and protocol."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.scope: Any = {"type": "http", "client": None}
+        self.context = SimpleNamespace(worker=SimpleNamespace(options=Options(), bodies=Bodies()))
+
+    async def send(self, event: Any) -> None:
+        """Nobody hears it."""
+
+
+@pytest.mark.parametrize("when", ["before its first step", "while it works"])
+async def test_a_cancelled_application_gives_everything_back(small: Places, when: str) -> None:
+    guards.install()
+    stream = Stream(Place(small, "a", Connection()))
+    await stream.place.take()
+    released = Mock()
+
+    async def app(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    async with TaskGroup(asyncio.get_running_loop()) as spawning:
+        group: Any = spawning
+        await group.spawn_app(app, Config(), stream.scope, stream.send)
+        stream.scope["chat.ended"].append(released)
+        if when == "while it works":
+            await settled()
+        (task,) = asyncio.all_tasks() - {asyncio.current_task()}
+        task.cancel()
+    released.assert_called_once_with()
     assert not small.busy
 
 

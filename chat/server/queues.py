@@ -40,7 +40,6 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
     holding: Holding | None = None
     place: Place | None = getattr(send.__self__.send.__self__, "place", None)
     if place is not None:
-        place.used = True
         scope["chat.place"] = place
     if scope["type"] == "http":
         worker = send.__self__.context.worker
@@ -56,15 +55,21 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
         ends.append(holding.close)
     ended = False
 
-    async def send_or_end(message: Any) -> None:
+    def let_go(*_: Any) -> None:
         nonlocal ended
         if place is not None:
-            place.give_back()  # what follows is up to the peer
-        if message is None:
+            place.give_back()
+        if not ended:
             ended = True
             _make_room(queue, always=True)
             for end in ends:
                 end()
+
+    async def send_or_end(message: Any) -> None:
+        if message is None:
+            let_go()
+        elif place is not None:
+            place.give_back()  # what follows is up to the peer
         await send(message)
 
     async def put_in_time(event: Any) -> None:
@@ -80,9 +85,24 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
                 await holding.admit(sys.getsizeof(event["bytes"] or event["text"]))
             await put(event)
 
-    put = await original(self, app, config, scope, send_or_end)
+    put = await original(_Watched(self, let_go), app, config, scope, send_or_end)
     queue: asyncio.Queue[Any] = put.__self__
+    if place is not None:
+        place.used = True
     return put_in_time
+
+
+class _Watched:
+    """A group of tasks that says when a task has ended: one cancelled before its first step says nothing."""
+
+    def __init__(self, group: Any, ended: Callable[..., None]) -> None:
+        self._group, self._ended = group, ended
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._group, name)
+
+    def spawn(self, func: Callable[..., Any], *args: Any) -> None:
+        self._group._task_group.create_task(func(*args)).add_done_callback(self._ended)
 
 
 def _make_room(queue: asyncio.Queue[Any], always: bool = False) -> None:
