@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from chat.assets import Assets
 from chat.clock import ClockWatch
 from chat.codes import Codes
+from chat.goodbyes import Goodbyes
 from chat.health import WriteProbe
 from chat.hub import Hub
 from chat.limits import Limits, OwnLimits
@@ -41,4 +42,5 @@ class Context:
     storage: Storage
     write_probe: WriteProbe
     clock: ClockWatch
+    goodbyes: Goodbyes
     redis: Redis | None = None

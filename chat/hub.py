@@ -59,6 +59,7 @@ class Listener:
         "_ready",
         "address",
         "beat",
+        "counts",
         "cursor",
         "farewell",
         "feed",
@@ -76,6 +77,7 @@ class Listener:
         self.member = member
         self.address = address  # where it comes from
         self.id = 0  # given by the hub
+        self.counts = False  # among the few of its person
         self.feed: Feed[Listener] | None = None
         self.cursor: int | None = None  # None: has not said what it has; -1: wants the newest page
         self.roster = 0
@@ -160,23 +162,40 @@ class Hub:
 
     # Joining and leaving ------------------------------------------------------------------------------
 
-    def admit(self, listener: Listener) -> None:
-        """A connection is open. A person has few of them: the oldest makes room for the newest."""
-        mine = self._persons.setdefault(listener.member.person, [])
-        mine.append(listener)
+    def admit(self, listener: Listener, counts: bool = True) -> None:
+        """A connection is open. It counts among the few of its person at once, or when `count` says so."""
         listener.id = next(self._ids)
         self._open[listener.id] = listener
-        self.census.opened(listener.member.person, listener.id)
-        for oldest in mine[:-SOCKETS]:  # those told before may still be on their way out
-            oldest.dismiss(SURPLUS)
+        self._persons.setdefault(listener.member.person, []).append(listener)
+        if counts:
+            self.count(listener)
+        else:
+            self._make_room(listener)
         if self._terminating:
             listener.dismiss(Farewell(RESTART))
 
+    def count(self, listener: Listener) -> None:
+        """A page uses this connection."""
+        mine = self._persons[listener.member.person]
+        mine.remove(listener)
+        mine.append(listener)  # now it is the newest
+        listener.counts = True
+        self.census.opened(listener.member.person, listener.id)
+        self._make_room(listener)
+
+    def _make_room(self, newest: Listener) -> None:
+        """A person has few connections, and as few that have yet to count: the oldest goes for the newest."""
+        mine = self._persons[newest.member.person]
+        alike = [listener for listener in mine if listener.counts == newest.counts]
+        for oldest in alike[:-SOCKETS]:  # those told before may still be on their way out
+            oldest.dismiss(SURPLUS)
+
     def release(self, listener: Listener) -> None:
-        """A connection is closed."""
+        """A connection follows nothing any more."""
         self.leave(listener)
         del self._open[listener.id]
-        self.census.closed(listener.member.person, listener.id)
+        if listener.counts:
+            self.census.closed(listener.member.person, listener.id)
         mine = self._persons[listener.member.person]
         mine.remove(listener)
         if not mine:

@@ -14,6 +14,7 @@ from chat.census import census_for
 from chat.clock import ClockWatch
 from chat.codes import Codes
 from chat.context import Context
+from chat.goodbyes import Goodbyes
 from chat.health import WriteProbe
 from chat.hub import SOCKETS, Hub
 from chat.limits import OwnLimits, limits_for
@@ -118,6 +119,7 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
         storage=storage,
         write_probe=WriteProbe(store),
         clock=ClockWatch(store),
+        goodbyes=Goodbyes(),
         redis=redis,
     )
 

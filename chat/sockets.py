@@ -25,7 +25,6 @@ from chat.visitors import Arrival, arrival
 PATIENCE = 20.0  # s that frames over the rate wait before they are refused
 ACKNOWLEDGE = 0.15  # s after a text is stored until its control goes; see _acknowledge
 LINGER = 2.0  # s for the peer to answer a close, so that the last fragment arrives
-CONFIRM = 5.0  # s for a page to confirm that it shows a farewell
 AGAIN = 1.0  # s until a page is told once more, in case its next control was slower than ACKNOWLEDGE
 
 sockets = Blueprint("sockets", __name__)
@@ -60,9 +59,11 @@ async def live(code: str) -> None:
         frames.belongs_to(person, reached.address)
     await websocket.accept()
     if not ours:
-        await _say_goodbye(chat, code, Farewell(POLICY, f"Nothing arrives on this page. {BEHIND_A_PROXY}"))
+        await _say_goodbye(
+            chat, code, Farewell(POLICY, f"Nothing arrives on this page. {BEHIND_A_PROXY}"), person
+        )
     elif member is None:
-        await _say_goodbye(chat, code, Farewell(POLICY, "You are not in this room.", over=True))
+        await _say_goodbye(chat, code, Farewell(POLICY, "You are not in this room.", over=True), person)
     else:
         await _converse(chat, member, reached.address)
 
@@ -104,22 +105,36 @@ async def _converse(chat: Context, member: Member, address: str) -> None:
     listener = Listener(member, address)
     listener.lane = websocket.scope.get("chat.lane")  # type: ignore[assignment]
     chat.metrics.connections.inc()
-    chat.presence.arrive(member)
-    chat.hub.admit(listener)
+    try:
+        await _follow(chat, listener)
+        if listener.farewell is not None:  # from here on nothing else is sent
+            await _say_goodbye(chat, member.code, listener.farewell, member.person)
+    finally:
+        chat.metrics.connections.dec()
+
+
+async def _follow(chat: Context, listener: Listener) -> None:
+    """Send and receive until there is a reason to stop."""
+    chat.hub.admit(listener, counts=False)
     try:
         async with asyncio.TaskGroup() as group:
             receiving = group.create_task(_receive(chat, listener))
             await _send(chat, listener)
             receiving.cancel()
-        if listener.farewell is not None:
-            await _say_goodbye(chat, member.code, listener.farewell)
     finally:
-        chat.metrics.connections.dec()
-        chat.presence.depart(member)
+        if listener.counts:
+            chat.presence.depart(listener.member)
         chat.hub.release(listener)
 
 
-async def _say_goodbye(chat: Context, code: str, farewell: Farewell) -> None:
+def _count(chat: Context, listener: Listener) -> None:
+    """From its first frame a page is open; one that only confirms a farewell is not, and takes no place."""
+    if not listener.counts and listener.farewell is None:
+        chat.hub.count(listener)
+        chat.presence.arrive(listener.member)
+
+
+async def _say_goodbye(chat: Context, code: str, farewell: Farewell, person: str | None) -> None:
     """Show why, close, and wait a moment: a connection cut at once would make htmx come back for ever.
 
     A page is only kept away for good once it shows why: one that a browser is just leaving drops the
@@ -129,28 +144,16 @@ async def _say_goodbye(chat: Context, code: str, farewell: Farewell) -> None:
     if farewell.reason:
         chat.metrics.refusals.labels("farewell").inc()
         await websocket.send(chat.render.farewell(code, farewell.reason, farewell.over))
-        if close == POLICY and not await _confirmed():
+        if close == POLICY and not await chat.goodbyes.confirmed(person, _inbox().take):
             close = LATER
     await websocket.close(close)
     if close == POLICY:
         try:
             async with asyncio.timeout(LINGER):
                 while True:
-                    await websocket.receive()
+                    await _inbox().take()
         except TimeoutError:
             pass
-
-
-async def _confirmed() -> bool:
-    """Whether the page says in time that it shows the farewell; what else it sends is too late."""
-    try:
-        async with asyncio.timeout(CONFIRM):
-            while True:
-                frame = fields.frame(await _inbox().take())
-                if frame is not None and frame.get("k") == "farewell":
-                    return True
-    except TimeoutError:
-        return False
 
 
 # Sending ----------------------------------------------------------------------------------------------
@@ -345,6 +348,7 @@ async def _take(chat: Context, listener: Listener, sent: Receipts, frame: dict[s
     if kind == "farewell":  # shown on the connection before this one
         listener.dismiss(Farewell(POLICY))
         return
+    _count(chat, listener)
     if frame is None or (kind not in ("resume", "pending") and "body" not in frame):
         await _pace(chat, listener)
         raise Refused("The server did not understand that. Please reload the page.")

@@ -613,6 +613,17 @@ async def test_an_eleventh_connection_of_a_person_ends_the_oldest(room: Room) ->
     assert "more than 10 times" in ended[0].reason
 
 
+async def test_a_connection_ends_another_only_once_it_counts(room: Room) -> None:
+    hub = room.hub()
+    silent = Listener(Member(ROOM, 1, "person-a", "Ann", 1))
+    hub.admit(silent, counts=False)
+    readers = [await _reader(hub, room) for _ in range(SOCKETS)]
+    assert not [r for r in readers if r.listener.farewell]
+    hub.count(silent)
+    ended = [silent.farewell, *(r.listener.farewell for r in readers)]
+    assert [farewell is not None for farewell in ended] == [False, True] + [False] * (SOCKETS - 1)
+
+
 async def test_other_people_s_connections_are_not_counted(room: Room) -> None:
     hub = room.hub()
     readers = [await _reader(hub, room, person=f"person-{n}") for n in range(2 * SOCKETS)]

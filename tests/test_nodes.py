@@ -100,10 +100,12 @@ async def test_an_eleventh_socket_ends_the_oldest_on_whichever_node(
 ) -> None:
     async with AsyncExitStack() as stack:
         oldest: Live = await stack.enter_async_context(ann.live(code))
+        await oldest.resume()
         await until(lambda: own.ask("KEYS", "*:person:*"))
         far = ann.at(apps[1])
         for _ in range(SOCKETS):
-            await stack.enter_async_context(far.live(code))
+            newer: Live = await stack.enter_async_context(far.live(code))
+            await newer.resume()
         assert await oldest.ended() == POLICY
         assert "more than 10 times" in oldest.raw[-1]
 

@@ -19,9 +19,9 @@ from postgres import the_server
 from quart import Quart
 from quart.testing.connections import WebsocketResponseError
 
-from chat import limits, sockets
+from chat import fields, goodbyes, limits, sockets
 from chat.context import Context
-from chat.hub import LATER, POLICY, RESTART
+from chat.hub import LATER, POLICY, RESTART, SOCKETS
 from chat.receipts import BODIES
 from chat.store import Unavailable, Unknown
 
@@ -1013,6 +1013,8 @@ async def test_whoever_is_slow_to_resume_sees_who_is_here_all_the_same(
 ) -> None:
     page = await alice.look(code)
     async with alice.live(code) as live:
+        await live.send(k="pending")  # it is here, and follows nothing yet
+        await until(lambda: chat.presence.people(code))
         for _ in range(2):
             await turn(2)  # there is nobody yet who could be shown a roster
         await live.resume(page)
@@ -1058,7 +1060,7 @@ async def test_a_page_that_drops_the_farewell_comes_back_and_is_told_again(
     alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chromium drops what arrives while a page closes its socket because it is being left."""
-    monkeypatch.setattr(sockets, "CONFIRM", 0.1)
+    monkeypatch.setattr(goodbyes, "CONFIRM", 0.1)
     async with alice.in_room(code) as live:
         live.confirms = False
         await alice.post(f"/rooms/{code}/leave")
@@ -1072,7 +1074,7 @@ async def test_a_page_that_drops_the_farewell_comes_back_and_is_told_again(
 async def test_a_farewell_may_be_confirmed_when_the_page_is_back(
     alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "CONFIRM", 0.1)
+    monkeypatch.setattr(goodbyes, "CONFIRM", 0.1)
     async with alice.in_room(code) as live:
         live.confirms = False
         await alice.post(f"/rooms/{code}/leave")
@@ -1082,6 +1084,117 @@ async def test_a_farewell_may_be_confirmed_when_the_page_is_back(
         await again.send(k="farewell")
         assert await again.ended() == POLICY
         assert not again.frames, "it shows one already"
+
+
+async def test_a_page_that_only_confirms_a_farewell_turns_no_other_tab_out(
+    alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was asleep when it was turned out confirms that on its next connection."""
+    monkeypatch.setattr(goodbyes, "CONFIRM", 0.1)
+    async with AsyncExitStack() as stack:
+        surplus, *others = [await stack.enter_async_context(alice.in_room(code)) for _ in range(SOCKETS)]
+        surplus.confirms = False
+        others.append(await stack.enter_async_context(alice.in_room(code)))
+        assert await surplus.ended() == LATER
+        async with alice.live(code) as again:
+            await again.send(k="farewell")
+            assert await again.ended() == POLICY
+        await alice.write(code, "everywhere")
+        for tab in others:
+            await tab.until("li", "everywhere")
+
+
+async def test_a_confirmation_contains_what_htmx_adds(bob: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(goodbyes, "CONFIRM", 60.0)
+    address = f"https://chat.example.org/rooms/{NOBODYS}?" + "x" * fields.QUERY
+    headers = {"HX-Request": "true", "HX-Source": "i", "HX-Current-URL": address, "Accept": "text/html"}
+    async with bob.live(NOBODYS) as live:
+        live.confirms = False
+        await live.until(".farewell")
+        for _ in range(goodbyes.OTHERS):
+            await live.say("too late")
+        await live.send(k="farewell", headers=headers)
+        assert await live.ended() == POLICY
+
+
+async def test_a_page_that_only_confirms_a_farewell_is_not_here(
+    alice: Person, code: str, chat: Context
+) -> None:
+    async with alice.live(code) as again:
+        assert not chat.presence.people(code)
+        await again.send(k="farewell")
+        assert await again.ended() == POLICY
+    assert not chat.presence.people(code)
+    async with alice.live(code) as page:
+        await page.resume()
+        await until(lambda: [member.name for member in chat.presence.people(code)] == ["Alice"])
+
+
+async def test_a_person_has_few_sockets_that_have_said_nothing(alice: Person, code: str) -> None:
+    async with AsyncExitStack() as stack:
+        silent = [await stack.enter_async_context(alice.live(code)) for _ in range(SOCKETS + 1)]
+        assert await silent[0].ended() == POLICY
+        assert "more than 10 times" in silent[0].raw[-1]
+        assert all(live.quiet for live in silent[1:])
+
+
+async def test_only_short_frames_are_looked_into_for_a_confirmation(
+    bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger has no pace of their own, so what else they send is neither read nor taken for long."""
+    monkeypatch.setattr(goodbyes, "CONFIRM", 60.0)
+    read: list[object] = []
+    monkeypatch.setattr(fields, "frame", read.append)
+    async with bob.live(NOBODYS) as live:
+        live.confirms = False
+        await live.frame()
+        for _ in range(goodbyes.OTHERS + 1):
+            await live.send(k="farewell", more="x" * 200_000)
+        assert await live.ended() == LATER
+    assert not read
+
+
+async def test_a_person_has_few_farewells_that_are_not_confirmed(
+    alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(goodbyes, "CONFIRM", 60.0)
+    async with AsyncExitStack() as stack:
+        told = [await stack.enter_async_context(alice.in_room(code)) for _ in range(SOCKETS)]
+        for live in told:
+            live.confirms = False
+        await alice.post(f"/rooms/{code}/leave")
+        for live in told:
+            await live.until(".farewell")
+        ends = {asyncio.create_task(live.ended()): live for live in told}
+        for _ in range(2):
+            newest = await stack.enter_async_context(alice.live(code))
+            newest.confirms = False
+            await newest.until(".farewell")
+            (end,), _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            assert end.result() == LATER
+            del ends[end]
+        for live in ends.values():
+            await live.send(k="farewell")
+        assert await asyncio.gather(*ends) == [POLICY] * (SOCKETS - 2)
+
+
+async def test_until_it_confirms_a_page_gets_nothing_and_does_not_count(
+    alice: Person, bob: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(goodbyes, "CONFIRM", 60.0)
+    async with bob.in_room(code) as his, alice.in_room(code) as hers:
+        (listener,) = [one for one in chat.hub.feeds[code].listeners if one.member.name == "Alice"]
+        hers.confirms = False
+        await alice.post(f"/rooms/{code}/leave")
+        await hers.until(".farewell")
+        assert listener.feed is None
+        assert "Alice" not in [member.name for member in chat.presence.people(code)]
+        told = len(hers.raw)
+        await bob.write(code, "between us")
+        await his.until("li", "between us")
+        await hers.send(k="farewell")
+        assert await hers.ended() == POLICY
+        assert len(hers.raw) == told
 
 
 async def test_leaving_ends_a_socket_that_has_not_resumed_yet(alice: Person, code: str) -> None:
