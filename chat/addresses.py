@@ -97,6 +97,9 @@ def bucket_of(address: Address | None, otherwise: str = "") -> str:
     return str(address) if address.version == 4 else str(IPv6Network((address, 64), strict=False))
 
 
+WIDER = 4  # times as much from an IPv6 /48 as from one /64
+
+
 @lru_cache(maxsize=4096)
 def wider(bucket: str) -> str:
     """The /48 around the /64 of a bucket, since providers give out as much; empty for IPv4."""

@@ -20,9 +20,9 @@ bounds.BODY_TIMEOUT = float(os.environ.get("BODY_TIMEOUT", bounds.BODY_TIMEOUT))
 _take = Places.take
 
 
-async def _take_and_tell(self: Places, address: str, peer: Any) -> bool:
+async def _take_and_tell(self: Places, address: str, peer: Any, times: int = 1) -> bool:
     print("asked", address, flush=True)
-    return await _take(self, address, peer)
+    return await _take(self, address, peer, times)
 
 
 Places.take = _take_and_tell  # type: ignore[method-assign]

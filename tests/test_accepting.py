@@ -64,6 +64,18 @@ def test_the_last_connections_are_for_addresses_that_have_few() -> None:
     assert slots.take(("203.0.113.1", 1)) == "all"
 
 
+def test_a_network_of_ipv6_has_half_of_all_connections_however_many_addresses_it_has() -> None:
+    slots = Slots(Options(), 400)
+    given = [slots.take((f"2001:db8:1:{n:x}::1", 1)) for n in range(200)]
+    assert all(map(callable, given))
+    assert slots.take(("2001:db8:1:ffff::1", 1)) == "address"
+    assert callable(slots.take(("2001:db8:2::1", 1)))
+    for give_back in given:
+        assert callable(give_back)
+        give_back()
+    assert callable(slots.take(("2001:db8:1:ffff::1", 1)))
+
+
 def test_a_proxy_and_a_unix_socket_are_bounded_by_the_total_alone() -> None:
     slots = Slots(proxies("192.0.2.1"), 400)
     for port in range(200):

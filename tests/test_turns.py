@@ -480,6 +480,27 @@ async def test_a_form_whose_peer_goes_while_it_waits_is_not_worked_on(small: Pla
         await reading
 
 
+async def test_a_network_of_ipv6_has_four_times_the_places_of_an_address(small: Places) -> None:
+    places = [Place(small, f"2001:db8:1:{n:x}::/64", Connection()) for n in range(11)]
+    for place in places[:8]:
+        assert await place.take()
+    waiting = [asyncio.create_task(place.take()) for place in places[8:]]
+    await settled()
+    assert not any(task.done() for task in waiting)
+    other = Place(small, "2001:db8:2:1::/64", Connection())
+    assert await other.take()
+    late = Place(small, "2001:db8:1:ffff::/64", Connection())
+    with pytest.raises(Busy):
+        await late.take()
+    for place in places:
+        place.give_back()
+        await settled()
+    assert all([await task for task in waiting])
+    for place in (*places, other):
+        place.give_back()
+    assert not small.busy
+
+
 async def test_a_place_is_given_back_once(small: Places) -> None:
     place = Place(small, "a", Connection())
     await place.take()
@@ -493,7 +514,7 @@ class Stream:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.scope: Any = {"type": "http", "client": None}
+        self.scope: Any = {"type": "http", "client": None, "headers": []}
         self.context = SimpleNamespace(worker=SimpleNamespace(options=Options(), bodies=Bodies()))
 
     async def send(self, event: Any) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from chat.addresses import wider
+from chat.addresses import WIDER, wider
 
 if TYPE_CHECKING:
     from chat.nodes import Redis
@@ -53,7 +53,6 @@ CATCH_UPS_OF_ADDRESS = Rate("catch-ups-of-address", 1 / 64, 2000)
 BYTES = Rate("bytes", 60 / 1_000_000, 1_000_000)  # per person
 BYTES_OF_ADDRESS = Rate("bytes-of-address", 60 / 4_000_000, 4_000_000)
 
-WIDER = 4  # times as much from an IPv6 /48 as from one /64
 INSTANT = 1e-6  # s; a shorter wait is the rounding of sums, not a wait
 SWEEP = 10_000  # entries; only those with something to remember survive a sweep
 

@@ -18,7 +18,7 @@ from typing import Any
 from hypercorn.asyncio import run
 
 from chat.server import bounds
-from chat.server.addresses import shared_by
+from chat.server.addresses import shared_by, shares
 from chat.server.guards import Guard, around
 from chat.server.turns import Turns
 from chat.server.worker import Options
@@ -46,23 +46,26 @@ class Slots:
         if self.total >= self._most:
             return "all"
         if address is not None and self._options.rate_limit:
-            own = self._of[address]
-            if own >= min(bounds.CONNECTIONS_PER_ADDRESS, self._most // 4):
-                return "address"
             scarce = self.total >= self._most - self._most // bounds.RESERVED_SHARE
-            if scarce and own >= bounds.CONNECTIONS_OF_A_VISITOR:
-                return "reserve"
+            for who, times in shares(address):
+                share = self._most // 4 * min(times, 2)  # never all
+                if self._of[who] >= min(times * bounds.CONNECTIONS_PER_ADDRESS, share):
+                    return "address"
+                if scarce and self._of[who] >= times * bounds.CONNECTIONS_OF_A_VISITOR:
+                    return "reserve"
         self.total += 1
-        if address is not None:
-            self._of[address] += 1
+        self._count(address, 1)
         return partial(self._give_back, address)
 
     def _give_back(self, address: str | None) -> None:
         self.total -= 1
-        if address is not None:
-            self._of[address] -= 1
-            if not self._of[address]:
-                del self._of[address]
+        self._count(address, -1)
+
+    def _count(self, address: str | None, change: int) -> None:
+        for who, _ in shares(address) if address is not None else ():
+            self._of[who] += change
+            if not self._of[who]:
+                del self._of[who]
 
 
 def raise_descriptor_limit() -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from chat.addresses import Networks, bucket_of, client, is_among, parse
+from chat.addresses import WIDER, Networks, bucket_of, client, is_among, parse, wider
 
 
 def shared_by(peer: object, proxies: Networks) -> str | None:
@@ -24,3 +24,10 @@ def behind(peer: object, headers: Iterable[tuple[bytes, bytes]], proxies: Networ
     lines = [value.decode("latin1") for name, value in headers if name == b"x-forwarded-for"]
     found = client(str(peer[0]), lines, proxies)
     return None if found is None or is_among(found, proxies) else bucket_of(found)
+
+
+def shares(address: str) -> Iterator[tuple[str, int]]:
+    """What an address counts for: itself, and with IPv6 the /48 around it, with so many times the share."""
+    yield address, 1
+    if network := wider(address):
+        yield network, WIDER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Generator
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout, ServiceUnavailable
 
 from chat.server import bounds
+from chat.server.addresses import shares
 from chat.server.turns import Busy, Place
 
 FORM = "application/x-www-form-urlencoded"
@@ -32,28 +34,30 @@ class Bodies:
 
     def __init__(self) -> None:
         self.total = 0
-        self.of: dict[str, int] = {}
+        self.of: Counter[str] = Counter()
 
     def take(self, address: str | None, size: int) -> bool:
         """Count bytes; False if that is too much. Without an address (a proxy's) only the total counts."""
         total = self.total + size
         if total > bounds.BODIES:
             return False
-        if address is not None:
-            own = self.of.get(address, 0) + size
-            scarce = total > bounds.BODIES - bounds.BODIES // bounds.RESERVED_SHARE
-            if own > (bounds.BODIES_OF_A_VISITOR if scarce else bounds.BODIES_PER_ADDRESS):
+        scarce = total > bounds.BODIES - bounds.BODIES // bounds.RESERVED_SHARE
+        for who, times in shares(address) if address is not None else ():
+            share = times * (bounds.BODIES_OF_A_VISITOR if scarce else bounds.BODIES_PER_ADDRESS)
+            if self.of[who] + size > min(share, bounds.BODIES // 2):
                 return False
-            self.of[address] = own
-        self.total = total
+        self._count(address, size)
         return True
 
     def give_back(self, address: str | None, size: int) -> None:
-        self.total -= size
-        if address is not None:
-            self.of[address] -= size
-            if not self.of[address]:
-                del self.of[address]
+        self._count(address, -size)
+
+    def _count(self, address: str | None, change: int) -> None:
+        self.total += change
+        for who, _ in shares(address) if address is not None else ():
+            self.of[who] += change
+            if not self.of[who]:
+                del self.of[who]
 
 
 class CountedBody(Body):

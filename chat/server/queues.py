@@ -11,7 +11,7 @@ from typing import Any
 from hypercorn.asyncio.task_group import TaskGroup
 from quart.asgi import ASGIWebsocketConnection
 
-from chat.server.addresses import shared_by
+from chat.server.addresses import behind
 from chat.server.fast_path import fast_path
 from chat.server.guards import Guard, around
 from chat.server.inbox import Holding, Inbox
@@ -43,7 +43,7 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
         scope["chat.place"] = place
     if scope["type"] == "http":
         worker = send.__self__.context.worker
-        address = shared_by(scope["client"], worker.options.trusted_proxies)
+        address = behind(scope["client"], scope["headers"], worker.options.trusted_proxies)
         scope["chat.bodies"] = worker.bodies, address
     if scope["type"] == "websocket":
         stream = send.__self__

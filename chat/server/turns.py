@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from chat.addresses import wider
 from chat.server import bounds
+from chat.server.addresses import shares
 
 
 class Turns:
@@ -24,6 +26,7 @@ class Turns:
         """None never waits: it stands for many people."""
         if address is None:
             return
+        address = wider(address) or address
         loop = asyncio.get_running_loop()
         if not self._counting:
             self._counting = True
@@ -82,10 +85,10 @@ class Places:
         """Addresses of which something is worked on."""
         return len(self._lines)
 
-    async def take(self, address: str, peer: Peer) -> bool:
+    async def take(self, address: str, peer: Peer, times: int = 1) -> bool:
         """False if the peer has gone meanwhile. Raises Busy."""
         line = self._lines.setdefault(address, _Line())
-        if line.taken < bounds.PLACES_PER_ADDRESS:
+        if line.taken < times * bounds.PLACES_PER_ADDRESS:
             line.taken += 1
             return True
         if len(line.waiting) >= bounds.WAITING_PER_ADDRESS:
@@ -135,17 +138,27 @@ class Place:
 
     def __init__(self, places: Places, address: str, peer: Peer) -> None:
         self._places, self._address, self._peer = places, address, peer
-        self._held = False
+        self._held: list[str] = []
         self.used = False  # there is an application that will give it back
 
     async def take(self) -> bool:
         """False if the peer has gone. Raises Busy."""
-        self._held = await self._places.take(self._address, self._peer)
-        return self._held
+        try:
+            for who, times in shares(self._address):
+                if not await self._places.take(who, self._peer, times):
+                    break
+                self._held.append(who)
+            else:
+                return True
+        except BaseException:
+            self.give_back()
+            raise
+        self.give_back()
+        return False
 
     def give_back(self) -> bool:
         """Whether it was held."""
-        held, self._held = self._held, False
-        if held:
-            self._places.give_back(self._address)
-        return held
+        held, self._held = self._held, []
+        for who in held:
+            self._places.give_back(who)
+        return bool(held)
