@@ -6,14 +6,14 @@ import hashlib
 
 from chat.codes import Codes
 from chat.rooms import (
-    Done,
+    Change,
     Member,
     Refused,
     clean_body,
     clean_key,
     clean_name,
 )
-from chat.store import Missing, Store, Taken
+from chat.store import AlreadyExists, NotFound, Store
 
 NO_ROOM = "Room does not exist."
 
@@ -24,7 +24,7 @@ async def open_room(store: Store, codes: Codes, person: str, name: str) -> Membe
     while True:
         try:
             room = await store.open_room(codes.new())
-        except Taken:
+        except AlreadyExists:
             continue
         return await store.take_seat(room.code, person, name)
 
@@ -33,12 +33,12 @@ async def join_room(store: Store, code: str, person: str, name: str) -> Member:
     """The person's seat in an existing room. Raises Refused."""
     try:
         return await store.take_seat(code, person, clean_name(name))
-    except Missing:
+    except NotFound:
         raise Refused(NO_ROOM, "code") from None
 
 
-async def post_message(store: Store, member: Member, key: str, index: int, body: str) -> Done:
-    """Add a text to the room. Raises Refused, Missing, Unavailable, Unknown.
+async def post_message(store: Store, member: Member, key: str, index: int, body: str) -> Change:
+    """Add a text to the room. Raises Refused, NotFound, Unavailable, OutcomeUnknown.
 
     `key` is the page's, `index` how many texts it had acknowledged before this one: with the text itself
     they make a one-time key, so a repeat is harmless and another text under the same key is not lost.
@@ -51,12 +51,12 @@ async def post_message(store: Store, member: Member, key: str, index: int, body:
 async def rename(store: Store, member: Member, name: str) -> Member:
     """The person's new seat in the room, under another name; what they wrote keeps the old one.
 
-    Raises Refused, Missing.
+    Raises Refused, NotFound.
     """
     await store.rename_seat(member.code, member.person, clean_name(name))
     renamed = await store.find_seat(member.code, member.person)
     if renamed is None:
-        raise Missing("They left meanwhile.")
+        raise NotFound("They left meanwhile.")
     return renamed
 
 
@@ -65,6 +65,6 @@ def why_ended(seat: Member | None) -> str:
     return f"You are {seat.label} in this room now." if seat else "You left this room."
 
 
-async def leave_room(store: Store, member: Member) -> Done | None:
+async def leave_room(store: Store, member: Member) -> Change | None:
     """End the person's stay and tell the room; what they wrote stays."""
     return await store.end_seat(member.code, member.person)

@@ -13,14 +13,14 @@ from werkzeug.exceptions import BadHost, HTTPException
 
 from chat import logs, server
 from chat.admission import Refusal, refuse_host, refuse_origin
-from chat.commands import forget_key, move_store
+from chat.cli import forget_key, move_store
 from chat.context import Context
-from chat.opening import closed, count_nodes, opened
 from chat.origins import same_origin
 from chat.pages import TooSoon, found, give_cookie, here, pages, reached
 from chat.settings import Misconfigured, Settings
 from chat.sockets import sockets
-from chat.store import Missing, Unavailable, Unknown
+from chat.startup import close_context, count_nodes, open_context
+from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.upkeep import look_around, remove_expired_rooms
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
@@ -109,8 +109,8 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
         try:
             settings = given or Settings.from_env()
             app.extensions["server"] = server.Options(settings.rate_limit, settings.trusted_proxies)
-            chat = await opened(settings)
-        except (Misconfigured, Unavailable, Unknown) as error:
+            chat = await open_context(settings)
+        except (Misconfigured, Unavailable, OutcomeUnknown) as error:
             app.extensions[server.refusal.KEY] = " ".join(str(error).split())
             raise
         app.extensions["chat"] = chat
@@ -129,7 +129,7 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await closed(chat)
+        await close_context(chat)
         logs.event("stopped")
 
 
@@ -212,12 +212,12 @@ def _handle_errors(app: Quart) -> None:
     async def too_soon(error: TooSoon) -> ResponseReturnValue:
         return *_error(429, error.text), {"Retry-After": str(round(error.wait) + 1)}
 
-    @app.errorhandler(Missing)
-    async def missing(error: Missing) -> ResponseReturnValue:
+    @app.errorhandler(NotFound)
+    async def missing(error: NotFound) -> ResponseReturnValue:
         return _error(404)
 
     @app.errorhandler(Unavailable)
-    @app.errorhandler(Unknown)
+    @app.errorhandler(OutcomeUnknown)
     async def unavailable(error: Exception) -> ResponseReturnValue:
         logs.event("store-unavailable")
         if has_request_context() and request.method == "GET":

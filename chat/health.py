@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from chat.store import Store, Unavailable, Unknown
+from chat.store import OutcomeUnknown, Store, Unavailable
 
 EVERY = 5.0  # s between tries
 WAIT = 2.0  # s that who asks waits for one
@@ -35,7 +35,7 @@ class WriteProbe:
     async def _probe(self) -> str:
         try:
             await self._store.probe()
-        except (Unavailable, Unknown) as error:
+        except (Unavailable, OutcomeUnknown) as error:
             said = str(error).lower()
             return next((word for word in ("locked", "full", "read-only") if word in said), "failing")
         return ""

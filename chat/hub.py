@@ -22,7 +22,7 @@ from chat.census.local import LocalCensus
 from chat.live.budget import Budget
 from chat.live.catch_up import READ, CatchUp
 from chat.live.feed import RING, Feed, Frame
-from chat.rooms import Done, Member, Position, Trouble
+from chat.rooms import Change, Member, Position, Trouble
 from chat.store import Resync, Store, Unavailable
 from chat.views.messages import RenderedMessages, Shapes, Shown
 
@@ -294,7 +294,7 @@ class Hub:
             feed.apply(chain(window.changed, window.created), window.position)
         return window.head
 
-    def heard(self, changes: Sequence[Done]) -> None:
+    def heard(self, changes: Sequence[Change]) -> None:
         """Take hints: the next change is applied as it is, anything else makes the hub read the log."""
         for done in changes:
             feed = self.feeds.get(done.code)
@@ -347,7 +347,7 @@ class Hub:
         return await self.catching_up.frame(feed.code, since, feed.position.rev)
 
     async def page(self, code: str, before: int | None = None) -> Shown:
-        """The newest messages, or the newest older than `before`: as many as make a page. Raises Missing."""
+        """The newest messages, or the newest older than `before`: as many as make a page. Raises NotFound."""
         return await self.catching_up.page(code, before)
 
     # Once in a while ----------------------------------------------------------------------------------

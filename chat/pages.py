@@ -22,7 +22,7 @@ from chat.limits import Rate
 from chat.live.budget import OverBudget
 from chat.render import SEATS, Draft, Form
 from chat.rooms import Member, Refused, clean_name
-from chat.store import Missing, Unavailable, Unknown
+from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.views.messages import Shown
 from chat.visitors import COOKIE_AGE, Arrival, Found, arrival
 
@@ -104,7 +104,7 @@ async def enter() -> ResponseReturnValue:
     except Refused as refused:
         errors[refused.field] = refused.text
         status = 429 if isinstance(refused, TooSoon) else 422
-    except (Unavailable, Unknown):
+    except (Unavailable, OutcomeUnknown):
         errors["name"], status = NOT_NOW, 503
     return _home(chat, Form(typed, errors)), status
 
@@ -129,7 +129,7 @@ async def join(code: str) -> ResponseReturnValue:
     except Refused as refused:
         status = 429 if isinstance(refused, TooSoon) else 422
         return chat.render.invitation(code, Form({"name": name}, {refused.field: refused.text})), status
-    except (Unavailable, Unknown):
+    except (Unavailable, OutcomeUnknown):
         return chat.render.invitation(code, Form({"name": name}, {"name": NOT_NOW})), 503
 
 
@@ -369,7 +369,7 @@ async def post(code: str) -> ResponseReturnValue:
                 raise TooSoon("You are writing very fast.", wait)
             _hold_bytes(chat, member, body)
             await actions.post_message(chat.store, member, key, acked + index, body)
-        except (Refused, Unavailable, Unknown) as reason:
+        except (Refused, Unavailable, OutcomeUnknown) as reason:
             return await _not_sent(
                 chat, member, Draft(member.code, bodies[index:], key, acked + index, posted=True), reason
             )
@@ -404,7 +404,7 @@ async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Excepti
     try:
         wait = {"Retry-After": str(math.ceil(reason.wait))} if isinstance(reason, TooSoon) else {}
         return await _room_page(chat, member, draft=draft, error=text), status, wait
-    except (Unavailable, Missing, TooSoon):
+    except (Unavailable, NotFound, TooSoon):
         return _kept(chat, text, draft, status)
 
 
@@ -449,7 +449,7 @@ async def log_out() -> ResponseReturnValue:
         successor = chat.identities.new()
         for code in await chat.store.rooms_of(person, LOGGED_OUT):
             member = await chat.store.find_seat(code, person)
-            with suppress(Missing):  # the room expired meanwhile
+            with suppress(NotFound):  # the room expired meanwhile
                 await chat.store.end_seat(code, person, successor)
             if member is not None:
                 _dismiss(chat, member, "You logged out of this browser.")
@@ -551,7 +551,7 @@ async def _stream(chat: Context, member: Member, seats: list[int], shown: Shown)
             if text := await _stream_part(chat, listener):
                 with chat.hub.sending.held(text):
                     yield text.encode()
-    except (Unavailable, Missing, OverBudget):
+    except (Unavailable, NotFound, OverBudget):
         pass  # a page that ends properly loads itself again
     finally:
         chat.metrics.streams.dec()

@@ -16,7 +16,7 @@ from chat.census import Census
 from chat.census.local import LocalCensus
 from chat.hub import Hub
 from chat.rooms import Member
-from chat.store import Missing, Store, Unavailable, Unknown
+from chat.store import NotFound, OutcomeUnknown, Store, Unavailable
 
 GRACE = 10.0  # s after the last tab closed before somebody is away
 RESTART_GRACE = 30.0  # s after a start for those to come back who were here before
@@ -262,9 +262,9 @@ class Presence:
                 entering = []
             if leaving and await self._tell_left(code, leaving):
                 leaving = []
-        except (Unavailable, Unknown):
+        except (Unavailable, OutcomeUnknown):
             log.warning("notice-delayed reason=store-unavailable")
-        except Missing:
+        except NotFound:
             entering, leaving = [], []
         finally:
             room.entering[:0] = [n for n in entering if n in room.known and n not in room.entering]

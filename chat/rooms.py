@@ -92,7 +92,7 @@ class Notice:
     ended: tuple[int, ...] = ()  # seats that ended for good; their connections are told goodbye
 
 
-class Before(NamedTuple):
+class Previous(NamedTuple):
     """The message just before another one: decides whether the other starts a group or a day."""
 
     author: int | None
@@ -119,7 +119,7 @@ class Message:
     kind: Literal["text", "notice"] = "text"
     edited: int | None = None  # ms since 1970
     notice: Notice | None = None
-    before: Before | None = None
+    before: Previous | None = None
 
     @property
     def starts_day(self) -> bool:
@@ -242,7 +242,7 @@ def renamed(old: Member, new: Member) -> Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Change:
     """An accepted change: already on disk. `message` is its state then; a duplicate wrote nothing."""
 
     code: str

@@ -19,7 +19,7 @@ from chat.live.feed import Feed, Frame, wire
 from chat.origins import behind_unknown_proxy, same_origin
 from chat.receipts import BODIES, Receipts, read_life
 from chat.rooms import BODY_FIELD, BODY_TYPED, Member, Position, Refused, clean_key
-from chat.store import Missing, Unavailable, Unknown
+from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.visitors import Arrival, arrival
 
 PATIENCE = 20.0  # s that frames over the rate wait before they are refused
@@ -231,7 +231,7 @@ async def _changes(chat: Context, listener: Listener) -> str:
     except ComeBack as refused:
         _come_back(chat, listener, refused)
         return ""
-    except (Unavailable, Missing):
+    except (Unavailable, NotFound):
         listener.dismiss(Farewell(LATER))
         return ""
     if listener.feed is not feed or listener.cursor != cursor:
@@ -305,13 +305,13 @@ async def _attempt(chat: Context, listener: Listener, work: Coroutine[Any, Any, 
         _alert(chat, listener, chat.render.notice(refused.text))
     except ComeBack as refused:
         _come_back(chat, listener, refused)
-    except (Unavailable, Unknown):
+    except (Unavailable, OutcomeUnknown):
         # Coming back, the page says again what it has and what it has not seen acknowledged.
         if not chat.hub.trouble:
             chat.metrics.refusals.labels("frame").inc()
             listener.show("trouble", chat.render.trouble("write"))
         listener.dismiss(Farewell(LATER))
-    except Missing:
+    except NotFound:
         listener.dismiss(Farewell(POLICY, "You are not in this room any more.", over=True))
     except Exception:
         logs.log.exception("frame-failed room=%s", chat.codes.logged(listener.member.code))
@@ -487,7 +487,7 @@ async def _post_one(
             await actions.post_message(chat.store, listener.member, key, index, body)
     except Refused as refused:
         _give_back(chat, listener, key, index, body, refused.text)
-    except (Missing, Unavailable, Unknown):
+    except (NotFound, Unavailable, OutcomeUnknown):
         sent.broken = True
         raise
     except Exception:

@@ -7,7 +7,7 @@ import asyncio
 from chat import logs
 from chat.clock import ClockWatch
 from chat.storage import Storage
-from chat.store import Store, Unavailable, Unknown
+from chat.store import OutcomeUnknown, Store, Unavailable
 
 EVERY = 60.0  # s between looks for rooms that have expired
 MEASURE = 5.0  # s between looks at how much is stored, and at the clock
@@ -31,7 +31,7 @@ async def remove_expired_rooms(store: Store, every: float = EVERY) -> None:
             while rows := await store.expire():
                 removed += rows
                 await asyncio.sleep(PAUSE)
-        except (Unavailable, Unknown):
+        except (Unavailable, OutcomeUnknown):
             continue  # said by whoever looks after the store's health
         finally:
             if removed:

@@ -59,8 +59,8 @@ def compiled() -> tuple[Assets, Render]:
 @pytest.fixture
 def ready(compiled: tuple[Assets, Render], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every app that is started uses what is compiled."""
-    monkeypatch.setattr("chat.opening.Assets", lambda folder: compiled[0])
-    monkeypatch.setattr("chat.opening.Render", lambda folder, assets: compiled[1])
+    monkeypatch.setattr("chat.startup.Assets", lambda folder: compiled[0])
+    monkeypatch.setattr("chat.startup.Render", lambda folder, assets: compiled[1])
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ async def apps(
 ) -> AsyncIterator[list[Quart]]:
     """The real application, serving, on each node. Only time is the test's: messages and presence go by
     `clock`, and people enter and leave when the test calls `turn`."""
-    monkeypatch.setattr("chat.opening.store_for", lambda url, alone: store_at(url, clock))
+    monkeypatch.setattr("chat.startup.store_for", lambda url, alone: store_at(url, clock))
     async with AsyncExitStack() as stack:
         apps = [create_app(settings) for _ in range(1 if deployment == ONE else 2)]
         for app in apps:
@@ -116,24 +116,24 @@ def chat(chats: list[Context]) -> Context:
 
 
 @pytest.fixture
-def agree(chats: list[Context]) -> Agree:
+def get_or_set(chats: list[Context]) -> Agree:
     """Have every node say who is with it, and hear who is with the others."""
 
-    async def agree() -> None:
+    async def get_or_set() -> None:
         for chat in chats * 2:
             if isinstance(chat.hub.census, RedisCensus):
                 await chat.hub.census._exchange()
 
-    return agree
+    return get_or_set
 
 
 @pytest.fixture
-def turn(chats: list[Context], clock: FakeClock, agree: Agree) -> Turn:
+def turn(chats: list[Context], clock: FakeClock, get_or_set: Agree) -> Turn:
     """Let time pass, and presence do what is due then."""
 
     async def turn(seconds: float = 0.0) -> None:
         clock.pass_by(seconds)
-        await agree()
+        await get_or_set()
         for chat in chats:
             await chat.presence.tick()
 

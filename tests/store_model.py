@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 from chat.names import looks
 from chat.rooms import (
     Amendment,
-    Before,
-    Done,
+    Change,
     Edit,
     Member,
     Message,
     Notice,
     Position,
+    Previous,
     Verb,
     Window,
     folded,
     renamed,
 )
-from chat.store import Missing
+from chat.store import NotFound
 
 
 class Clock:
@@ -74,17 +74,17 @@ class ModelRoom:
         self.seats.append(Seat(member))
         return member
 
-    def end_seat(self, person: str) -> Done | None:
+    def end_seat(self, person: str) -> Change | None:
         seat = self.held(person)
         if seat is None:
             return None
         seat.held = seat.here = False
         return self._notify("left", [seat.member], ended=True)
 
-    def rename_seat(self, person: str, name: str) -> Done | None:
+    def rename_seat(self, person: str, name: str) -> Change | None:
         old = self.held(person)
         if old is None:
-            raise Missing
+            raise NotFound
         if old.member.name == name:
             return None
         here, old.held, old.here = old.here, False, False
@@ -92,7 +92,7 @@ class ModelRoom:
         self.seats[new.number - 1].here = here
         return self._add(None, notice=renamed(old.member, new))
 
-    def announce(self, verb: Verb, numbers: Iterable[int]) -> Done | None:
+    def announce(self, verb: Verb, numbers: Iterable[int]) -> Change | None:
         here = verb == "entered"
         seats = [self.seats[n - 1] for n in dict.fromkeys(numbers) if 1 <= n <= len(self.seats)]
         turned = [s for s in seats if s.held and s.here != here]
@@ -100,7 +100,7 @@ class ModelRoom:
             seat.here = here
         return self._notify(verb, [s.member for s in turned], ended=False) if turned else None
 
-    def _notify(self, verb: Verb, members: list[Member], ended: bool) -> Done:
+    def _notify(self, verb: Verb, members: list[Member], ended: bool) -> Change:
         last = self.messages[-1] if self.messages else None
         notice, replaces = folded(last, verb, members, self._at(), ended)
         if last and replaces:
@@ -110,10 +110,10 @@ class ModelRoom:
     def _at(self) -> int:
         return self.clock.ms
 
-    def _add(self, seat: Seat | None, body: str = "", notice: Notice | None = None) -> Done:
+    def _add(self, seat: Seat | None, body: str = "", notice: Notice | None = None) -> Change:
         at, before = self._at(), None
         if self.messages:
-            before = Before(self.messages[-1].author, self.messages[-1].at)
+            before = Previous(self.messages[-1].author, self.messages[-1].at)
         self.rev += 1
         author, name, mark = (
             (seat.member.number, seat.member.name, seat.member.mark) if seat else (None, "", 1)
@@ -121,30 +121,30 @@ class ModelRoom:
         kind = "text" if seat else "notice"
         message = Message(self.rev, self.rev, at, author, name, mark, body, kind, None, notice, before)  # type: ignore[arg-type]
         self.messages.append(message)
-        return Done(self.code, message, self.position)
+        return Change(self.code, message, self.position)
 
-    def _change(self, message: Message, **fields: object) -> Done:
+    def _change(self, message: Message, **fields: object) -> Change:
         self.rev += 1
         changed = replace(message, rev=self.rev, **fields)  # type: ignore[arg-type]
         self.messages[self.messages.index(message)] = changed
-        return Done(self.code, changed, self.position)
+        return Change(self.code, changed, self.position)
 
-    def append(self, author: int, key: str, body: str) -> Done:
+    def append(self, author: int, key: str, body: str) -> Change:
         if repeated := self._repeated(author, key):
             return repeated
         seat = self.seats[author - 1] if 1 <= author <= len(self.seats) else None
         if seat is None or not seat.held:
-            raise Missing
+            raise NotFound
         return self._remembered(author, key, self._add(seat, body))
 
-    def amend(self, id: int, by: int | None, key: str, change: Amendment) -> Done:
+    def amend(self, id: int, by: int | None, key: str, change: Amendment) -> Change:
         if repeated := self._repeated(by or 0, key):
             return repeated
         old = self.message(id)
         if old is None or old.kind != "text" or old.body is None:
-            raise Missing
+            raise NotFound
         if by is not None and self._person(by) != self._person(old.author):
-            raise Missing
+            raise NotFound
         self.erased.add(old.body)
         body, edited = (change.body, self.clock.ms) if isinstance(change, Edit) else (None, None)
         return self._remembered(by or 0, key, self._change(old, body=body, edited=edited))
@@ -155,15 +155,15 @@ class ModelRoom:
     def _person(self, number: int | None) -> str:
         return next((s.member.person for s in self.seats if s.member.number == number), f"nobody {number}")
 
-    def _repeated(self, author: int, key: str) -> Done | None:
+    def _repeated(self, author: int, key: str) -> Change | None:
         if (author, key) not in self.keys:
             return None
         id, rev = self.keys[author, key]
         message = self.message(id)
         assert message
-        return Done(self.code, message, Position(self.epoch, rev), duplicate=True)
+        return Change(self.code, message, Position(self.epoch, rev), duplicate=True)
 
-    def _remembered(self, author: int, key: str, done: Done) -> Done:
+    def _remembered(self, author: int, key: str, done: Change) -> Change:
         self.keys[author, key] = done.message.id, done.position.rev
         return done
 

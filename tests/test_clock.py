@@ -9,7 +9,7 @@ import pytest
 
 from chat import logs
 from chat.clock import SHOWN, ClockWatch
-from chat.rooms import Before, Message
+from chat.rooms import Message, Previous
 from chat.store import Store, Unavailable
 from chat.store.aging import HOLD, Aging
 from chat.store.sqlite import SQLiteStore
@@ -82,7 +82,7 @@ async def test_while_the_store_is_away_nothing_is_concluded(clocks: Clocks, watc
 @pytest.mark.parametrize(("hours", "shown"), [(5, True), (-5, True), (0.01, False), (-0.01, False)])
 def test_a_message_shows_its_time_where_the_clock_jumped_either_way(hours: float, shown: bool) -> None:
     noon = 1_800_014_400_000
-    before = Before(1, noon)
+    before = Previous(1, noon)
     message = Message(2, 2, noon + int(hours * HOUR), 1, "Ann", 1, "hello", before=before)
     assert message.starts_run is shown
 

@@ -33,7 +33,7 @@ OF_ONE_PROCESS = {
     "chat_deliveries_total", "chat_frames_total", "chat_refusals_total", "chat_rooms_live", "chat_streams",
 }  # fmt: skip
 REFUSING = [  # where a node with neighbours is refused
-    "nodes.py", "opening.py", "settings.py", "visitors.py", "store/__init__.py", "store/postgres_server.py",
+    "nodes.py", "startup.py", "settings.py", "visitors.py", "store/__init__.py", "store/postgres_server.py",
 ]  # fmt: skip
 LEVELS = {"event", "info", "warning", "error", "exception", "critical"}
 OF_SQLITE = ("{} cannot be written", "{} cannot be read", "{} holds no key")

@@ -19,8 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from chat.bus.local import LocalBus
 from chat.hub import Hub, Listener
-from chat.rooms import Delete, Done, Edit, Member, Message, Position
-from chat.store import Missing, Store
+from chat.rooms import Change, Delete, Edit, Member, Message, Position
+from chat.store import NotFound, Store
 from chat.store.sqlite import SQLiteStore
 from chat.views.messages import Shown
 
@@ -69,7 +69,7 @@ class Hints(LocalBus):
         super().__init__()
         self.dice = dice
 
-    def announce(self, changes: Sequence[Done]) -> None:
+    def announce(self, changes: Sequence[Change]) -> None:
         hints = [change for change in changes for _ in range(self.dice.choice((0, 1, 1, 1, 2)))]
         self.dice.shuffle(hints)
         super().announce(hints)
@@ -139,12 +139,12 @@ class Walk(RuleBasedStateMachine):
         self.late = Late(cast(Store, self.store))
         bus = Hints(random.Random(0))
         self.hub = Hub(cast(Store, self.late), bus, Shapes(), 3600.0)
-        self.store.committed = bus.announce
+        self.store.on_commit = bus.announce
         await self.store.open()
         await self.store.open_room(ROOM)
         await self.store.take_seat(ROOM, "ann", "Ann")
         await self._open_page()
-        self.store.committed = bus.announce
+        self.store.on_commit = bus.announce
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -208,7 +208,7 @@ class Walk(RuleBasedStateMachine):
             await self.store.amend(
                 ROOM, messages[-1 - back].id, 1, key, Delete() if delete else Edit(f"edit{key}")
             )
-        except Missing:
+        except NotFound:
             pass  # it was deleted before
 
     @rule(step=st.integers(1, 4), last=st.integers(10, 60))

@@ -17,7 +17,7 @@ from test_store import BACKENDS, Place
 
 from chat.names import looks
 from chat.rooms import Refused
-from chat.store import Missing, Store, Taken, Unavailable, Unknown, members, queries, rooms
+from chat.store import AlreadyExists, NotFound, OutcomeUnknown, Store, Unavailable, members, queries, rooms
 from chat.store.postgres import PostgresStore
 from chat.store.postgres_server import SESSION
 from chat.store.sqlite import SQLiteStore
@@ -80,7 +80,7 @@ async def test_a_room_in_which_nothing_was_said_is_gone_after_a_day(store: Store
     assert await swept(store)
     assert await store.find_room(ROOM) is None
     assert await store.find_seat(ROOM, "Ann") is None
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         await store.history(ROOM)
     await store.open_room(ROOM)  # the code is free again, and the room knows nobody
     assert await store.seats_of(ROOM, "Ann") == []
@@ -94,7 +94,7 @@ async def test_a_room_in_which_something_was_said_stays(store: Store, clock: Clo
     clock.now += 400 * DAY
     assert await swept(store) == []
     assert [m.body for m in (await store.history(ROOM)).messages if m.kind == "text"] == ["hello"]
-    with pytest.raises(Taken):
+    with pytest.raises(AlreadyExists):
         await store.open_room(ROOM)
 
 
@@ -242,7 +242,7 @@ async def test_a_person_has_only_so_many_names_in_a_room(store: Store) -> None:
 
 
 async def test_a_node_removes_what_has_expired_and_goes_on_when_the_store_is_away() -> None:
-    answers: list[int | Exception] = [Unavailable("away"), 3, 1, 0, Unknown("?"), 0]
+    answers: list[int | Exception] = [Unavailable("away"), 3, 1, 0, OutcomeUnknown("?"), 0]
     asked = asyncio.Event()
 
     class Expiring:

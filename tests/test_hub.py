@@ -20,7 +20,7 @@ from chat import hub as hub_module
 from chat.bus.local import LocalBus
 from chat.hub import POLICY, RESTART, SOCKETS, Farewell, Hub, Listener
 from chat.live.feed import RING, wire
-from chat.rooms import Delete, Done, Edit, Member, Message, Position
+from chat.rooms import Change, Delete, Edit, Member, Message, Position
 from chat.store import Store, Unavailable
 from chat.store.sqlite import SQLiteStore
 from chat.views.messages import Shown
@@ -48,7 +48,7 @@ class Shapes:
 class DeafBus(LocalBus):
     """Loses every hint."""
 
-    def announce(self, changes: Sequence[Done]) -> None:
+    def announce(self, changes: Sequence[Change]) -> None:
         pass
 
 
@@ -58,9 +58,9 @@ class MadBus(LocalBus):
     def __init__(self, seed: int) -> None:
         super().__init__()
         self.random = random.Random(seed)
-        self.kept: list[Done] = []
+        self.kept: list[Change] = []
 
-    def announce(self, changes: Sequence[Done]) -> None:
+    def announce(self, changes: Sequence[Change]) -> None:
         self.kept += [change for change in changes for _ in range(self.random.choice((0, 1, 1, 2, 3)))]
         self.random.shuffle(self.kept)
         told, self.kept = self.kept[:3], self.kept[3:]
@@ -111,10 +111,10 @@ class Room:
     def hub(self, bus: LocalBus | None = None, check: float = 3600.0) -> Hub:
         self.bus = bus or LocalBus()
         hub = Hub(cast(Store, self.watched), self.bus, self.shapes, check)
-        self.store.committed = self.bus.announce
+        self.store.on_commit = self.bus.announce
         return hub
 
-    async def write(self, *bodies: str) -> list[Done]:
+    async def write(self, *bodies: str) -> list[Change]:
         wait = [self.store.append(ROOM, 1, f"k{next(self.keys)}", body) for body in bodies]
         return list(await asyncio.gather(*wait))
 
@@ -181,7 +181,7 @@ async def _reader(hub: Hub, room: Room, since: Position | None = None, person: s
     return reader
 
 
-def _added(dones: Sequence[Done]) -> list[str]:
+def _added(dones: Sequence[Change]) -> list[str]:
     return [f"+{d.message.id}={d.message.body}" for d in dones]
 
 
@@ -232,7 +232,7 @@ async def test_a_bus_that_loses_repeats_and_reorders_changes_nothing(room: Room,
     dice = random.Random(seed)
     hub = room.hub(MadBus(seed))
     readers = [await _reader(hub, room) for _ in range(4)]
-    written: list[Done] = []
+    written: list[Change] = []
     for n in range(60):
         written += await room.write(*(f"m{n}.{i}" for i in range(dice.choice((1, 1, 2, 5)))))
         await dice.choice(readers).read()
@@ -263,7 +263,7 @@ async def test_a_hint_of_what_the_log_does_not_have_is_looked_up_once(room: Room
     await reader.read_until(1)
     room.watched.asked.clear()
     far = Position(written.position.epoch if epoch == "ours" else "another", 999)
-    hub.heard([Done(ROOM, replace(written.message, id=999, rev=999), far)])
+    hub.heard([Change(ROOM, replace(written.message, id=999, rev=999), far)])
     feed = hub.feeds[ROOM]
     while feed.repairing:
         await asyncio.sleep(0)
@@ -492,7 +492,7 @@ async def test_a_rewritten_history_reaches_everybody_as_the_newest_page(room: Ro
     await hub.check()
     await until(lambda: reader.listener.cursor == -1)
     assert await reader.read() == "page +1=a +2=b "
-    room.store.committed = hub.heard
+    room.store.on_commit = hub.heard
     await room.write("c")
     assert await reader.read() == "+3=c "
 

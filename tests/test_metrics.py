@@ -15,7 +15,7 @@ from quart import Quart
 from redis_server import RedisServer
 
 from chat.bus import redis as redis_bus
-from chat.rooms import Done
+from chat.rooms import Change
 from chat.settings import Settings
 
 COMMIT = b"COMMIT\0"  # as the protocol has it; not the end of READ COMMITTED
@@ -130,7 +130,7 @@ async def test_more_hints_than_can_wait_are_dropped_and_counted(
     await ann.write(code, "told")
     hub = context(apps[0]).hub
     page = await hub.store.history(code)
-    change = Done(code, page.messages[0], page.position)
+    change = Change(code, page.messages[0], page.position)
     hub.bus.announce([change] * (redis_bus.WAITING + 7))
     assert (await figures(ann))["chat_hints_total dropped"] == 7
 

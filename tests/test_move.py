@@ -23,7 +23,7 @@ from people import Person
 from postgres import the_server
 from redis_server import RedisServer
 
-from chat import opening
+from chat import startup
 from chat.rooms import Delete, Edit, Position
 from chat.settings import Misconfigured, Settings
 from chat.store import Store, move, store_for
@@ -73,7 +73,7 @@ async def opened(url: str) -> Any:
 async def fill(url: str, messages: int = 60) -> None:
     dice = random.Random(1)
     async with opened(url) as store:
-        await store.agree("key", "fingerprint")
+        await store.get_or_set("key", "fingerprint")
         for code in CODES:
             await store.open_room(code)
         for n, name in enumerate(["Ian", "lan", "Иван", "a\u200db"]):
@@ -95,7 +95,7 @@ async def everything(store: Store) -> list[Any]:
     people = [f"person-{n}" for n in range(4)]
     epochs = await store.heads(CODES)
     return [
-        await store.agree("key", "another fingerprint"),
+        await store.get_or_set("key", "another fingerprint"),
         *[await store.find_room(code) for code in CODES],
         *[await store.history(code, limit=100_000) for code in CODES],
         *[await store.changes(code, Position(epochs[code].epoch, 1)) for code in (ROOM, OTHER)],
@@ -260,7 +260,7 @@ async def test_people_are_who_they_were_on_nodes_that_have_the_key_and_no_other_
     kept = Path(source.removeprefix("sqlite:///")).with_suffix(".key").read_text()
     nodes = Settings(target, server.url, kept)
     with pytest.raises(Misconfigured, match=r"CHAT_SECRET_KEY \(fingerprint .* is not the one"):
-        await opening.opened(replace(nodes, secret_key="another secret, also long enough"))
+        await startup.open_context(replace(nodes, secret_key="another secret, also long enough"))
     async with within(nodes, nodes) as apps:
         for n, app in enumerate(apps):
             await bob.at(app).write(code, f"from node {n}")

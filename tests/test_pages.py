@@ -27,7 +27,7 @@ from chat.hub import Farewell
 from chat.links import linked
 from chat.rooms import Position
 from chat.storage import Storage
-from chat.store import Unavailable, Unknown
+from chat.store import OutcomeUnknown, Unavailable
 
 NOBODYS = "ZZZZ2222"  # a room that does not exist
 
@@ -736,7 +736,7 @@ async def test_another_person_may_write_meanwhile(alice: Person, bob: Person, co
     await bob.write(code, "me too")
 
 
-@pytest.mark.parametrize("failure", [Unavailable("away"), Unknown("perhaps")])
+@pytest.mark.parametrize("failure", [Unavailable("away"), OutcomeUnknown("perhaps")])
 async def test_a_text_that_could_not_be_stored_comes_back(
     alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
@@ -759,7 +759,7 @@ async def test_a_text_whose_outcome_is_unknown_is_sent_again_by_the_form_that_co
 
     async def answer_lost(*arguments: Any) -> Any:
         await append(*arguments)
-        raise Unknown("perhaps")
+        raise OutcomeUnknown("perhaps")
 
     with monkeypatch.context() as while_away:
         while_away.setattr(chat.store, "append", answer_lost)

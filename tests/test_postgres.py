@@ -21,13 +21,13 @@ from postgres import Postgres, encrypted, running, the_server
 from store_model import Clock
 from tls import certified
 
-from chat.rooms import Delete, Done, Edit, Member
+from chat.rooms import Change, Delete, Edit, Member
 from chat.settings import Misconfigured
 from chat.store import (
+    AlreadyExists,
+    OutcomeUnknown,
     Resync,
-    Taken,
     Unavailable,
-    Unknown,
     postgres,
     postgres_server,
     postgres_writer,
@@ -98,7 +98,7 @@ async def distant(store: PostgresStore, node: Node, url: str, proxy: Proxy) -> P
     return await node(proxy.through(url))
 
 
-async def say(store: PostgresStore, member: Member, body: str) -> Done:
+async def say(store: PostgresStore, member: Member, body: str) -> Change:
     return await store.append(member.code, member.number, f"key {body}", body)
 
 
@@ -161,7 +161,7 @@ async def refusal(url: str) -> str:
 async def test_of_ten_nodes_that_start_at_once_one_migrates(node: Node) -> None:
     nodes = await asyncio.gather(*(node() for _ in range(10)))
     results = await asyncio.gather(*(n.open_room(ROOM) for n in nodes), return_exceptions=True)
-    assert sum(isinstance(r, Taken) for r in results) == 9
+    assert sum(isinstance(r, AlreadyExists) for r in results) == 9
     assert len({await n.find_room(ROOM) for n in nodes}) == 1
 
 
@@ -314,16 +314,16 @@ async def test_a_page_costs_the_same_however_long_the_room(
 
 async def test_the_first_node_decides_a_fact(store: PostgresStore, node: Node) -> None:
     second = await node()
-    answers = await asyncio.gather(*(n.agree("key", f"{i}") for i, n in enumerate([store, second] * 5)))
+    answers = await asyncio.gather(*(n.get_or_set("key", f"{i}") for i, n in enumerate([store, second] * 5)))
     assert len(set(answers)) == 1
 
 
 async def test_two_nodes_write_one_log(store: PostgresStore, node: Node) -> None:
     nodes = [store, await node()]
     await store.open_room(OTHER)
-    told: list[list[Done]] = [[], []]
+    told: list[list[Change]] = [[], []]
     for store, list_ in zip(nodes, told, strict=True):
-        store.committed = list_.extend
+        store.on_commit = list_.extend
 
     async def sender(n: int) -> None:
         for code in random.sample([ROOM, OTHER], 2):  # locks in any order
@@ -363,7 +363,7 @@ async def test_a_key_counts_on_every_node(store: PostgresStore, alice: Member, n
 
 async def test_what_waits_is_committed_together(store: PostgresStore, alice: Member, url: str) -> None:
     told: list[int] = []
-    store.committed = lambda changes: told.append(len(changes))
+    store.on_commit = lambda changes: told.append(len(changes))
     async with held(url):
         first = asyncio.create_task(say(store, alice, "first"))
         await waiting(url)
@@ -394,7 +394,7 @@ async def test_a_batch_keeps_the_order_of_arrival(store: PostgresStore, alice: M
         tasks = [asyncio.create_task(w) for w in work]
         await asyncio.sleep(0)
     done = await asyncio.gather(first, *tasks, return_exceptions=True)
-    assert [type(d).__name__ for d in done[5:8]] == ["Done", "Missing", "Member"]
+    assert [type(d).__name__ for d in done[5:8]] == ["Change", "NotFound", "Member"]
     page = await store.history(ROOM)
     assert [(m.id, m.rev, m.body) for m in page.messages] == [
         (1, 1, "first"), (2, 3, "two"), (4, 4, "three"), (5, 5, ""), (6, 6, "back"),
@@ -490,10 +490,10 @@ async def test_deleted_text_is_in_no_row_once_vacuumed(store: PostgresStore, ali
 async def test_a_lost_reply_to_a_commit_leaves_the_outcome_open(
     store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy
 ) -> None:
-    told: list[Done] = []
-    distant.committed = told.extend
+    told: list[Change] = []
+    distant.on_commit = told.extend
     proxy.lose_reply(COMMIT)
-    with pytest.raises(Unknown, match="PostgreSQL did not confirm"):
+    with pytest.raises(OutcomeUnknown, match="PostgreSQL did not confirm"):
         await say(distant, alice, "hello")
     assert proxy.happened.is_set()
     again = await say(distant, alice, "hello")
@@ -507,7 +507,7 @@ async def test_a_commit_that_is_never_answered_is_given_up(
 ) -> None:
     monkeypatch.setattr(postgres_writer, "STATEMENT", 0.5)
     proxy.lose_reply(COMMIT, hang=True)
-    with pytest.raises(Unknown, match="no answer in time"):
+    with pytest.raises(OutcomeUnknown, match="no answer in time"):
         await say(distant, alice, "hello")
     assert (await say(distant, alice, "hello")).duplicate
 
@@ -579,7 +579,7 @@ async def test_a_text_that_cannot_be_stored_takes_along_what_its_author_wrote_af
     )
     writes = [say(store, alice, "one"), say(store, alice, "too much"), say(store, alice, "three")]
     results = await asyncio.gather(*writes, say(store, bob, "four"), return_exceptions=True)
-    assert [type(result) for result in results] == [Done, Unavailable, Unavailable, Done]
+    assert [type(result) for result in results] == [Change, Unavailable, Unavailable, Change]
     assert await bodies(store) == ["one", "four"]
     await say(store, alice, "three")
     assert await bodies(store) == ["one", "four", "three"]
@@ -595,7 +595,7 @@ async def test_a_cut_anywhere_loses_and_doubles_nothing(
             try:
                 await say(distant, alice, f"{n}")
                 break
-            except Unknown:
+            except OutcomeUnknown:
                 unknown += 1
     assert await bodies(store) == [f"{n}" for n in range(60)]
 
@@ -745,7 +745,7 @@ class Load:
             key = f"{number}-{sent}"
             try:
                 done = await store.append(ROOM, seat.number, key, key)
-            except (Unavailable, Unknown) as error:
+            except (Unavailable, OutcomeUnknown) as error:
                 self.failures.append(error)
                 await asyncio.sleep(0.01)
             else:
@@ -786,7 +786,7 @@ async def test_a_restart_of_the_server_loses_and_doubles_nothing(durable: Postgr
     await load.moves()
     load.stop()
     await running
-    assert {type(f) for f in load.failures} <= {Unavailable, Unknown}
+    assert {type(f) for f in load.failures} <= {Unavailable, OutcomeUnknown}
     await load.check(nodes[1])
 
 
@@ -828,7 +828,7 @@ async def test_a_commit_that_gave_up_waiting_for_the_standby_is_not_acknowledged
                 while not await sql(url, stuck):
                     assert not write.done(), "acknowledged without the standby"
                     await asyncio.sleep(0.01)
-            with pytest.raises(Unknown):
+            with pytest.raises(OutcomeUnknown):
                 await write
         await sql(url, "ALTER SYSTEM RESET synchronous_standby_names")
         await sql(url, "SELECT pg_reload_conf()")

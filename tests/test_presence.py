@@ -23,7 +23,7 @@ from chat.presence import GRACE, PACE, RESTART_GRACE, Presence
 from chat.render import ROSTER, Render
 from chat.rooms import Member
 from chat.settings import Settings
-from chat.store import Store, Unavailable, Unknown
+from chat.store import OutcomeUnknown, Store, Unavailable
 
 ROOM = "BCDFGHJK"
 LEASES = f"{CENSUS}:nodes"
@@ -57,7 +57,7 @@ class Node:
         bus = LocalBus()
         self.census: Census = RedisCensus(house.redis, SOCKETS) if house.redis else LocalCensus()
         self.hub = Hub(store, bus, house.render, census=self.census)
-        store.committed = bus.announce
+        store.on_commit = bus.announce
         flaky = cast(Store, Flaky(store, house))
         self.presence = Presence(flaky, self.hub, house.roster, house.clock, self.census)
 
@@ -122,14 +122,14 @@ class House:
         await self.tick()
         return members
 
-    async def agree(self) -> None:
+    async def get_or_set(self) -> None:
         """Every node says who is with it, and hears who is with the others."""
         for node in self.nodes * 2:
             if isinstance(node.census, RedisCensus):
                 await node.census._exchange()
 
     async def tick(self) -> None:
-        await self.agree()
+        await self.get_or_set()
         for node in self.nodes:
             await node.presence.tick()
 
@@ -152,7 +152,7 @@ class House:
 
     async def here(self) -> list[str]:
         """Whom a page shows, whichever node it comes from."""
-        await self.agree()
+        await self.get_or_set()
         shown = [[m.label for m in await node.presence.everybody(ROOM)] for node in self.nodes]
         assert shown[0] == shown[-1]
         return shown[0]
@@ -498,7 +498,7 @@ async def test_who_was_in_grace_when_the_server_ended_is_still_accounted_for(hou
 # A store that fails for a while -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("failure", [Unavailable("away"), Unknown("perhaps")])
+@pytest.mark.parametrize("failure", [Unavailable("away"), OutcomeUnknown("perhaps")])
 async def test_notices_wait_for_a_store_that_fails(house: House, failure: Exception) -> None:
     house.failure = failure
     _, bob = await house.enter("Ann", "Bob")

@@ -25,7 +25,7 @@ from chat.bus.local import LocalBus
 from chat.bus.redis import CHANNELS, HEED_BYTES, PUBLISH_BYTES, RedisBus, packed, unpacked
 from chat.hub import Hub
 from chat.nodes import Redis
-from chat.rooms import Before, Done, Member, Message, Notice, Position, Verb
+from chat.rooms import Change, Member, Message, Notice, Position, Previous, Verb
 from chat.settings import Misconfigured
 from chat.store.sqlite import SQLiteStore
 
@@ -35,12 +35,12 @@ BESIDE = next(  # a room that is told of on the same channel
     for code in map("{:08}".format, itertools.count())
     if zlib.crc32(code.encode()) % CHANNELS == zlib.crc32(ROOM.encode()) % CHANNELS
 )
-FULL = Message(7, 9, 1_800_000_000_000, 3, 'Ö "x"\n', 2, "tab\t🙂\n'", edited=5, before=Before(None, 4))
+FULL = Message(7, 9, 1_800_000_000_000, 3, 'Ö "x"\n', 2, "tab\t🙂\n'", edited=5, before=Previous(None, 4))
 TOLD = Message(8, 8, 1, None, "", 1, "", kind="notice", notice=Notice("left", ("a", "b"), 5, (1, 2)))
 
 
-def change(rev: int, code: str = ROOM, body: str = "text", epoch: str = "e") -> Done:
-    return Done(code, Message(rev, rev, 1, 1, "Ann", 1, body), Position(epoch, rev))
+def change(rev: int, code: str = ROOM, body: str = "text", epoch: str = "e") -> Change:
+    return Change(code, Message(rev, rev, 1, 1, "Ann", 1, body), Position(epoch, rev))
 
 
 class Ear:
@@ -48,7 +48,7 @@ class Ear:
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
-        self.heard: list[Done] = []
+        self.heard: list[Change] = []
         self.lost = 0
         bus.heard = self.heard.extend
         bus.lost = self._lose
@@ -105,10 +105,10 @@ async def test_a_watched_room_s_changes_are_heard_in_order(pair: tuple[Ear, Ear]
 async def test_a_change_arrives_as_it_was(pair: tuple[Ear, Ear]) -> None:
     here, there = pair
     there.bus.watch(ROOM)
-    changes = [Done(ROOM, FULL, Position("ep", 9)), Done(ROOM, TOLD, Position("ep", 8))]
+    changes = [Change(ROOM, FULL, Position("ep", 9)), Change(ROOM, TOLD, Position("ep", 8))]
     for rev, verb in enumerate([*get_args(Verb), "renamed"], 10):
         notice = Notice(verb, ("a", "b"), 1, (1,))
-        changes.append(Done(ROOM, replace(TOLD, id=rev, rev=rev, notice=notice), Position("ep", rev)))
+        changes.append(Change(ROOM, replace(TOLD, id=rev, rev=rev, notice=notice), Position("ep", rev)))
     here.bus.announce(changes)
     await until(lambda: len(there.heard) == len(changes))
     assert there.heard == changes
@@ -349,9 +349,9 @@ class Nodes:
         self.shapes = Shapes()
         self.hubs = [Hub(store, bus, self.shapes, check=0.3) for bus in ears]
         self.count = 0
-        store.committed = self._committed
+        store.on_commit = self._committed
 
-    def _committed(self, changes: Sequence[Done]) -> None:
+    def _committed(self, changes: Sequence[Change]) -> None:
         for number, bus in enumerate(self.buses, 1):
             if mine := [done for done in changes if done.message.author == number]:
                 bus.announce(mine)
@@ -411,7 +411,7 @@ async def test_people_on_two_nodes_see_one_conversation(store: SQLiteStore, serv
 
 
 class MuteBus(RedisBus):
-    async def _publish_all(self, changes: Sequence[Done]) -> None:
+    async def _publish_all(self, changes: Sequence[Change]) -> None:
         pass
 
 

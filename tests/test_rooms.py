@@ -11,10 +11,10 @@ from chat.rooms import (
     BODY_BYTES,
     FOLD_AGE,
     RUN_GAP,
-    Before,
     Member,
     Message,
     Notice,
+    Previous,
     Refused,
     clean_body,
     clean_key,
@@ -192,7 +192,7 @@ def test_a_key_has_1_to_64_printable_characters() -> None:
 # Groups and days --------------------------------------------------------------------------------------
 
 
-def _message(at: int, author: int | None = 1, before: Before | None = None) -> Message:
+def _message(at: int, author: int | None = 1, before: Previous | None = None) -> Message:
     return Message(9, 9, at, author, "Ann", 1, "hello", before=before)
 
 
@@ -200,16 +200,16 @@ def _message(at: int, author: int | None = 1, before: Before | None = None) -> M
     ("before", "starts_run", "starts_day"),
     [
         (None, True, True),
-        (Before(1, NOON - 1), False, False),
-        (Before(1, NOON - RUN_GAP), False, False),
-        (Before(1, NOON - RUN_GAP - 1), True, False),
-        (Before(2, NOON - 1), True, False),
-        (Before(None, NOON - 1), True, False),
-        (Before(1, NOON - DAY), True, True),
+        (Previous(1, NOON - 1), False, False),
+        (Previous(1, NOON - RUN_GAP), False, False),
+        (Previous(1, NOON - RUN_GAP - 1), True, False),
+        (Previous(2, NOON - 1), True, False),
+        (Previous(None, NOON - 1), True, False),
+        (Previous(1, NOON - DAY), True, True),
     ],
 )
 def test_one_author_s_messages_within_five_minutes_are_one_group(
-    before: Before | None, starts_run: bool, starts_day: bool
+    before: Previous | None, starts_run: bool, starts_day: bool
 ) -> None:
     message = _message(NOON, before=before)
     assert (message.starts_run, message.starts_day) == (starts_run, starts_day)
@@ -217,7 +217,7 @@ def test_one_author_s_messages_within_five_minutes_are_one_group(
 
 def test_midnight_starts_a_day_and_with_it_a_group() -> None:
     midnight = NOON + DAY // 2
-    message = _message(midnight, before=Before(1, midnight - 1))
+    message = _message(midnight, before=Previous(1, midnight - 1))
     assert message.starts_day
     assert message.starts_run
 

@@ -23,7 +23,7 @@ from chat import fields, goodbyes, limits, sockets
 from chat.context import Context
 from chat.hub import LATER, POLICY, RESTART, SOCKETS
 from chat.receipts import BODIES
-from chat.store import Unavailable, Unknown
+from chat.store import OutcomeUnknown, Unavailable
 
 NOBODYS = "ZZZZ2222"
 
@@ -663,7 +663,7 @@ async def test_a_failing_store_sends_the_page_away_to_come_back_with_its_text(
     alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = await alice.look(code)
-    for failure in (Unavailable("away"), Unknown("perhaps")):
+    for failure in (Unavailable("away"), OutcomeUnknown("perhaps")):
         with monkeypatch.context() as patch:
             patch.setattr(chat.store, "append", _failing(failure))
             async with alice.live(code) as live:
@@ -1204,13 +1204,13 @@ async def test_leaving_ends_a_socket_that_has_not_resumed_yet(alice: Person, cod
 
 
 async def test_whoever_left_for_good_is_gone_from_the_roster_at_once(
-    alice: Person, bob: Person, code: str, agree: Agree, turn: Turn
+    alice: Person, bob: Person, code: str, get_or_set: Agree, turn: Turn
 ) -> None:
     async with alice.in_room(code), bob.in_room(code):
         await turn()
         await turn(2)
         await alice.post(f"/rooms/{code}/leave")
-        await agree()
+        await get_or_set()
         assert [label.text for label in (await bob.look(code)).all("#roster bdi")] == ["Bob"]
         await turn()
     assert notices(await bob.look(code)) == ["Alice and Bob have entered", "Alice has left the room"]

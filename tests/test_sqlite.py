@@ -19,9 +19,9 @@ import pytest
 from kill_nine import killed_after
 from store_model import Clock
 
-from chat.rooms import Delete, Done, Edit, Member
+from chat.rooms import Change, Delete, Edit, Member
 from chat.settings import Misconfigured
-from chat.store import Missing, Unavailable, Unknown, sqlite_file, sqlite_writer, store_for
+from chat.store import NotFound, OutcomeUnknown, Unavailable, sqlite_file, sqlite_writer, store_for
 from chat.store.sqlite import SQLiteStore
 from chat.store.sqlite_transaction import SQLiteTransaction
 
@@ -53,7 +53,7 @@ async def alice(store: SQLiteStore) -> Member:
     return await store.take_seat(ROOM, "person-a", "Alice")
 
 
-async def say(store: SQLiteStore, member: Member, body: str) -> Done:
+async def say(store: SQLiteStore, member: Member, body: str) -> Change:
     return await store.append(ROOM, member.number, f"key {hash(body)}", body)
 
 
@@ -283,7 +283,7 @@ async def test_a_page_costs_the_same_however_long_the_room(store: SQLiteStore, c
 async def test_what_waits_is_committed_together(store: SQLiteStore, alice: Member) -> None:
     statements: list[str] = []
     told: list[int] = []
-    store.committed = lambda changes: told.append(len(changes))
+    store.on_commit = lambda changes: told.append(len(changes))
     await store._write(lambda tx: tx.db.set_trace_callback(statements.append))
     async with Pause(store):
         statements.clear()
@@ -297,7 +297,7 @@ async def test_a_refused_write_does_not_disturb_its_batch(store: SQLiteStore, al
     async with Pause(store):
         writes = [asyncio.create_task(store.append(ROOM, n % 2, f"{n}", f"{n}")) for n in range(10)]
     results = await asyncio.gather(*writes, return_exceptions=True)
-    assert [isinstance(r, Missing) for r in results] == [True, False] * 5
+    assert [isinstance(r, NotFound) for r in results] == [True, False] * 5
     assert await bodies(store) == ["1", "3", "5", "7", "9"]
 
 
@@ -331,15 +331,15 @@ async def test_a_text_that_cannot_be_stored_takes_along_what_its_author_wrote_af
         writes = [say(store, alice, "one"), say(store, alice, "too much"), say(store, alice, "three")]
         tasks = [asyncio.ensure_future(write) for write in [*writes, say(store, bob, "four")]]
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(result) for result in results] == [Done, Unavailable, Unavailable, Done]
+    assert [type(result) for result in results] == [Change, Unavailable, Unavailable, Change]
     assert await bodies(store) == ["one", "four"]
     await say(store, alice, "three")
     assert await bodies(store) == ["one", "four", "three"]
 
 
 async def test_a_cancelled_caller_keeps_the_write(store: SQLiteStore, alice: Member) -> None:
-    told: list[Done] = []
-    store.committed = told.extend
+    told: list[Change] = []
+    store.on_commit = told.extend
     async with Pause(store):
         write = asyncio.create_task(say(store, alice, "hello"))
         later = asyncio.create_task(say(store, alice, "later"))
@@ -375,7 +375,7 @@ async def test_a_full_disk_loses_nothing_acknowledged_and_heals(store: SQLiteSto
     writes = await asyncio.gather(
         *(say(store, alice, f"{n} " + "x" * 2000) for n in range(500)), return_exceptions=True
     )
-    kept = [w.message.body for w in writes if isinstance(w, Done)]
+    kept = [w.message.body for w in writes if isinstance(w, Change)]
     failed = [w for w in writes if isinstance(w, Exception)]
     assert failed
     assert all(isinstance(w, Unavailable) for w in failed)
@@ -388,8 +388,8 @@ async def test_a_full_disk_loses_nothing_acknowledged_and_heals(store: SQLiteSto
 async def test_a_locked_file_delays_and_then_fails_writes_and_heals(
     store: SQLiteStore, alice: Member, path: Path
 ) -> None:
-    told: list[Done] = []
-    store.committed = told.extend
+    told: list[Change] = []
+    store.on_commit = told.extend
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         delayed = asyncio.create_task(say(store, alice, "delayed"))
@@ -424,7 +424,7 @@ async def test_a_commit_that_fails_fails_its_whole_batch_and_heals(store: SQLite
 def test_a_failure_of_the_disk_itself_leaves_the_outcome_open() -> None:
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR | 4 << 8
-    assert sqlite_writer._failure(error) is Unknown
+    assert sqlite_writer._failure(error) is OutcomeUnknown
     assert sqlite_writer._failure(sqlite3.OperationalError("locked")) is Unavailable
 
 

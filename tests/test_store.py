@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from postgres import the_server
 from store_model import Clock, ModelRoom, Reader
 
-from chat.rooms import Delete, Done, Edit, Member, Message, Position, Refused
-from chat.store import Missing, Resync, Store, Taken, Unavailable
+from chat.rooms import Change, Delete, Edit, Member, Message, Position, Refused
+from chat.store import AlreadyExists, NotFound, Resync, Store, Unavailable
 from chat.store.postgres import PostgresStore
 from chat.store.sqlite import SQLiteStore
 from chat.store.windows import UNBOUNDED, weight
@@ -74,7 +74,7 @@ async def bob(store: Store) -> Member:
 _keys = itertools.count()
 
 
-async def say(store: Store, member: Member, body: str) -> Done:
+async def say(store: Store, member: Member, body: str) -> Change:
     return await store.append(member.code, member.number, f"key-{next(_keys)}", body)
 
 
@@ -93,19 +93,19 @@ async def test_an_opened_room_is_found(store: Store, clock: Clock) -> None:
 
 
 async def test_a_code_is_given_to_one_room_only(store: Store) -> None:
-    with pytest.raises(Taken):
+    with pytest.raises(AlreadyExists):
         await store.open_room(ROOM)
 
 
 async def test_of_many_who_open_the_same_room_at_once_one_succeeds(store: Store) -> None:
     results = await asyncio.gather(*(store.open_room(OTHER) for _ in range(20)), return_exceptions=True)
-    assert sum(isinstance(r, Taken) for r in results) == 19
+    assert sum(isinstance(r, AlreadyExists) for r in results) == 19
 
 
 async def test_the_first_to_say_a_fact_decides_it(store: Store) -> None:
-    assert await store.agree("key", "one") == "one"
-    assert await store.agree("key", "two") == "one"
-    assert await store.agree("other", "two") == "two"
+    assert await store.get_or_set("key", "one") == "one"
+    assert await store.get_or_set("key", "two") == "one"
+    assert await store.get_or_set("other", "two") == "two"
 
 
 @pytest.mark.parametrize("code", [NOWHERE, "", "a\0b", "\0"])
@@ -125,7 +125,7 @@ async def test_an_unknown_room_is_missing_everywhere(store: Store, code: str) ->
         store.changes(code, Position("", 0)),
     ]
     for attempt in missing:
-        with pytest.raises(Missing):
+        with pytest.raises(NotFound):
             await attempt
 
 
@@ -160,14 +160,14 @@ async def test_a_lone_surrogate_is_refused_and_leaves_nothing(store: Store, alic
         say(store, alice, "hello"), say(store, alice, "\udfff"), return_exceptions=True
     )
     assert isinstance(refused, ValueError)
-    assert isinstance(done, Done)
+    assert isinstance(done, Change)
     assert done.position.rev == 1
     assert await everything(store) == [done.message]
 
 
 async def test_the_same_key_is_the_same_message(store: Store, alice: Member) -> None:
-    told: list[Done] = []
-    store.committed = told.extend
+    told: list[Change] = []
+    store.on_commit = told.extend
     first = await store.append(ROOM, alice.number, "once", "hello")
     again = await store.append(ROOM, alice.number, "once", "something else")
     assert (again.message, again.position, again.duplicate) == (first.message, first.position, True)
@@ -207,14 +207,14 @@ async def test_a_retry_after_leaving_is_answered(store: Store, alice: Member) ->
 async def test_nobody_writes_from_a_seat_that_does_not_exist(
     store: Store, alice: Member, number: int
 ) -> None:
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         await store.append(ROOM, number, "k", "hello")
     assert await everything(store) == []
 
 
 async def test_nobody_writes_from_a_seat_that_ended(store: Store, alice: Member) -> None:
     await store.end_seat(ROOM, alice.person)
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         await say(store, alice, "hello")
 
 
@@ -273,8 +273,8 @@ async def test_a_message_knows_the_one_before_it(
 
 async def test_many_senders_leave_no_hole_in_the_revs(store: Store) -> None:
     await store.open_room(OTHER)
-    told: list[Done] = []
-    store.committed = told.extend
+    told: list[Change] = []
+    store.on_commit = told.extend
 
     async def sender(code: str, number: int) -> None:
         member = await store.take_seat(code, f"person-{number}", f"Name {number}")
@@ -289,7 +289,7 @@ async def test_many_senders_leave_no_hole_in_the_revs(store: Store) -> None:
 
 async def test_changes_are_told_before_their_writers_continue(store: Store, alice: Member) -> None:
     events: list[object] = []
-    store.committed = lambda changes: events.extend(c.position.rev for c in changes)
+    store.on_commit = lambda changes: events.extend(c.position.rev for c in changes)
     done = await say(store, alice, "hello")
     events.append("continued")
     assert events == [done.position.rev, "continued"]
@@ -298,10 +298,10 @@ async def test_changes_are_told_before_their_writers_continue(store: Store, alic
 async def test_a_listener_that_fails_does_not_fail_the_writer(
     store: Store, alice: Member, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(changes: Sequence[Done]) -> None:
+    def broken(changes: Sequence[Change]) -> None:
         raise RuntimeError("broken listener")
 
-    store.committed = broken
+    store.on_commit = broken
     assert (await say(store, alice, "hello")).position.rev == 1
     assert "broken listener" in caplog.text
 
@@ -349,14 +349,14 @@ async def test_a_deletion_can_be_repeated_with_its_key_only(store: Store, alice:
     await store.amend(ROOM, 1, alice.number, "delete", Delete())
     assert (await store.amend(ROOM, 1, alice.number, "delete", Delete())).duplicate
     for change in (Delete(), Edit("back")):
-        with pytest.raises(Missing):
+        with pytest.raises(NotFound):
             await store.amend(ROOM, 1, alice.number, f"other {change}", change)
 
 
 async def test_nobody_changes_what_somebody_else_wrote(store: Store, alice: Member, bob: Member) -> None:
     await say(store, alice, "hello")
     for by in (bob.number, 99, 2**64):
-        with pytest.raises(Missing):
+        with pytest.raises(NotFound):
             await store.amend(ROOM, 1, by, "k", Edit("bye"))
     assert (await everything(store))[0].body == "hello"
 
@@ -378,7 +378,7 @@ async def test_somebody_in_charge_changes_anything(store: Store, alice: Member) 
 async def test_notices_and_unknown_messages_cannot_be_changed(store: Store, alice: Member) -> None:
     await store.announce(ROOM, "entered", [alice.number])
     for id in (1, 2, 0, -1, 2**63):
-        with pytest.raises(Missing):
+        with pytest.raises(NotFound):
             await store.amend(ROOM, id, None, "k", Delete())
 
 
@@ -470,7 +470,7 @@ async def test_a_rename_ends_one_seat_takes_another_and_tells_the_room_in_one_wr
     assert renamed
     assert (renamed.number, renamed.name, renamed.mark) == (3, "Bob", 2)
     assert await store.here(ROOM) == [renamed], "whoever was here still is, and nobody is announced again"
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         await say(store, alice, "from a seat that ended")
     await say(store, renamed, "as Bob")
     texts = [(m.name, m.mark, m.body) for m in await everything(store) if m.kind == "text"]
@@ -494,7 +494,7 @@ async def test_a_rename_to_the_same_name_writes_nothing(store: Store, alice: Mem
 async def test_nobody_is_renamed_who_holds_no_seat(store: Store, alice: Member) -> None:
     await store.end_seat(ROOM, alice.person)
     for code, person in ((ROOM, alice.person), (ROOM, "person-x"), (OTHER, alice.person)):
-        with pytest.raises(Missing):
+        with pytest.raises(NotFound):
             await store.rename_seat(code, person, "Carol")
 
 
@@ -788,15 +788,15 @@ class Walk(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.clock = Clock()
         self.place = BACKENDS[self.backend](Path(self.directory.name))
-        self.told: list[Done] = []
+        self.told: list[Change] = []
         self.texts = itertools.count()
-        self.writes: list[Callable[[], Coroutine[Any, Any, Done]]] = []
-        self.expected: list[Callable[[], Done]] = []
+        self.writes: list[Callable[[], Coroutine[Any, Any, Change]]] = []
+        self.expected: list[Callable[[], Change]] = []
         self._open()
 
     def _open(self) -> None:
         self.store = self.place(clock=self.clock)
-        self.store.committed = self.told.extend
+        self.store.on_commit = self.told.extend
         self.run(self.store.open())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -832,7 +832,7 @@ class Walk(RuleBasedStateMachine):
     @rule(person=people, name=names)
     def rename_seat(self, person: str, name: str) -> None:
         if self.room.held(person) is None:
-            with pytest.raises(Missing):
+            with pytest.raises(NotFound):
                 self.run(self.store.rename_seat(ROOM, person, name))
         else:
             assert self.run(self.store.rename_seat(ROOM, person, name)) == self.room.rename_seat(person, name)
@@ -854,7 +854,7 @@ class Walk(RuleBasedStateMachine):
         number = seat.member.number if seat else 1
         texts = [f"text {next(self.texts)};" for _ in range(bodies)]
 
-        async def together() -> list[Done | BaseException]:
+        async def together() -> list[Change | BaseException]:
             writes = (self.store.append(ROOM, number, text, text) for text in texts)
             return await asyncio.gather(*writes, return_exceptions=True)
 
@@ -862,7 +862,7 @@ class Walk(RuleBasedStateMachine):
             if seat:
                 assert result == self.room.append(number, text, text)
             else:
-                assert isinstance(result, Missing)
+                assert isinstance(result, NotFound)
 
     @rule(back=st.integers(0, 12), by=st.one_of(st.none(), st.just("author"), numbers), delete=st.booleans())
     def amend(self, back: int, by: Any, delete: bool) -> None:
@@ -881,16 +881,18 @@ class Walk(RuleBasedStateMachine):
         which %= len(self.writes)
         self._compare(self.writes[which], self.expected[which])
 
-    def _write(self, write: Callable[[], Coroutine[Any, Any, Done]], expect: Callable[[], Done]) -> None:
+    def _write(self, write: Callable[[], Coroutine[Any, Any, Change]], expect: Callable[[], Change]) -> None:
         self.writes.append(write)
         self.expected.append(expect)
         self._compare(write, expect)
 
-    def _compare(self, write: Callable[[], Coroutine[Any, Any, Done]], expect: Callable[[], Done]) -> None:
+    def _compare(
+        self, write: Callable[[], Coroutine[Any, Any, Change]], expect: Callable[[], Change]
+    ) -> None:
         try:
             expected = expect()
-        except Missing:
-            with pytest.raises(Missing):
+        except NotFound:
+            with pytest.raises(NotFound):
                 self.run(write())
         else:
             assert self.run(write()) == expected

@@ -23,8 +23,8 @@ from redis_server import RedisServer
 from serving import REPO, Server
 
 from chat.app import create_app
-from chat.opening import opened
 from chat.settings import Misconfigured, Settings
+from chat.startup import open_context
 from chat.store import store_for
 from chat.store.postgres import PostgresStore
 
@@ -46,7 +46,7 @@ def node(database: str, server: RedisServer) -> Settings:
 @pytest.fixture
 async def start(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
     """Starts an application that serves until the end of the test. Nobody waits for others to end."""
-    monkeypatch.setattr("chat.opening.store_for", _impatient)
+    monkeypatch.setattr("chat.startup.store_for", _impatient)
     async with AsyncExitStack() as stack:
 
         async def started(settings: Settings) -> None:
@@ -62,7 +62,7 @@ def _impatient(url: str, alone: bool) -> Any:
 async def _refusal(settings: Settings) -> str:
     """What the operator reads: the application ends with it."""
     with pytest.raises(Misconfigured) as refused:
-        await opened(settings)
+        await open_context(settings)
     return str(refused.value)
 
 
@@ -237,7 +237,7 @@ async def test_nodes_that_were_given_different_servers_are_noticed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Nobody is refused: the other may only be cut off from Redis for a while."""
-    monkeypatch.setattr("chat.opening.COUNT", 0.1)
+    monkeypatch.setattr("chat.startup.COUNT", 0.1)
     await start(node)
     await start(replace(node, redis_url=own.url))
     await until(lambda: "nodes-apart database=2 redis=1" in caplog.text)

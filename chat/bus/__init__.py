@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from chat.rooms import Done
+from chat.rooms import Change
 
 if TYPE_CHECKING:
     from chat.nodes import Redis
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Bus(Protocol):
     """Carries changes after their commit. The log is the truth; losing every hint costs only time."""
 
-    heard: Callable[[Sequence[Done]], None]
+    heard: Callable[[Sequence[Change]], None]
     """Called in the event loop with changes of watched rooms. Set it before `open`."""
     lost: Callable[[], None]
     """Called when hints may have been missed, e.g. after a reconnection."""
@@ -27,7 +27,7 @@ class Bus(Protocol):
 
     def unwatch(self, code: str) -> None: ...
 
-    def announce(self, changes: Sequence[Done]) -> None:
+    def announce(self, changes: Sequence[Change]) -> None:
         """Tell every process, this one too, of committed changes."""
 
 

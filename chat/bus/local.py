@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from chat.rooms import Done
+from chat.rooms import Change
 
 
 class LocalBus:
-    heard: Callable[[Sequence[Done]], None]
+    heard: Callable[[Sequence[Change]], None]
     lost: Callable[[], None]
 
     def __init__(self) -> None:
@@ -26,6 +26,6 @@ class LocalBus:
     def unwatch(self, code: str) -> None:
         self._watched.discard(code)
 
-    def announce(self, changes: Sequence[Done]) -> None:
+    def announce(self, changes: Sequence[Change]) -> None:
         if ours := [change for change in changes if change.code in self._watched]:
             self.heard(ours)

@@ -23,7 +23,7 @@ from typing import Any
 from redis.asyncio.connection import Connection
 
 from chat.nodes import Away, Redis, cancelled, end, opened
-from chat.rooms import Before, Done, Message, Notice, Position
+from chat.rooms import Change, Message, Notice, Position, Previous
 
 CHANNELS = 8
 PING = 5.0  # s between signs of life on the listening connection
@@ -39,7 +39,7 @@ log = logging.getLogger("chat")
 
 
 class RedisBus:
-    heard: Callable[[Sequence[Done]], None]
+    heard: Callable[[Sequence[Change]], None]
     lost: Callable[[], None]
 
     def __init__(
@@ -58,7 +58,7 @@ class RedisBus:
         self._node = secrets.token_hex(4)
         self._channels = [f"{redis.prefix}:hints:{n}" for n in range(CHANNELS)]
         self._watched: set[str] = set()
-        self._waiting: deque[Done] = deque(maxlen=WAITING)
+        self._waiting: deque[Change] = deque(maxlen=WAITING)
         self._stir = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._failures = 0
@@ -75,14 +75,14 @@ class RedisBus:
     def unwatch(self, code: str) -> None:
         self._watched.discard(code)
 
-    def announce(self, changes: Sequence[Done]) -> None:
+    def announce(self, changes: Sequence[Change]) -> None:
         if (surplus := len(self._waiting) + len(changes) - WAITING) > 0:
             self._hinted("dropped", surplus)
         self._waiting.extend(changes)
         self._stir.set()
         self._tell(changes)  # people on this node need not wait for Redis
 
-    def _tell(self, changes: Sequence[Done]) -> None:
+    def _tell(self, changes: Sequence[Change]) -> None:
         if ours := [change for change in changes if change.code in self._watched]:
             self.heard(ours)
 
@@ -102,8 +102,8 @@ class RedisBus:
             except Exception:
                 log.exception("hints-not-published")
 
-    async def _publish_all(self, changes: Sequence[Done]) -> None:
-        by_channel: dict[str, list[Done]] = defaultdict(list)
+    async def _publish_all(self, changes: Sequence[Change]) -> None:
+        by_channel: dict[str, list[Change]] = defaultdict(list)
         for change in changes:
             by_channel[self._channel(change.code)].append(change)
         payloads = (
@@ -193,7 +193,7 @@ def _first(faults: BaseExceptionGroup[BaseException]) -> BaseException:
 # The shape of a publication: a line "1 NODE CODE CODE …", then the changes as JSON -------------------------
 
 
-def packed(node: str, changes: Sequence[Done]) -> Iterator[str]:
+def packed(node: str, changes: Sequence[Change]) -> Iterator[str]:
     """Publications of bounded size that tell of these changes, in order."""
     codes: dict[str, None] = {}
     lines: list[str] = []
@@ -214,7 +214,7 @@ def _publication(node: str, codes: dict[str, None], lines: list[str]) -> str:
     return f"{' '.join([FORMAT, node, *codes])}\n[{','.join(lines)}]"
 
 
-def unpacked(payload: bytes, node: str, watched: set[str]) -> list[Done]:
+def unpacked(payload: bytes, node: str, watched: set[str]) -> list[Change]:
     """The changes of a publication, unless it is this node's own or of rooms that nobody here watches.
 
     Raises ValueError, TypeError or KeyError for what is none.
@@ -228,7 +228,7 @@ def unpacked(payload: bytes, node: str, watched: set[str]) -> list[Done]:
     return [_done(fields) for fields in json.loads(body)]
 
 
-def _fields(change: Done) -> list[Any]:
+def _fields(change: Change) -> list[Any]:
     m, notice = change.message, change.message.notice
     told = notice and [notice.verb, notice.names, notice.count, notice.ended]
     position = [change.code, change.position.epoch, m.rev]
@@ -240,7 +240,7 @@ SHAPE: tuple[type | tuple[type, ...], ...]
 SHAPE = (str, str, int, int, int, (int, NONE), str, int, (str, NONE), (int, NONE), (list, NONE), (list, NONE))
 
 
-def _done(fields: Sequence[Any]) -> Done:
+def _done(fields: Sequence[Any]) -> Change:
     for value, kind in zip(fields, SHAPE, strict=True):
         if not isinstance(value, kind) or isinstance(value, bool):
             raise TypeError("not a change")
@@ -256,9 +256,9 @@ def _done(fields: Sequence[Any]) -> Done:
         kind="notice" if told else "text",
         edited=edited,
         notice=_notice(*told) if told else None,
-        before=Before(*before) if before else None,
+        before=Previous(*before) if before else None,
     )
-    return Done(code, message, Position(epoch, rev))
+    return Change(code, message, Position(epoch, rev))
 
 
 def _notice(verb: Any, names: Sequence[str], count: int, ended: Sequence[int]) -> Notice:

@@ -68,5 +68,5 @@ class CatchUp:
         return Frame(self._rendered.newest(code, shown), shown.page.position.rev)
 
     async def page(self, code: str, before: int | None = None) -> Shown:
-        """The newest messages, or the newest older than `before`: as many as make a page. Raises Missing."""
+        """The newest messages, or the newest older than `before`: as many as make a page. Raises NotFound."""
         return await self._rendered.page(await self._store.history(code, before, HISTORY, PAGE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
-from chat.rooms import Amendment, Done, Member, Page, Position, Room, Verb, Window
+from chat.rooms import Amendment, Change, Member, Page, Position, Room, Verb, Window
 from chat.store.windows import UNBOUNDED
 
 HISTORY = 50  # messages of a page
@@ -16,15 +16,15 @@ class Resync(Exception):
     """A reader's position cannot be continued from: other epoch, ahead of the head, or trimmed."""
 
 
-class Missing(Exception):
+class NotFound(Exception):
     """The room, seat or message does not exist (any more), or is not the caller's to change."""
 
 
-class Taken(Exception):
+class AlreadyExists(Exception):
     """A room of this code exists already."""
 
 
-class Unknown(Exception):
+class OutcomeUnknown(Exception):
     """The outcome of a write is not known: repeat it with the same key."""
 
 
@@ -41,13 +41,13 @@ class Store(Protocol):
     """
 
     durability: Literal["fsync", "replicated", "os", "memory"]
-    committed: Callable[[Sequence[Done]], None]
+    on_commit: Callable[[Sequence[Change]], None]
     """Called in the event loop with each batch of changes, in commit order, before their writers
     continue. Set it before `open`."""
-    missed: Callable[[], None]
-    """Called when changes may have been committed that `committed` was not told of."""
+    on_gap: Callable[[], None]
+    """Called when changes may have been committed that `on_commit` was not told of."""
 
-    doubted: Callable[[], object]
+    on_unknown: Callable[[], object]
     """Called for each write whose outcome is not known. Set it before `open`."""
 
     @property
@@ -63,7 +63,7 @@ class Store(Protocol):
         """Return when a read answers. Raises Unavailable."""
 
     async def probe(self) -> None:
-        """Return when a small write is committed. Raises Unavailable, Unknown."""
+        """Return when a small write is committed. Raises Unavailable, OutcomeUnknown."""
 
     async def time(self) -> float:
         """The clock by which it times messages, in seconds since 1970. Raises Unavailable."""
@@ -78,11 +78,11 @@ class Store(Protocol):
     async def processes(self) -> int:
         """How many work on it, this one included. Raises Unavailable."""
 
-    async def agree(self, name: str, value: str) -> str:
+    async def get_or_set(self, name: str, value: str) -> str:
         """Keep the value if there is none of this name, and return the one that is kept."""
 
     async def open_room(self, code: str) -> Room:
-        """Raises Taken."""
+        """Raises AlreadyExists."""
 
     async def expire(self) -> int:
         """Remove rooms in which nothing was said for a day, unless somebody is there; a portion at a time.
@@ -96,7 +96,7 @@ class Store(Protocol):
     async def take_seat(self, code: str, person: str, name: str) -> Member:
         """The person's seat; the one they hold already, if any, whatever name is asked for.
 
-        A seat that this person left is taken up again if its name is the same. Raises Missing, and Refused
+        A seat that this person left is taken up again if its name is the same. Raises NotFound, and Refused
         for one name too many.
         """
 
@@ -109,20 +109,20 @@ class Store(Protocol):
     async def rooms_of(self, person: str, limit: int) -> list[str]:
         """Codes of at most `limit` rooms in which the person has a seat, be it one that ended."""
 
-    async def end_seat(self, code: str, person: str, successor: str | None = None) -> Done | None:
+    async def end_seat(self, code: str, person: str, successor: str | None = None) -> Change | None:
         """End the person's stay and tell the room, in one write; None if they hold no seat.
 
         Every seat that the person ever had in the room passes to `successor`, if one is named: with an id
         that nobody has, the person is a stranger there from now on.
         """
 
-    async def rename_seat(self, code: str, person: str, name: str) -> Done | None:
+    async def rename_seat(self, code: str, person: str, name: str) -> Change | None:
         """End the person's seat, take one of another name and tell the room, in one write.
 
-        What they wrote keeps its name. None if that is their name already. Raises Missing.
+        What they wrote keeps its name. None if that is their name already. Raises NotFound.
         """
 
-    async def announce(self, code: str, verb: Verb, seats: Iterable[int]) -> Done | None:
+    async def announce(self, code: str, verb: Verb, seats: Iterable[int]) -> Change | None:
         """Mark seats as here or away and tell the room, in one write.
 
         Seats already so marked, and ended ones, are passed over; None if none is left.
@@ -131,19 +131,19 @@ class Store(Protocol):
     async def here(self, code: str | None = None) -> list[Member]:
         """Everybody marked as here, in one room or in all: whom a restart has to account for."""
 
-    async def append(self, code: str, author: int, key: str, body: str) -> Done:
-        """Add a message of a seat. Raises Missing, Unavailable, Unknown."""
+    async def append(self, code: str, author: int, key: str, body: str) -> Change:
+        """Add a message of a seat. Raises NotFound, Unavailable, OutcomeUnknown."""
 
-    async def amend(self, code: str, id: int, by: int | None, key: str, change: Amendment) -> Done:
+    async def amend(self, code: str, id: int, by: int | None, key: str, change: Amendment) -> Change:
         """Edit or delete a text message. `by` None skips the check that it is its author's.
 
-        A deleted text is gone from the store at once. Raises Missing, Unavailable, Unknown.
+        A deleted text is gone from the store at once. Raises NotFound, Unavailable, OutcomeUnknown.
         """
 
     async def history(
         self, code: str, before: int | None = None, limit: int = HISTORY, most: int = UNBOUNDED
     ) -> Page:
-        """The newest messages, or the newest older than `before`. Raises Missing.
+        """The newest messages, or the newest older than `before`. Raises NotFound.
 
         As many as `limit`, and as `windows.weight` finds to be at most `most` bytes, but at least one.
         """
@@ -156,14 +156,14 @@ class Store(Protocol):
         `created` have ids in that range; `changed` are older messages last changed in it. The position
         returned is where to continue; a later window may repeat a change, never a creation. The range ends
         sooner if its messages are more than `most` bytes by `windows.weight`, but not before the first one.
-        Raises Resync, Missing.
+        Raises Resync, NotFound.
         """
 
     async def heads(self, codes: Sequence[str]) -> dict[str, Position]:
         """The present position of each room that exists."""
 
 
-def parted(url: str) -> tuple[str, str]:
+def split_scheme(url: str) -> tuple[str, str]:
     """The scheme of a URL and what follows; no scheme where none is meant, as that may be a password."""
     scheme, colon, rest = url.partition("://")
     return (scheme, rest) if colon else ("", url)
@@ -176,7 +176,7 @@ def store_for(url: str, alone: bool = False) -> Store:
     """
     from chat.settings import Misconfigured
 
-    scheme, rest = parted(url)
+    scheme, rest = split_scheme(url)
     if scheme == "sqlite":
         from chat.store.sqlite import SQLiteStore
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chat.rooms import Amendment, Done, Edit, Message, Notice, Page, Position, Window
-from chat.store import Missing, Resync, queries
+from chat.rooms import Amendment, Change, Edit, Message, Notice, Page, Position, Window
+from chat.store import NotFound, Resync, queries
 from chat.store.queries import LARGEST
-from chat.store.rows import Head, before_of, kept, message_of, packed
+from chat.store.records import Head, before_of, dump_notice, encode_text, message_of
 from chat.store.transaction import Transaction
 from chat.store.windows import first_part, newest, until, weight
 
@@ -20,7 +20,7 @@ NOBODY = 0  # as the author of a key; seats count from 1
 async def head_of(tx: Transaction, code: str) -> Head:
     rows = await tx.fetch(queries.HEAD, code)
     if not rows:
-        raise Missing(f"There is no room {code}.")
+        raise NotFound(f"There is no room {code}.")
     return Head(*rows[0])
 
 
@@ -31,7 +31,7 @@ async def rise(tx: Transaction, room: int) -> Head:
 
 async def write_notice(
     tx: Transaction, code: str, notice_after: Callable[[Message | None, int], tuple[Notice, bool]]
-) -> Done:
+) -> Change:
     """Tell the room in a new notice or, where that is its newest message, in the last one."""
     head = await rise(tx, (await head_of(tx, code)).room)
     rows = await tx.fetch(queries.NEWEST, head.room)
@@ -39,14 +39,14 @@ async def write_notice(
     notice, replaces = notice_after(last, tx.now)
     if last and replaces:
         message = replace(last, rev=head.rev, notice=notice)
-        await tx.fetch(queries.RENOTICE, head.rev, packed(notice), head.room, last.id)
+        await tx.fetch(queries.RENOTICE, head.rev, dump_notice(notice), head.room, last.id)
     else:
         before = before_of(last.author, last.at) if last else None
         message = Message(
             head.rev, head.rev, tx.now, None, "", 1, "", kind="notice", notice=notice, before=before
         )
         await tx.fetch(tx.dialect.insert, *columns(head.room, message, None))
-    return Done(code, message, head.position)
+    return Change(code, message, head.position)
 
 
 def columns(room: int, message: Message, body: Any) -> tuple[Any, ...]:
@@ -58,14 +58,14 @@ def columns(room: int, message: Message, body: Any) -> tuple[Any, ...]:
         message.at,
         message.author,
         body,
-        packed(message.notice),
+        dump_notice(message.notice),
         *(message.before or (None, None)),
     )
 
 
-async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, change: Amendment) -> Done:
+async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, change: Amendment) -> Change:
     if not is_storable(id, by or NOBODY):
-        raise Missing("There is no such number.")
+        raise NotFound("There is no such number.")
     room = (await head_of(tx, code)).room
     author = by or NOBODY
     if repeats := await repeated(tx, code, author, key):
@@ -75,27 +75,27 @@ async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, c
     head = await rise(tx, room)
     await _rewrite(tx, room, old, head.rev, body, edited)
     await tx.fetch(queries.REMEMBER, room, author, key, id, head.rev, tx.now)
-    return Done(code, replace(old, rev=head.rev, body=body, edited=edited), head.position)
+    return Change(code, replace(old, rev=head.rev, body=body, edited=edited), head.position)
 
 
 async def _rewrite(
     tx: Transaction, room: int, old: Message, rev: int, body: str | None, edited: int | None
 ) -> None:
-    text: Any = None if body is None else kept(body)
+    text: Any = None if body is None else encode_text(body)
     if tx.dialect.erase:
-        await tx.fetch(tx.dialect.erase, room, old.id, " " * len(kept(old.body or "").encode()))
+        await tx.fetch(tx.dialect.erase, room, old.id, " " * len(encode_text(old.body or "").encode()))
     if tx.dialect.new_text and text is not None:
         ((text,),) = await tx.fetch(tx.dialect.new_text, text)
     await tx.fetch(tx.dialect.rewrite, rev, text, edited, room, old.id)
 
 
-async def repeated(tx: Transaction, code: str, author: int, key: str) -> Done | None:
+async def repeated(tx: Transaction, code: str, author: int, key: str) -> Change | None:
     """What this key did before, with the message as it is now: its former text may be deleted."""
     rows = await tx.fetch(queries.REPEATED, code, author, key)
     if not rows:
         return None
     epoch, rev, *entry = rows[0]
-    return Done(code, message_of(entry), Position(epoch, rev), duplicate=True)
+    return Change(code, message_of(entry), Position(epoch, rev), duplicate=True)
 
 
 async def _changeable(tx: Transaction, room: int, id: int, by: int | None) -> Message:
@@ -103,9 +103,9 @@ async def _changeable(tx: Transaction, room: int, id: int, by: int | None) -> Me
     rows = await tx.fetch(queries.MESSAGE, room, id)
     message = message_of(rows[0]) if rows else None
     if message is None or message.kind != "text" or message.body is None:
-        raise Missing(f"There is no text message {id}.")
+        raise NotFound(f"There is no text message {id}.")
     if by is not None and not await _same_person(tx, room, by, message.author):
-        raise Missing(f"Message {id} is not theirs.")
+        raise NotFound(f"Message {id} is not theirs.")
     return message
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chat.names import looks
-from chat.rooms import Done, Member, Refused, Verb, folded, renamed
-from chat.store import Missing, queries
+from chat.rooms import Change, Member, Refused, Verb, folded, renamed
+from chat.store import NotFound, queries
 from chat.store.log import head_of, is_storable, write_notice
 from chat.store.rooms import IN_USE
 from chat.store.transaction import Transaction
@@ -62,7 +62,7 @@ async def rooms_of(tx: Transaction, person: str, limit: int) -> list[str]:
     return [code for (code,) in rows]
 
 
-async def end_seat(tx: Transaction, code: str, person: str, successor: str | None) -> Done | None:
+async def end_seat(tx: Transaction, code: str, person: str, successor: str | None) -> Change | None:
     member = await held_seat(tx, code, person)
     if member is None and successor is None:
         return None
@@ -76,10 +76,10 @@ async def end_seat(tx: Transaction, code: str, person: str, successor: str | Non
     return done
 
 
-async def rename_seat(tx: Transaction, code: str, person: str, name: str) -> Done | None:
+async def rename_seat(tx: Transaction, code: str, person: str, name: str) -> Change | None:
     old = await held_seat(tx, code, person)
     if old is None:
-        raise Missing("This person holds no seat in the room.")
+        raise NotFound("This person holds no seat in the room.")
     if old.name == name:
         return None
     room = (await head_of(tx, code)).room
@@ -92,7 +92,7 @@ async def rename_seat(tx: Transaction, code: str, person: str, name: str) -> Don
     return await write_notice(tx, code, lambda last, at: (renamed(old, new), False))
 
 
-async def announce(tx: Transaction, code: str, verb: Verb, numbers: Sequence[int]) -> Done | None:
+async def announce(tx: Transaction, code: str, verb: Verb, numbers: Sequence[int]) -> Change | None:
     here = int(verb == "entered")
     numbers = [n for n in numbers if is_storable(n)]
     rows = await tx.fetch(tx.dialect.asked_seats, code, 1 - here, numbers)
@@ -104,5 +104,5 @@ async def announce(tx: Transaction, code: str, verb: Verb, numbers: Sequence[int
     return await _notify(tx, code, verb, members, ended=False)
 
 
-async def _notify(tx: Transaction, code: str, verb: Verb, members: Sequence[Member], ended: bool) -> Done:
+async def _notify(tx: Transaction, code: str, verb: Verb, members: Sequence[Member], ended: bool) -> Change:
     return await write_notice(tx, code, lambda last, at: folded(last, verb, members, at, ended))

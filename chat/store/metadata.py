@@ -6,7 +6,7 @@ from chat.store import queries
 from chat.store.transaction import Transaction
 
 
-async def agree(tx: Transaction, name: str, value: str) -> str:
+async def get_or_set(tx: Transaction, name: str, value: str) -> str:
     await tx.fetch(queries.NEW_FACT, name, value)
     ((agreed,),) = await tx.fetch(queries.FACT, name)
     return str(agreed)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from chat.settings import Misconfigured
-from chat.store import parted
+from chat.store import split_scheme
 from chat.store.queries import COPYING
 from chat.store.tables import ROOM, TABLES, Row, Table, Tables
 
@@ -63,7 +63,7 @@ async def forget(url: str, fact: str) -> None:
 
 def tables_for(url: str, is_source: bool) -> Tables:
     """The tables that a store's URL names. Raises Misconfigured."""
-    scheme, rest = parted(url)
+    scheme, rest = split_scheme(url)
     if scheme == "sqlite":
         from chat.store.sqlite_tables import SQLiteTables
 

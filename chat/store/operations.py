@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from chat.rooms import Amendment, Done, Member, Page, Position, Room, Verb, Window
+from chat.rooms import Amendment, Change, Member, Page, Position, Room, Verb, Window
 from chat.store import HISTORY, WINDOW, log, members, metadata, rooms
 from chat.store.transaction import Transaction
 from chat.store.windows import UNBOUNDED
@@ -33,8 +33,8 @@ class Operations:
     async def probe(self) -> None:
         await self.write(None, metadata.probe)
 
-    async def agree(self, name: str, value: str) -> str:
-        return await self.write(None, metadata.agree, name, value)
+    async def get_or_set(self, name: str, value: str) -> str:
+        return await self.write(None, metadata.get_or_set, name, value)
 
     async def open_room(self, code: str) -> Room:
         return await self.write(code, rooms.open_room, code)
@@ -54,19 +54,19 @@ class Operations:
     async def rooms_of(self, person: str, limit: int) -> list[str]:
         return await self.read(members.rooms_of, person, limit)
 
-    async def end_seat(self, code: str, person: str, successor: str | None = None) -> Done | None:
+    async def end_seat(self, code: str, person: str, successor: str | None = None) -> Change | None:
         return await self.write(code, members.end_seat, code, person, successor)
 
-    async def rename_seat(self, code: str, person: str, name: str) -> Done | None:
+    async def rename_seat(self, code: str, person: str, name: str) -> Change | None:
         return await self.write(code, members.rename_seat, code, person, name)
 
-    async def announce(self, code: str, verb: Verb, seats: Iterable[int]) -> Done | None:
+    async def announce(self, code: str, verb: Verb, seats: Iterable[int]) -> Change | None:
         return await self.write(code, members.announce, code, verb, list(dict.fromkeys(seats)))
 
     async def here(self, code: str | None = None) -> list[Member]:
         return await self.read(members.here, code)
 
-    async def amend(self, code: str, id: int, by: int | None, key: str, change: Amendment) -> Done:
+    async def amend(self, code: str, id: int, by: int | None, key: str, change: Amendment) -> Change:
         return await self.write(code, log.amend, code, id, by, key, change)
 
     async def history(

@@ -13,11 +13,10 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from chat.rooms import Done
+from chat.rooms import Change
 from chat.settings import Misconfigured
-from chat.store import Missing, Resync, Unavailable, queries, rooms
+from chat.store import NotFound, Resync, Unavailable, queries, rooms
 from chat.store.aging import aging_of
-from chat.store.jobs import Order, outcome, tell
 from chat.store.operations import Operations, P, Work
 from chat.store.postgres_server import (
     CONNECT,
@@ -33,6 +32,7 @@ from chat.store.postgres_server import (
 from chat.store.postgres_transaction import PostgresTransaction, Question
 from chat.store.postgres_writer import NOW, Text, Write, Writer
 from chat.store.transaction import Transaction
+from chat.store.writes import AuthorOrder, notify, wait_for
 
 READERS = 6
 USED = (
@@ -60,14 +60,14 @@ class PostgresStore(Operations):
         wait: float = 30.0,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.committed: Callable[[Sequence[Done]], None] = lambda changes: None
-        self.doubted: Callable[[], object] = lambda: None
-        self.missed: Callable[[], None] = lambda: None
+        self.on_commit: Callable[[Sequence[Change]], None] = lambda changes: None
+        self.on_unknown: Callable[[], object] = lambda: None
+        self.on_gap: Callable[[], None] = lambda: None
         self.durability: Durability = "fsync"
         self._server = Server(url, alone=alone)
         self._wait = wait
         self._clock = clock
-        self._order = Order()
+        self._order = AuthorOrder()
         self._aging = aging_of(clock)
         self._writer: Writer | None = None
         self._readers: Readers | None = None
@@ -81,12 +81,12 @@ class PostgresStore(Operations):
             db.terminate()
             raise
         self._writer = Writer(
-            self._server, db, self._clock, lambda jobs: tell(self.committed, jobs), self._connected
+            self._server, db, self._clock, lambda jobs: notify(self.on_commit, jobs), self._connected
         )
 
     async def _connected(self, db: Connection) -> None:
         self.durability = await self._server.durability(db)
-        self.missed()  # the last connection may have ended between a commit and its answer
+        self.on_gap()  # the last connection may have ended between a commit and its answer
 
     async def close(self) -> None:
         writer, readers = self._writer, self._readers
@@ -122,10 +122,10 @@ class PostgresStore(Operations):
             return 0
         return await self.write(None, rooms.expire)
 
-    async def append(self, code: str, author: int, key: str, body: str) -> Done:
+    async def append(self, code: str, author: int, key: str, body: str) -> Change:
         for text in (code, key, body):
             text.encode()  # what cannot be said must fail here, where it is nobody else's
-        done: Done = await self._submit(code, Text(author, key, body))
+        done: Change = await self._submit(code, Text(author, key, body))
         return done
 
     async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -146,7 +146,7 @@ class PostgresStore(Operations):
         if code and isinstance(work, Text):
             self._order.append((code, work.author), write)
         self._writer.submit(write)
-        return await outcome(write, self.doubted)
+        return await wait_for(write, self.on_unknown)
 
     async def _read(self, work: Question[T], one_moment: bool = False, within: float = STATEMENT) -> T:
         if self._readers is None:
@@ -200,7 +200,7 @@ class Readers:
         async with self._pool.acquire(timeout=CONNECT) as db:
             try:
                 return await (_at_one_moment(db, work) if one_moment else work(PostgresTransaction(db)))
-            except (Missing, Resync):
+            except (NotFound, Resync):
                 raise
             except BaseException:
                 db.terminate()
@@ -220,7 +220,7 @@ async def _at_one_moment(db: Connection, work: Question[T]) -> T:
     await db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
         result = await work(PostgresTransaction(db))
-    except (Missing, Resync):
+    except (NotFound, Resync):
         await db.execute("ROLLBACK")
         raise
     await db.execute("ROLLBACK")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from chat.store import queries
 from chat.store.postgres_server import Connection
-from chat.store.rows import ESCAPE
+from chat.store.records import ESCAPE
 from chat.store.transaction import Dialect, Rows, Transaction
 
 T = TypeVar("T")

@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from chat.rooms import Done, Message, Position, Refused
+from chat.rooms import Change, Message, Position, Refused
 from chat.settings import Misconfigured
-from chat.store import Missing, Taken, Unavailable, Unknown
+from chat.store import AlreadyExists, NotFound, OutcomeUnknown, Unavailable
 from chat.store.aging import aging_of
-from chat.store.jobs import Job
 from chat.store.log import repeated
 from chat.store.postgres_server import LOST, STATEMENT, Connection, Server, said
 from chat.store.postgres_transaction import PostgresTransaction, Question, to_postgres
 from chat.store.queries import LARGEST
-from chat.store.rows import before_of, kept
+from chat.store.records import before_of, encode_text
+from chat.store.writes import PendingWrite
 
 BATCH = 256  # writes that share one commit
 QUEUE = 5000  # writes that may wait
@@ -87,7 +87,7 @@ class Text:
 
 
 @dataclass(slots=True, eq=False)
-class Write(Job):
+class Write(PendingWrite):
     """A job of the writer's task: in the room `code`, if in any."""
 
     code: str | None
@@ -111,7 +111,7 @@ class Writer:
         server: Server,
         db: Connection,
         clock: Callable[[], float] | None,
-        tell: Callable[[Sequence[Job]], object],
+        tell: Callable[[Sequence[PendingWrite]], object],
         connected: Callable[[Connection], Any],
     ) -> None:
         self._server = server
@@ -158,7 +158,7 @@ class Writer:
                 log.exception("%d writes failed", len(batch))
                 self._drop(error)
                 for write in batch:
-                    write.fail(Unknown(f"The writer failed: {said(error)}"))
+                    write.fail(OutcomeUnknown(f"The writer failed: {said(error)}"))
                 self._tell(batch)
         if self._expiry:
             self._expiry.cancel()
@@ -184,12 +184,12 @@ class Writer:
     def _sound(self, batch: Iterable[Write]) -> list[Write]:
         """Without the texts that had to follow one that could not be stored."""
         sound: list[Write] = []
-        spoiled: list[Write] = []
+        must_fail: list[Write] = []
         for write in batch:
-            (spoiled if write.spoiled else sound).append(write)
-            if write.spoiled:
+            (must_fail if write.must_fail else sound).append(write)
+            if write.must_fail:
                 write.fail(Unavailable("The text before it could not be stored."))
-        self._tell(spoiled)
+        self._tell(must_fail)
         return sound
 
     def _put_back(self, writes: Sequence[Write]) -> None:
@@ -315,7 +315,7 @@ class Writer:
         except Exception as error:
             self._drop(error)
             for write in batch:
-                write.fail(Unknown(f"PostgreSQL did not confirm the write: {said(error)}"))
+                write.fail(OutcomeUnknown(f"PostgreSQL did not confirm the write: {said(error)}"))
         self._tell(batch)
 
     async def _begin(self, db: Connection, batch: Sequence[Write]) -> None:
@@ -339,7 +339,7 @@ class Writer:
             for write in run:
                 try:
                     write.succeed(await write.work(PostgresTransaction(db, now)))  # type: ignore[operator]
-                except (Missing, Taken, Refused) as error:
+                except (NotFound, AlreadyExists, Refused) as error:
                     write.fail(error)
 
     async def _append(self, db: Connection, run: Sequence[Write]) -> None:
@@ -350,7 +350,7 @@ class Writer:
             return
         texts = [writes[0].work.body for writes in asked.values()]  # type: ignore[union-attr]
         codes, authors, keys = zip(*asked, strict=True)
-        columns = [to_postgres(list(codes)), authors, keys, list(map(kept, texts))]
+        columns = [to_postgres(list(codes)), authors, keys, list(map(encode_text, texts))]
         rows = await db.fetch(APPEND, *columns, self._given_time() or None)
         for ((code, author, key), writes), body, row in zip(asked.items(), texts, rows, strict=True):
             epoch, name, mark, repeats, id, at, *before = row
@@ -363,7 +363,7 @@ class Writer:
                 _fail(writes, f"Nobody holds seat {author}.")
             else:
                 message = Message(id, id, at, author, name, mark, body, before=before_of(*before))
-                result = Done(code, message, Position(epoch, id))
+                result = Change(code, message, Position(epoch, id))
                 writes[0].succeed(result)
                 for write in writes[1:]:
                     write.succeed(replace(result, duplicate=True))
@@ -402,7 +402,7 @@ def _plain(code: str) -> bool:
 def _askable(write: Write) -> bool:
     assert isinstance(write.work, Text)
     if abs(write.work.author) > LARGEST:
-        write.fail(Missing(f"Nobody holds seat {write.work.author}."))
+        write.fail(NotFound(f"Nobody holds seat {write.work.author}."))
         return False
     return True
 
@@ -414,7 +414,7 @@ def _once(write: Write) -> tuple[str, int, str]:
 
 def _fail(writes: Iterable[Write], why: str) -> None:
     for write in writes:
-        write.fail(Missing(why))
+        write.fail(NotFound(why))
 
 
 def _refusal(error: Exception) -> Exception:

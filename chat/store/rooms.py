@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chat.rooms import Room, new_epoch
-from chat.store import Taken, queries
+from chat.store import AlreadyExists, queries
 from chat.store.transaction import Transaction
 
 UNUSED = 24 * 3600 * 1000  # ms that a room is kept in which nothing was said
@@ -14,7 +14,7 @@ REMOVED = 500  # rows of an expired room that are removed at a time
 async def open_room(tx: Transaction, code: str) -> Room:
     room = Room(code, new_epoch(), tx.now)
     if not await tx.fetch(queries.NEW_ROOM, code, room.epoch, tx.now, tx.now + UNUSED):
-        raise Taken(code)
+        raise AlreadyExists(code)
     return room
 
 

@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeVar
 
-from chat.rooms import Done, Message
-from chat.store import Missing, Unavailable, log, queries, rooms
+from chat.rooms import Change, Message
+from chat.store import NotFound, Unavailable, log, queries, rooms
 from chat.store.aging import aging_of
-from chat.store.jobs import Order, outcome, tell
 from chat.store.operations import Operations, P, Work
-from chat.store.rows import Head, before_of, kept
+from chat.store.records import Head, before_of, encode_text
 from chat.store.sqlite_file import connected, opened, pages_used, require_place, take_lock
 from chat.store.sqlite_transaction import DIALECT, SQLiteTransaction, execute
 from chat.store.sqlite_writer import Write, Writer
 from chat.store.transaction import run
+from chat.store.writes import AuthorOrder, notify, wait_for
 
 READERS = 3
 
@@ -38,14 +38,14 @@ class SQLiteStore(Operations):
     durability: Literal["fsync", "replicated", "os", "memory"] = "fsync"
 
     def __init__(self, path: str, *, lock_wait: float = 30.0, clock: Callable[[], float] = time.time) -> None:
-        self.committed: Callable[[Sequence[Done]], None] = lambda changes: None
-        self.doubted: Callable[[], object] = lambda: None
-        self.missed: Callable[[], None] = lambda: None
+        self.on_commit: Callable[[Sequence[Change]], None] = lambda changes: None
+        self.on_unknown: Callable[[], object] = lambda: None
+        self.on_gap: Callable[[], None] = lambda: None
         # One name per file: two links to it must meet at the same lock.
         self._path = os.path.realpath(path)
         self._lock_wait = lock_wait
         self._clock = clock
-        self._order = Order()
+        self._order = AuthorOrder()
         self._aging = aging_of(clock)
         self._lock = -1
         self._writer: Writer | None = None
@@ -62,7 +62,7 @@ class SQLiteStore(Operations):
         loop = asyncio.get_running_loop()
         self._readers = Readers(self._path)
         self._writer = Writer(
-            db, self._clock, lambda jobs: loop.call_soon_threadsafe(tell, self.committed, jobs)
+            db, self._clock, lambda jobs: loop.call_soon_threadsafe(notify, self.on_commit, jobs)
         )
         self._writer.start()
 
@@ -107,7 +107,7 @@ class SQLiteStore(Operations):
     async def expire(self) -> int:
         return await self.write(None, rooms.expire) if self._aging.trusted(self._clock()) else 0
 
-    async def append(self, code: str, author: int, key: str, body: str) -> Done:
+    async def append(self, code: str, author: int, key: str, body: str) -> Change:
         return await self._write(
             lambda tx: _append(tx.db, tx.now, code, author, key, body), author=(code, author)
         )
@@ -131,7 +131,7 @@ class SQLiteStore(Operations):
         if author:
             self._order.append(author, write)
         self._writer.submit(write)
-        result: T = await outcome(write, self.doubted)
+        result: T = await wait_for(write, self.on_unknown)
         return result
 
     async def _read(self, query: Query[T]) -> T:
@@ -174,7 +174,7 @@ class Readers:
             db.close()
 
 
-def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, body: str) -> Done:
+def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, body: str) -> Change:
     # One question instead of four: this decides how many messages a second there can be.
     sql = (
         "SELECT room.id, once.message, seat.name, seat.mark, message.author, message.at FROM room "
@@ -186,16 +186,16 @@ def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, 
     )
     row = db.execute(sql, {"code": code, "author": author, "key": key}).fetchone()
     if row is None:
-        raise Missing(f"There is no room {code}.")
+        raise NotFound(f"There is no room {code}.")
     room, repeats, name, mark, before_author, before_at = row
     if repeats and (done := run(log.repeated(SQLiteTransaction(db), code, author, key))):
         return done
     if name is None:
-        raise Missing(f"Nobody holds seat {author}.")
+        raise NotFound(f"Nobody holds seat {author}.")
     before = before_of(before_author, before_at)
     head = Head(*execute(db, queries.RISE_BY_TEXT, room).fetchone())
     message = Message(head.rev, head.rev, now, author, name, mark, body, before=before)
-    text = db.execute("INSERT INTO text (body) VALUES (?)", (kept(body),)).lastrowid
+    text = db.execute("INSERT INTO text (body) VALUES (?)", (encode_text(body),)).lastrowid
     execute(db, DIALECT.insert, *log.columns(room, message, text))
     execute(db, queries.REMEMBER, room, author, key, message.id, head.rev, now)
-    return Done(code, message, head.position)
+    return Change(code, message, head.position)

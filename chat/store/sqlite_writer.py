@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from chat.store import Missing, Unavailable, Unknown
+from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.store.aging import aging_of
-from chat.store.jobs import Job
 from chat.store.sqlite_transaction import SQLiteTransaction
+from chat.store.writes import PendingWrite
 
 BATCH = 256  # writes that share one commit
 QUEUE = 5000  # writes that may wait
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class Write(Job):
+class Write(PendingWrite):
     """A job that is done in the writer's thread."""
 
     work: Callable[[SQLiteTransaction], Any]
@@ -36,7 +36,7 @@ class Write(Job):
 
     def run(self, db: sqlite3.Connection, now: int) -> bool:
         """Do the work within a transaction; False if that is spoiled and must be rolled back."""
-        if self.spoiled:
+        if self.must_fail:
             self.fail(Unavailable("The text before it could not be stored."))
             return True
         written = db.total_changes
@@ -53,7 +53,7 @@ class Write(Job):
 def _refusal(error: Exception) -> Exception:
     """What to tell the caller whose own work, and nobody else's, failed with `error`."""
     if isinstance(error, OverflowError):
-        return Missing("There is no such number.")
+        return NotFound("There is no such number.")
     if isinstance(error, sqlite3.Error):
         log.error("A write failed: %s", error)
         return Unavailable(f"The store cannot write: {error}")
@@ -191,7 +191,7 @@ class Writer:
         return int(self._clock() * 1000)
 
 
-def _failure(error: Exception) -> type[Unknown | Unavailable]:
-    """Unknown if the disk failed: SQLite took the writes back, yet a crash now might bring them to light."""
+def _failure(error: Exception) -> type[OutcomeUnknown | Unavailable]:
+    """OutcomeUnknown if the disk failed: SQLite took the writes back, yet a crash may bring them to light."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return Unknown if code == sqlite3.SQLITE_IOERR else Unavailable
+    return OutcomeUnknown if code == sqlite3.SQLITE_IOERR else Unavailable

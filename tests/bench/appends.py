@@ -14,7 +14,7 @@ from contextlib import suppress
 from itertools import count
 
 from chat.rooms import Member
-from chat.store import Store, Taken, store_for
+from chat.store import AlreadyExists, Store, store_for
 
 from .client import BODY
 
@@ -56,7 +56,7 @@ async def _seated(store: Store, senders: int, name: str) -> list[Member]:
 
 
 async def _room(store: Store, code: str) -> None:
-    with suppress(Taken):  # by another run
+    with suppress(AlreadyExists):  # by another run
         await store.open_room(code)
 
 

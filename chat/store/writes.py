@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
-from chat.rooms import Done
-from chat.store import Unavailable, Unknown
+from chat.rooms import Change
+from chat.store import OutcomeUnknown, Unavailable
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
-class Job:
+class PendingWrite:
     """Made and resolved in the event loop."""
 
     future: asyncio.Future[Any]
     result: Any = field(init=False, default=None)
     error: Exception | None = field(init=False, default=None)
-    after: Job | None = field(init=False, default=None)
+    after: PendingWrite | None = field(init=False, default=None)
 
     def succeed(self, result: Any) -> None:
         self.result, self.error = result, None
@@ -31,9 +31,9 @@ class Job:
         self.result, self.error = None, error
 
     @property
-    def spoiled(self) -> bool:
+    def must_fail(self) -> bool:
         """Whether it must not be done because the one before it could not be."""
-        return self.after is not None and isinstance(self.after.error, Unavailable | Unknown)
+        return self.after is not None and isinstance(self.after.error, Unavailable | OutcomeUnknown)
 
     def resolve(self) -> None:
         self.after = None
@@ -45,25 +45,25 @@ class Job:
             self.future.set_result(self.result)
 
 
-async def outcome(job: Job, doubted: Callable[[], object]) -> Any:
-    """The job's result once it is done; `doubted` is told if nobody knows whether it is."""
+async def wait_for(job: PendingWrite, on_unknown: Callable[[], object]) -> Any:
+    """The job's result once it is done; `on_unknown` is told if nobody knows whether it is."""
     try:
         return await job.future
-    except Unknown:
-        doubted()
+    except OutcomeUnknown:
+        on_unknown()
         raise
 
 
-class Order:
+class AuthorOrder:
     """Keeps the texts of each author in their order: all that are on their way stand or fall with the first.
 
     Whoever is told of a failure says all of them again; one that was stored meanwhile would come before.
     """
 
     def __init__(self) -> None:
-        self._last: WeakValueDictionary[tuple[str, int], Job] = WeakValueDictionary()
+        self._last: WeakValueDictionary[tuple[str, int], PendingWrite] = WeakValueDictionary()
 
-    def append(self, author: tuple[str, int], job: Job) -> None:
+    def append(self, author: tuple[str, int], job: PendingWrite) -> None:
         """`author` is a room and a seat."""
         last = self._last.get(author)
         if last is not None and not last.future.done():
@@ -71,12 +71,12 @@ class Order:
         self._last[author] = job
 
 
-def tell(committed: Callable[[Sequence[Done]], None], jobs: Sequence[Job]) -> None:
+def notify(on_commit: Callable[[Sequence[Change]], None], jobs: Sequence[PendingWrite]) -> None:
     """Pass on what changed, in commit order, and then let the writers continue."""
-    changes = [j.result for j in jobs if isinstance(j.result, Done) and not j.result.duplicate]
+    changes = [j.result for j in jobs if isinstance(j.result, Change) and not j.result.duplicate]
     try:
         if changes:
-            committed(changes)
+            on_commit(changes)
     except Exception:
         log.exception("%d stored changes could not be passed on", len(changes))
     for job in jobs:

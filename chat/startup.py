@@ -21,7 +21,7 @@ from chat.limits import OwnLimits, limits_for
 from chat.metrics import Metrics
 from chat.presence import Presence
 from chat.render import Render
-from chat.rooms import Done
+from chat.rooms import Change
 from chat.settings import Misconfigured, Settings
 from chat.storage import Storage
 from chat.store import Store, Unavailable, store_for
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 COUNT = 30.0  # s between counts of the nodes
 
 
-async def opened(settings: Settings) -> Context:
+async def open_context(settings: Settings) -> Context:
     """Everything a handler works with, opened. Raises Misconfigured."""
     _refuse_redis_with_sqlite(settings)
     store = store_for(settings.database_url, alone=not settings.redis_url)
@@ -62,7 +62,7 @@ def _refuse_redis_with_sqlite(settings: Settings) -> None:
 async def _agree_on_the_key(store: Store, secret: str) -> None:
     """With another key everybody would be a stranger, on this node or on the others."""
     ours = fingerprint(secret)
-    if (first := await store.agree(KEY, ours)) != ours:
+    if (first := await store.get_or_set(KEY, ours)) != ours:
         raise Misconfigured(
             f"CHAT_SECRET_KEY (fingerprint {ours}) is not the one that this database knows ({first}). "
             "Set the same on every node, or the former one again. A new one makes everybody a stranger; "
@@ -81,7 +81,7 @@ async def _redis(settings: Settings, store: Store) -> Redis | None:
             "CHAT_REDIS_URL needs more packages. Install them: pip install '.[cluster]'"
         ) from None
     # Nodes of another database may use the same Redis: theirs is another chat.
-    redis = Redis(settings.redis_url, name=await store.agree(IDENTITY, secrets.token_hex(16)))
+    redis = Redis(settings.redis_url, name=await store.get_or_set(IDENTITY, secrets.token_hex(16)))
     await redis.open()
     return redis
 
@@ -92,11 +92,11 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
     bus, census = bus_for(redis, metrics.hinted, metrics.interruptions.inc), census_for(redis, SOCKETS)
     hub = Hub(store, bus, render, delivered=metrics.delivered, census=census, repaired=metrics.repairs.inc)
 
-    def committed(changes: Sequence[Done]) -> None:
+    def committed(changes: Sequence[Change]) -> None:
         metrics.messages.inc(len(changes))
         bus.announce(changes)
 
-    store.committed, store.missed, store.doubted = committed, hub.check_soon, metrics.unknown.inc
+    store.on_commit, store.on_gap, store.on_unknown = committed, hub.check_soon, metrics.unknown.inc
     await bus.open()
     presence = Presence(store, hub, render.roster, census=census)
     await census.open()
@@ -140,7 +140,7 @@ async def count_nodes(chat: Context) -> None:
             )
 
 
-async def closed(chat: Context) -> None:
+async def close_context(chat: Context) -> None:
     await chat.hub.census.close()
     await chat.hub.bus.close()
     if chat.redis is not None:
