@@ -16,12 +16,12 @@ from chat.admission import Refusal, refuse_host, refuse_origin
 from chat.cli import forget_key, move_store
 from chat.context import Context
 from chat.origins import same_origin
-from chat.pages import TooSoon, found, give_cookie, here, pages, reached
 from chat.settings import Misconfigured, Settings
-from chat.sockets import sockets
 from chat.startup import close_context, count_nodes, open_context
 from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.upkeep import look_around, remove_expired_rooms
+from chat.web import pages, sockets
+from chat.web.requests import RateLimited, client_info, current_chat, found_identity, give_cookie
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
 WORTH_COMPRESSING = 500  # bytes
@@ -148,22 +148,22 @@ def _lasting(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
 async def _check_host() -> ResponseReturnValue | None:
     if request.endpoint in ANY_HOST:
         return None
-    refusal = refuse_host(reached(), here().settings.hosts, here().repeats)
+    refusal = refuse_host(client_info(), current_chat().settings.hosts, current_chat().repeats)
     return _refused("host", refusal) if refusal else None
 
 
 async def _check_origin() -> ResponseReturnValue | None:
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         return None
-    arrival = reached()
+    arrival = client_info()
     if same_origin(request.headers, arrival.scheme, arrival.host):
         return None
-    return _refused("origin", refuse_origin(request.headers, arrival, here().repeats))
+    return _refused("origin", refuse_origin(request.headers, arrival, current_chat().repeats))
 
 
 def _refused(reason: str, refusal: Refusal) -> ResponseReturnValue:
-    here().metrics.refusals.labels(reason).inc()
-    return here().render.error(*refusal), refusal.status
+    current_chat().metrics.refusals.labels(reason).inc()
+    return current_chat().render.error(*refusal), refusal.status
 
 
 async def _check_type() -> None:
@@ -179,13 +179,13 @@ async def _finish(response: Response) -> Response:
         policy["frame-ancestors"] = "'self'"
     response.headers["Content-Security-Policy"] = "; ".join(f"{k} {v}" for k, v in policy.items())
     response.headers.update(HEADERS)
-    if reached().scheme == "https":
+    if client_info().scheme == "https":
         response.headers["Strict-Transport-Security"] = HSTS
     if response.mimetype == "text/html" and request.endpoint != "pages.static":
         # What answers a form holds its key, and must not come out of a cache beside a page that uses it.
         response.headers["Cache-Control"] = "no-store" if request.method == "POST" else "private, no-cache"
         response.vary.update(["Cookie", "Accept-Encoding"])
-        if request.method == "GET" and (known := found()) and known.renew:
+        if request.method == "GET" and (known := found_identity()) and known.renew:
             give_cookie(response, known.person)
         if not live and request.accept_encodings.quality("gzip") > 0:
             await _compress(response)
@@ -208,8 +208,8 @@ def _handle_errors(app: Quart) -> None:
             return *page, {"Retry-After": str(wait)}
         return *page, {"Allow": ", ".join(sorted(allowed))} if allowed else {}
 
-    @app.errorhandler(TooSoon)
-    async def too_soon(error: TooSoon) -> ResponseReturnValue:
+    @app.errorhandler(RateLimited)
+    async def too_soon(error: RateLimited) -> ResponseReturnValue:
         return *_error(429, error.text), {"Retry-After": str(round(error.wait) + 1)}
 
     @app.errorhandler(NotFound)
@@ -233,4 +233,4 @@ def _handle_errors(app: Quart) -> None:
 
 def _error(status: int, text: str = "") -> tuple[str, int]:
     title, usual = ERRORS.get(status, ERRORS[400 if status < 500 else 500])
-    return here().render.error(status, title, text or usual), status
+    return current_chat().render.error(status, title, text or usual), status

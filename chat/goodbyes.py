@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from chat import fields
+from chat import frames
 
 CONFIRM = 5.0  # s for a page to confirm that it shows a farewell
 WAITING = 10  # connections of one person: as many as may follow a room that they leave
@@ -56,6 +56,6 @@ async def _confirmation(take: Take) -> bool:
     """Take frames up to the confirmation. Longer ones are not parsed: nothing slows down who sends them."""
     for _ in range(OTHERS + 1):
         raw = await take()
-        if raw is not None and len(raw) <= LENGTH and (fields.frame(raw) or {}).get("k") == "farewell":
+        if raw is not None and len(raw) <= LENGTH and (frames.parse(raw) or {}).get("k") == "farewell":
             return True
     return False

@@ -252,7 +252,7 @@ async def test_who_left_for_good_on_one_node_is_gone_from_all(house: House) -> N
     await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
     await house.wait(3)
     await one.log.end_seat(ROOM, ann.person)
-    for node in (one, two):  # as sockets.py does when the log says that the seat ended
+    for node in (one, two):  # as chat.web.sending does when the log says that the seat ended
         node.presence.forget(ann)
         node.depart(ann)
     await house.until(lambda: one.here == two.here == ["Bob"])

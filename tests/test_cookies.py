@@ -220,7 +220,7 @@ async def test_logging_out_again_and_again_is_slowed(alice: Person, chat: Contex
 async def test_somebody_in_very_many_rooms_is_told_to_log_out_once_more(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.pages.LOGGED_OUT", 2)
+    monkeypatch.setattr("chat.web.leaving.LOGGED_OUT", 2)
     for _ in range(3):
         await alice.create()
     reply = await alice.post("/logout")

@@ -272,7 +272,7 @@ class Walk(RuleBasedStateMachine):
             self.run(self._read(tab))
 
     async def _read(self, tab: Tab) -> None:
-        """One frame, as chat.sockets sends it."""
+        """One frame, as chat.web.sending sends it."""
         listener = tab.listener
         if listener is None or listener.cursor is None:
             return

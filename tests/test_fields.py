@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from people import FORM, ORIGIN, Person
 
-from chat import fields
+from chat import fields, frames
 from chat.rooms import BODY_TYPED
 
 LONG = {
@@ -170,13 +170,13 @@ async def test_a_text_too_long_comes_back_whole(alice: Person, room: str) -> Non
 
 def test_of_a_frame_only_what_is_known_is_kept_and_cut() -> None:
     frame = {"k": "resume", "key": "k" * 1000, "since": 7, "acked": [{}] * 1000, "z": "x" * 1000}
-    kept = fields.frame(json.dumps(frame).encode())
+    kept = frames.parse(json.dumps(frame).encode())
     assert kept == {"k": "resume", "key": "k" * 65, "since": 7, "acked": None}
 
 
 @pytest.mark.parametrize("raw", [None, b"", b"[]", b"7", b"{", b"\xff{}", b"[" * 200_000])
 def test_what_is_no_object_is_no_frame(raw: bytes | None) -> None:
-    assert fields.frame(raw) is None
+    assert frames.parse(raw) is None
 
 
 TEXTS = {
@@ -193,6 +193,6 @@ TEXTS = {
 @pytest.mark.parametrize("kind", TEXTS)
 def test_texts_of_a_frame_come_as_they_were_sent(kind: str) -> None:
     body, texts = TEXTS[kind]
-    frame = fields.frame(json.dumps({"body": body}).encode())
+    frame = frames.parse(json.dumps({"body": body}).encode())
     assert frame is not None
     assert (frame["body"] and list(frame["body"])) == texts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import house
 import pytest
 from jinja2 import Environment, nodes
 
@@ -112,3 +113,53 @@ def test_codes_and_ids_come_from_the_secure_source_only() -> None:
 def test_every_module_starts_with_what_it_is_for() -> None:
     for path in SOURCES:
         assert path.read_text().startswith('"""'), _name(path)
+
+
+DECISIONS = sorted((REPO / "docs" / "decisions").glob("*.md"))
+PATH = re.compile(r"[\w./-]+\.(?:py|sql|lua|html|css|md|toml|service)|(?:[\w.-]+/)+")
+
+
+def _seen(decision: Path) -> str:
+    _, found, rest = decision.read_text("utf-8").partition("**See.**")
+    return " ".join(rest.split("\n\n")[0].split()) if found else ""
+
+
+def _where(path: str) -> Path:
+    """Templates that stand after another one may be named alone."""
+    return REPO / path if "/" in path or (REPO / path).exists() else REPO / "templates" / "room" / path
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=_name)
+def test_whatever_a_decision_refers_to_is_there(decision: Path) -> None:
+    """`name` in `path`: the name is a word of that file. A path may also stand alone."""
+    for clause in re.split(r"[;,] (?=`)|\.$", _seen(decision)):
+        quoted = re.findall(r"`([^`]+)`", clause)
+        paths = [text for text in quoted if PATH.fullmatch(text)]
+        for path in paths:
+            assert _where(path).exists(), path
+        if " in `" in clause and paths:
+            for name in quoted[: quoted.index(paths[0])]:
+                word = name.rpartition(".")[2] if re.fullmatch(r"[\w.]+", name) else name
+                assert word in _where(paths[0]).read_text("utf-8"), f"{name} in {paths[0]}"
+
+
+def test_a_file_has_no_parts_with_titles() -> None:
+    """A part that wants a title wants to be a file."""
+    for path in SOURCES:
+        assert not re.search(r"^# .*-{10}|^# ---", path.read_text("utf-8"), re.MULTILINE), path
+
+
+def test_a_module_says_what_it_is_for() -> None:
+    for path in SOURCES:
+        assert path.name == "__init__.py" or path.read_text("utf-8").startswith('"""'), path
+
+
+@pytest.mark.parametrize(
+    ("sizes", "median", "p90", "longest"),
+    [(house.functions(), 5, 16, 60), (house.files(), 90, 250, 460)],
+    ids=["functions", "files"],
+)
+def test_functions_and_files_do_not_grow(sizes: house.Summary, median: int, p90: int, longest: int) -> None:
+    assert sizes.median <= median
+    assert sizes.p90 <= p90
+    assert sizes.longest[0].lines <= longest, sizes.longest[:3]

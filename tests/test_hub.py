@@ -129,7 +129,7 @@ class Room:
 
 
 class Reader:
-    """A connection as sockets.py has it, which reads when the test says so."""
+    """A connection as chat.web has it, which reads when the test says so."""
 
     def __init__(self, hub: Hub, member: Member) -> None:
         self.hub = hub

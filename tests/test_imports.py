@@ -15,8 +15,8 @@ LINTER = Path(sys.executable).with_name("lint-imports")
 TRESPASSES = {
     "rooms.py": ("from chat import render", "Imports run one way"),
     "hub.py": ("from chat import server", "Only the app knows the server"),
-    "pages.py": ("import hypercorn", "Only the server knows Hypercorn"),
-    "presence.py": ("import quart", "Only the pages, the sockets and those who wire them know Quart"),
+    "web/room.py": ("import hypercorn", "Only the server knows Hypercorn"),
+    "presence.py": ("import quart", "Only the web and who wires it know Quart"),
     "actions.py": ("import sqlite3", "A driver is known to its own backend"),
     "metrics.py": ("import redis", "Redis is known to its own backends"),
 }

@@ -11,8 +11,9 @@ from deployments import ONE
 from dom import Element
 from people import Live, Person
 
-from chat import receipts, sockets
+from chat import receipts
 from chat.receipts import Receipts
+from chat.web import texts as web_texts
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def deployment() -> str:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "ACKNOWLEDGE", 0.0)
-    monkeypatch.setattr(sockets, "AGAIN", 0.02)
+    monkeypatch.setattr(web_texts, "ACKNOWLEDGE", 0.0)
+    monkeypatch.setattr(web_texts, "AGAIN", 0.02)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from people import Live, Person, texts, until
 
-from chat import limits, sockets
+from chat import limits
 from chat.context import Context
 from chat.hub import LATER
 from chat.limits import Rate
@@ -72,7 +72,7 @@ async def test_a_school_of_a_thousand_opens_its_rooms_from_one_address(frozen: C
         person, address = (limits.PAGES, f"pupil {n}"), (limits.PAGES_OF_ADDRESS, "192.0.2.1")
         assert frozen.own_limits.take_both(person, address) == 0
         person, address = (limits.RESUMES, f"pupil {n}"), (limits.RESUMES_OF_ADDRESS, "192.0.2.1")
-        assert frozen.own_limits.take_both(person, address, sockets.PATIENCE) == 0
+        assert frozen.own_limits.take_both(person, address, limits.PATIENCE) == 0
 
 
 async def test_strangers_without_a_cookie_are_counted_by_their_address(
@@ -133,12 +133,12 @@ async def test_a_resume_over_the_rate_waits_its_turn_and_loses_nothing(
         waits.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr("chat.sockets.asyncio.sleep", quick)
+    monkeypatch.setattr("chat.web.sending.asyncio.sleep", quick)
     await bob.write(code, "missed")
     async with alice.live(code) as live:
         await live.resume(page)
         assert texts(await live.frame()) == ["missed"]
-    assert 0 < max(waits) <= sockets.PATIENCE
+    assert 0 < max(waits) <= limits.PATIENCE
 
 
 @pytest.mark.parametrize("rate", [limits.RESUMES, limits.CATCH_UPS])
@@ -147,7 +147,7 @@ async def test_a_page_far_over_the_rate_is_told_to_come_back_and_then_gets_every
 ) -> None:
     page = await alice.look(code)
     await bob.write(code, "missed")
-    monkeypatch.setattr(sockets, "PATIENCE", 0.0)
+    monkeypatch.setattr(limits, "PATIENCE", 0.0)
     monkeypatch.setattr("chat.live.feed.RING", 0)  # everything has to be read from the log
     now = 1000.0
     monkeypatch.setattr(chat.own_limits, "_now", lambda: now)

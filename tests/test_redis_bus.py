@@ -22,7 +22,8 @@ from tls import certified
 
 from chat.bus import Bus
 from chat.bus.local import LocalBus
-from chat.bus.redis import CHANNELS, HEED_BYTES, PUBLISH_BYTES, RedisBus, packed, unpacked
+from chat.bus.publications import HEED_BYTES, PUBLISH_BYTES, dump_publications, load_publication
+from chat.bus.redis import CHANNELS, RedisBus
 from chat.hub import Hub
 from chat.nodes import Redis
 from chat.rooms import Change, Member, Message, Notice, Position, Previous, Verb
@@ -157,18 +158,18 @@ async def test_two_databases_of_one_server_do_not_hear_each_other(server: RedisS
 
 def test_publications_are_of_bounded_size_and_in_order() -> None:
     changes = [change(n, body="ß" * 4000) for n in range(100)]
-    payloads = [text.encode() for text in packed("one", changes)]
+    payloads = [text.encode() for text in dump_publications("one", changes)]
     assert len(payloads) > 5
     assert max(map(len, payloads)) < PUBLISH_BYTES + 1000
-    assert [done for payload in payloads for done in unpacked(payload, "two", {ROOM})] == changes
+    assert [done for payload in payloads for done in load_publication(payload, "two", {ROOM})] == changes
 
 
 def test_a_small_batch_is_one_publication() -> None:
-    assert len(list(packed("one", [change(n) for n in range(100)]))) == 1
+    assert len(list(dump_publications("one", [change(n) for n in range(100)]))) == 1
 
 
 async def test_garbage_is_passed_over(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
-    good = next(packed("one", [change(1)]))
+    good = next(dump_publications("one", [change(1)]))
     head, _, body = good.partition("\n")
     bad = [
         "",

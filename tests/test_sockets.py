@@ -19,11 +19,12 @@ from postgres import the_server
 from quart import Quart
 from quart.testing.connections import WebsocketResponseError
 
-from chat import fields, goodbyes, limits, sockets
+from chat import fields, frames, goodbyes, limits
 from chat.context import Context
 from chat.hub import LATER, POLICY, RESTART, SOCKETS
 from chat.receipts import BODIES
 from chat.store import OutcomeUnknown, Unavailable
+from chat.web import texts as web_texts
 
 NOBODYS = "ZZZZ2222"
 
@@ -35,7 +36,7 @@ def deployment(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def _acknowledge_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "ACKNOWLEDGE", 0.0)
+    monkeypatch.setattr(web_texts, "ACKNOWLEDGE", 0.0)
 
 
 def _failing(error: Exception) -> Callable[..., Coroutine[Any, Any, Any]]:
@@ -436,7 +437,7 @@ async def test_messages_of_one_socket_keep_their_order(
 async def test_the_acknowledgement_waits_until_the_next_control_is_there(
     alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "ACKNOWLEDGE", 0.2)
+    monkeypatch.setattr(web_texts, "ACKNOWLEDGE", 0.2)
     async with alice.in_room(code) as live:
         asked = asyncio.get_running_loop().time()
         await live.say("hello")
@@ -830,8 +831,8 @@ async def test_a_text_that_would_wait_longer_than_20_seconds_is_refused_at_once(
 
 
 def test_a_flush_of_a_hundred_queued_texts_fits_the_patience() -> None:
-    assert sockets.PATIENCE == 20.0
-    assert sockets.PATIENCE / limits.MESSAGES.every + limits.MESSAGES.burst >= 100
+    assert limits.PATIENCE == 20.0
+    assert limits.PATIENCE / limits.MESSAGES.every + limits.MESSAGES.burst >= 100
 
 
 @pytest.mark.parametrize("deployment", [ONE])  # as above
@@ -1144,7 +1145,7 @@ async def test_only_short_frames_are_looked_into_for_a_confirmation(
     """A stranger has no pace of their own, so what else they send is neither read nor taken for long."""
     monkeypatch.setattr(goodbyes, "CONFIRM", 60.0)
     read: list[object] = []
-    monkeypatch.setattr(fields, "frame", read.append)
+    monkeypatch.setattr(frames, "parse", read.append)
     async with bob.live(NOBODYS) as live:
         live.confirms = False
         await live.frame()

@@ -11,29 +11,26 @@ connection lives until its first fault, and every new subscription says that som
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
 import zlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
 from redis.asyncio.connection import Connection
 
+from chat.bus.publications import dump_publications, load_publication
 from chat.nodes import Away, Redis, cancelled, end, opened
-from chat.rooms import Change, Message, Notice, Position, Previous
+from chat.rooms import Change
 
 CHANNELS = 8
 PING = 5.0  # s between signs of life on the listening connection
 SILENCE = 10.0  # s without any: the connection is dead, whatever TCP says
 RETRY = (0.1, 2.0)  # s before the first and the later attempts to listen again
 WAITING = 4096  # changes not yet published; older ones are left to the comparison with the log
-PUBLISH_BYTES = 64 * 1024  # of one publication, so that no single one holds Redis up
 AT_ONCE = 16  # publications that wait together for Redis's answers
-HEED_BYTES = 1024 * 1024  # longer ones are not ours
-FORMAT = "1"  # other releases pass over what they do not know
 
 log = logging.getLogger("chat")
 
@@ -107,7 +104,9 @@ class RedisBus:
         for change in changes:
             by_channel[self._channel(change.code)].append(change)
         payloads = (
-            (channel, payload) for channel, some in by_channel.items() for payload in packed(self._node, some)
+            (channel, payload)
+            for channel, some in by_channel.items()
+            for payload in dump_publications(self._node, some)
         )
         while portion := list(islice(payloads, AT_ONCE)):
             await self._redis.publish(portion)
@@ -177,7 +176,7 @@ class RedisBus:
 
     def _heed(self, payload: bytes) -> None:
         try:
-            changes = unpacked(payload, self._node, self._watched)
+            changes = load_publication(payload, self._node, self._watched)
         except (ValueError, TypeError, KeyError, RecursionError):
             log.warning("hint-ignored bytes=%d", len(payload))
         else:
@@ -188,80 +187,3 @@ class RedisBus:
 def _first(faults: BaseExceptionGroup[BaseException]) -> BaseException:
     first = faults.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-# The shape of a publication: a line "1 NODE CODE CODE …", then the changes as JSON -------------------------
-
-
-def packed(node: str, changes: Sequence[Change]) -> Iterator[str]:
-    """Publications of bounded size that tell of these changes, in order."""
-    codes: dict[str, None] = {}
-    lines: list[str] = []
-    size = 0
-    for change in changes:
-        line = json.dumps(_fields(change), ensure_ascii=False, separators=(",", ":"))
-        if lines and size + len(line.encode()) > PUBLISH_BYTES:
-            yield _publication(node, codes, lines)
-            codes, lines, size = {}, [], 0
-        codes[change.code] = None
-        lines.append(line)
-        size += len(line.encode())
-    if lines:
-        yield _publication(node, codes, lines)
-
-
-def _publication(node: str, codes: dict[str, None], lines: list[str]) -> str:
-    return f"{' '.join([FORMAT, node, *codes])}\n[{','.join(lines)}]"
-
-
-def unpacked(payload: bytes, node: str, watched: set[str]) -> list[Change]:
-    """The changes of a publication, unless it is this node's own or of rooms that nobody here watches.
-
-    Raises ValueError, TypeError or KeyError for what is none.
-    """
-    if len(payload) > HEED_BYTES:
-        raise ValueError("too long")
-    head, _, body = payload.partition(b"\n")
-    form, sender, *codes = head.decode().split(" ")
-    if form != FORMAT or sender == node or watched.isdisjoint(codes):
-        return []
-    return [_done(fields) for fields in json.loads(body)]
-
-
-def _fields(change: Change) -> list[Any]:
-    m, notice = change.message, change.message.notice
-    told = notice and [notice.verb, notice.names, notice.count, notice.ended]
-    position = [change.code, change.position.epoch, m.rev]
-    return [*position, m.id, m.at, m.author, m.name, m.mark, m.body, m.edited, told, m.before]
-
-
-NONE = type(None)
-SHAPE: tuple[type | tuple[type, ...], ...]
-SHAPE = (str, str, int, int, int, (int, NONE), str, int, (str, NONE), (int, NONE), (list, NONE), (list, NONE))
-
-
-def _done(fields: Sequence[Any]) -> Change:
-    for value, kind in zip(fields, SHAPE, strict=True):
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise TypeError("not a change")
-    code, epoch, rev, id, at, author, name, mark, body, edited, told, before = fields
-    message = Message(
-        id,
-        rev,
-        at,
-        author,
-        name,
-        mark,
-        body,
-        kind="notice" if told else "text",
-        edited=edited,
-        notice=_notice(*told) if told else None,
-        before=Previous(*before) if before else None,
-    )
-    return Change(code, message, Position(epoch, rev))
-
-
-def _notice(verb: Any, names: Sequence[str], count: int, ended: Sequence[int]) -> Notice:
-    if verb not in {"entered", "left", "renamed"} or not isinstance(count, int):
-        raise ValueError("not a notice")
-    return Notice(verb, tuple(map(str, names)), count, tuple(map(int, ended)))

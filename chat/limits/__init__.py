@@ -53,6 +53,7 @@ CATCH_UPS_OF_ADDRESS = Rate("catch-ups-of-address", 1 / 64, 2000)
 BYTES = Rate("bytes", 60 / 1_000_000, 1_000_000)  # per person
 BYTES_OF_ADDRESS = Rate("bytes-of-address", 60 / 4_000_000, 4_000_000)
 
+PATIENCE = 20.0  # s that frames over a rate wait before they are refused
 INSTANT = 1e-6  # s; a shorter wait is the rounding of sums, not a wait
 SWEEP = 10_000  # entries; only those with something to remember survive a sweep
 

@@ -1,0 +1,200 @@
+"""Getting in: the first page, new rooms, invitations, other names."""
+
+from __future__ import annotations
+
+from quart import abort, redirect, request
+from quart.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
+
+from chat import actions, fields, limits, logs, storage
+from chat.codes import clean_code, is_code
+from chat.context import Context
+from chat.hub import POLICY, Farewell
+from chat.limits import Rate
+from chat.render import Form
+from chat.rooms import Member, Refused, clean_name
+from chat.store import OutcomeUnknown, Unavailable
+from chat.web.requests import (
+    RateLimited,
+    client_info,
+    current_chat,
+    find_member,
+    give_cookie,
+    known_person,
+    pace_reading,
+    pages,
+    within_rate,
+)
+
+NOT_NOW = "The server cannot reach its database just now. Please try again in a moment."
+NO_COOKIE = (
+    "Your browser did not keep the cookie of this chat, so nobody would know you again in the room, and you "
+    "were not let in. Allow cookies for this site, then try again."
+)
+
+
+@pages.get("/")
+async def home() -> str:
+    pace_reading(current_chat(), None)
+    return home_page(current_chat(), Form())
+
+
+def home_page(chat: Context, form: Form) -> str:
+    return chat.render.home(form, known=known_person(chat) is not None)
+
+
+@pages.post("/")
+async def enter() -> ResponseReturnValue:
+    """Create a room or join one, whichever button was pressed."""
+    chat, form = current_chat(), await request.form
+    typed = {field: fields.text(form, field) for field in ("name", "code")}
+    errors: dict[str, str] = {}
+    status = 422
+    try:
+        clean_name(typed["name"])
+    except Refused as refused:
+        errors["name"] = refused.text
+    try:
+        if "create" in form:
+            if not errors:
+                return _asked_for_cookie(chat, form, "/") or await _create(chat, typed["name"])
+        else:
+            member = await find_member(chat, typed["code"])
+            code = member.code if member else await existing_code(chat, clean_code(typed["code"]))
+            if not errors:
+                if member is None and (asked := _asked_for_cookie(chat, form, "/")):
+                    return asked
+                return await _come_in(chat, code, member, typed["name"])
+    except Refused as refused:
+        errors[refused.field] = refused.text
+        status = 429 if isinstance(refused, RateLimited) else 422
+    except (Unavailable, OutcomeUnknown):
+        errors["name"], status = NOT_NOW, 503
+    return home_page(chat, Form(typed, errors)), status
+
+
+@pages.post("/rooms/<code>")
+async def join(code: str) -> ResponseReturnValue:
+    """Accept an invitation: only a name is needed."""
+    chat, form = current_chat(), await request.form
+    name, choice = fields.text(form, "name"), fields.text(form, "choice")
+    try:
+        member = await find_member(chat, code)
+        code = member.code if member else await existing_code(chat, clean_code(code))
+    except RateLimited:
+        raise
+    except Refused:
+        abort(404)
+    try:
+        clean_name(name)
+        if member is None and (asked := _asked_for_cookie(chat, form, f"/rooms/{code}")):
+            return asked
+        return await _come_in(chat, code, member, name, choice)
+    except Refused as refused:
+        status = 429 if isinstance(refused, RateLimited) else 422
+        return chat.render.invitation(code, Form({"name": name}, {refused.field: refused.text})), status
+    except (Unavailable, OutcomeUnknown):
+        return chat.render.invitation(code, Form({"name": name}, {"name": NOT_NOW})), 503
+
+
+async def _create(chat: Context, name: str) -> ResponseReturnValue:
+    async with within_rate(chat, limits.ROOMS, "Many rooms were made from your network just now."):
+        chat.storage.take(storage.MESSAGE, "name")
+        member = await actions.open_room(
+            chat.store, chat.codes, known_person(chat) or chat.identities.new(), name
+        )
+    logs.event("room-opened", room=chat.codes.logged(member.code))
+    return _seated(chat, member)
+
+
+async def _come_in(
+    chat: Context, code: str, member: Member | None, name: str, choice: str = ""
+) -> ResponseReturnValue:
+    """Take a seat. Who has one already under another name decides what is meant. Raises Refused."""
+    if member is None:
+        return await _join(chat, code, name, known_person(chat) or chat.identities.new())
+    if choice == "somebody-else":
+        return await _join(chat, code, name, chat.identities.new())
+    if clean_name(name) != member.name:
+        if choice != "rename":
+            return chat.render.already_here(member, clean_name(name)), 422
+        await _rename(chat, member, name)
+    return redirect(f"/rooms/{code}", 303)
+
+
+async def _join(chat: Context, code: str, name: str, person: str) -> ResponseReturnValue:
+    async with within_rate(chat, limits.JOINS, "Many people are joining from your network just now."):
+        chat.storage.take(storage.MESSAGE, "name")
+        member = await actions.join_room(chat.store, code, person, name)
+    logs.event("seat-taken", room=chat.codes.logged(code), seat=member.number)
+    return _seated(chat, member)
+
+
+async def _rename(chat: Context, member: Member, name: str) -> None:
+    if wait := await chat.limits.take(limits.RENAMES, member.person):
+        chat.metrics.refusals.labels("renames").inc()
+        raise RateLimited("You have changed your name often just now.", wait, "name")
+    renamed = await actions.rename(chat.store, member, name)
+    chat.presence.forget(member)
+    chat.hub.dismiss(member.code, member.person, Farewell(POLICY, actions.why_ended(renamed)))
+    chat.presence.arrive(renamed)  # their page is about to open; if it does not, they have left
+    chat.presence.depart(renamed)
+    logs.event("seat-renamed", room=chat.codes.logged(member.code), seat=renamed.number)
+
+
+def _seated(chat: Context, member: Member) -> ResponseReturnValue:
+    response = redirect(f"/rooms/{member.code}", 303)
+    give_cookie(response, member.person)
+    return response
+
+
+def _asked_for_cookie(chat: Context, form: MultiDict[str, str], path: str) -> ResponseReturnValue | None:
+    """Have a browser without a cookie send its form again with one, before it takes a seat. Raises Refused.
+
+    A seat that nobody can be recognised in would be lost at once, and its owner invited again and again.
+    Our forms say that they come from a browser; programs that do not are taken at their word.
+    """
+    if "browser" not in form or known_person(chat) is not None:
+        return None
+    if "cookie" in request.args:
+        raise Refused(NO_COOKIE, "")
+    response = redirect(f"{path}?cookie=sent", 307)
+    give_cookie(response, chat.identities.new())
+    return response
+
+
+async def existing_code(chat: Context, code: str) -> str:
+    """The code of an existing room, if the person who asks knows it. Raises Refused or RateLimited.
+
+    A code that is vouched for is no guess. Any other one counts as a wrong code before it is looked up, so
+    that no more are looked up than the rate allows, however many come at once.
+    """
+    guess = not chat.codes.vouches_for(code)
+    if guess:
+        await _count_guess(chat)
+    wrong = False
+    try:
+        wrong = not is_code(code) or await chat.store.find_room(code) is None
+    finally:
+        if guess and not wrong:
+            for rate, doer in _guesses():
+                await limits.give_back_address(chat.limits, rate, doer)
+    if wrong:
+        raise Refused(actions.NO_ROOM, "code")
+    return code
+
+
+async def _count_guess(chat: Context) -> None:
+    """Raises RateLimited, having counted nothing."""
+    taken: list[tuple[Rate, str]] = []
+    for rate, doer in _guesses():
+        if wait := await limits.take_address(chat.limits, rate, doer):
+            chat.metrics.refusals.labels(rate.name).inc()
+            for earlier in taken:
+                await limits.give_back_address(chat.limits, *earlier)
+            raise RateLimited("Too many wrong codes.", wait, "code")
+        taken.append((rate, doer))
+
+
+def _guesses() -> list[tuple[Rate, str]]:
+    return [(limits.WRONG_CODES, client_info().address), (limits.ALL_WRONG_CODES, "everybody")]

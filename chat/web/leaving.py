@@ -1,0 +1,68 @@
+"""Leaving a room, and logging out."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from quart import redirect
+from quart.typing import ResponseReturnValue
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from chat import actions, limits, logs
+from chat.context import Context
+from chat.hub import POLICY, Farewell
+from chat.render import Form
+from chat.rooms import Member
+from chat.store import NotFound
+from chat.web.entry import home_page
+from chat.web.requests import check_rate, client_info, current_chat, find_member, known_person, pages
+
+STILL_LOGGED_IN = "You are still in many other rooms. Please log out once more."
+LOGGED_OUT = 200  # rooms that are left at once
+
+
+@pages.post("/rooms/<code>/leave")
+async def leave(code: str) -> ResponseReturnValue:
+    chat = current_chat()
+    member = await find_member(chat, code)
+    if member is not None:
+        await actions.leave_room(chat.store, member)
+        _dismiss(chat, member, actions.why_ended(None))
+    return _forgotten(redirect("/", 303))
+
+
+@pages.post("/logout")
+async def log_out() -> ResponseReturnValue:
+    """End the identity of this browser: its seats pass to an id that nobody has."""
+    chat, person = current_chat(), known_person(current_chat())
+    if person is not None and await chat.store.rooms_of(person, 1):
+        await check_rate(chat, limits.LOGOUTS, "Many people are logging out from your network just now.")
+        successor = chat.identities.new()
+        for code in await chat.store.rooms_of(person, LOGGED_OUT):
+            member = await chat.store.find_seat(code, person)
+            with suppress(NotFound):  # the room expired meanwhile
+                await chat.store.end_seat(code, person, successor)
+            if member is not None:
+                _dismiss(chat, member, "You logged out of this browser.")
+        if await chat.store.rooms_of(person, 1):
+            return home_page(chat, Form({}, {"": STILL_LOGGED_IN})), 503
+        logs.event("logged-out")
+    response = redirect("/", 303)
+    for name in chat.identities.cookie_names():
+        response.delete_cookie(name, secure=client_info().scheme == "https", httponly=True, samesite="Lax")
+    return _forgotten(response)
+
+
+def _forgotten(response: WerkzeugResponse) -> WerkzeugResponse:
+    """Have the browser drop the pages it keeps, so that Back does not show what was left.
+
+    It obeys over https and on its own machine only. Elsewhere the page is emptied when its socket is back.
+    """
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+def _dismiss(chat: Context, member: Member, reason: str) -> None:
+    chat.presence.forget(member)
+    chat.hub.dismiss(member.code, member.person, Farewell(POLICY, reason, over=True))
+    logs.event("seat-ended", room=chat.codes.logged(member.code), seat=member.number)

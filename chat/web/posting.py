@@ -1,0 +1,110 @@
+"""Messages and drafts by ordinary forms: without JavaScript, from curl, or when scripts are blocked."""
+
+from __future__ import annotations
+
+import math
+import secrets
+
+from quart import redirect, request
+from quart.typing import ResponseReturnValue
+
+from chat import actions, fields, limits, repeats, storage
+from chat.context import Context
+from chat.render import Draft
+from chat.rooms import Member, Refused
+from chat.store import NotFound, OutcomeUnknown, Unavailable
+from chat.web.requests import (
+    RateLimited,
+    canonical_code,
+    client_info,
+    current_chat,
+    find_member,
+    pages,
+    require_member,
+)
+from chat.web.room import remember_forms, room_page
+
+NOT_STORED = "The server could not store this just now. Please send it again."
+
+
+@pages.post("/rooms/<code>/messages")
+async def post(code: str) -> ResponseReturnValue:
+    """Post by an ordinary form: without JavaScript, from curl, or when scripts are blocked."""
+    chat, form = current_chat(), await request.form
+    acked, bodies = fields.number(form.get("acked")), form.getlist("body") or [""]
+    form_key, forms = fields.text(form, "key"), request.cookies.get(repeats.COOKIE, "")
+    key = repeats.key_of(forms, form_key) if form_key else secrets.token_urlsafe(9)
+    try:
+        member = await find_member(chat, code)
+    except Unavailable:
+        return draft_page(chat, NOT_STORED, Draft(canonical_code(code), bodies, key, acked, posted=True))
+    if member is None:
+        return draft_page(chat, "You are not in this room any more.", Draft("", bodies), 403)
+    for index, body in enumerate(bodies):
+        try:
+            if wait := await chat.limits.take(limits.MESSAGES, member.person):
+                chat.metrics.refusals.labels("messages").inc()
+                raise RateLimited("You are writing very fast.", wait)
+            _hold_bytes(chat, member, body)
+            await actions.post_message(chat.store, member, key, acked + index, body)
+        except (Refused, Unavailable, OutcomeUnknown) as reason:
+            return await _not_sent(
+                chat, member, Draft(member.code, bodies[index:], key, acked + index, posted=True), reason
+            )
+    response = redirect(f"/rooms/{member.code}", 303)
+    remember_forms(response, member.code, repeats.answered(forms, form_key))
+    return response
+
+
+def _hold_bytes(chat: Context, member: Member, body: str) -> None:
+    """Count the disk that a text takes. Raises Refused."""
+    size = storage.cost(body)
+    if wait := chat.own_limits.take_both(
+        (limits.BYTES, member.person),
+        (limits.BYTES_OF_ADDRESS, client_info().address),
+        count=size,
+    ):
+        chat.metrics.refusals.labels("messages").inc()
+        raise RateLimited("That is very much text in a minute.", wait)
+    chat.storage.take(size, "body")
+
+
+async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Exception) -> ResponseReturnValue:
+    """The text comes back with the reason, in the room if that can be shown.
+
+    It keeps its key: sent again after an unknown outcome, it must not be stored twice.
+    """
+    if not isinstance(reason, Refused) and len(draft.bodies) > 1:
+        return draft_page(
+            chat, NOT_STORED, draft
+        )  # joined in the room's one field, they would be another text
+    text, status = NOT_STORED, 503
+    if isinstance(reason, Refused):
+        text, status = reason.text, 429 if isinstance(reason, RateLimited) else 422
+    try:
+        wait = {"Retry-After": str(math.ceil(reason.wait))} if isinstance(reason, RateLimited) else {}
+        return await room_page(chat, member, draft=draft, error=text), status, wait
+    except (Unavailable, NotFound, RateLimited):
+        return draft_page(chat, text, draft, status)
+
+
+def draft_page(chat: Context, reason: str, draft: Draft, status: int = 503) -> ResponseReturnValue:
+    """A page with nothing but what was written, to be sent again if its room is known."""
+    return chat.render.error(status, "Not sent", reason, draft), status
+
+
+@pages.post("/rooms/<code>/composer")
+async def composer(code: str) -> ResponseReturnValue:
+    """Switch between one line and many, keeping the draft."""
+    chat = current_chat()
+    member = await require_member(chat, code)
+    form = await request.form
+    text, many_lines = (form.getlist("body") or [""])[-1], fields.text(form, "lines") == "many"
+    if "HX-Request" in request.headers:
+        spare = fields.number(form.get("spare"))
+        return chat.render.composer_text(text, many_lines, member.code, spare)
+    draft = Draft(member.code, [text], secrets.token_urlsafe(9))
+    try:
+        return await room_page(chat, member, draft=draft, many_lines=many_lines)
+    except RateLimited as refused:
+        return draft_page(chat, refused.text, draft, 429)

@@ -1,0 +1,125 @@
+"""What the pages ask of a request: who sends it, from where, and whether it comes too soon."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from quart import Blueprint, abort, current_app, request
+from werkzeug.sansio.response import Response as AnyResponse
+
+from chat import fields, limits, logs
+from chat.codes import clean_code, is_code
+from chat.context import Context
+from chat.limits import Rate
+from chat.rooms import Member, Refused
+from chat.store import Unavailable
+from chat.visitors import COOKIE_AGE, Arrival, Found, arrival
+
+pages = Blueprint("pages", __name__)
+
+
+class RateLimited(Refused):
+    """A rate limit was met; `wait` is in seconds."""
+
+    def __init__(self, text: str, wait: float, field: str = "") -> None:
+        super().__init__(f"{text} Please try again in {_duration(wait)}.", field)
+        self.wait = wait
+
+
+def _duration(seconds: float) -> str:
+    whole = max(1, math.ceil(seconds))
+    return (
+        "a second" if whole == 1 else f"{whole} seconds" if whole < 90 else f"{math.ceil(whole / 60)} minutes"
+    )
+
+
+def current_chat() -> Context:
+    context: Context = current_app.extensions["chat"]
+    return context
+
+
+def client_info() -> Arrival:
+    """Where the request comes from, and which address the browser used for us."""
+    trusted = current_chat().settings.trusted_proxies
+    host = request.headers.get("Host", "")
+    return arrival(request.headers, request.remote_addr or "", request.scheme, host, trusted)
+
+
+def found_identity() -> Found | None:
+    return current_chat().identities.find(request.cookies, client_info().scheme)
+
+
+def known_person(chat: Context) -> str | None:
+    known = found_identity()
+    return known.person if known else None
+
+
+async def find_member(chat: Context, code: str) -> Member | None:
+    """Load and authorise in one: a room is found_identity only through the visitor's seat in it."""
+    if chat.hub.away:
+        raise Unavailable("The store did not answer just now.")  # nobody need wait for it again
+    person = known_person(chat)
+    code = canonical_code(code)
+    return await chat.store.find_seat(code, person) if person and code else None
+
+
+async def require_member(chat: Context, code: str) -> Member:
+    member = await find_member(chat, code)
+    if member is None:
+        abort(403)
+    return member
+
+
+def canonical_code(code: str) -> str:
+    try:
+        code = clean_code(code)
+    except Refused:
+        return ""
+    return code if is_code(code) else ""
+
+
+def older_than() -> int | None:
+    if len(request.query_string) > fields.QUERY:
+        return None
+    return fields.number(request.args.get("before")) or None
+
+
+def give_cookie(response: AnyResponse, person: str) -> None:
+    chat, scheme = current_chat(), client_info().scheme
+    response.set_cookie(
+        chat.identities.cookie_name(scheme),
+        chat.identities.sign(person),
+        max_age=COOKIE_AGE,
+        httponly=True,
+        samesite="Lax",
+        secure=scheme == "https",
+    )
+
+
+def pace_reading(chat: Context, person: str | None) -> None:
+    """Count a page that is only looked at; `person` has a seat in its room. Raises RateLimited."""
+    rate = limits.PAGES_OF_ADDRESS if person else limits.PAGES_OF_STRANGERS
+    wait = chat.own_limits.take_both((limits.PAGES, person), (rate, client_info().address))
+    if wait:
+        chat.metrics.refusals.labels("pages").inc()
+        raise RateLimited("You, or many people in your network, opened many pages just now.", wait)
+
+
+@asynccontextmanager
+async def within_rate(chat: Context, rate: Rate, text: str) -> AsyncIterator[None]:
+    """Count what is done, unless it fails. Raises RateLimited."""
+    await check_rate(chat, rate, text)
+    try:
+        yield
+    except BaseException:
+        await limits.give_back_address(chat.limits, rate, client_info().address)
+        raise
+
+
+async def check_rate(chat: Context, rate: Rate, text: str) -> None:
+    if wait := await limits.take_address(chat.limits, rate, client_info().address):
+        chat.metrics.refusals.labels(rate.name).inc()
+        logs.event("refused", reason=rate.name)
+        raise RateLimited(text, wait)

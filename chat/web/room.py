@@ -1,0 +1,100 @@
+"""The room of a member, and its older messages."""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import quote
+
+from quart import Response, abort, make_response, redirect, request
+from quart.typing import ResponseReturnValue
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from chat import repeats
+from chat.codes import clean_code
+from chat.context import Context
+from chat.render import Draft, Form
+from chat.rooms import Member, Refused
+from chat.web.entry import existing_code
+from chat.web.requests import (
+    RateLimited,
+    client_info,
+    current_chat,
+    find_member,
+    older_than,
+    pace_reading,
+    pages,
+    require_member,
+)
+
+
+@pages.get("/rooms/<code>")
+async def room(code: str) -> ResponseReturnValue:
+    """The room for a member, an invitation for anyone else."""
+    chat = current_chat()
+    member = await find_member(chat, code)
+    if member is None:
+        pace_reading(chat, None)
+        try:
+            existing = await existing_code(chat, clean_code(code))
+        except RateLimited:
+            raise
+        except Refused:
+            abort(404)
+        if existing != code:
+            return redirect(f"/rooms/{existing}", 301)
+        return chat.render.invitation(code, Form())
+    if member.code != code:
+        return redirect(f"/rooms/{member.code}", 301)
+    response = await make_response(await room_page(chat, member, before=older_than()))
+    if forms := repeats.shown(request.cookies.get(repeats.COOKIE, "")):
+        remember_forms(response, member.code, forms)
+    return response
+
+
+def remember_forms(response: Response | WerkzeugResponse, code: str, forms: str) -> None:
+    secure = client_info().scheme == "https"
+    path = f"/rooms/{code}"
+    response.set_cookie(repeats.COOKIE, forms, path=path, httponly=True, samesite="Lax", secure=secure)
+
+
+async def room_page(
+    chat: Context,
+    member: Member,
+    *,
+    before: int | None = None,
+    draft: Draft | None = None,
+    many_lines: bool = False,
+    error: str = "",
+) -> str:
+    pace_reading(chat, member.person)
+    address = client_info()
+    draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
+    return chat.render.room(
+        member,
+        await chat.store.seats_of(member.code, member.person),
+        await chat.hub.page(member.code, before),
+        await chat.presence.everybody(member.code),
+        f"{address.scheme}://{address.host}/rooms/{member.code}",
+        draft,
+        many_lines=many_lines,
+        error=error,
+        older=before is not None,
+        frozen=chat.presence.frozen,
+    )
+
+
+@pages.get("/rooms/<code>/earlier")
+async def earlier(code: str) -> ResponseReturnValue:
+    """Older messages, for a page that has scrolled to its oldest one."""
+    chat = current_chat()
+    member = await require_member(chat, code)
+    pace_reading(chat, member.person)
+    return chat.render.earlier(member.code, await chat.hub.page(member.code, older_than()))
+
+
+@pages.get("/rooms/<code>/messages")
+@pages.get("/rooms/<code>/composer")
+@pages.get("/rooms/<code>/leave")
+async def form_address(code: str) -> ResponseReturnValue:
+    """WebKit reloads the error page of a form as if it had been a link."""
+    return redirect(f"/rooms/{quote(code, safe='')}", 303)

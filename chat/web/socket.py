@@ -1,0 +1,138 @@
+"""The WebSocket: admit, converse, say goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from quart import Blueprint, abort, current_app, websocket
+
+from chat import fields, limits
+from chat.admission import BEHIND_A_PROXY, refuse_host, refuse_origin
+from chat.codes import clean_code
+from chat.context import Context
+from chat.hub import LATER, POLICY, Farewell, Listener
+from chat.origins import behind_unknown_proxy, same_origin
+from chat.rooms import Member, Refused
+from chat.visitors import Arrival, arrival
+from chat.web.receiving import receive, socket_inbox
+from chat.web.sending import send
+
+LINGER = 2.0  # s for the peer to answer a close, so that the last fragment arrives
+
+sockets = Blueprint("sockets", __name__)
+
+
+@sockets.websocket("/rooms/<code>/live")
+async def live(code: str) -> None:
+    """Admit a visitor, then converse until either side has enough."""
+    chat: Context = current_app.extensions["chat"]
+    reached = arrival(
+        websocket.headers,
+        websocket.remote_addr or "",
+        websocket.scheme,
+        websocket.headers.get("Host", ""),
+        chat.settings.trusted_proxies,
+    )
+    ours = _check_origin(chat, reached)
+    try:
+        code = clean_code(code[: fields.LIMITS["code"]])
+    except Refused:
+        code = ""  # nobody has a seat there
+    found = chat.identities.find(websocket.cookies, reached.scheme)
+    person = None if found is None else found.person
+    member = None if person is None else await _member(chat, code, person)
+    _hold_openings(chat, member, reached.address)
+    frames: Any = websocket.scope.get("chat.frames")
+    if frames is not None:
+        frames.belongs_to(person, reached.address)
+    await websocket.accept()
+    if not ours:
+        await _say_goodbye(
+            chat, code, Farewell(POLICY, f"Nothing arrives on this page. {BEHIND_A_PROXY}"), person
+        )
+    elif member is None:
+        await _say_goodbye(chat, code, Farewell(POLICY, "You are not in this room.", over=True), person)
+    else:
+        await _converse(chat, member, reached.address)
+
+
+def _check_origin(chat: Context, reached: Arrival) -> bool:
+    """False for a page of ours that may be told why nothing arrives on it; ends the handshake for others."""
+    if refuse_host(reached, chat.settings.hosts, chat.repeats):
+        chat.metrics.refusals.labels("host").inc()
+        abort(421)
+    if same_origin(websocket.headers, reached.scheme, reached.host, required=True):
+        return True
+    chat.metrics.refusals.labels("origin").inc()
+    refuse_origin(websocket.headers, reached, chat.repeats)
+    if not behind_unknown_proxy(websocket.headers, reached.host):
+        abort(403)
+    return False
+
+
+def _hold_openings(chat: Context, member: Member | None, address: str) -> None:
+    """Opening a socket costs more than anything sent over it. A browser that is refused tries again later.
+
+    Strangers at an address have a rate of their own: members do not pay for them.
+    """
+    person, rate = None, limits.OPENINGS_OF_STRANGERS
+    if member is not None:
+        person, rate = member.person, limits.OPENINGS_OF_ADDRESS
+    if chat.own_limits.take_both((limits.OPENINGS, person), (rate, address)):
+        chat.metrics.refusals.labels("openings").inc()
+        abort(429)
+
+
+async def _member(chat: Context, code: str, person: str) -> Member | None:
+    if chat.hub.away and (member := chat.presence.member(code, person)):
+        return member  # whoever was here a moment ago may go on reading what is in memory
+    return await chat.store.find_seat(code, person)
+
+
+async def _converse(chat: Context, member: Member, address: str) -> None:
+    listener = Listener(member, address)
+    listener.lane = websocket.scope.get("chat.lane")  # type: ignore[assignment]
+    chat.metrics.connections.inc()
+    try:
+        await _follow(chat, listener)
+        if listener.farewell is not None:  # from here on nothing else is sent
+            await _say_goodbye(chat, member.code, listener.farewell, member.person)
+    finally:
+        chat.metrics.connections.dec()
+
+
+async def _follow(chat: Context, listener: Listener) -> None:
+    """Send and receive until there is a reason to stop."""
+    chat.hub.admit(listener, counts=False)
+    try:
+        async with asyncio.TaskGroup() as group:
+            receiving = group.create_task(receive(chat, listener))
+            await send(chat, listener)
+            receiving.cancel()
+    finally:
+        if listener.counts:
+            chat.presence.depart(listener.member)
+        chat.hub.release(listener)
+
+
+async def _say_goodbye(chat: Context, code: str, farewell: Farewell, person: str | None) -> None:
+    """Show why, close, and wait a moment: a connection cut at once would make htmx come back for ever.
+
+    A page is only kept away for good once it shows why: one that a browser is just leaving drops the
+    fragment, and would wait for ever when it is restored. Without an answer it comes back and is told again.
+    """
+    close = farewell.code
+    if farewell.reason:
+        chat.metrics.refusals.labels("farewell").inc()
+        await websocket.send(chat.render.farewell(code, farewell.reason, farewell.over))
+        if close == POLICY and not await chat.goodbyes.confirmed(person, socket_inbox().take):
+            close = LATER
+    await websocket.close(close)
+    if close == POLICY:
+        try:
+            async with asyncio.timeout(LINGER):
+                while True:
+                    await socket_inbox().take()
+        except TimeoutError:
+            pass
