@@ -20,6 +20,7 @@ from people import ORIGIN, FakeClock, Person, Reply, Turn, notices, texts, until
 from quart import Quart
 
 from chat import limits
+from chat.clock import ClockWatch
 from chat.codes import CODE_ALPHABET, grouped
 from chat.context import Context
 from chat.health import WriteProbe
@@ -1585,6 +1586,24 @@ async def test_health_says_why_nobody_can_write(
     monkeypatch.setattr(WriteProbe, "problem", probed)
     reply = await client.get("/healthz")
     assert (reply.status, reply.text) == (status, said)
+
+
+async def test_health_says_that_the_clock_jumped(
+    app: Quart, client: Person, chat: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, clock = 1000.0, 0.0
+
+    async def time() -> float:
+        return clock
+
+    monkeypatch.setattr(chat.store, "time", time)
+    watch = ClockWatch(chat.store, lambda: now)
+    app.extensions["chat"] = replace(chat, clock=watch)
+    await watch.look()
+    clock = 5 * 3600.0
+    await watch.look()
+    reply = await client.get("/healthz")
+    assert (reply.status, reply.text) == (200, "ok store=fsync clock=+18000s,0min-ago\n")
 
 
 async def test_when_nothing_more_fits_people_read_and_leave_and_keep_their_text(
