@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 
@@ -10,47 +12,29 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.connections = Gauge("chat_connections", "Open WebSockets.", registry=self.registry)
-        self.streams = Gauge("chat_streams", "Open live pages without JavaScript.", registry=self.registry)
-        self.rooms = Gauge("chat_rooms_live", "Rooms with somebody here.", registry=self.registry)
-        self.redis_away = Gauge(
-            "chat_redis_away",
-            "1 while Redis, if there is to be one, cannot be asked.",
-            registry=self.registry,
+        gauge = partial(Gauge, registry=self.registry)
+        counter = partial(Counter, registry=self.registry)
+        self.connections = gauge("chat_connections", "Open WebSockets.")
+        self.streams = gauge("chat_streams", "Open live pages without JavaScript.")
+        self.rooms = gauge("chat_rooms_live", "Rooms with somebody here.")
+        self.redis_away = gauge("chat_redis_away", "1 while Redis, if there is to be one, cannot be asked.")
+        self.store_away = gauge("chat_store_away", "1 while the store cannot be asked.")
+        self.store_waiting = gauge("chat_store_waiting", "Writes that wait for their commit.")
+        self.check_age = gauge(
+            "chat_check_age_seconds", "Since all live rooms were last compared with the log."
         )
-        self.store_away = Gauge(
-            "chat_store_away", "1 while the store cannot be asked.", registry=self.registry
-        )
-        self.store_waiting = Gauge(
-            "chat_store_waiting", "Writes that wait for their commit.", registry=self.registry
-        )
-        self.check_age = Gauge(
-            "chat_check_age_seconds",
-            "Since all live rooms were last compared with the log.",
-            registry=self.registry,
-        )
-        self.nodes = Gauge(
-            "chat_nodes", "Nodes with a lease in Redis; 0 if that is not known.", registry=self.registry
-        )
-        self.people = Gauge(
-            "chat_people", "People here on this node, counted in each of their rooms.", registry=self.registry
-        )
-        self.unknown = Counter(
-            "chat_store_unknown", "Writes whose outcome the store did not tell.", registry=self.registry
-        )
-        self.repairs = Counter(
-            "chat_repairs", "Times a live room was read from the log.", registry=self.registry
-        )
-        self.hints = Counter("chat_hints", "Changes told over Redis.", ["way"], registry=self.registry)
+        self.nodes = gauge("chat_nodes", "Nodes with a lease in Redis; 0 if that is not known.")
+        self.people = gauge("chat_people", "People here on this node, counted in each of their rooms.")
+        self.unknown = counter("chat_store_unknown", "Writes whose outcome the store did not tell.")
+        self.repairs = counter("chat_repairs", "Times a live room was read from the log.")
+        self.hints = counter("chat_hints", "Changes told over Redis.", ["way"])
         for way in ("published", "received", "dropped"):
             self.hints.labels(way)
-        self.interruptions = Counter(
-            "chat_hints_interrupted", "Times this node stopped hearing hints.", registry=self.registry
-        )
-        self.messages = Counter("chat_messages", "Changes accepted into the log.", registry=self.registry)
-        self.deliveries = Counter("chat_deliveries", "Changes sent, per receiver.", registry=self.registry)
-        self.frames = Counter("chat_frames", "WebSocket frames sent.", registry=self.registry)
-        self.refusals = Counter("chat_refusals", "Requests refused.", ["reason"], registry=self.registry)
+        self.interruptions = counter("chat_hints_interrupted", "Times this node stopped hearing hints.")
+        self.messages = counter("chat_messages", "Changes accepted into the log.")
+        self.deliveries = counter("chat_deliveries", "Changes sent, per receiver.")
+        self.frames = counter("chat_frames", "WebSocket frames sent.")
+        self.refusals = counter("chat_refusals", "Requests refused.", ["reason"])
         self.append = Histogram(
             "chat_append_seconds",
             "From accepting a message to its being on disk.",

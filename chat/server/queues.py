@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from chat.server.guards import Guard, around
 from chat.server.inbox import Holding, Inbox
 from chat.server.rates import FrameCount
 from chat.server.turns import Place
+from chat.server.worker import Worker
 
 
 class BoundedWebsocket(ASGIWebsocketConnection):
@@ -33,63 +34,79 @@ class BoundedWebsocket(ASGIWebsocketConnection):
 @around(TaskGroup, "spawn_app")
 async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: Any, send: Any) -> Any:
     """Let no event wait for an application that has ended, and no news of a peer's end wait for anything."""
-    gone: list[Callable[[], None]] = []
-    scope["chat.gone"] = gone
-    ends: list[Callable[[], None]] = []
-    scope["chat.ended"] = ends
-    holding: Holding | None = None
-    place: Place | None = getattr(send.__self__.send.__self__, "place", None)
-    if place is not None:
-        scope["chat.place"] = place
-    if scope["type"] == "http":
-        worker = send.__self__.context.worker
-        address = behind(scope["client"], scope["headers"], worker.options.trusted_proxies)
-        scope["chat.bodies"] = worker.bodies, address
-    if scope["type"] == "websocket":
-        stream = send.__self__
-        scope["chat.lane"] = fast_path(stream)
+    exchange = _Exchange(scope, send)
+    exchange.put = await original(_Watched(self, exchange.end), app, config, scope, exchange.send_or_end)
+    exchange.start()
+    return exchange.put_in_time
+
+
+class _Exchange:
+    """The events between a peer and the application that answers it, and what is held for them."""
+
+    put: Callable[[Any], Awaitable[None]]  # into the queue of the application
+
+    def __init__(self, scope: Any, send: Any) -> None:
+        self._send, stream = send, send.__self__
+        self._gone: list[Callable[[], None]] = []
+        self._ends: list[Callable[[], None]] = []
+        self._holding: Holding | None = None
+        self._place: Place | None = getattr(stream.send.__self__, "place", None)
+        self._ended = False
+        scope["chat.gone"], scope["chat.ended"] = self._gone, self._ends
+        if self._place is not None:
+            scope["chat.place"] = self._place
         worker = stream.context.worker
+        if scope["type"] == "http":
+            address = behind(scope["client"], scope["headers"], worker.options.trusted_proxies)
+            scope["chat.bodies"] = worker.bodies, address
+        if scope["type"] == "websocket":
+            self._open_socket(scope, stream, worker)
+
+    def _open_socket(self, scope: Any, stream: Any, worker: Worker) -> None:
+        scope["chat.lane"] = fast_path(stream)
         if worker.options.rate_limit:
             scope["chat.frames"] = stream.frames = FrameCount(worker.frame_rates)
-        scope["chat.holding"] = stream.buffer.holding = holding = Holding(worker.inboxes)
-        ends.append(holding.close)
-    ended = False
+        self._holding = scope["chat.holding"] = stream.buffer.holding = Holding(worker.inboxes)
+        self._ends.append(self._holding.close)
 
-    def let_go(*_: Any) -> None:
-        nonlocal ended
-        if place is not None:
-            place.give_back()
-        if not ended:
-            ended = True
-            _make_room(queue, always=True)
-            for end in ends:
+    def start(self) -> None:
+        """There is an application: it gives back what is held."""
+        if self._place is not None:
+            self._place.used = True
+
+    def end(self, *_: Any) -> None:
+        if self._place is not None:
+            self._place.give_back()
+        if not self._ended:
+            self._ended = True
+            _make_room(self._queue, always=True)
+            for end in self._ends:
                 end()
 
-    async def send_or_end(message: Any) -> None:
-        if message is None:
-            let_go()
-        elif place is not None:
-            place.give_back()  # what follows is up to the peer
-        await send(message)
+    @property
+    def _queue(self) -> asyncio.Queue[Any]:
+        queue: asyncio.Queue[Any] = self.put.__self__  # type: ignore[attr-defined]
+        return queue
 
-    async def put_in_time(event: Any) -> None:
-        if ended:
+    async def send_or_end(self, message: Any) -> None:
+        if message is None:
+            self.end()
+        elif self._place is not None:
+            self._place.give_back()  # what follows is up to the peer
+        await self._send(message)
+
+    async def put_in_time(self, event: Any) -> None:
+        if self._ended:
             return
         if event["type"] in {"websocket.disconnect", "http.disconnect"}:
-            _make_room(queue)
-            for make_room in gone:
+            _make_room(self._queue)
+            for make_room in self._gone:
                 make_room()
-            queue.put_nowait(event)
+            self._queue.put_nowait(event)
         else:
-            if event["type"] == "websocket.receive" and holding is not None:
-                await holding.admit(sys.getsizeof(event["bytes"] or event["text"]))
-            await put(event)
-
-    put = await original(_Watched(self, let_go), app, config, scope, send_or_end)
-    queue: asyncio.Queue[Any] = put.__self__
-    if place is not None:
-        place.used = True
-    return put_in_time
+            if event["type"] == "websocket.receive" and self._holding is not None:
+                await self._holding.admit(sys.getsizeof(event["bytes"] or event["text"]))
+            await self.put(event)
 
 
 class _Watched:
