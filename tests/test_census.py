@@ -19,7 +19,8 @@ from chat.assets import Assets
 from chat.bus.redis import RedisBus
 from chat.census import redis as census_redis
 from chat.census.redis import RedisCensus
-from chat.hub import POLICY, SOCKETS, Hub, Listener
+from chat.hub import SOCKETS, Hub
+from chat.live.connection import POLICY, Connection
 from chat.nodes import Redis
 from chat.presence import GRACE, RESTART_GRACE, Presence
 from chat.render import Render
@@ -205,7 +206,7 @@ async def test_the_roster_is_pushed_when_somebody_comes_elsewhere(house: House) 
     one, two = await house.node(), await house.node()
     ann, bob = await house.seat("Ann"), await house.seat("Bob")
     one.arrive(ann)
-    listener = Listener(ann)
+    listener = Connection(ann)
     await one.hub.join(listener, (await house.store.heads([ROOM]))[ROOM])
     await house.wait(3)
     two.arrive(bob)
@@ -388,7 +389,7 @@ async def test_a_crowd_that_disappears_with_its_node_is_off_the_rosters_at_once_
     ann, bob, dan = [await house.seat(name) for name in ("Ann", "Bob", "Dan")]
     await house.enter(one, ann, bob)
     await house.enter(two, dan)
-    await two.hub.join(Listener(dan), (await house.store.history(ROOM)).position)
+    await two.hub.join(Connection(dan), (await house.store.history(ROOM)).position)
     monkeypatch.setattr("chat.presence.CROWD", 0.01)  # as if there were thousands
     eve = await house.seat("Eve")
     await house.enter(two, eve)
@@ -508,7 +509,7 @@ async def test_without_redis_presence_stands_still_and_says_so_then_goes_on(
     await house.enter(one, ann)
     await house.enter(two, bob)
     await house.enter(two, cid)
-    listener = Listener(ann)
+    listener = Connection(ann)
     await one.hub.join(listener, (await house.store.heads([ROOM]))[ROOM])
     await house.until_told("Ann, Bob and Cid have entered")
     await house.until(lambda: one.here == ["Ann", "Bob", "Cid"])
@@ -596,8 +597,8 @@ async def test_nodes_on_a_redis_cluster_see_each_other_s_people(house: House, cl
 # Connections ------------------------------------------------------------------------------------------
 
 
-def _connect(node: Node, person: str = "person-a") -> Listener:
-    listener = Listener(Member(ROOM, 1, person, "Ann", 1))
+def _connect(node: Node, person: str = "person-a") -> Connection:
+    listener = Connection(Member(ROOM, 1, person, "Ann", 1))
     node.hub.admit(listener)
     return listener
 

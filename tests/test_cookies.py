@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 
 from chat import limits
 from chat.context import Context
-from chat.hub import POLICY
+from chat.live.connection import POLICY
 from chat.visitors import COOKIES, FORMER_COOKIE, SECURE_COOKIE, Found, Identities
 
 SECRET = "a secret of sixteen or more"

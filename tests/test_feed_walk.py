@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from chat.bus.local import LocalBus
-from chat.hub import Hub, Listener
+from chat.hub import Hub
+from chat.live.connection import Connection
 from chat.rooms import Change, Delete, Edit, Member, Message, Position
 from chat.store import NotFound, Store
 from chat.store.sqlite import SQLiteStore
@@ -103,7 +104,7 @@ class Tab:
         self.epoch = position.epoch
         self.shown = shown
         self.start = position.rev  # what the page had when it was loaded
-        self.listener: Listener | None = None
+        self.connection: Connection | None = None
 
     @property
     def since(self) -> int:
@@ -158,19 +159,19 @@ class Walk(RuleBasedStateMachine):
     async def _finish(self) -> None:
         """Everybody comes back and reads to the end: then all have what the log has."""
         for tab in self.tabs:
-            if tab.listener is None:
+            if tab.connection is None:
                 await self._connect(tab)
         await self._quiet()
         head = (await self.store.heads([ROOM]))[ROOM]
         log = {m.id: str(m.body) for m in (await self.store.history(ROOM, limit=10_000)).messages}
         for tab in self.tabs:
             for _ in range(200):
-                assert tab.listener
-                if tab.listener.cursor == head.rev:
+                assert tab.connection
+                if tab.connection.cursor == head.rev:
                     break
                 await self._read(tab)
-            assert tab.listener
-            assert tab.listener.cursor == head.rev, "a reader never arrives"
+            assert tab.connection
+            assert tab.connection.cursor == head.rev, "a reader never arrives"
             first = min(tab.shown, default=1)
             assert {id: body for id, (_, body) in tab.shown.items()} == {
                 id: body for id, body in log.items() if id >= first
@@ -240,20 +241,20 @@ class Walk(RuleBasedStateMachine):
     @rule(which=st.integers(0, 3))
     def connect(self, which: int) -> None:
         tab = self.tabs[which % len(self.tabs)]
-        if tab.listener is None:
+        if tab.connection is None:
             self.run(self._connect(tab))
 
     async def _connect(self, tab: Tab) -> None:
-        tab.listener = Listener(Member(ROOM, 1, "ann", "Ann", 1))
-        await self.hub.join(tab.listener, Position(tab.epoch, tab.since))
+        tab.connection = Connection(Member(ROOM, 1, "ann", "Ann", 1))
+        await self.hub.join(tab.connection, Position(tab.epoch, tab.since))
 
     @precondition(lambda self: self.tabs)
     @rule(which=st.integers(0, 3))
     def leave(self, which: int) -> None:
         tab = self.tabs[which % len(self.tabs)]
-        if tab.listener is not None:
-            self.hub.leave(tab.listener)
-            tab.listener = None
+        if tab.connection is not None:
+            self.hub.leave(tab.connection)
+            tab.connection = None
 
     @precondition(lambda self: self.tabs)
     @rule(which=st.integers(0, 3), parts=st.integers(0, 3))
@@ -273,15 +274,15 @@ class Walk(RuleBasedStateMachine):
 
     async def _read(self, tab: Tab) -> None:
         """One frame, as chat.web.sending sends it."""
-        listener = tab.listener
-        if listener is None or listener.cursor is None:
+        connection = tab.connection
+        if connection is None or connection.cursor is None:
             return
-        feed, cursor = listener.feed, listener.cursor
+        feed, cursor = connection.feed, connection.cursor
         assert feed
         frame = feed.frame(cursor) or await self.hub.catch_up(feed, cursor)
-        if listener.feed is not feed or listener.cursor != cursor or tab.listener is not listener:
+        if connection.feed is not feed or connection.cursor != cursor or tab.connection is not connection:
             return
-        listener.cursor = frame.rev
+        connection.cursor = frame.rev
         tab.take(frame.text)
         if cursor == -1:
             tab.epoch = feed.position.epoch
@@ -311,9 +312,9 @@ class Walk(RuleBasedStateMachine):
             with sqlite3.connect(self.path) as db:
                 db.execute("UPDATE room SET epoch = ?", [f"epoch{next(self.keys)}"])
             db.close()
-        if end in {"leave", "return"} and tab.listener:
-            self.hub.leave(tab.listener)
-            tab.listener = None
+        if end in {"leave", "return"} and tab.connection:
+            self.hub.leave(tab.connection)
+            tab.connection = None
         self.late.gate.set()
         if end == "return":
             await self._connect(tab)

@@ -13,13 +13,15 @@ from typing import Any, cast
 
 import pytest
 from people import FakeClock, until
-from wsproto.connection import Connection, ConnectionType
+from wsproto.connection import Connection as Protocol
+from wsproto.connection import ConnectionType
 from wsproto.events import TextMessage
 
 from chat import hub as hub_module
 from chat.bus.local import LocalBus
-from chat.hub import POLICY, RESTART, SOCKETS, Farewell, Hub, Listener
-from chat.live.feed import RING, wire
+from chat.hub import SOCKETS, Hub
+from chat.live.connection import POLICY, RESTART, Connection, Farewell
+from chat.live.feed import RING, websocket_frame
 from chat.rooms import Change, Delete, Edit, Member, Message, Position
 from chat.store import Store, Unavailable
 from chat.store.sqlite import SQLiteStore
@@ -133,22 +135,22 @@ class Reader:
 
     def __init__(self, hub: Hub, member: Member) -> None:
         self.hub = hub
-        self.listener = Listener(member)
+        self.connection = Connection(member)
         self.frames: list[str] = []
 
     async def join(self, since: Position) -> None:
-        self.hub.admit(self.listener)
-        await self.hub.join(self.listener, since)
+        self.hub.admit(self.connection)
+        await self.hub.join(self.connection, since)
 
     async def read(self) -> str:
         """One frame of what this reader has not seen."""
-        listener, feed = self.listener, self.listener.feed
+        connection, feed = self.connection, self.connection.feed
         assert feed is not None
-        assert listener.cursor is not None
-        frame = feed.frame(listener.cursor) or await self.hub.catch_up(feed, listener.cursor)
-        listener.cursor = frame.rev
+        assert connection.cursor is not None
+        frame = feed.frame(connection.cursor) or await self.hub.catch_up(feed, connection.cursor)
+        connection.cursor = frame.rev
         if frame.rev < feed.position.rev:
-            listener.wake()
+            connection.wake()
         if frame.text:
             self.frames.append(frame.text)
         return frame.text
@@ -156,8 +158,8 @@ class Reader:
     async def read_until(self, rev: int) -> None:
         """Read whenever there is something, as sockets do, until this much is known."""
         async with asyncio.timeout(5):
-            while (self.listener.cursor or 0) < rev:
-                await self.listener.ready()
+            while (self.connection.cursor or 0) < rev:
+                await self.connection.ready()
                 await self.read()
 
     @property
@@ -357,11 +359,11 @@ async def test_a_slow_reader_holds_a_cursor_and_nothing_else(room: Room) -> None
     for n in range(20):
         await room.write(*(f"{n}-{'x' * 1000}" for _ in range(10)))
         await quick.read()
-    assert quick.listener.cursor == 200
-    assert slow.listener.cursor == 0
-    kept = [getattr(slow.listener, name) for name in Listener.__slots__]
+    assert quick.connection.cursor == 200
+    assert slow.connection.cursor == 0
+    kept = [getattr(slow.connection, name) for name in Connection.__slots__]
     assert not [value for value in kept if isinstance(value, list | dict | set | bytes) and value]
-    assert slow.listener.outbox == {}
+    assert slow.connection.outbox == {}
     assert slow.seen == []
     await slow.read_until(200)
     assert slow.seen == quick.seen
@@ -370,13 +372,13 @@ async def test_a_slow_reader_holds_a_cursor_and_nothing_else(room: Room) -> None
 async def test_the_feed_itself_holds_few_messages_and_few_bytes(room: Room) -> None:
     hub = room.hub()
     reader = await _reader(hub, room)
-    assert reader.listener.feed is not None
+    assert reader.connection.feed is not None
     await room.write(*("x" for _ in range(RING + 50)))
-    assert len(reader.listener.feed._messages) == RING
+    assert len(reader.connection.feed._messages) == RING
     await room.write(*("x" * 8000 for _ in range(60)))
-    assert len(reader.listener.feed._messages) <= 33
+    assert len(reader.connection.feed._messages) <= 33
     await room.edit(RING + 110, "y")
-    assert len(reader.listener.feed._messages) <= 33
+    assert len(reader.connection.feed._messages) <= 33
 
 
 async def test_a_reader_further_behind_than_the_feed_reads_the_log(room: Room) -> None:
@@ -385,7 +387,7 @@ async def test_a_reader_further_behind_than_the_feed_reads_the_log(room: Room) -
     written = await room.write(*(f"m{n}" for n in range(RING + 100)))
     await reader.read_until(RING + 100)
     assert reader.seen == _added(written)
-    assert reader.listener.cursor == RING + 100
+    assert reader.connection.cursor == RING + 100
 
 
 async def test_a_message_edited_out_of_the_feed_s_memory_is_not_lost(room: Room) -> None:
@@ -432,8 +434,8 @@ async def test_a_reader_of_another_epoch_gets_the_newest_page(room: Room) -> Non
 
 @pytest.mark.parametrize("size", [1, 125, 126, 65535, 65536])
 def test_a_text_for_the_wire_is_what_a_browser_reads(size: int) -> None:
-    browser = Connection(ConnectionType.CLIENT)
-    browser.receive_data(wire("é" + "x" * (size - 2) if size > 1 else "x"))
+    browser = Protocol(ConnectionType.CLIENT)
+    browser.receive_data(websocket_frame("é" + "x" * (size - 2) if size > 1 else "x"))
     parts = [event for event in browser.events() if isinstance(event, TextMessage)]
     assert len("".join(part.data for part in parts).encode()) == size
     assert parts[-1].message_finished
@@ -490,7 +492,7 @@ async def test_a_rewritten_history_reaches_everybody_as_the_newest_page(room: Ro
         db.execute("UPDATE room SET epoch = 'restored'")
     db.close()
     await hub.check()
-    await until(lambda: reader.listener.cursor == -1)
+    await until(lambda: reader.connection.cursor == -1)
     assert await reader.read() == "page +1=a +2=b "
     room.store.on_commit = hub.heard
     await room.write("c")
@@ -503,9 +505,9 @@ async def test_a_rewritten_history_reaches_everybody_as_the_newest_page(room: Ro
 async def test_a_feed_lives_while_somebody_follows_it(room: Room) -> None:
     hub = room.hub()
     one, other = await _reader(hub, room), await _reader(hub, room)
-    hub.release(one.listener)
+    hub.release(one.connection)
     assert list(hub.feeds) == [ROOM]
-    hub.release(other.listener)
+    hub.release(other.connection)
     assert hub.feeds == {}
     assert not room.bus._watched
     assert hub._persons == {}
@@ -514,7 +516,7 @@ async def test_a_feed_lives_while_somebody_follows_it(room: Room) -> None:
 
 async def test_a_feed_begun_again_starts_from_the_log(room: Room) -> None:
     hub = room.hub()
-    hub.leave((await _reader(hub, room)).listener)
+    hub.leave((await _reader(hub, room)).connection)
     written = await room.write("unheard")
     reader = await _reader(hub, room, Position((await room.head()).epoch, 0))
     assert (await reader.read()).split() == _added(written)
@@ -543,7 +545,7 @@ async def test_a_load_that_fails_late_does_not_harm_the_feed_that_came_after(roo
     old_load = hub.feeds[ROOM].repairing
     joining.cancel()
     await asyncio.gather(joining, return_exceptions=True)
-    hub.release(early.listener)
+    hub.release(early.connection)
     late = Reader(hub, room.member)
     joining = asyncio.create_task(late.join(start))
     await until(lambda: hub.feeds)
@@ -569,7 +571,7 @@ async def test_a_rewritten_history_is_noticed_even_if_the_store_fails_meanwhile(
     room.watched.fail_next = "heads"
     await until(lambda: "feed-stale" in caplog.text)
     await hub.check()
-    await until(lambda: reader.listener.cursor == -1)
+    await until(lambda: reader.connection.cursor == -1)
     assert await reader.read() == "page +1=a "
 
 
@@ -579,7 +581,7 @@ async def test_a_repair_that_fails_is_tried_again(room: Room) -> None:
     written = await room.write("a")
     room.watched.broken = True
     hub.heard([written[0], *await room.write("b")][1:])
-    await until(lambda: reader.listener.feed and reader.listener.feed.repairing is None)
+    await until(lambda: reader.connection.feed and reader.connection.feed.repairing is None)
     assert await reader.read() == ""
     with pytest.raises(Unavailable):
         await hub.check()
@@ -604,9 +606,9 @@ async def test_checks_go_on_after_the_store_failed(room: Room, caplog: pytest.Lo
 async def test_an_eleventh_connection_of_a_person_ends_the_oldest(room: Room) -> None:
     hub = room.hub()
     readers = [await _reader(hub, room) for _ in range(SOCKETS)]
-    assert not [r for r in readers if r.listener.farewell]
+    assert not [r for r in readers if r.connection.farewell]
     readers += [await _reader(hub, room), await _reader(hub, room)]
-    ended = [r.listener.farewell for r in readers]
+    ended = [r.connection.farewell for r in readers]
     assert [farewell.code for farewell in ended if farewell] == [POLICY, POLICY]
     assert ended[2:] == [None] * SOCKETS
     assert ended[0] is not None
@@ -615,29 +617,29 @@ async def test_an_eleventh_connection_of_a_person_ends_the_oldest(room: Room) ->
 
 async def test_a_connection_ends_another_only_once_it_counts(room: Room) -> None:
     hub = room.hub()
-    silent = Listener(Member(ROOM, 1, "person-a", "Ann", 1))
+    silent = Connection(Member(ROOM, 1, "person-a", "Ann", 1))
     hub.admit(silent, counts=False)
     readers = [await _reader(hub, room) for _ in range(SOCKETS)]
-    assert not [r for r in readers if r.listener.farewell]
+    assert not [r for r in readers if r.connection.farewell]
     hub.count(silent)
-    ended = [silent.farewell, *(r.listener.farewell for r in readers)]
+    ended = [silent.farewell, *(r.connection.farewell for r in readers)]
     assert [farewell is not None for farewell in ended] == [False, True] + [False] * (SOCKETS - 1)
 
 
 async def test_other_people_s_connections_are_not_counted(room: Room) -> None:
     hub = room.hub()
     readers = [await _reader(hub, room, person=f"person-{n}") for n in range(2 * SOCKETS)]
-    assert not [r for r in readers if r.listener.farewell]
+    assert not [r for r in readers if r.connection.farewell]
 
 
 async def test_a_person_is_shown_out_of_one_room_by_all_connections(room: Room) -> None:
     hub = room.hub()
     mine = [await _reader(hub, room) for _ in range(3)]
     other = await _reader(hub, room, person="person-b")
-    hub.dismiss(ROOM, "person-a", Farewell(POLICY, "You left this room."))
-    hub.dismiss("22222222", "person-b", Farewell(POLICY))
-    assert [r.listener.farewell for r in mine] == [Farewell(POLICY, "You left this room.")] * 3
-    assert other.listener.farewell is None
+    hub.close_connections(ROOM, "person-a", Farewell(POLICY, "You left this room."))
+    hub.close_connections("22222222", "person-b", Farewell(POLICY))
+    assert [r.connection.farewell for r in mine] == [Farewell(POLICY, "You left this room.")] * 3
+    assert other.connection.farewell is None
 
 
 async def test_at_the_end_everybody_is_told_to_come_back(room: Room) -> None:
@@ -645,15 +647,15 @@ async def test_at_the_end_everybody_is_told_to_come_back(room: Room) -> None:
     readers = [await _reader(hub, room, person=f"person-{n}") for n in range(20)]
     await hub.terminate()
     late = await _reader(hub, room)
-    assert {r.listener.farewell for r in [*readers, late]} == {Farewell(RESTART)}
+    assert {r.connection.farewell for r in [*readers, late]} == {Farewell(RESTART)}
 
 
 async def test_the_first_reason_to_end_stays(room: Room) -> None:
     hub = room.hub()
     reader = await _reader(hub, room)
-    reader.listener.dismiss(Farewell(POLICY, "You left this room."))
+    reader.connection.close(Farewell(POLICY, "You left this room."))
     await hub.terminate()
-    assert reader.listener.farewell == Farewell(POLICY, "You left this room.")
+    assert reader.connection.farewell == Farewell(POLICY, "You left this room.")
 
 
 async def test_every_connection_gets_one_heartbeat_a_turn(
@@ -674,20 +676,20 @@ async def test_every_connection_gets_one_heartbeat_a_turn(
     counts = []
     while seconds <= hub_module.BEAT:
         await sleep(0)
-        counts.append(sum(reader.listener.beat for reader in readers))
+        counts.append(sum(reader.connection.beat for reader in readers))
     assert counts[-1] == 30
     assert max(b - a for a, b in itertools.pairwise(counts)) <= 2  # spread evenly over the turn
     beats.cancel()
 
 
 async def test_a_wake_before_the_wait_is_not_lost(room: Room) -> None:
-    listener = Listener(room.member)
-    listener.wake()
-    listener.wake()
+    connection = Connection(room.member)
+    connection.wake()
+    connection.wake()
     async with asyncio.timeout(1):
-        await listener.ready()
-    waiting = asyncio.create_task(listener.ready())
+        await connection.ready()
+    waiting = asyncio.create_task(connection.ready())
     await asyncio.sleep(0)
     assert not waiting.done()
-    listener.wake()
+    connection.wake()
     await waiting

@@ -17,7 +17,8 @@ from redis_server import RedisServer
 
 from chat import limits
 from chat.assets import Assets
-from chat.hub import POLICY, SOCKETS
+from chat.hub import SOCKETS
+from chat.live.connection import POLICY
 from chat.render import Render
 from chat.settings import Settings
 

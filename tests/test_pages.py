@@ -24,8 +24,8 @@ from chat.clock import ClockWatch
 from chat.codes import CODE_ALPHABET, grouped
 from chat.context import Context
 from chat.health import WriteProbe
-from chat.hub import Farewell
 from chat.links import linked
+from chat.live.connection import Farewell
 from chat.rooms import Position
 from chat.storage import Storage
 from chat.store import OutcomeUnknown, Unavailable
@@ -1044,7 +1044,7 @@ async def test_the_live_page_ends_when_the_server_does(
     hub = chats[-1].hub
     async with _streaming(bob, code) as stream:
         await _read(stream, "<ol")
-        await until(lambda: any(feed.listeners for feed in hub.feeds.values()))
+        await until(lambda: any(feed.connections for feed in hub.feeds.values()))
         await hub.terminate()
         async with asyncio.timeout(5):
             while await stream.receive():
@@ -1058,7 +1058,7 @@ async def test_the_live_page_ends_when_its_person_leaves(
     hub = chats[-1].hub
     async with _streaming(bob, code) as stream:
         await _read(stream, "<ol")
-        await until(lambda: any(feed.listeners for feed in hub.feeds.values()))
+        await until(lambda: any(feed.connections for feed in hub.feeds.values()))
         await bob.post(f"/rooms/{code}/leave")
         async with asyncio.timeout(5):
             while await stream.receive():

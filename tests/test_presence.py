@@ -17,7 +17,8 @@ from chat.bus.local import LocalBus
 from chat.census import Census
 from chat.census.local import LocalCensus
 from chat.census.redis import RedisCensus
-from chat.hub import SOCKETS, Hub, Listener
+from chat.hub import SOCKETS, Hub
+from chat.live.connection import Connection
 from chat.nodes import Redis
 from chat.presence import GRACE, PACE, RESTART_GRACE, Presence
 from chat.render import ROSTER, Render
@@ -140,10 +141,10 @@ class House:
             self.clock.now = min(end, self.clock.now + step)
             await self.tick()
 
-    async def follow(self, member: Member) -> Listener:
-        listener = Listener(member)
-        await self.node(member).hub.join(listener, (await self.store.heads([ROOM]))[ROOM])
-        return listener
+    async def follow(self, member: Member) -> Connection:
+        connection = Connection(member)
+        await self.node(member).hub.join(connection, (await self.store.heads([ROOM]))[ROOM])
+        return connection
 
     async def told(self) -> list[str]:
         """What the room's notices say, oldest first."""
@@ -370,11 +371,11 @@ async def test_twins_are_told_apart_in_notices_and_roster(house: House) -> None:
 
 async def test_everybody_gets_the_roster_with_a_count(house: House) -> None:
     (ann,) = await house.enter("Ann")
-    listener = await house.follow(ann)
+    connection = await house.follow(ann)
     await house.enter("Bob", "Cid")
     await house.wait(2 * PACE)
-    assert listener.feed is not None
-    roster = parse(listener.feed.roster).one("hx-partial[hx-target=#roster]")
+    assert connection.feed is not None
+    roster = parse(connection.feed.roster).one("hx-partial[hx-target=#roster]")
     assert [line.one("bdi").text for line in roster.all("li")] == ["Ann", "Bob", "Cid"]
     assert roster.one(".count").text == "3"
 
@@ -439,11 +440,11 @@ async def test_who_follows_a_room_that_was_left_alone_sees_who_is_there(house: H
     await house.wait(GRACE - 1)
     house.arrive(ann)
     await house.wait(0.1)
-    listener = await house.follow(ann)
+    connection = await house.follow(ann)
     house.node(ann).presence.follow(ROOM)
     await house.wait(2)
-    assert listener.feed is not None
-    assert [line.words for line in parse(listener.feed.roster).all("li bdi")] == ["Ann"]
+    assert connection.feed is not None
+    assert [line.words for line in parse(connection.feed.roster).all("li bdi")] == ["Ann"]
 
 
 # Restarts ---------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from people import Live, Person, texts, until
 
 from chat import limits
 from chat.context import Context
-from chat.hub import LATER
 from chat.limits import Rate
+from chat.live.connection import LATER
 
 
 def _spend(chat: Context, rate: Rate, subject: str) -> None:
@@ -237,8 +237,8 @@ async def test_twenty_sockets_that_resume_and_do_not_read_hold_one_frame_each(
             _hold_back(live, gate)
             await live.resume(page, since=0)
         await until(lambda: chat.hub.sending.in_flight > 0)
-        listeners = list(chat.hub._open.values())
-        await until(lambda: all((listener.cursor or 0) > 0 for listener in listeners))
+        connections = list(chat.hub._open.values())
+        await until(lambda: all((connection.cursor or 0) > 0 for connection in connections))
         for _ in range(200):  # they have all the time to take more
             await asyncio.sleep(0)
         assert chat.hub.sending.in_flight < 20 * 3 * 256 * 1024

@@ -10,7 +10,7 @@ from quart import Quart
 
 from chat import limits
 from chat.context import Context
-from chat.hub import POLICY
+from chat.live.connection import POLICY
 
 WAYS_IN = pytest.mark.parametrize("way", ["home", "invitation"])
 

@@ -21,7 +21,8 @@ from quart.testing.connections import WebsocketResponseError
 
 from chat import fields, frames, goodbyes, limits
 from chat.context import Context
-from chat.hub import LATER, POLICY, RESTART, SOCKETS
+from chat.hub import SOCKETS
+from chat.live.connection import LATER, POLICY, RESTART
 from chat.receipts import BODIES
 from chat.store import OutcomeUnknown, Unavailable
 from chat.web import texts as web_texts
@@ -503,18 +504,18 @@ async def test_a_refused_text_is_not_lost_behind_an_alert(
         return 0.0
 
     async with alice.in_room(code) as live:
-        (listener,) = chat.hub.feeds[code].listeners
+        (connection,) = chat.hub.feeds[code].connections
         _hold_back(live, gate)  # a slow phone
         await bob.write(code, "something to send")
-        await until(lambda: not listener.parked and not listener._ready)  # the sender waits for the socket
+        await until(lambda: not connection.idle and not connection._ready)  # the sender waits for the socket
         monkeypatch.setattr(chat.limits, "take", take)
         await live.say("precious" + "x" * 9000, key="page")
         await live.send(k="unknown")
         await until(lambda: not leaves)
         first.set()
-        await until(lambda: "precious" in "".join(listener.outbox.values()))
+        await until(lambda: "precious" in "".join(connection.outbox.values()))
         second.set()
-        await until(lambda: "did not understand" in "".join(listener.outbox.values()))
+        await until(lambda: "did not understand" in "".join(connection.outbox.values()))
         gate.set()
         assert (await _refused(live)).one("textarea").value.startswith("precious")
 
@@ -524,13 +525,13 @@ async def test_a_refused_text_is_not_lost_behind_an_outage(
 ) -> None:
     gate = asyncio.Event()
     async with alice.in_room(code) as live:
-        (listener,) = chat.hub.feeds[code].listeners
+        (connection,) = chat.hub.feeds[code].connections
         _hold_back(live, gate)
         await bob.write(code, "something to send")
-        await until(lambda: not listener.parked and not listener._ready)
+        await until(lambda: not connection.idle and not connection._ready)
         monkeypatch.setattr(type(chat.store), "append", _failing(Unavailable("full")))
         await live.send(key="page", body=["precious" + "x" * 9000, "cannot be stored"])
-        await until(lambda: listener.farewell)
+        await until(lambda: connection.farewell)
         gate.set()
         assert (await _refused(live)).one("textarea").value.startswith("precious")
 
@@ -542,13 +543,13 @@ async def test_a_page_that_does_not_read_has_a_bounded_outbox(
     app.extensions["chat"] = replace(chat, limits=limits.Limits(enabled=False))
     gate = asyncio.Event()
     async with alice.in_room(code) as live:
-        (listener,) = chat.hub.feeds[code].listeners
+        (connection,) = chat.hub.feeds[code].connections
         _hold_back(live, gate)
         for n in range(10):
             await live.send(key=f"key {n}", body=["x" * 9000] * BODIES)
-        await until(lambda: live.connection._send_queue.qsize() < 9 and listener.outbox)
+        await until(lambda: live.connection._send_queue.qsize() < 9 and connection.outbox)
         await asyncio.sleep(0.1)
-        assert len(listener.outbox) <= 2 * BODIES
+        assert len(connection.outbox) <= 2 * BODIES
         gate.set()
         refused = 0
         while refused < 10 * BODIES:
@@ -586,8 +587,8 @@ async def test_a_text_that_was_stored_and_is_refused_as_a_repeat_is_not_stored_a
         await live.send(key="page", acked="0", body="hello")
         await live.until("li .text", "hello")
     async with alice.in_room(code) as live:
-        (listener,) = chat.hub.feeds[code].listeners
-        while chat.own_limits.take(limits.BYTES, listener.member.person, 30, 100_000) <= 30:
+        (connection,) = chat.hub.feeds[code].connections
+        while chat.own_limits.take(limits.BYTES, connection.member.person, 30, 100_000) <= 30:
             pass
         await live.send(key="page", acked="0", body="hello")
         form = await _refused(live)
@@ -957,14 +958,14 @@ async def test_whoever_does_not_read_is_not_answered_any_further(
     """What is refused to a sender who reads nothing fills one note, not the memory."""
     app.extensions["chat"] = replace(chat, limits=limits.Limits(enabled=False))
     async with alice.in_room(code) as live:
-        (listener,) = chat.hub.feeds[code].listeners
+        (connection,) = chat.hub.feeds[code].connections
         gate = asyncio.Event()
         _hold_back(live, gate)
         for n in range(20):
             await live.say("x" * 9000, key=f"k{n}")
-        await until(lambda: live.connection._send_queue.qsize() < 19 and listener.outbox)
+        await until(lambda: live.connection._send_queue.qsize() < 19 and connection.outbox)
         await asyncio.sleep(0.1)
-        assert sum(map(len, listener.outbox.values())) < 2 * 9000
+        assert sum(map(len, connection.outbox.values())) < 2 * 9000
         gate.set()
         for _ in range(20):
             await _refused(live)
@@ -1028,9 +1029,9 @@ async def test_whoever_is_slow_to_resume_sees_who_is_here_all_the_same(
 
 async def test_a_heartbeat_shows_that_the_server_is_there(alice: Person, code: str, chat: Context) -> None:
     async with alice.in_room(code) as live:
-        (listener,) = chat.hub.feeds[code].listeners
-        listener.beat = True
-        listener.wake()
+        (connection,) = chat.hub.feeds[code].connections
+        connection.beat = True
+        connection.wake()
         assert (await live.until("hx-partial[hx-target=#beat]")).words
 
 
@@ -1184,11 +1185,11 @@ async def test_until_it_confirms_a_page_gets_nothing_and_does_not_count(
 ) -> None:
     monkeypatch.setattr(goodbyes, "CONFIRM", 60.0)
     async with bob.in_room(code) as his, alice.in_room(code) as hers:
-        (listener,) = [one for one in chat.hub.feeds[code].listeners if one.member.name == "Alice"]
+        (connection,) = [one for one in chat.hub.feeds[code].connections if one.member.name == "Alice"]
         hers.confirms = False
         await alice.post(f"/rooms/{code}/leave")
         await hers.until(".farewell")
-        assert listener.feed is None
+        assert connection.feed is None
         assert "Alice" not in [member.name for member in chat.presence.people(code)]
         told = len(hers.raw)
         await bob.write(code, "between us")

@@ -34,10 +34,10 @@ class Follower(Protocol):
 
     member: Member
     cursor: int | None
-    lane: Callable[[bytes], bool] | None
+    write_frame: Callable[[bytes], bool] | None
 
     @property
-    def parked(self) -> bool: ...
+    def idle(self) -> bool: ...
 
     def wake(self) -> None: ...
 
@@ -56,7 +56,7 @@ class Feed(Generic[F]):
     ) -> None:
         self.code = code
         self.position = Position("", 0)
-        self.listeners: set[F] = set()
+        self.connections: set[F] = set()
         self.ended: set[int] = set()  # seats that ended while this feed was live
         self.roster = ""
         self.roster_version = 0
@@ -96,23 +96,23 @@ class Feed(Generic[F]):
         """Once a turn of the event loop, whatever came in it: write to free sockets, wake the others."""
         self._flushing = False
         framed: dict[int, tuple[bytes, int]] = {}
-        for listener in self.listeners:
-            cursor = listener.cursor
-            ended = listener.member.number in self.ended
-            if listener.lane is None or cursor is None or ended or not listener.parked:
-                listener.wake()
+        for connection in self.connections:
+            cursor = connection.cursor
+            ended = connection.member.number in self.ended
+            if connection.write_frame is None or cursor is None or ended or not connection.idle:
+                connection.wake()
                 continue
             if cursor not in framed:
                 frame = self.frame(cursor)
-                framed[cursor] = (wire(frame.text), frame.rev) if frame else (b"", 0)
+                framed[cursor] = (websocket_frame(frame.text), frame.rev) if frame else (b"", 0)
             data, rev = framed[cursor]
-            if data and listener.lane(data):
-                listener.cursor = rev
+            if data and connection.write_frame(data):
+                connection.cursor = rev
                 self._delivered(rev - cursor)
                 if rev < self.position.rev:
-                    listener.wake()
+                    connection.wake()
             else:
-                listener.wake()
+                connection.wake()
 
     def _keep(self, rev: int, message: Message) -> None:
         """`rev` is the message's, or its first one if its last change has yet to come."""
@@ -179,8 +179,8 @@ class Feed(Generic[F]):
     def show_roster(self, fragment: str) -> None:
         self.roster = fragment
         self.roster_version += 1
-        for listener in self.listeners:
-            listener.wake()
+        for connection in self.connections:
+            connection.wake()
 
 
 def join(rendered: RenderedMessages, window: Part) -> Frame:
@@ -220,7 +220,7 @@ def _join(rendered: RenderedMessages, part: Part) -> str:
     return "".join(chain(map(rendered.amended, part.changed), map(rendered.message, part.created)))
 
 
-def wire(text: str) -> bytes:
+def websocket_frame(text: str) -> bytes:
     """A text as one unmasked frame (RFC 6455, 5.2); nothing for no text."""
     payload = text.encode()
     size = len(payload)

@@ -9,8 +9,8 @@ from werkzeug.datastructures import MultiDict
 from chat import actions, fields, limits, logs, storage
 from chat.codes import clean_code, is_code
 from chat.context import Context
-from chat.hub import POLICY, Farewell
 from chat.limits import Rate
+from chat.live.connection import POLICY, Farewell
 from chat.render import Form
 from chat.rooms import Member, Refused, clean_name
 from chat.store import OutcomeUnknown, Unavailable
@@ -136,7 +136,7 @@ async def _rename(chat: Context, member: Member, name: str) -> None:
         raise RateLimited("You have changed your name often just now.", wait, "name")
     renamed = await actions.rename(chat.store, member, name)
     chat.presence.forget(member)
-    chat.hub.dismiss(member.code, member.person, Farewell(POLICY, actions.why_ended(renamed)))
+    chat.hub.close_connections(member.code, member.person, Farewell(POLICY, actions.why_ended(renamed)))
     chat.presence.arrive(renamed)  # their page is about to open; if it does not, they have left
     chat.presence.depart(renamed)
     logs.event("seat-renamed", room=chat.codes.logged(member.code), seat=renamed.number)

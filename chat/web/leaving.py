@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from chat import actions, limits, logs
 from chat.context import Context
-from chat.hub import POLICY, Farewell
+from chat.live.connection import POLICY, Farewell
 from chat.render import Form
 from chat.rooms import Member
 from chat.store import NotFound
@@ -64,5 +64,5 @@ def _forgotten(response: WerkzeugResponse) -> WerkzeugResponse:
 
 def _dismiss(chat: Context, member: Member, reason: str) -> None:
     chat.presence.forget(member)
-    chat.hub.dismiss(member.code, member.person, Farewell(POLICY, reason, over=True))
+    chat.hub.close_connections(member.code, member.person, Farewell(POLICY, reason, over=True))
     logs.event("seat-ended", room=chat.codes.logged(member.code), seat=member.number)

@@ -11,7 +11,7 @@ from chat import fields, limits
 from chat.admission import BEHIND_A_PROXY, refuse_host, refuse_origin
 from chat.codes import clean_code
 from chat.context import Context
-from chat.hub import LATER, POLICY, Farewell, Listener
+from chat.live.connection import LATER, POLICY, Connection, Farewell
 from chat.origins import behind_unknown_proxy, same_origin
 from chat.rooms import Member, Refused
 from chat.visitors import Arrival, arrival
@@ -91,29 +91,29 @@ async def _member(chat: Context, code: str, person: str) -> Member | None:
 
 
 async def _converse(chat: Context, member: Member, address: str) -> None:
-    listener = Listener(member, address)
-    listener.lane = websocket.scope.get("chat.lane")  # type: ignore[assignment]
+    connection = Connection(member, address)
+    connection.write_frame = websocket.scope.get("chat.lane")  # type: ignore[assignment]
     chat.metrics.connections.inc()
     try:
-        await _follow(chat, listener)
-        if listener.farewell is not None:  # from here on nothing else is sent
-            await _say_goodbye(chat, member.code, listener.farewell, member.person)
+        await _follow(chat, connection)
+        if connection.farewell is not None:  # from here on nothing else is sent
+            await _say_goodbye(chat, member.code, connection.farewell, member.person)
     finally:
         chat.metrics.connections.dec()
 
 
-async def _follow(chat: Context, listener: Listener) -> None:
+async def _follow(chat: Context, connection: Connection) -> None:
     """Send and receive until there is a reason to stop."""
-    chat.hub.admit(listener, counts=False)
+    chat.hub.admit(connection, counts=False)
     try:
         async with asyncio.TaskGroup() as group:
-            receiving = group.create_task(receive(chat, listener))
-            await send(chat, listener)
+            receiving = group.create_task(receive(chat, connection))
+            await send(chat, connection)
             receiving.cancel()
     finally:
-        if listener.counts:
-            chat.presence.depart(listener.member)
-        chat.hub.release(listener)
+        if connection.counts:
+            chat.presence.depart(connection.member)
+        chat.hub.release(connection)
 
 
 async def _say_goodbye(chat: Context, code: str, farewell: Farewell, person: str | None) -> None:

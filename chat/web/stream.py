@@ -8,8 +8,8 @@ from quart import make_response, request
 from quart.typing import ResponseReturnValue
 
 from chat.context import Context
-from chat.hub import POLICY, Farewell, Listener
 from chat.live.budget import OverBudget
+from chat.live.connection import POLICY, Connection, Farewell
 from chat.rooms import Member
 from chat.store import NotFound, Unavailable
 from chat.views.messages import Shown
@@ -36,47 +36,47 @@ async def stream(code: str) -> ResponseReturnValue:
 
 
 async def _stream(chat: Context, member: Member, seats: list[int], shown: Shown) -> AsyncIterator[bytes]:
-    listener = Listener(member)
-    chat.hub.admit(listener)
+    connection = Connection(member)
+    chat.hub.admit(connection)
     chat.presence.arrive(member)
     chat.metrics.streams.inc()
     try:
         yield chat.render.stream_start(member.code, seats, shown).encode()
-        await chat.hub.join(listener, shown.page.position)
-        while listener.farewell is None:
-            await listener.ready()
-            if text := await _stream_part(chat, listener):
+        await chat.hub.join(connection, shown.page.position)
+        while connection.farewell is None:
+            await connection.ready()
+            if text := await _stream_part(chat, connection):
                 with chat.hub.sending.held(text):
                     yield text.encode()
     except (Unavailable, NotFound, OverBudget):
         pass  # a page that ends properly loads itself again
     finally:
         chat.metrics.streams.dec()
-        chat.hub.release(listener)
+        chat.hub.release(connection)
         chat.presence.depart(member)
 
 
-async def _stream_part(chat: Context, listener: Listener) -> str:
+async def _stream_part(chat: Context, connection: Connection) -> str:
     """What is new; what changed follows the line it replaces, which the stylesheet hides."""
-    feed = listener.feed
-    if feed is None or listener.cursor is None:
+    feed = connection.feed
+    if feed is None or connection.cursor is None:
         return ""
-    if listener.member.number in feed.ended and await chat.hub.has_left(feed, listener.member):
-        chat.presence.forget(listener.member)  # perhaps they left on another node
-        listener.dismiss(Farewell(POLICY))
+    if connection.member.number in feed.ended and await chat.hub.has_left(feed, connection.member):
+        chat.presence.forget(connection.member)  # perhaps they left on another node
+        connection.close(Farewell(POLICY))
         return ""
-    told, listener.trouble = listener.trouble, chat.hub.trouble
-    part = feed.part(listener.cursor)
+    told, connection.trouble = connection.trouble, chat.hub.trouble
+    part = feed.part(connection.cursor)
     if part is None:
-        listener.dismiss(Farewell(POLICY))  # too far behind: the page reloads itself and starts at the newest
+        connection.close(Farewell(POLICY))  # too far behind: the page reloads itself and starts at the newest
         return ""
-    listener.cursor = part.rev
+    connection.cursor = part.rev
     if part.rev < feed.position.rev:
-        listener.wake()  # for the rest, once this is taken
-    beat, listener.beat = listener.beat, False
+        connection.wake()  # for the rest, once this is taken
+    beat, connection.beat = connection.beat, False
     shape = chat.hub.rendered.message
     parts = [f'<li class="superseded"></li>{shape(m)}\n' for m in part.changed if m.kind == "notice"]
     parts += [f"{shape(m)}\n" for m in part.created]
-    if listener.trouble != told:
-        parts.append(f"{chat.render.stream_trouble(listener.trouble)}\n")
+    if connection.trouble != told:
+        parts.append(f"{chat.render.stream_trouble(connection.trouble)}\n")
     return "".join(parts) or ("<!-- -->\n" if beat else "")

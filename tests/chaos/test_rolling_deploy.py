@@ -8,7 +8,7 @@ from pathlib import Path
 from nginx import Nginx
 from postgres import Postgres
 
-from chat.hub import RESTART
+from chat.live.connection import RESTART
 
 from .checker import Tally
 from .crowd import READERS, SENDERS, gathered
