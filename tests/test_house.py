@@ -163,3 +163,13 @@ def test_functions_and_files_do_not_grow(sizes: house.Summary, median: int, p90:
     assert sizes.median <= median
     assert sizes.p90 <= p90
     assert sizes.longest[0].lines <= longest, sizes.longest[:3]
+
+
+def test_the_newcomers_page_names_what_is_there() -> None:
+    text = " ".join((REPO / "docs" / "how-it-works.md").read_text("utf-8").split())
+    for path in re.findall(r"`((?:chat|templates|tests|docs)/[\w/.-]+)`", text):
+        assert (REPO / path).exists(), path
+    named = re.findall(r"`([\w.]+)` (?:in |\()`(chat/[\w/]+\.py)`", text)
+    assert len(named) > 10
+    for name, path in named:
+        assert name.rpartition(".")[2] in (REPO / path).read_text("utf-8"), f"{name} in {path}"
