@@ -26,7 +26,7 @@ CROWD = 1000  # every so many people add a second between rosters: their cost is
 log = logging.getLogger("chat")
 
 
-class Attendance:
+class RoomPresence:
     """One room's people, known by seat number."""
 
     def __init__(self) -> None:
@@ -34,14 +34,14 @@ class Attendance:
         self.tabs: dict[int, int] = {}
         self.absent_at: dict[int, float] = {}  # when the grace of somebody without a tab ends
         self.restored: set[int] = set()  # were here before a restart and have yet to come back
-        self.known: set[int] = set()  # the log says they are here, or is about to
+        self.in_log: set[int] = set()  # the log says they are here, or is about to
         self.entering: list[int] = []
         self.leaving: list[int] = []
         self.notice_at = 0.0
         self.roster_at = 0.0
         self.roster_due = False
 
-    def here(self) -> list[Member]:
+    def present(self) -> list[Member]:
         """In the order in which they first took a seat."""
         return sorted((m for n, m in self.people.items() if n not in self.restored), key=lambda m: m.number)
 
@@ -65,13 +65,13 @@ class Presence:
         self._now = now
         self._started = now()
         self._census = census or LocalCensus()
-        self._rooms: dict[str, Attendance] = {}
+        self._rooms: dict[str, RoomPresence] = {}
         self._busy: set[str] = set()
-        self._stir = asyncio.Event()
+        self._wake = asyncio.Event()
         self._doubtful = False
         self._compare_at = 0.0
         self._census.changed = self._changed
-        self._census.doubtful = self._doubt
+        self._census.doubtful = self._recheck
 
     def people(self, code: str) -> list[Member]:
         """On this node, and on the others if this one has people in the room."""
@@ -92,7 +92,7 @@ class Presence:
 
     def _with(self, code: str, others: Collection[Member]) -> list[Member]:
         room = self._rooms.get(code)
-        mine = room.here() if room else []
+        mine = room.present() if room else []
         if not others:
             return mine
         return sorted({m.number: m for m in (*others, *mine)}.values(), key=lambda m: m.number)
@@ -106,7 +106,7 @@ class Presence:
 
     def arrive(self, member: Member) -> None:
         """A tab was opened."""
-        room = self._rooms.setdefault(member.code, Attendance())
+        room = self._rooms.setdefault(member.code, RoomPresence())
         number = member.number
         if number not in room.people or number in room.restored:
             room.roster_due = True
@@ -116,11 +116,11 @@ class Presence:
         room.restored.discard(number)
         if number in room.leaving:
             room.leaving.remove(number)  # back before anybody was told
-        if number not in room.known:
+        if number not in room.in_log:
             room.entering.append(number)  # the store passes over whom the log has here already
-        room.known.add(number)
+        room.in_log.add(number)
         self._census.add(member)
-        self._stirred(member.code)
+        self._mark_busy(member.code)
 
     def depart(self, member: Member) -> None:
         """A tab was closed, or its connection lost."""
@@ -132,7 +132,7 @@ class Presence:
             del room.tabs[member.number]
             if member.number in room.people:  # a seat that ended is missed by nobody
                 room.absent_at[member.number] = self._now() + GRACE
-            self._stirred(member.code)
+            self._mark_busy(member.code)
 
     def forget(self, member: Member) -> None:
         """The seat ended; the log has been told already."""
@@ -144,14 +144,14 @@ class Presence:
         for waiting in (room.entering, room.leaving):
             if member.number in waiting:
                 waiting.remove(member.number)
-        self._stirred(member.code)
+        self._mark_busy(member.code)
 
     def follow(self, code: str) -> None:
         """A connection follows its room from now on: it must see the roster even if nobody comes or goes."""
         room, feed = self._rooms.get(code), self._hub.feeds.get(code)
         if room is not None and feed is not None and not feed.roster:
             room.roster_due = True
-            self._stirred(code)
+            self._mark_busy(code)
 
     async def restore(self) -> None:
         """Expect those back who were here when the process ended. Raises store errors."""
@@ -162,13 +162,13 @@ class Presence:
     def _expect(self, members: Sequence[Member]) -> None:
         """Nobody has these, though the log says that they are here: soon after a start they may come back."""
         for member in members:
-            room = self._rooms.setdefault(member.code, Attendance())
+            room = self._rooms.setdefault(member.code, RoomPresence())
             if member.number not in room.people and member.number not in room.leaving:
                 room.people[member.number] = member
                 room.restored.add(member.number)
-                room.known.add(member.number)
+                room.in_log.add(member.number)
                 room.absent_at[member.number] = max(self._now(), self._started + RESTART_GRACE)
-                self._stirred(member.code)
+                self._mark_busy(member.code)
 
     async def _compare(self) -> None:
         """Set right what the log says: a node may have died, or this one been given up by the others."""
@@ -181,14 +181,14 @@ class Presence:
         self._expect(await self._census.missing(logged) or ())
         seats = {(member.code, member.number) for member in logged}
         for code, room in self._rooms.items():
-            for number in room.known - room.restored - set(room.entering):
+            for number in room.in_log - room.restored - set(room.entering):
                 if (code, number) not in seats:
                     room.entering.append(number)
-                    self._stirred(code)
+                    self._mark_busy(code)
 
-    def _doubt(self) -> None:
+    def _recheck(self) -> None:
         self._doubtful = True
-        self._stir.set()
+        self._wake.set()
 
     def _changed(self, codes: Collection[str], urgent: bool) -> None:
         """The rosters of these rooms look different now, because of other nodes."""
@@ -197,15 +197,15 @@ class Presence:
                 room.roster_due = True
                 if urgent:  # their lease was all the waiting there may be
                     room.roster_at = 0.0
-                self._stirred(code)
+                self._mark_busy(code)
 
     async def run(self) -> None:
         """Keep notices and rosters up to date for ever; ends by cancellation."""
         while True:
-            await self._stir.wait()
+            await self._wake.wait()
             await self.tick()
             if not self._busy and not self._doubtful:
-                self._stir.clear()
+                self._wake.clear()
             await asyncio.sleep(0.1)
 
     async def tick(self) -> None:
@@ -214,10 +214,10 @@ class Presence:
             await self._compare()
         for code in list(self._busy):
             room = self._rooms[code]
-            self._miss(room)
+            self._expire_absences(room)
             try:
-                await self._tell(code, room)
-                self._show(code, room)
+                await self._write_notices(code, room)
+                self._push_roster(code, room)
             except Exception:  # one room's fault must not silence the others
                 log.exception("presence-failed")
             if not room.busy:
@@ -225,11 +225,11 @@ class Presence:
                 if not room.people and not room.tabs:
                     del self._rooms[code]
 
-    def _stirred(self, code: str) -> None:
+    def _mark_busy(self, code: str) -> None:
         self._busy.add(code)
-        self._stir.set()
+        self._wake.set()
 
-    def _miss(self, room: Attendance) -> None:
+    def _expire_absences(self, room: RoomPresence) -> None:
         """Count those as away whose grace is over."""
         now = self._now()
         for number in [n for n, end in room.absent_at.items() if end <= now]:
@@ -238,15 +238,15 @@ class Presence:
             room.leaving.append(number)  # the store passes over whom the log never had here
             self._remove(room, number)
 
-    def _remove(self, room: Attendance, number: int) -> None:
+    def _remove(self, room: RoomPresence, number: int) -> None:
         shown = number in room.people and number not in room.restored
         room.roster_due = room.roster_due or shown
         room.people.pop(number, None)
         room.absent_at.pop(number, None)
         room.restored.discard(number)
-        room.known.discard(number)
+        room.in_log.discard(number)
 
-    async def _tell(self, code: str, room: Attendance) -> None:
+    async def _write_notices(self, code: str, room: RoomPresence) -> None:
         if self._hub.away:  # each would wait for it, and hold up the rooms behind
             return
         entering = [n for n in room.entering if self._census.counted(code, n)]
@@ -260,17 +260,17 @@ class Presence:
             if entering:
                 await self._store.announce(code, "entered", entering)
                 entering = []
-            if leaving and await self._tell_left(code, leaving):
+            if leaving and await self._write_left(code, leaving):
                 leaving = []
         except (Unavailable, OutcomeUnknown):
             log.warning("notice-delayed reason=store-unavailable")
         except NotFound:
             entering, leaving = [], []
         finally:
-            room.entering[:0] = [n for n in entering if n in room.known and n not in room.entering]
-            room.leaving[:0] = [n for n in leaving if n not in room.known]
+            room.entering[:0] = [n for n in entering if n in room.in_log and n not in room.entering]
+            room.leaving[:0] = [n for n in leaving if n not in room.in_log]
 
-    async def _tell_left(self, code: str, numbers: Sequence[int]) -> bool:
+    async def _write_left(self, code: str, numbers: Sequence[int]) -> bool:
         """Tell the room who left, unless they are on another node. False if that cannot be known now."""
         left = await self._census.last(code, numbers)
         if left:
@@ -278,7 +278,7 @@ class Presence:
             await self._census.told(code, left)
         return left is not None
 
-    def _show(self, code: str, room: Attendance) -> None:
+    def _push_roster(self, code: str, room: RoomPresence) -> None:
         now = self._now()
         if not room.roster_due or now < room.roster_at:
             return
