@@ -152,11 +152,11 @@ class Person:
         page = await self.look(code)
         feeds = self.app.extensions["chat"].hub.feeds
         async with self.live(code) as live:
-            before = set(feeds[code].listeners) if code in feeds else set()
+            before = set(feeds[code].connections) if code in feeds else set()
             await live.resume(page)
             await until(
                 lambda: (
-                    code in feeds and any(one.cursor is not None for one in feeds[code].listeners - before)
+                    code in feeds and any(one.cursor is not None for one in feeds[code].connections - before)
                 )
             )
             yield live

@@ -238,8 +238,8 @@ def test_a_fault_at_the_start_shows_its_traceback_and_is_no_clean_end(workers: s
     """Not a wrong setting but a bug: whoever reports it needs the traceback."""
     (tmp_path / "broken.py").write_text(
         "import chat.app\n"
-        "async def opened(settings): raise RuntimeError('a bug')\n"
-        "chat.app.opened = opened\n"
+        "async def open_context(settings): raise RuntimeError('a bug')\n"
+        "chat.app.open_context = open_context\n"
         "app = chat.app.create_app()\n"
     )
     ended = Ended({"PYTHONPATH": str(tmp_path)}, "--workers", workers, app="broken:app")
