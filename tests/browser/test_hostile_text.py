@@ -95,7 +95,8 @@ async def test_letters_with_the_marks_of_their_language_are_drawn_whole(people: 
         box = await shown.bounding_box()
         assert box
         for y in (box["y"] - 10, box["y"] + box["height"]):
-            strip = {"x": box["x"], "y": y, "width": box["width"], "height": 10}
+            # Within the padding: the round corners are not drawn alike each time, by a 255th.
+            strip = {"x": box["x"] + 14, "y": y, "width": box["width"] - 28, "height": 10}
             seen = await ann.page.screenshot(clip=strip, caret="hide")  # type: ignore[arg-type]
             await shown.evaluate("e => { e.style.color = 'transparent' }")
             unseen = await ann.page.screenshot(clip=strip, caret="hide")  # type: ignore[arg-type]

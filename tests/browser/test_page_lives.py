@@ -84,6 +84,7 @@ async def test_a_text_written_before_the_first_answer_is_sent_once(people: Peopl
     second = await people.another_tab(ann)
     await second.page.route(ann.page.url, lambda route: route.fulfill(body=html, content_type="text/html"))
     await second.page.goto(ann.page.url, wait_until="domcontentloaded")
+    await expect(second.field).to_be_focused()
     with paused(server):
         await second.type("early\nand earlier\n")
     await second.shows(["on the old page", "early", "and earlier"])
