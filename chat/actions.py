@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from chat.codes import Codes
-from chat.rooms import (
-    Change,
-    Member,
-    Refused,
-    clean_body,
-    clean_key,
-    clean_name,
-)
+from chat.model.changes import Change
+from chat.model.codes import Codes
+from chat.model.errors import Refused
+from chat.model.members import Member, clean_name
+from chat.model.messages import clean_body, clean_key
 from chat.store import AlreadyExists, NotFound, Store
 
 NO_ROOM = "Room does not exist."

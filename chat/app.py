@@ -12,7 +12,6 @@ from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import BadHost, HTTPException
 
 from chat import logs, server
-from chat.admission import Refusal, refuse_host, refuse_origin
 from chat.cli import forget_key, move_store
 from chat.context import Context
 from chat.origins import same_origin
@@ -21,6 +20,7 @@ from chat.startup import close_context, count_nodes, open_context
 from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.upkeep import look_around, remove_expired_rooms
 from chat.web import pages, sockets
+from chat.web.admission import Refusal, refuse_host, refuse_origin
 from chat.web.requests import RateLimited, client_info, current_chat, found_identity, give_cookie
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
@@ -118,7 +118,7 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
         hub = chat.hub
         always = hub.run_checks(), hub.run_contact(), hub.run_beats(), chat.presence.run(), count_nodes(chat)
         tasks.extend(
-            map(_lasting, (*always, remove_expired_rooms(chat.store), look_around(chat.storage, chat.clock)))
+            map(_lasting, (*always, remove_expired_rooms(chat.store), look_around(chat.quota, chat.clock)))
         )
         logs.event("started", store=chat.store.durability, nodes="many" if settings.redis_url else "one")
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chat.assets import Assets
-from chat.clock import ClockWatch
-from chat.codes import Codes
-from chat.goodbyes import Goodbyes
-from chat.health import WriteProbe
-from chat.hub import Hub
 from chat.limits import Limits, OwnLimits
+from chat.live.goodbyes import Goodbyes
+from chat.live.hub import Hub
+from chat.live.presence import Presence
 from chat.logs import Repeats
 from chat.metrics import Metrics
-from chat.presence import Presence
-from chat.render import Render
+from chat.model.codes import Codes
 from chat.settings import Settings
-from chat.storage import Storage
 from chat.store import Store
+from chat.store.clock import ClockWatch
+from chat.store.quota import Quota
+from chat.store.write_probe import WriteProbe
+from chat.views.assets import Assets
+from chat.views.renderer import Renderer
 from chat.visitors import Identities
 
 if TYPE_CHECKING:
-    from chat.nodes import Redis
+    from chat.cluster.connection import Redis
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Context:
     presence: Presence
     limits: Limits
     metrics: Metrics
-    render: Render
+    render: Renderer
     assets: Assets
     own_limits: OwnLimits  # of what costs this process alone
     repeats: Repeats
-    storage: Storage
+    quota: Quota
     write_probe: WriteProbe
     clock: ClockWatch
     goodbyes: Goodbyes

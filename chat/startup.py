@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from chat import logs
-from chat.assets import Assets, folder
-from chat.bus import bus_for
-from chat.census import census_for
-from chat.clock import ClockWatch
-from chat.codes import Codes
 from chat.context import Context
-from chat.goodbyes import Goodbyes
-from chat.health import WriteProbe
-from chat.hub import SOCKETS, Hub
-from chat.limits import OwnLimits, limits_for
+from chat.limits import Limits, OwnLimits
+from chat.live.bus import Bus, LocalBus
+from chat.live.goodbyes import Goodbyes
+from chat.live.hub import SOCKETS, Hub
+from chat.live.presence import Presence
+from chat.live.registry import LocalRegistry, PresenceRegistry
 from chat.metrics import Metrics
-from chat.presence import Presence
-from chat.render import Render
-from chat.rooms import Change
+from chat.model.changes import Change
+from chat.model.codes import Codes
 from chat.settings import Misconfigured, Settings
-from chat.storage import Storage
 from chat.store import Store, Unavailable, store_for
+from chat.store.clock import ClockWatch
 from chat.store.move import IDENTITY, KEY
+from chat.store.quota import Quota
+from chat.store.write_probe import WriteProbe
+from chat.views.assets import Assets, folder
+from chat.views.renderer import Renderer
 from chat.visitors import Identities, fingerprint, secret_for
 
 if TYPE_CHECKING:
-    from chat.nodes import Redis
+    from chat.cluster.connection import Redis
 
 COUNT = 30.0  # s between counts of the nodes
 
@@ -75,7 +75,7 @@ async def _redis(settings: Settings, store: Store) -> Redis | None:
     if not settings.redis_url:
         return None
     try:
-        from chat.nodes import Redis
+        from chat.cluster.connection import Redis
     except ModuleNotFoundError:
         raise Misconfigured(
             "CHAT_REDIS_URL needs more packages. Install them: pip install '.[cluster]'"
@@ -86,11 +86,45 @@ async def _redis(settings: Settings, store: Store) -> Redis | None:
     return redis
 
 
+def bus_for(
+    redis: Redis | None,
+    hinted: Callable[[str, int], None] = lambda way, changes: None,
+    interrupted: Callable[[], None] = lambda: None,
+) -> Bus:
+    """The bus that goes with CHAT_REDIS_URL. `hinted` counts changes by what became of them; `interrupted`,
+    the times when hints stopped coming."""
+    if redis is None:
+        return LocalBus()
+    from chat.cluster.bus import RedisBus
+
+    return RedisBus(redis, hinted=hinted, interrupted=interrupted)
+
+
+def registry_for(redis: Redis | None, tabs: int) -> PresenceRegistry:
+    """The registry that goes with CHAT_REDIS_URL; `tabs` is how many connections a person may have."""
+    if redis is None:
+        return LocalRegistry()
+    from chat.cluster.registry import RedisRegistry
+
+    return RedisRegistry(redis, tabs)
+
+
+def limits_for(redis: Redis | None, enabled: bool) -> Limits:
+    """The limits that go with CHAT_REDIS_URL."""
+    if redis is None or not enabled:
+        return Limits(enabled)
+    from chat.cluster.limits import RedisLimits
+
+    return RedisLimits(redis)
+
+
 async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -> Context:
     assets, metrics = Assets(folder("static")), Metrics()
-    render = Render(folder("templates"), assets)
-    bus, census = bus_for(redis, metrics.hinted, metrics.interruptions.inc), census_for(redis, SOCKETS)
-    hub = Hub(store, bus, render, delivered=metrics.delivered, census=census, repaired=metrics.repairs.inc)
+    render = Renderer(folder("templates"), assets)
+    bus, registry = bus_for(redis, metrics.hinted, metrics.interruptions.inc), registry_for(redis, SOCKETS)
+    hub = Hub(
+        store, bus, render, delivered=metrics.delivered, registry=registry, repaired=metrics.repairs.inc
+    )
 
     def committed(changes: Sequence[Change]) -> None:
         metrics.messages.inc(len(changes))
@@ -98,11 +132,11 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
 
     store.on_commit, store.on_gap, store.on_unknown = committed, hub.check_soon, metrics.unknown.inc
     await bus.open()
-    presence = Presence(store, hub, render.roster, census=census)
-    await census.open()
+    presence = Presence(store, hub, render.roster, registry=registry)
+    await registry.open()
     await presence.restore()
-    storage = Storage(store, settings.max_bytes)
-    await storage.measure()
+    quota = Quota(store, settings.max_bytes)
+    await quota.measure()
     return Context(
         settings=settings,
         identities=Identities(secret),
@@ -116,7 +150,7 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
         render=render,
         assets=assets,
         repeats=logs.Repeats(),
-        storage=storage,
+        quota=quota,
         write_probe=WriteProbe(store),
         clock=ClockWatch(store),
         goodbyes=Goodbyes(),
@@ -130,7 +164,7 @@ async def count_nodes(chat: Context) -> None:
     while True:
         await asyncio.sleep(COUNT)
         try:
-            processes, nodes = await chat.store.processes(), chat.hub.census.nodes
+            processes, nodes = await chat.store.processes(), chat.hub.registry.nodes
         except Unavailable:
             continue
         apart = apart + 1 if 0 < nodes < processes else 0
@@ -141,7 +175,7 @@ async def count_nodes(chat: Context) -> None:
 
 
 async def close_context(chat: Context) -> None:
-    await chat.hub.census.close()
+    await chat.hub.registry.close()
     await chat.hub.bus.close()
     if chat.redis is not None:
         await chat.redis.close()

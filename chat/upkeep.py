@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 
 from chat import logs
-from chat.clock import ClockWatch
-from chat.storage import Storage
 from chat.store import OutcomeUnknown, Store, Unavailable
+from chat.store.clock import ClockWatch
+from chat.store.quota import Quota
 
 EVERY = 60.0  # s between looks for rooms that have expired
 MEASURE = 5.0  # s between looks at how much is stored, and at the clock
 PAUSE = 0.2  # s between portions, for others to write in
 
 
-async def look_around(storage: Storage, clock: ClockWatch, every: float = MEASURE) -> None:
+async def look_around(quota: Quota, clock: ClockWatch, every: float = MEASURE) -> None:
     """See how much is stored, and whether the clock jumped, for as long as this node runs."""
     while True:
-        await storage.measure()
+        await quota.measure()
         await clock.look()
         await asyncio.sleep(every)
 

@@ -17,14 +17,14 @@ from quart import Quart
 from redis_server import RedisCluster, RedisServer
 
 from chat.app import create_app
-from chat.assets import Assets, folder
-from chat.census.redis import RedisCensus
+from chat.cluster.connection import Redis
+from chat.cluster.registry import RedisRegistry
 from chat.context import Context
 from chat.limits import Limits
-from chat.nodes import Redis
-from chat.presence import Presence
-from chat.render import Render
+from chat.live.presence import Presence
 from chat.settings import Settings
+from chat.views.assets import Assets, folder
+from chat.views.renderer import Renderer
 
 pytest_plugins = ["ci_plugin"]
 
@@ -50,17 +50,17 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture(scope="session")
-def compiled() -> tuple[Assets, Render]:
+def compiled() -> tuple[Assets, Renderer]:
     """The same for every app, and made once: compiling the templates takes longer than most tests."""
     assets = Assets(folder("static"))
-    return assets, Render(folder("templates"), assets)
+    return assets, Renderer(folder("templates"), assets)
 
 
 @pytest.fixture
-def ready(compiled: tuple[Assets, Render], monkeypatch: pytest.MonkeyPatch) -> None:
+def ready(compiled: tuple[Assets, Renderer], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every app that is started uses what is compiled."""
     monkeypatch.setattr("chat.startup.Assets", lambda folder: compiled[0])
-    monkeypatch.setattr("chat.startup.Render", lambda folder, assets: compiled[1])
+    monkeypatch.setattr("chat.startup.Renderer", lambda folder, assets: compiled[1])
 
 
 @pytest.fixture
@@ -82,8 +82,8 @@ async def _serving(app: Quart, clock: FakeClock) -> AsyncIterator[None]:
     async with app.test_app():
         opened: Context = app.extensions["chat"]
         hub = opened.hub
-        await hub.census.close()  # its beats are the test's, too
-        presence = Presence(opened.store, hub, opened.render.roster, clock, hub.census)
+        await hub.registry.close()  # its beats are the test's, too
+        presence = Presence(opened.store, hub, opened.render.roster, clock, hub.registry)
         app.extensions["chat"] = replace(opened, presence=presence)
         if opened.redis:
             await _settled(opened.redis)
@@ -121,8 +121,8 @@ def get_or_set(chats: list[Context]) -> Agree:
 
     async def get_or_set() -> None:
         for chat in chats * 2:
-            if isinstance(chat.hub.census, RedisCensus):
-                await chat.hub.census._exchange()
+            if isinstance(chat.hub.registry, RedisRegistry):
+                await chat.hub.registry._exchange()
 
     return get_or_set
 

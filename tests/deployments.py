@@ -19,8 +19,8 @@ from chat.app import create_app
 from chat.context import Context
 from chat.settings import Settings
 from chat.store import Store
-from chat.store.postgres import PostgresStore
-from chat.store.sqlite import SQLiteStore
+from chat.store.postgres.store import PostgresStore
+from chat.store.sqlite.store import SQLiteStore
 
 SECRET = "a secret of sixteen or more"
 ONE, TWO = "one process", "two nodes"

@@ -141,7 +141,7 @@ def create_app() -> Quart:
     async def whose() -> None:
         """Echoes for the person that the cookie names."""
         with inside("/whose"):
-            frames: Any = websocket.scope["chat.frames"]  # type: ignore[typeddict-item]
+            frames: Any = websocket.scope["chat.live.frames"]  # type: ignore[typeddict-item]
             frames.belongs_to(websocket.cookies["person"], "192.0.2.1")
             await websocket.accept()
             while True:

@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from chat.names import looks
-from chat.rooms import (
-    Amendment,
-    Change,
-    Edit,
-    Member,
-    Message,
-    Notice,
-    Position,
-    Previous,
-    Verb,
-    Window,
-    folded,
-    renamed,
-)
+from chat.model.changes import Change, Window
+from chat.model.lookalikes import looks
+from chat.model.members import Member
+from chat.model.messages import Amendment, Edit, Message, Previous
+from chat.model.notices import Notice, Verb, folded, renamed
+from chat.model.rooms import Position
 from chat.store import NotFound
 
 

@@ -8,11 +8,11 @@ from typing import cast
 import pytest
 
 from chat import logs
-from chat.clock import SHOWN, ClockWatch
-from chat.rooms import Message, Previous
+from chat.model.messages import Message, Previous
 from chat.store import Store, Unavailable
 from chat.store.aging import HOLD, Aging
-from chat.store.sqlite import SQLiteStore
+from chat.store.clock import SHOWN, ClockWatch
+from chat.store.sqlite.store import SQLiteStore
 
 HOUR = 3600 * 1000
 

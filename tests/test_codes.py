@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.codes import CODE_ALPHABET, CODE_TYPED, Codes, clean_code, grouped, is_code
-from chat.rooms import Refused
+from chat.model.codes import CODE_ALPHABET, CODE_TYPED, Codes, clean_code, grouped, is_code
+from chat.model.errors import Refused
 
 CODES = Codes("a secret of this installation")
 OLD = "BCDF2345"  # as version 0.1 made them
@@ -38,7 +38,7 @@ def test_the_alphabet_holds_nothing_that_could_be_misread_or_spell_a_word() -> N
 
 
 def test_codes_come_from_the_system_s_secure_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.codes.secrets.choice", lambda alphabet: alphabet[-1])
+    monkeypatch.setattr("chat.model.codes.secrets.choice", lambda alphabet: alphabet[-1])
     assert CODES.new().startswith("ZZZZZZZZ")
 
 

@@ -17,12 +17,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from chat.bus.local import LocalBus
-from chat.hub import Hub
+from chat.live.bus import LocalBus
 from chat.live.connection import Connection
-from chat.rooms import Change, Delete, Edit, Member, Message, Position
+from chat.live.hub import Hub
+from chat.model.changes import Change
+from chat.model.members import Member
+from chat.model.messages import Delete, Edit, Message
+from chat.model.rooms import Position
 from chat.store import NotFound, Store
-from chat.store.sqlite import SQLiteStore
+from chat.store.sqlite.store import SQLiteStore
 from chat.views.messages import Shown
 
 T = TypeVar("T")
@@ -39,9 +42,9 @@ def _small_bounds() -> Iterator[None]:
             "chat.live.feed.FRAME": FRAME,
             "chat.live.feed.FRAMES": 1000,
             "chat.live.feed.RING": 8,
-            "chat.hub.RING": 8,
+            "chat.live.hub.RING": 8,
             "chat.live.feed.RING_BYTES": 3500,
-            "chat.hub.READ": 1500,
+            "chat.live.hub.READ": 1500,
             "chat.live.catch_up.READ": 1500,
             "chat.live.catch_up.WINDOW": 150,
             "chat.live.catch_up.PAGE": 4000,

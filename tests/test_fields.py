@@ -12,8 +12,9 @@ from urllib.parse import quote
 import pytest
 from people import FORM, ORIGIN, Person
 
-from chat import fields, frames
-from chat.rooms import BODY_TYPED
+from chat.live import frames
+from chat.model.messages import BODY_TYPED
+from chat.web import fields
 
 LONG = {
     "marks in two orders": "a" + "\u0301" * 60_000 + "\u0316" * 60_000,

@@ -15,13 +15,13 @@ import pytest
 from store_model import Clock
 from test_store import BACKENDS, Place
 
-from chat.names import looks
-from chat.rooms import Refused
+from chat.model.errors import Refused
+from chat.model.lookalikes import looks
 from chat.store import AlreadyExists, NotFound, OutcomeUnknown, Store, Unavailable, members, queries, rooms
-from chat.store.postgres import PostgresStore
-from chat.store.postgres_server import SESSION
-from chat.store.sqlite import SQLiteStore
-from chat.store.sqlite_transaction import execute
+from chat.store.postgres.server import SESSION
+from chat.store.postgres.store import PostgresStore
+from chat.store.sqlite.store import SQLiteStore
+from chat.store.sqlite.transaction import execute
 from chat.upkeep import remove_expired_rooms
 
 ROOM = "BCDFGHJK"

@@ -14,9 +14,9 @@ from people import FakeClock, Person
 from quart import Quart
 
 from chat import limits
-from chat.codes import CODE_ALPHABET
 from chat.context import Context
-from chat.rooms import Room
+from chat.model.codes import CODE_ALPHABET
+from chat.model.rooms import Room
 from chat.store import Unavailable
 
 NOBODYS = "ZZZZ2222"  # a room that does not exist

@@ -17,14 +17,17 @@ from wsproto.connection import Connection as Protocol
 from wsproto.connection import ConnectionType
 from wsproto.events import TextMessage
 
-from chat import hub as hub_module
-from chat.bus.local import LocalBus
-from chat.hub import SOCKETS, Hub
+from chat.live import hub as hub_module
+from chat.live.bus import LocalBus
 from chat.live.connection import POLICY, RESTART, Connection, Farewell
 from chat.live.feed import RING, websocket_frame
-from chat.rooms import Change, Delete, Edit, Member, Message, Position
+from chat.live.hub import SOCKETS, Hub
+from chat.model.changes import Change
+from chat.model.members import Member
+from chat.model.messages import Delete, Edit, Message
+from chat.model.rooms import Position
 from chat.store import Store, Unavailable
-from chat.store.sqlite import SQLiteStore
+from chat.store.sqlite.store import SQLiteStore
 from chat.views.messages import Shown
 
 ROOM = "BCDFGHJK"
@@ -671,7 +674,7 @@ async def test_every_connection_gets_one_heartbeat_a_turn(
         seconds += 1
         await sleep(0 if seconds <= hub_module.BEAT else 3600)
 
-    monkeypatch.setattr("chat.hub.asyncio.sleep", quick)
+    monkeypatch.setattr("chat.live.hub.asyncio.sleep", quick)
     beats = asyncio.create_task(hub.run_beats())
     counts = []
     while seconds <= hub_module.BEAT:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.invisible import INVISIBLE, is_blank
+from chat.model.invisible import INVISIBLE, is_blank
 
 BLANK = {
     "nothing": "",

@@ -11,8 +11,8 @@ from deployments import ONE
 from dom import Element
 from people import Live, Person
 
-from chat import receipts
-from chat.receipts import Receipts
+from chat.model import receipts
+from chat.model.receipts import Receipts
 from chat.web import texts as web_texts
 
 

@@ -11,9 +11,9 @@ from dom import parse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat import links
-from chat.invisible import INVISIBLE
-from chat.links import CANDIDATES, LINKS, URL_LENGTH, find_links, linked
+from chat.model.invisible import INVISIBLE
+from chat.views import links
+from chat.views.links import CANDIDATES, LINKS, URL_LENGTH, find_links, linked
 
 
 def _linked(text: str) -> list[str]:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from people import Person, Turn, notices
 from quart import Quart
 
-from chat.marks import ends_like_a_mark, label, unlabelled
-from chat.rooms import Refused, clean_name
+from chat.model.errors import Refused
+from chat.model.marks import ends_like_a_mark, label, unlabelled
+from chat.model.members import clean_name
 
 LIKE_MARKS = [
     "Ann²",

@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from quart import Quart
 from redis_server import RedisServer
 
-from chat.bus import redis as redis_bus
-from chat.rooms import Change
+from chat.cluster import bus as redis_bus
+from chat.model.changes import Change
 from chat.settings import Settings
 
 COMMIT = b"COMMIT\0"  # as the protocol has it; not the end of READ COMMITTED

@@ -24,12 +24,13 @@ from postgres import the_server
 from redis_server import RedisServer
 
 from chat import startup
-from chat.rooms import Delete, Edit, Position
+from chat.model.messages import Delete, Edit
+from chat.model.rooms import Position
 from chat.settings import Misconfigured, Settings
 from chat.store import Store, move, store_for
 from chat.store.move import NotMoved
-from chat.store.sqlite_tables import SOURCES
-from chat.store.sqlite_transaction import execute
+from chat.store.sqlite.tables import SOURCES
+from chat.store.sqlite.transaction import execute
 from chat.store.tables import TABLES, page
 
 ROOM = "BCDFGHJK"

@@ -16,11 +16,11 @@ from quart import Quart
 from redis_server import RedisServer
 
 from chat import limits
-from chat.assets import Assets
-from chat.hub import SOCKETS
 from chat.live.connection import POLICY
-from chat.render import Render
+from chat.live.hub import SOCKETS
 from chat.settings import Settings
+from chat.views.assets import Assets
+from chat.views.renderer import Renderer
 
 
 @pytest.fixture
@@ -163,6 +163,6 @@ def test_no_password_is_shown_with_the_other_settings() -> None:
     assert "hush" not in repr(Settings("postgresql://chat:hush@host/chat", "redis://:hush@host"))
 
 
-def test_rosters_say_when_they_are_old(compiled: tuple[Assets, Render]) -> None:
+def test_rosters_say_when_they_are_old(compiled: tuple[Assets, Renderer]) -> None:
     roster = parse(compiled[1].roster([], frozen=True))
     assert roster.one("h2").words.startswith("Here now (as of a moment ago)")

@@ -20,15 +20,15 @@ from people import ORIGIN, FakeClock, Person, Reply, Turn, notices, texts, until
 from quart import Quart
 
 from chat import limits
-from chat.clock import ClockWatch
-from chat.codes import CODE_ALPHABET, grouped
 from chat.context import Context
-from chat.health import WriteProbe
-from chat.links import linked
 from chat.live.connection import Farewell
-from chat.rooms import Position
-from chat.storage import Storage
+from chat.model.codes import CODE_ALPHABET, grouped
+from chat.model.rooms import Position
 from chat.store import OutcomeUnknown, Unavailable
+from chat.store.clock import ClockWatch
+from chat.store.quota import Quota
+from chat.store.write_probe import WriteProbe
+from chat.views.links import linked
 
 NOBODYS = "ZZZZ2222"  # a room that does not exist
 
@@ -1582,7 +1582,7 @@ async def test_health_says_why_nobody_can_write(
     async def probed(_: object) -> str:
         return problem
 
-    monkeypatch.setattr(Storage, "full", full)
+    monkeypatch.setattr(Quota, "full", full)
     monkeypatch.setattr(WriteProbe, "problem", probed)
     reply = await client.get("/healthz")
     assert (reply.status, reply.text) == (status, said)
@@ -1611,7 +1611,7 @@ async def test_when_nothing_more_fits_people_read_and_leave_and_keep_their_text(
 ) -> None:
     code = await alice.create()
     await alice.post(f"/rooms/{code}/messages", {"body": "before", "key": "k"})
-    monkeypatch.setattr(Storage, "full", "cap")
+    monkeypatch.setattr(Quota, "full", "cap")
     reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k", "acked": "1"})
     assert reply.status == 422
     assert "no space left" in reply.page.text
@@ -1633,7 +1633,7 @@ async def test_a_page_whose_text_does_not_fit_gets_it_back(
     alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with alice.in_room(code) as live:
-        monkeypatch.setattr(Storage, "full", "disk")
+        monkeypatch.setattr(Quota, "full", "disk")
         await live.say("precious")
         await live.until("form", "no space left")
         assert any("precious" in raw for raw in live.raw)

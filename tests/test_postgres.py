@@ -21,20 +21,16 @@ from postgres import Postgres, encrypted, running, the_server
 from store_model import Clock
 from tls import certified
 
-from chat.rooms import Change, Delete, Edit, Member
+from chat.model.changes import Change
+from chat.model.members import Member
+from chat.model.messages import Delete, Edit
 from chat.settings import Misconfigured
-from chat.store import (
-    AlreadyExists,
-    OutcomeUnknown,
-    Resync,
-    Unavailable,
-    postgres,
-    postgres_server,
-    postgres_writer,
-    store_for,
-)
+from chat.store import AlreadyExists, OutcomeUnknown, Resync, Unavailable, store_for
 from chat.store.operations import Work
-from chat.store.postgres import READERS, PostgresStore
+from chat.store.postgres import server as postgres_server
+from chat.store.postgres import store as postgres
+from chat.store.postgres import writer as postgres_writer
+from chat.store.postgres.store import READERS, PostgresStore
 from chat.store.transaction import Transaction
 
 ROOM = "BCDFGHJK"
@@ -174,7 +170,7 @@ async def test_a_url_chooses_the_store(url: str) -> None:
 
 
 def test_a_missing_driver_is_named_with_the_mend(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [n for n in sys.modules if n.startswith("chat.store.postgres")]:
+    for name in [n for n in sys.modules if n.startswith("chat.store.postgres.store")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     with pytest.raises(Misconfigured, match=r"needs asyncpg.*pip install '.\[cluster\]'"):
@@ -641,7 +637,7 @@ async def test_a_black_hole_is_bounded_and_heals(
     monkeypatch.setattr(postgres_writer, "PATIENCE", 0.5)
     monkeypatch.setattr(postgres_writer, "STATEMENT", 1.0)
     monkeypatch.setattr(postgres_server, "CONNECT", 0.5)
-    monkeypatch.setattr("chat.store.postgres.PING", 0.5)
+    monkeypatch.setattr("chat.store.postgres.store.PING", 0.5)
     proxy.black_hole()
     began = time.monotonic()
     attempts = [say(distant, alice, f"{n}") for n in range(20)] + [distant.ping(), distant.ping()]

@@ -12,19 +12,18 @@ from dom import parse
 from people import FakeClock, notices
 from redis_server import RedisServer
 
-from chat.assets import Assets
-from chat.bus.local import LocalBus
-from chat.census import Census
-from chat.census.local import LocalCensus
-from chat.census.redis import RedisCensus
-from chat.hub import SOCKETS, Hub
+from chat.cluster.connection import Redis
+from chat.cluster.registry import RedisRegistry
+from chat.live.bus import LocalBus
 from chat.live.connection import Connection
-from chat.nodes import Redis
-from chat.presence import GRACE, PACE, RESTART_GRACE, Presence
-from chat.render import ROSTER, Render
-from chat.rooms import Member
+from chat.live.hub import SOCKETS, Hub
+from chat.live.presence import GRACE, PACE, RESTART_GRACE, Presence
+from chat.live.registry import LocalRegistry, PresenceRegistry
+from chat.model.members import Member
 from chat.settings import Settings
 from chat.store import OutcomeUnknown, Store, Unavailable
+from chat.views.assets import Assets
+from chat.views.renderer import ROSTER, Renderer
 
 ROOM = "BCDFGHJK"
 LEASES = f"{CENSUS}:nodes"
@@ -56,11 +55,13 @@ class Node:
 
     def __init__(self, house: House, store: Store) -> None:
         bus = LocalBus()
-        self.census: Census = RedisCensus(house.redis, SOCKETS) if house.redis else LocalCensus()
-        self.hub = Hub(store, bus, house.render, census=self.census)
+        self.registry: PresenceRegistry = (
+            RedisRegistry(house.redis, SOCKETS) if house.redis else LocalRegistry()
+        )
+        self.hub = Hub(store, bus, house.render, registry=self.registry)
         store.on_commit = bus.announce
         flaky = cast(Store, Flaky(store, house))
-        self.presence = Presence(flaky, self.hub, house.roster, house.clock, self.census)
+        self.presence = Presence(flaky, self.hub, house.roster, house.clock, self.registry)
 
 
 class House:
@@ -70,7 +71,7 @@ class House:
     """
 
     def __init__(
-        self, stores: list[Store], clock: FakeClock, render: Render, server: RedisServer | None
+        self, stores: list[Store], clock: FakeClock, render: Renderer, server: RedisServer | None
     ) -> None:
         self.stores = stores
         self.store = stores[0]
@@ -126,8 +127,8 @@ class House:
     async def get_or_set(self) -> None:
         """Every node says who is with it, and hears who is with the others."""
         for node in self.nodes * 2:
-            if isinstance(node.census, RedisCensus):
-                await node.census._exchange()
+            if isinstance(node.registry, RedisRegistry):
+                await node.registry._exchange()
 
     async def tick(self) -> None:
         await self.get_or_set()
@@ -169,7 +170,7 @@ async def house(
     settings: Settings,
     deployment: str,
     clock: FakeClock,
-    compiled: tuple[Assets, Render],
+    compiled: tuple[Assets, Renderer],
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[House]:
     stores = [store_at(settings.database_url, clock) for _ in range(1 if deployment == ONE else 2)]
@@ -419,7 +420,7 @@ async def test_a_roster_of_more_than_a_hundred_shows_the_first_hundred_and_a_cou
 async def test_a_larger_crowd_gets_its_rosters_less_often(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.presence.CROWD", 20)
+    monkeypatch.setattr("chat.live.presence.CROWD", 20)
     (ann, *_) = await house.enter(*(f"P{n}" for n in range(60)))
     await house.follow(ann)
     await house.wait(10)

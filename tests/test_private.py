@@ -9,7 +9,7 @@ import pytest
 
 from chat.private import require_private
 from chat.settings import Misconfigured, Settings
-from chat.store.sqlite_file import opened
+from chat.store.sqlite.file import opened
 from chat.visitors import secret_for
 
 

@@ -20,15 +20,18 @@ from serving import free_port
 from test_hub import Reader, Shapes
 from tls import certified
 
-from chat.bus import Bus
-from chat.bus.local import LocalBus
-from chat.bus.publications import HEED_BYTES, PUBLISH_BYTES, dump_publications, load_publication
-from chat.bus.redis import CHANNELS, RedisBus
-from chat.hub import Hub
-from chat.nodes import Redis
-from chat.rooms import Change, Member, Message, Notice, Position, Previous, Verb
+from chat.cluster.bus import CHANNELS, RedisBus
+from chat.cluster.connection import Redis
+from chat.cluster.publications import HEED_BYTES, PUBLISH_BYTES, dump_publications, load_publication
+from chat.live.bus import Bus, LocalBus
+from chat.live.hub import Hub
+from chat.model.changes import Change
+from chat.model.members import Member
+from chat.model.messages import Message, Previous
+from chat.model.notices import Notice, Verb
+from chat.model.rooms import Position
 from chat.settings import Misconfigured
-from chat.store.sqlite import SQLiteStore
+from chat.store.sqlite.store import SQLiteStore
 
 ROOM = "BCDFGHJK"
 BESIDE = next(  # a room that is told of on the same channel
@@ -305,7 +308,7 @@ async def test_a_redis_that_is_away_at_the_start_is_waited_for_in_the_background
 
 
 async def test_an_old_redis_is_refused(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.nodes.OLDEST", 99)
+    monkeypatch.setattr("chat.cluster.connection.OLDEST", 99)
     with pytest.raises(Misconfigured, match=r"CHAT_REDIS_URL leads to Redis .*: use Redis 99 or newer"):
         await Redis(server.url).open()
 

@@ -13,9 +13,10 @@ from faults import Proxy
 from people import until
 from redis_server import RedisCluster, RedisServer
 
-from chat.limits import WRONG_CODES, Limits, Rate, limits_for
-from chat.limits.redis import SCRIPT, WAIT, RedisLimits
-from chat.nodes import CONNECTIONS, Redis
+from chat.cluster.connection import CONNECTIONS, Redis
+from chat.cluster.limits import SCRIPT, WAIT, RedisLimits
+from chat.limits import WRONG_CODES, Limits, Rate
+from chat.startup import limits_for
 
 SLOW = Rate("slow", every=100.0, burst=3)
 QUICK = Rate("quick", every=0.05, burst=3)
@@ -130,7 +131,7 @@ async def test_when_every_connection_waits_nobody_waits_longer_and_later_all_are
             assert await crowd() == {0}
         assert one._redis.away
         proxy.heal()
-        await one._redis.run(SCRIPT, "somebody", 1, 1, -1)  # as the census does, again and again
+        await one._redis.run(SCRIPT, "somebody", 1, 1, -1)  # as the registry does, again and again
         own.ask("FLUSHALL")
         for _ in range(SLOW.burst):
             assert await crowd() == {0}

@@ -12,7 +12,9 @@ from people import Person, texts
 from quart import Quart
 
 from chat.context import Context
-from chat.rooms import Message, Page, Position
+from chat.model.changes import Page
+from chat.model.messages import Message
+from chat.model.rooms import Position
 from chat.views.messages import RenderedMessages, Shown
 
 FRAME = 256 * 1024

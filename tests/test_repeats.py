@@ -6,7 +6,7 @@ import pytest
 from deployments import ONE
 from people import Person
 
-from chat import repeats
+from chat.web import repeats
 
 
 @pytest.fixture

@@ -6,21 +6,11 @@ import dataclasses
 
 import pytest
 
-from chat import rooms
-from chat.rooms import (
-    BODY_BYTES,
-    FOLD_AGE,
-    RUN_GAP,
-    Member,
-    Message,
-    Notice,
-    Previous,
-    Refused,
-    clean_body,
-    clean_key,
-    clean_name,
-    folded,
-)
+from chat.model import messages, rooms
+from chat.model.errors import Refused
+from chat.model.members import Member, clean_name
+from chat.model.messages import BODY_BYTES, RUN_GAP, Message, Previous, clean_body, clean_key
+from chat.model.notices import FOLD_AGE, Notice, folded
 
 SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
 NOON = 1_800_014_400_000  # 2027-01-15 12:00:00 UTC
@@ -165,7 +155,7 @@ def test_a_text_with_something_to_see_stays_as_it_was_written(text: str) -> None
 
 
 def test_a_text_far_too_long_is_refused_by_its_length_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "CONTROLS", None)  # working on it would fail
+    monkeypatch.setattr(messages, "CONTROLS", None)  # working on it would fail
     assert "8 KiB" in _refusal(clean_body, "\u0301" * 100_000).text
 
 

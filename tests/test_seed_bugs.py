@@ -10,9 +10,9 @@ from people import FakeClock, Person, notices, texts
 from quart import Quart
 
 from chat.app import create_app
-from chat.codes import CODE_ALPHABET
 from chat.context import Context
-from chat.presence import GRACE
+from chat.live.presence import GRACE
+from chat.model.codes import CODE_ALPHABET
 from chat.settings import Settings
 
 FULL = "<img src=x onerror=alert(1)>"
@@ -125,12 +125,12 @@ async def test_a_code_cannot_be_guessed(alice: Person, client: Person) -> None:
 
 
 def test_codes_are_not_from_the_predictable_source() -> None:
-    source = (Path(__file__).parents[1] / "chat/codes.py").read_text()
+    source = (Path(__file__).parents[1] / "chat/model/codes.py").read_text()
     assert "import secrets" in source
     assert "import random" not in source
 
 
-async def test_names_and_texts_have_a_longest_length(alice: Person, code: str) -> None:
+async def test_lookalikes_and_texts_have_a_longest_length(alice: Person, code: str) -> None:
     assert (await alice.post("/", {"name": "x" * 33, "create": "1"})).status == 422
     assert (await alice.post(f"/rooms/{code}/messages", {"body": "x" * 8193})).status == 422
     assert await alice.texts(code) == []

@@ -19,12 +19,14 @@ from postgres import the_server
 from quart import Quart
 from quart.testing.connections import WebsocketResponseError
 
-from chat import fields, frames, goodbyes, limits
+from chat import limits
 from chat.context import Context
-from chat.hub import SOCKETS
+from chat.live import frames, goodbyes
 from chat.live.connection import LATER, POLICY, RESTART
-from chat.receipts import BODIES
+from chat.live.hub import SOCKETS
+from chat.model.receipts import BODIES
 from chat.store import OutcomeUnknown, Unavailable
+from chat.web import fields
 from chat.web import texts as web_texts
 
 NOBODYS = "ZZZZ2222"

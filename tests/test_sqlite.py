@@ -19,11 +19,15 @@ import pytest
 from kill_nine import killed_after
 from store_model import Clock
 
-from chat.rooms import Change, Delete, Edit, Member
+from chat.model.changes import Change
+from chat.model.members import Member
+from chat.model.messages import Delete, Edit
 from chat.settings import Misconfigured
-from chat.store import NotFound, OutcomeUnknown, Unavailable, sqlite_file, sqlite_writer, store_for
-from chat.store.sqlite import SQLiteStore
-from chat.store.sqlite_transaction import SQLiteTransaction
+from chat.store import NotFound, OutcomeUnknown, Unavailable, store_for
+from chat.store.sqlite import file as sqlite_file
+from chat.store.sqlite import writer as sqlite_writer
+from chat.store.sqlite.store import SQLiteStore
+from chat.store.sqlite.transaction import SQLiteTransaction
 
 ROOM = "BCDFGHJK"
 ROOT = Path(__file__).parent.parent

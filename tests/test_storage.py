@@ -14,14 +14,15 @@ import pytest
 from store_model import Clock
 from test_store import BACKENDS, Place
 
-from chat import limits, storage
-from chat.health import WriteProbe
+from chat import limits
 from chat.limits import OwnLimits
-from chat.rooms import BODY_BYTES, Refused
+from chat.model.errors import Refused
+from chat.model.messages import BODY_BYTES
 from chat.settings import Misconfigured, Settings
-from chat.storage import DISK_RESERVE, Storage
-from chat.store import Store, Unavailable
-from chat.store.sqlite import SQLiteStore
+from chat.store import Store, Unavailable, quota
+from chat.store.quota import DISK_RESERVE, Quota
+from chat.store.sqlite.store import SQLiteStore
+from chat.store.write_probe import WriteProbe
 
 ROOM = "BCDFGHJK"
 
@@ -53,8 +54,8 @@ class Disk:
         return self.figures[1]
 
 
-def stored(disk: Disk, cap: int = 0) -> Storage:
-    return Storage(cast(Store, disk), cap)
+def stored(disk: Disk, cap: int = 0) -> Quota:
+    return Quota(cast(Store, disk), cap)
 
 
 # Rates
@@ -63,7 +64,7 @@ def stored(disk: Disk, cap: int = 0) -> Storage:
 async def test_an_address_writes_less_than_10_mb_in_any_minute() -> None:
     now = [0.0]
     rates = OwnLimits(now=lambda: now[0])
-    size = storage.cost("x" * BODY_BYTES)
+    size = quota.cost("x" * BODY_BYTES)
     accepted: list[float] = []
     while now[0] < 180:
         for person in range(20):
@@ -79,7 +80,7 @@ async def test_an_address_writes_less_than_10_mb_in_any_minute() -> None:
 async def test_a_school_behind_one_address_talks() -> None:
     now = [0.0]
     rates = OwnLimits(now=lambda: now[0])
-    size = storage.cost("Has anybody done exercise 4? I do not get it. " * 2)
+    size = quota.cost("Has anybody done exercise 4? I do not get it. " * 2)
     for turn in range(30):  # every ten seconds each of 900 writes
         for person in range(900):
             person_rate = limits.BYTES, f"p{person}"
@@ -101,7 +102,7 @@ async def test_a_message_takes_no_more_disk_than_is_counted(store: Store, length
     grown = await store.used() - before
     if isinstance(store, SQLiteStore):
         grown -= 5 * 2**20  # the write-ahead log, which is used again and again
-    assert grown <= 2000 * storage.cost(body)
+    assert grown <= 2000 * quota.cost(body)
 
 
 # The cap

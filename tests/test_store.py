@@ -17,10 +17,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from postgres import the_server
 from store_model import Clock, ModelRoom, Reader
 
-from chat.rooms import Change, Delete, Edit, Member, Message, Position, Refused
+from chat.model.changes import Change
+from chat.model.errors import Refused
+from chat.model.members import Member
+from chat.model.messages import Delete, Edit, Message
+from chat.model.rooms import Position
 from chat.store import AlreadyExists, NotFound, Resync, Store, Unavailable
-from chat.store.postgres import PostgresStore
-from chat.store.sqlite import SQLiteStore
+from chat.store.postgres.store import PostgresStore
+from chat.store.sqlite.store import SQLiteStore
 from chat.store.windows import UNBOUNDED, weight
 
 T = TypeVar("T")

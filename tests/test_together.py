@@ -26,7 +26,7 @@ from chat.app import create_app
 from chat.settings import Misconfigured, Settings
 from chat.startup import open_context
 from chat.store import store_for
-from chat.store.postgres import PostgresStore
+from chat.store.postgres.store import PostgresStore
 
 ROOM = "BCDFGHJK"
 
@@ -256,7 +256,7 @@ async def test_the_store_knows_how_many_work_on_it(start: Start, node: Settings)
 async def test_a_redis_too_old_is_refused_and_the_store_let_go(
     node: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.nodes.OLDEST", 99)
+    monkeypatch.setattr("chat.cluster.connection.OLDEST", 99)
     assert "use Redis 99 or newer, or Valkey" in await _refusal(node)
     store = PostgresStore(node.database_url, alone=True, wait=1)
     await store.open()

@@ -15,7 +15,7 @@ from quart import Quart
 from redis_server import RedisServer
 
 from chat.context import Context
-from chat.presence import GRACE
+from chat.live.presence import GRACE
 from chat.settings import Settings
 
 BOUND = 6.0  # s until every page says that its node is cut off

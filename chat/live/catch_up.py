@@ -7,7 +7,7 @@ import sys
 from collections import OrderedDict
 
 from chat.live.feed import Frame, join
-from chat.rooms import Position
+from chat.model.rooms import Position
 from chat.store import HISTORY, WINDOW, Resync, Store
 from chat.store.windows import Part
 from chat.views.messages import PAGE, RenderedMessages, Shown

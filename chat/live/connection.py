@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chat.live.feed import Feed
-from chat.rooms import Member, Trouble
+from chat.model.errors import Trouble
+from chat.model.members import Member
 
 RESTART = 1012  # the browser comes back by itself
 POLICY = 1008  # the browser stays away

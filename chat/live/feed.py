@@ -11,7 +11,9 @@ from itertools import chain
 from operator import itemgetter
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from chat.rooms import Member, Message, Position
+from chat.model.members import Member
+from chat.model.messages import Message
+from chat.model.rooms import Position
 from chat.store.windows import Part, first_part, weight
 from chat.views.messages import RenderedMessages, byte_length
 

@@ -65,7 +65,7 @@ class _Exchange:
     def _open_socket(self, scope: Any, stream: Any, worker: Worker) -> None:
         scope["chat.lane"] = fast_path(stream)
         if worker.options.rate_limit:
-            scope["chat.frames"] = stream.frames = FrameCount(worker.frame_rates)
+            scope["chat.live.frames"] = stream.frames = FrameCount(worker.frame_rates)
         self._holding = scope["chat.holding"] = stream.buffer.holding = Holding(worker.inboxes)
         self._ends.append(self._holding.close)
 

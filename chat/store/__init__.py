@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
-from chat.rooms import Amendment, Change, Member, Page, Position, Room, Verb, Window
+from chat.model.changes import Change, Page, Window
+from chat.model.members import Member
+from chat.model.messages import Amendment
+from chat.model.notices import Verb
+from chat.model.rooms import Position, Room
 from chat.store.windows import UNBOUNDED
 
 HISTORY = 50  # messages of a page
@@ -178,12 +182,12 @@ def store_for(url: str, alone: bool = False) -> Store:
 
     scheme, rest = split_scheme(url)
     if scheme == "sqlite":
-        from chat.store.sqlite import SQLiteStore
+        from chat.store.sqlite.store import SQLiteStore
 
         return SQLiteStore(rest.removeprefix("/"))
     if scheme in {"postgresql", "postgres"}:
         try:
-            from chat.store.postgres import PostgresStore
+            from chat.store.postgres.store import PostgresStore
         except ModuleNotFoundError as error:
             raise Misconfigured(
                 f"CHAT_DATABASE_URL names a PostgreSQL database, which needs {error.name}. "

@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chat.rooms import Amendment, Change, Edit, Message, Notice, Page, Position, Window
+from chat.model.changes import Change, Page, Window
+from chat.model.messages import Amendment, Edit, Message
+from chat.model.notices import Notice
+from chat.model.rooms import Position
 from chat.store import NotFound, Resync, queries
 from chat.store.queries import LARGEST
 from chat.store.records import Head, before_of, dump_notice, encode_text, message_of

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chat.names import looks
-from chat.rooms import Change, Member, Refused, Verb, folded, renamed
+from chat.model.changes import Change
+from chat.model.errors import Refused
+from chat.model.lookalikes import looks
+from chat.model.members import Member
+from chat.model.notices import Verb, folded, renamed
 from chat.store import NotFound, queries
 from chat.store.log import head_of, is_storable, write_notice
 from chat.store.rooms import IN_USE

@@ -65,12 +65,12 @@ def tables_for(url: str, is_source: bool) -> Tables:
     """The tables that a store's URL names. Raises Misconfigured."""
     scheme, rest = split_scheme(url)
     if scheme == "sqlite":
-        from chat.store.sqlite_tables import SQLiteTables
+        from chat.store.sqlite.tables import SQLiteTables
 
         return SQLiteTables(rest.removeprefix("/"), is_source)
     if scheme in {"postgresql", "postgres"}:
         try:
-            from chat.store.postgres_tables import PostgresTables
+            from chat.store.postgres.tables import PostgresTables
         except ModuleNotFoundError as error:
             raise Misconfigured(
                 f"PostgreSQL needs {error.name}. Install it: pip install '.[cluster]'"

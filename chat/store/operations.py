@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from chat.rooms import Amendment, Change, Member, Page, Position, Room, Verb, Window
+from chat.model.changes import Change, Page, Window
+from chat.model.members import Member
+from chat.model.messages import Amendment
+from chat.model.notices import Verb
+from chat.model.rooms import Position, Room
 from chat.store import HISTORY, WINDOW, log, members, metadata, rooms
 from chat.store.transaction import Transaction
 from chat.store.windows import UNBOUNDED

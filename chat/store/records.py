@@ -6,7 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from chat.rooms import Message, Notice, Position, Previous
+from chat.model.messages import Message, Previous
+from chat.model.notices import Notice
+from chat.model.rooms import Position
 
 ESCAPE = "\x1a"  # in texts as they are kept
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chat.rooms import Room, new_epoch
+from chat.model.rooms import Room, new_epoch
 from chat.store import AlreadyExists, queries
 from chat.store.transaction import Transaction
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from chat.rooms import Message
+from chat.model.messages import Message
 
 ENTRY = 400  # bytes that a message takes in memory besides its text, about; and its markup in a page
 UNBOUNDED = sys.maxsize

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
-from chat.rooms import Change
+from chat.model.changes import Change
 from chat.store import OutcomeUnknown, Unavailable
 
 log = logging.getLogger(__name__)

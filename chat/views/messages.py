@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from chat.rooms import Message, Page
+from chat.model.changes import Page
+from chat.model.messages import Message
 from chat.store.windows import weight
 
 CACHE = 32 * 1024 * 1024  # bytes of rendered messages in memory, over all rooms

@@ -6,14 +6,16 @@ from quart import abort, redirect, request
 from quart.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from chat import actions, fields, limits, logs, storage
-from chat.codes import clean_code, is_code
+from chat import actions, limits, logs
 from chat.context import Context
 from chat.limits import Rate
 from chat.live.connection import POLICY, Farewell
-from chat.render import Form
-from chat.rooms import Member, Refused, clean_name
-from chat.store import OutcomeUnknown, Unavailable
+from chat.model.codes import clean_code, is_code
+from chat.model.errors import Refused
+from chat.model.members import Member, clean_name
+from chat.store import OutcomeUnknown, Unavailable, quota
+from chat.views.renderer import Form
+from chat.web import fields
 from chat.web.requests import (
     RateLimited,
     client_info,
@@ -99,7 +101,7 @@ async def join(code: str) -> ResponseReturnValue:
 
 async def _create(chat: Context, name: str) -> ResponseReturnValue:
     async with within_rate(chat, limits.ROOMS, "Many rooms were made from your network just now."):
-        chat.storage.take(storage.MESSAGE, "name")
+        chat.quota.take(quota.MESSAGE, "name")
         member = await actions.open_room(
             chat.store, chat.codes, known_person(chat) or chat.identities.new(), name
         )
@@ -124,7 +126,7 @@ async def _come_in(
 
 async def _join(chat: Context, code: str, name: str, person: str) -> ResponseReturnValue:
     async with within_rate(chat, limits.JOINS, "Many people are joining from your network just now."):
-        chat.storage.take(storage.MESSAGE, "name")
+        chat.quota.take(quota.MESSAGE, "name")
         member = await actions.join_room(chat.store, code, person, name)
     logs.event("seat-taken", room=chat.codes.logged(code), seat=member.number)
     return _seated(chat, member)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from quart import Response, abort, redirect, request
 from quart.typing import ResponseReturnValue
 
-from chat import fields
-from chat.render import SEATS
+from chat.views.renderer import SEATS
+from chat.web import fields
 from chat.web.requests import current_chat, pages
 
 FOREVER = "public, max-age=31536000, immutable"

@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from chat import actions, limits, logs
 from chat.context import Context
 from chat.live.connection import POLICY, Farewell
-from chat.render import Form
-from chat.rooms import Member
+from chat.model.members import Member
 from chat.store import NotFound
+from chat.views.renderer import Form
 from chat.web.entry import home_page
 from chat.web.requests import check_rate, client_info, current_chat, find_member, known_person, pages
 

@@ -18,7 +18,7 @@ async def healthz() -> ResponseReturnValue:
         store, problem = str(chat.store.durability), await chat.write_probe.problem()
     except Unavailable:
         store, problem = "away", "away"
-    full = chat.storage.full
+    full = chat.quota.full
     if full == "disk":
         problem = problem or "full"
     well = not problem
@@ -44,7 +44,7 @@ async def metrics() -> ResponseReturnValue:
     chat = current_chat()
     chat.metrics.rooms.set(len(chat.hub.feeds))
     chat.metrics.people.set(chat.presence.count())
-    chat.metrics.nodes.set(chat.hub.census.nodes)
+    chat.metrics.nodes.set(chat.hub.registry.nodes)
     chat.metrics.redis_away.set(bool(chat.redis and chat.redis.away))
     chat.metrics.store_away.set(chat.hub.away)
     chat.metrics.store_waiting.set(chat.store.waiting)

@@ -8,11 +8,13 @@ import secrets
 from quart import redirect, request
 from quart.typing import ResponseReturnValue
 
-from chat import actions, fields, limits, repeats, storage
+from chat import actions, limits
 from chat.context import Context
-from chat.render import Draft
-from chat.rooms import Member, Refused
-from chat.store import NotFound, OutcomeUnknown, Unavailable
+from chat.model.errors import Refused
+from chat.model.members import Member
+from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
+from chat.views.renderer import Draft
+from chat.web import fields, repeats
 from chat.web.requests import (
     RateLimited,
     canonical_code,
@@ -58,7 +60,7 @@ async def post(code: str) -> ResponseReturnValue:
 
 def _hold_bytes(chat: Context, member: Member, body: str) -> None:
     """Count the disk that a text takes. Raises Refused."""
-    size = storage.cost(body)
+    size = quota.cost(body)
     if wait := chat.own_limits.take_both(
         (limits.BYTES, member.person),
         (limits.BYTES_OF_ADDRESS, client_info().address),
@@ -66,7 +68,7 @@ def _hold_bytes(chat: Context, member: Member, body: str) -> None:
     ):
         chat.metrics.refusals.labels("messages").inc()
         raise RateLimited("That is very much text in a minute.", wait)
-    chat.storage.take(size, "body")
+    chat.quota.take(size, "body")
 
 
 async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Exception) -> ResponseReturnValue:

@@ -8,12 +8,15 @@ from typing import Any
 
 from quart import websocket
 
-from chat import fields, frames, limits, logs
+from chat import limits, logs
 from chat.context import Context
+from chat.live import frames
 from chat.live.connection import LATER, POLICY, Connection, Farewell
-from chat.receipts import BODIES, Receipts, read_life
-from chat.rooms import Position, Refused
+from chat.model.errors import Refused
+from chat.model.receipts import BODIES, Receipts, read_life
+from chat.model.rooms import Position
 from chat.store import NotFound, OutcomeUnknown, Unavailable
+from chat.web import fields
 from chat.web.sending import ComeBack, ask_to_come_back
 from chat.web.texts import begin_life, outbox_sent, pace, post, settle
 

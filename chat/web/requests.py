@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 from quart import Blueprint, abort, current_app, request
 from werkzeug.sansio.response import Response as AnyResponse
 
-from chat import fields, limits, logs
-from chat.codes import clean_code, is_code
+from chat import limits, logs
 from chat.context import Context
 from chat.limits import Rate
-from chat.rooms import Member, Refused
+from chat.model.codes import clean_code, is_code
+from chat.model.errors import Refused
+from chat.model.members import Member
 from chat.store import Unavailable
 from chat.visitors import COOKIE_AGE, Arrival, Found, arrival
+from chat.web import fields
 
 pages = Blueprint("pages", __name__)
 

@@ -9,11 +9,12 @@ from quart import Response, abort, make_response, redirect, request
 from quart.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from chat import repeats
-from chat.codes import clean_code
 from chat.context import Context
-from chat.render import Draft, Form
-from chat.rooms import Member, Refused
+from chat.model.codes import clean_code
+from chat.model.errors import Refused
+from chat.model.members import Member
+from chat.views.renderer import Draft, Form
+from chat.web import repeats
 from chat.web.entry import existing_code
 from chat.web.requests import (
     RateLimited,

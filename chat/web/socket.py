@@ -7,14 +7,16 @@ from typing import Any
 
 from quart import Blueprint, abort, current_app, websocket
 
-from chat import fields, limits
-from chat.admission import BEHIND_A_PROXY, refuse_host, refuse_origin
-from chat.codes import clean_code
+from chat import limits
 from chat.context import Context
 from chat.live.connection import LATER, POLICY, Connection, Farewell
+from chat.model.codes import clean_code
+from chat.model.errors import Refused
+from chat.model.members import Member
 from chat.origins import behind_unknown_proxy, same_origin
-from chat.rooms import Member, Refused
 from chat.visitors import Arrival, arrival
+from chat.web import fields
+from chat.web.admission import BEHIND_A_PROXY, refuse_host, refuse_origin
 from chat.web.receiving import receive, socket_inbox
 from chat.web.sending import send
 
@@ -43,7 +45,7 @@ async def live(code: str) -> None:
     person = None if found is None else found.person
     member = None if person is None else await _member(chat, code, person)
     _hold_openings(chat, member, reached.address)
-    frames: Any = websocket.scope.get("chat.frames")
+    frames: Any = websocket.scope.get("chat.live.frames")
     if frames is not None:
         frames.belongs_to(person, reached.address)
     await websocket.accept()

@@ -10,7 +10,7 @@ from quart.typing import ResponseReturnValue
 from chat.context import Context
 from chat.live.budget import OverBudget
 from chat.live.connection import POLICY, Connection, Farewell
-from chat.rooms import Member
+from chat.model.members import Member
 from chat.store import NotFound, Unavailable
 from chat.views.messages import Shown
 from chat.web.requests import current_chat, pace_reading, pages, require_member

@@ -7,12 +7,15 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from chat import actions, fields, frames, limits, logs, storage
+from chat import actions, limits, logs
 from chat.context import Context
+from chat.live import frames
 from chat.live.connection import Connection
-from chat.receipts import Receipts, read_life
-from chat.rooms import BODY_FIELD, BODY_TYPED, Refused, clean_key
-from chat.store import NotFound, OutcomeUnknown, Unavailable
+from chat.model.errors import Refused
+from chat.model.messages import BODY_FIELD, BODY_TYPED, clean_key
+from chat.model.receipts import Receipts, read_life
+from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
+from chat.web import fields
 
 ACKNOWLEDGE = 0.15  # s after a text is stored until its control goes; see _acknowledge
 AGAIN = 1.0  # s until a page is told once more, in case its next control was slower than ACKNOWLEDGE
@@ -204,7 +207,7 @@ def _tell_count(chat: Context, connection: Connection, sent: Receipts, acked: in
 
 async def _pace_bytes(chat: Context, connection: Connection, body: str) -> bool:
     """Count the disk that a text takes, waiting a little if need be. True if it has to be refused."""
-    size = storage.cost(body)
+    size = quota.cost(body)
     wait = chat.own_limits.take_both(
         (limits.BYTES, connection.member.person),
         (limits.BYTES_OF_ADDRESS, connection.address),
@@ -215,7 +218,7 @@ async def _pace_bytes(chat: Context, connection: Connection, body: str) -> bool:
         return True
     if wait:
         await asyncio.sleep(wait)
-    chat.storage.take(size, "body")
+    chat.quota.take(size, "body")
     return False
 
 

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from itertools import count
 
-from chat.rooms import Member
+from chat.model.members import Member
 from chat.store import AlreadyExists, Store, store_for
 
 from .client import BODY

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from chat.store.sqlite import SQLiteStore
+from chat.store.sqlite.store import SQLiteStore
 
 from .client import BODY, HOST, Member, Sender, Tab, Ticket, Timed, connect_all, hang_up, total
 from .servers import Chat, Meter, Options, Use, appended, baseline, database, profiled, seats, sqlite

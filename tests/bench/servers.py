@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 
 from serving import REPO, Server, free_port
 
-from chat.rooms import Member, Position
+from chat.model.members import Member
+from chat.model.rooms import Position
 from chat.store import store_for
 from chat.visitors import Identities
 

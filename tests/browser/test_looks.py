@@ -16,7 +16,7 @@ from wire import Socket
 
 from browser.conftest import CACHE
 from browser.people import People, Scheme, Tab, crowd, paused
-from chat.codes import grouped
+from chat.model.codes import grouped
 
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
 # The same code writes the same HTML on both deployments.

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from chat.rooms import Message, Position, Verb
-from chat.store.postgres import PostgresStore
+from chat.model.messages import Message
+from chat.model.notices import Verb
+from chat.model.rooms import Position
+from chat.store.postgres.store import PostgresStore
 
 from .tab import Line, Tab, line, look
 

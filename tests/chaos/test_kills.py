@@ -10,7 +10,7 @@ import pytest
 from postgres import Postgres
 from redis_server import RedisServer
 
-from chat.presence import PACE, RESTART_GRACE
+from chat.live.presence import PACE, RESTART_GRACE
 
 from .checker import Tally
 from .crowd import FRESH, GONE, SLACK, Crowd, gathered

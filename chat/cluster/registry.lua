@@ -1,0 +1,181 @@
+-- Who is here, over all nodes. Every key has the one hash tag of KEYS[1], so each call is one atomic step.
+--
+-- ROOT:nodes            ZSET    node -> when its lease ends
+-- ROOT:last             string  when any node was last heard
+-- ROOT:pause            string  exists while leases cannot be trusted: nobody could renew them
+-- ROOT:sweep            string  exists while nobody need compare the log with the registry
+-- ROOT:seq              string  counts changes of rooms
+-- ROOT:changed          ZSET    room -> seq of its last change
+-- ROOT:room:CODE        HASH    "number node" -> the member as JSON
+-- ROOT:seats:NODE       SET     "CODE number"
+-- ROOT:claim:CODE:n     string  the node that is telling the room that seat n left
+-- ROOT:person:PERSON    ZSET    "node connection" -> when it was opened
+-- ROOT:tabs:NODE        SET     "connection person"
+-- ROOT:surplus:NODE     SET     connections that this node is to close
+
+local root, verb, node = KEYS[1], ARGV[1], ARGV[2]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000  -- ms, by the one clock that all nodes share
+
+local function key(kind, name) return root .. ':' .. kind .. ':' .. name end
+
+local function pair(text) return string.match(text, '^(%S+) (.+)$') end
+
+local function touch(code)
+  local seq = redis.call('INCR', root .. ':seq')
+  redis.call('ZADD', root .. ':changed', seq, code)
+end
+
+local function live(name)
+  local lease = redis.call('ZSCORE', root .. ':nodes', name)
+  return lease and tonumber(lease) > now
+end
+
+local function add(code, number, member)
+  local seat = number .. ' ' .. node
+  if redis.call('HGET', key('room', code), seat) ~= member then
+    redis.call('HSET', key('room', code), seat, member)
+    redis.call('SADD', key('seats', node), code .. ' ' .. number)
+    touch(code)
+  end
+end
+
+local function remove(owner, code, number)
+  redis.call('SREM', key('seats', owner), code .. ' ' .. number)
+  if redis.call('HDEL', key('room', code), number .. ' ' .. owner) == 1 then touch(code) end
+end
+
+-- Whether a live node has somebody in this seat.
+local function taken(code, number, nodes)
+  for _, name in ipairs(nodes) do
+    if redis.call('HEXISTS', key('room', code), number .. ' ' .. name) == 1 then return true end
+  end
+  return false
+end
+
+local function living()
+  return redis.call('ZRANGEBYSCORE', root .. ':nodes', '(' .. string.format('%.3f', now), '+inf')
+end
+
+local function shut(owner, connection, person)
+  redis.call('ZREM', key('person', person), owner .. ' ' .. connection)
+  redis.call('SREM', key('tabs', owner), connection .. ' ' .. person)
+end
+
+local function bury(dead)
+  for _, seat in ipairs(redis.call('SMEMBERS', key('seats', dead))) do
+    local code, number = pair(seat)
+    remove(dead, code, number)
+  end
+  for _, tab in ipairs(redis.call('SMEMBERS', key('tabs', dead))) do
+    local connection, person = pair(tab)
+    shut(dead, connection, person)
+  end
+  redis.call('DEL', key('surplus', dead))
+  redis.call('ZREM', root .. ':nodes', dead)
+  redis.call('DEL', root .. ':sweep')
+end
+
+local function open(connection, person, age, most)
+  redis.call('ZADD', key('person', person), string.format('%.3f', now - age), node .. ' ' .. connection)
+  redis.call('SADD', key('tabs', node), connection .. ' ' .. person)
+  local over = redis.call('ZCARD', key('person', person)) - most
+  if over <= 0 then return end
+  for _, tab in ipairs(redis.call('ZRANGE', key('person', person), 0, over - 1)) do
+    local owner, oldest = pair(tab)
+    shut(owner, oldest, person)
+    if live(owner) then redis.call('SADD', key('surplus', owner), oldest) end
+  end
+end
+
+-- A node says what changed with its people and hears what changed with everybody's.
+-- Nothing but {0} to a node that was given up, or whose lease is older than it knows: this Redis is a restored
+-- or a lagging one, and has lost what was said since. The node has to say everything again.
+local function exchange(said)
+  local lease = redis.call('ZSCORE', root .. ':nodes', node)
+  if not said.join and (not lease or tonumber(lease) < said.lease) then
+    bury(node)
+    return {0}
+  end
+  local last = tonumber(redis.call('GET', root .. ':last') or 0)
+  if now - last > said.gap then redis.call('SET', root .. ':pause', '1', 'PX', said.ttl) end
+  redis.call('SET', root .. ':last', string.format('%.0f', now))
+  lease = string.format('%.3f', now + said.ttl)
+  redis.call('ZADD', root .. ':nodes', lease, node)
+  local paused = redis.call('EXISTS', root .. ':pause')
+  if paused == 0 then
+    local dead = redis.call('ZRANGEBYSCORE', root .. ':nodes', '-inf', string.format('%.3f', now))
+    for _, name in ipairs(dead) do bury(name) end
+  end
+  local held = {}
+  for _, seat in ipairs(said.seats) do
+    local code, number, member = seat[1], seat[2], seat[3]
+    if member == '' then
+      remove(node, code, number)
+    else
+      add(code, number, member)
+      if redis.call('EXISTS', key('claim', code .. ':' .. number)) == 1 then
+        held[#held + 1] = code .. ' ' .. number
+      end
+    end
+  end
+  for _, tab in ipairs(said.closed) do
+    shut(node, tab[1], tab[2])
+    redis.call('SREM', key('surplus', node), tab[1])
+  end
+  for _, tab in ipairs(said.opened) do open(tab[1], tab[2], tab[3], said.most) end
+  local sweep = 0
+  if paused == 0 and redis.call('SET', root .. ':sweep', node, 'NX', 'PX', said.sweep) then sweep = 1 end
+  local seq = tonumber(redis.call('GET', root .. ':seq') or 0)
+  redis.call('ZREMRANGEBYSCORE', root .. ':changed', '-inf', seq - said.memory)
+  local since = string.format('%d', said.join and seq or said.since)
+  local changed = redis.call('ZRANGEBYSCORE', root .. ':changed', '(' .. since, '+inf')
+  return {1, lease, #living(), seq, paused, sweep, held, redis.call('SMEMBERS', key('surplus', node)), changed}
+end
+
+-- Take seats away from this node; those that no node has are claimed and returned.
+local function leave(code, life, numbers)
+  if redis.call('EXISTS', root .. ':pause') == 1 or not redis.call('ZSCORE', root .. ':nodes', node) then
+    return false
+  end
+  local nodes, ours = living(), {}
+  for _, number in ipairs(numbers) do
+    remove(node, code, number)
+    local claim = key('claim', code .. ':' .. number)
+    local claimant = redis.call('GET', claim)
+    if (not claimant or claimant == node) and not taken(code, number, nodes) then
+      redis.call('SET', claim, node, 'PX', life)
+      ours[#ours + 1] = number
+    end
+  end
+  return ours
+end
+
+local function told(code, numbers)
+  for _, number in ipairs(numbers) do
+    local claim = key('claim', code .. ':' .. number)
+    if redis.call('GET', claim) == node then redis.call('DEL', claim) end
+  end
+end
+
+local function rosters(codes)
+  local found = {}
+  for i, code in ipairs(codes) do found[i] = redis.call('HGETALL', key('room', code)) end
+  return found
+end
+
+local function missing(seats)
+  local nodes, found = living(), {}
+  for i, seat in ipairs(seats) do
+    if not taken(seat[1], seat[2], nodes) then found[#found + 1] = i - 1 end
+  end
+  return found
+end
+
+local said = cjson.decode(ARGV[3])
+if verb == 'exchange' then return exchange(said) end
+if verb == 'leave' then return leave(said.code, said.life, said.numbers) end
+if verb == 'told' then return told(said.code, said.numbers) end
+if verb == 'rosters' then return rosters(said) end
+if verb == 'missing' then return missing(said) end
+return redis.error_reply('unknown verb ' .. verb)

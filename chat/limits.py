@@ -1,0 +1,169 @@
+"""How often something may be done, per person and per address."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from chat.addresses import WIDER, wider
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`burst` at once, then one every `every` seconds."""
+
+    name: str
+    every: float
+    burst: int
+
+
+def per_minute(name: str, count: int) -> Rate:
+    return Rate(name, 60 / count, count)
+
+
+MESSAGES = Rate("messages", 1 / 5, 10)  # per person
+RENAMES = per_minute("renames", 10)  # per person, each a line in the room
+# Per address, and generous: a whole company or school may stand behind one.
+JOINS = per_minute("joins", 300)
+WRONG_CODES = per_minute("wrong-codes", 20)
+ALL_WRONG_CODES = per_minute("all-wrong-codes", 120)  # over all addresses, of which an attacker may have many
+ROOMS = per_minute("rooms", 30)
+LOGOUTS = per_minute("logouts", 300)
+
+# What is only looked at, counted by each process for itself: it is its own work that they bound.
+PAGES = Rate("pages", 1 / 2, 60)  # per person
+PAGES_OF_ADDRESS = Rate("pages-of-address", 1 / 20, 1200)
+PAGES_OF_STRANGERS = Rate("pages-of-strangers", 1 / 20, 1200)  # at an address: members do not pay for them
+OPENINGS = Rate("openings", 1 / 5, 100)  # of sockets, per person: ten tabs while a server restarts
+OPENINGS_OF_ADDRESS = Rate("openings-of-address", 1 / 100, 2000)
+OPENINGS_OF_STRANGERS = Rate("openings-of-strangers", 1 / 20, 200)
+RESUMES = Rate("resumes", 1 / 2, 40)  # per person: ten tabs that come back, and again
+RESUMES_OF_ADDRESS = Rate("resumes-of-address", 1 / 200, 2000)
+CATCH_UPS = Rate("catch-ups", 1 / 8, 64)  # frames read from the log, per person
+CATCH_UPS_OF_ADDRESS = Rate("catch-ups-of-address", 1 / 64, 2000)
+
+# Bytes of disk, likewise: with the burst, an address writes at most 8 MB in any minute. A school of 1,000
+# behind one address, each of whom writes six short messages a minute, stays below.
+BYTES = Rate("bytes", 60 / 1_000_000, 1_000_000)  # per person
+BYTES_OF_ADDRESS = Rate("bytes-of-address", 60 / 4_000_000, 4_000_000)
+
+PATIENCE = 20.0  # s that frames over a rate wait before they are refused
+INSTANT = 1e-6  # s; a shorter wait is the rounding of sums, not a wait
+SWEEP = 10_000  # entries; only those with something to remember survive a sweep
+
+
+class OwnLimits:
+    """Remembers, for each rate and doer, when the next one is due (the generic cell rate algorithm).
+
+    Counts what this process did, in memory.
+    """
+
+    def __init__(self, enabled: bool = True, now: Callable[[], float] = time.monotonic) -> None:
+        self._enabled = enabled
+        self._now = now
+        self._due: dict[tuple[str, str], float] = {}
+        self._swept = 0.0
+
+    def take(self, rate: Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
+        """Seconds until this may be done, 0 if now. It counts as done unless that exceeds `patience`."""
+        if not self._enabled:
+            return 0.0
+        now = self._now()
+        if len(self._due) > SWEEP and now > self._swept + 1:
+            self._swept = now
+            self._due = {key: due for key, due in self._due.items() if due > now}
+        due = max(self._due.get((rate.name, doer), now), now)
+        wait = _wait(rate, due - now, count)
+        if wait <= patience:
+            self._due[(rate.name, doer)] = due + rate.every * count
+        return wait
+
+    def give_back(self, rate: Rate, doer: str, count: int = 1) -> None:
+        """Undo one `take`: it need not count after all."""
+        if (rate.name, doer) in self._due:
+            self._due[(rate.name, doer)] -= rate.every * count
+
+    def spent(self, rate: Rate, doer: str) -> float:
+        """Seconds until this may be done, without doing it."""
+        return _wait(rate, self._due.get((rate.name, doer), 0.0) - self._now())
+
+    def take_both(
+        self,
+        person: tuple[Rate, str | None],
+        address: tuple[Rate, str],
+        patience: float = 0.0,
+        count: int = 1,
+    ) -> float:
+        """As `take`, of a person's rate, if it is somebody, and of their address's and its network's.
+
+        What one of them refuses is not counted for the others: neighbours do not pay for it.
+        """
+        if not self._enabled:
+            return 0.0
+        (rate, who), (_, place) = person, address
+        wanted = [address] if who is None else [(rate, who), address]
+        if network := wider(place):
+            wanted.append((_of_network(address[0]), network))
+        longest = 0.0
+        for n, (rate, doer) in enumerate(wanted):
+            longest = max(longest, self.take(rate, doer, patience, count))
+            if longest > patience:
+                for taken in wanted[:n]:
+                    self.give_back(*taken, count)
+                break
+        return longest
+
+
+class Limits:
+    """The same for what may be counted by all nodes together: here it is by this process alone.
+
+    chat.cluster.limits counts for all nodes.
+    """
+
+    def __init__(self, enabled: bool = True, now: Callable[[], float] = time.monotonic) -> None:
+        self._own = OwnLimits(enabled, now)
+
+    async def take(self, rate: Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
+        """As `OwnLimits.take`."""
+        return self._own.take(rate, doer, patience, count)
+
+    async def give_back(self, rate: Rate, doer: str, count: int = 1) -> None:
+        """As `OwnLimits.give_back`."""
+        self._own.give_back(rate, doer, count)
+
+    async def spent(self, rate: Rate, doer: str) -> float:
+        """As `OwnLimits.spent`."""
+        return self._own.spent(rate, doer)
+
+
+async def take_address(
+    limits: Limits, rate: Rate, address: str, patience: float = 0.0, count: int = 1
+) -> float:
+    """As `Limits.take`, of an address: also of the /48 around an IPv6 one, whose holder has 65,536 of /64."""
+    wait = await limits.take(rate, address, patience, count)
+    network = wider(address)
+    if wait > patience or not network:
+        return wait
+    whole = await limits.take(_of_network(rate), network, patience, count)
+    if whole > patience:
+        await limits.give_back(rate, address, count)
+    return max(wait, whole)
+
+
+async def give_back_address(limits: Limits, rate: Rate, address: str) -> None:
+    """Undo one `take_address`."""
+    await limits.give_back(rate, address)
+    if network := wider(address):
+        await limits.give_back(_of_network(rate), network)
+
+
+@cache
+def _of_network(rate: Rate) -> Rate:
+    return Rate(f"{rate.name}-of-network", rate.every / WIDER, rate.burst * WIDER)
+
+
+def _wait(rate: Rate, ahead: float, count: int = 1) -> float:
+    wait = ahead - rate.every * (rate.burst - count)
+    return wait if wait > INSTANT else 0.0

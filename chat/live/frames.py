@@ -1,0 +1,55 @@
+"""Frames of a page: what is known of one, cut by length, and its texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from chat.model.messages import BODY_TYPED, KEY_LENGTH
+from chat.model.receipts import BODIES
+
+KNOWN = ("k", "key", "life", "again", "epoch", "trouble", "acked", "since")
+TOKEN = KEY_LENGTH  # characters of the longest of them
+AS_TYPED = 16 * 1024  # characters of a frame's texts that are held as they are
+
+
+class Texts:
+    """The texts of a frame, each cut. Those of a long frame wait as UTF-8.
+
+    An emoji makes each character of a str four bytes.
+    """
+
+    def __init__(self, texts: list[str]) -> None:
+        self._texts: list[str] | list[bytes] = texts
+        if sum(map(len, texts)) > AS_TYPED:
+            self._texts = [text[: BODY_TYPED + 1].encode(errors="surrogatepass") for text in texts]
+
+    def __iter__(self) -> Iterator[str]:
+        for text in self._texts:
+            yield text if isinstance(text, str) else text.decode(errors="surrogatepass")
+
+
+def parse(raw: str | bytes | None) -> dict[str, Any] | None:
+    """What is known of a frame, and nothing else of it; None if it is none.
+
+    `body` is None if it is neither a text nor a list of a page's texts.
+    """
+    try:
+        found = json.loads(raw.decode() if isinstance(raw, bytes) else raw or "")
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    known: dict[str, Any] = {name: _short(found[name]) for name in KNOWN if name in found}
+    if "body" in found:
+        texts = found["body"] if isinstance(found["body"], list) else [found["body"]]
+        is_sound = len(texts) <= BODIES and all(isinstance(text, str) for text in texts)
+        known["body"] = Texts(texts) if is_sound else None
+    return known
+
+
+def _short(value: object) -> str | int | None:
+    if isinstance(value, str):
+        return value[: TOKEN + 1]
+    return value if isinstance(value, int) else None

@@ -1,0 +1,289 @@
+"""Who is here: tabs counted per person, short absences forgiven, notices written, rosters pushed.
+
+Nothing here decides what the log says: the store marks a seat as here or away in the same write as the
+notice, so a notice is written once, whatever restarts in between. And this is one node's view: the registry
+knows who is on other nodes, and who of them all tells the room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from chat.live.hub import Hub
+from chat.live.registry import LocalRegistry, PresenceRegistry
+from chat.model.members import Member
+from chat.store import NotFound, OutcomeUnknown, Store, Unavailable
+
+GRACE = 10.0  # s after the last tab closed before somebody is away
+RESTART_GRACE = 30.0  # s after a start for those to come back who were here before
+PACE = 1.0  # s between notices, and between rosters, of one room
+CROWD = 1000  # every so many people add a second between rosters: their cost is people × pushes
+
+log = logging.getLogger("chat")
+
+
+class RoomPresence:
+    """One room's people, known by seat number."""
+
+    def __init__(self) -> None:
+        self.people: dict[int, Member] = {}  # here, or away for less than the grace
+        self.tabs: dict[int, int] = {}
+        self.absent_at: dict[int, float] = {}  # when the grace of somebody without a tab ends
+        self.restored: set[int] = set()  # were here before a restart and have yet to come back
+        self.in_log: set[int] = set()  # the log says they are here, or is about to
+        self.entering: list[int] = []
+        self.leaving: list[int] = []
+        self.notice_at = 0.0
+        self.roster_at = 0.0
+        self.roster_due = False
+
+    def present(self) -> list[Member]:
+        """In the order in which they first took a seat."""
+        return sorted((m for n, m in self.people.items() if n not in self.restored), key=lambda m: m.number)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.absent_at or self.entering or self.leaving or self.roster_due)
+
+
+class Presence:
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub,
+        roster: Callable[[Sequence[Member], bool], str],
+        now: Callable[[], float] = time.monotonic,
+        registry: PresenceRegistry | None = None,
+    ) -> None:
+        self._store = store
+        self._hub = hub
+        self._roster = roster
+        self._now = now
+        self._started = now()
+        self._registry = registry or LocalRegistry()
+        self._rooms: dict[str, RoomPresence] = {}
+        self._busy: set[str] = set()
+        self._wake = asyncio.Event()
+        self._doubtful = False
+        self._compare_at = 0.0
+        self._registry.changed = self._changed
+        self._registry.doubtful = self._recheck
+
+    def people(self, code: str) -> list[Member]:
+        """On this node, and on the others if this one has people in the room."""
+        return self._with(code, self._registry.elsewhere(code))
+
+    def member(self, code: str, person: str) -> Member | None:
+        """Somebody who is on this node, or was within the grace."""
+        room = self._rooms.get(code)
+        return next((m for m in room.people.values() if m.person == person), None) if room else None
+
+    async def everybody(self, code: str) -> list[Member]:
+        return self._with(code, await self._registry.ask(code))
+
+    @property
+    def frozen(self) -> bool:
+        """True while it is not known who comes and goes on other nodes."""
+        return self._registry.frozen
+
+    def _with(self, code: str, others: Collection[Member]) -> list[Member]:
+        room = self._rooms.get(code)
+        mine = room.present() if room else []
+        if not others:
+            return mine
+        return sorted({m.number: m for m in (*others, *mine)}.values(), key=lambda m: m.number)
+
+    def rooms(self) -> int:
+        return len(self._rooms)
+
+    def count(self) -> int:
+        """People here on this node, each once a room."""
+        return sum(len(room.people) - len(room.restored) for room in self._rooms.values())
+
+    def arrive(self, member: Member) -> None:
+        """A tab was opened."""
+        room = self._rooms.setdefault(member.code, RoomPresence())
+        number = member.number
+        if number not in room.people or number in room.restored:
+            room.roster_due = True
+        room.people[number] = member
+        room.tabs[number] = room.tabs.get(number, 0) + 1
+        room.absent_at.pop(number, None)
+        room.restored.discard(number)
+        if number in room.leaving:
+            room.leaving.remove(number)  # back before anybody was told
+        if number not in room.in_log:
+            room.entering.append(number)  # the store passes over whom the log has here already
+        room.in_log.add(number)
+        self._registry.add(member)
+        self._mark_busy(member.code)
+
+    def depart(self, member: Member) -> None:
+        """A tab was closed, or its connection lost."""
+        room = self._rooms.get(member.code)
+        if room is None or member.number not in room.tabs:
+            return
+        room.tabs[member.number] -= 1
+        if room.tabs[member.number] <= 0:
+            del room.tabs[member.number]
+            if member.number in room.people:  # a seat that ended is missed by nobody
+                room.absent_at[member.number] = self._now() + GRACE
+            self._mark_busy(member.code)
+
+    def forget(self, member: Member) -> None:
+        """The seat ended; the log has been told already."""
+        room = self._rooms.get(member.code)
+        if room is None:
+            return
+        self._registry.drop(member)
+        self._remove(room, member.number)
+        for waiting in (room.entering, room.leaving):
+            if member.number in waiting:
+                waiting.remove(member.number)
+        self._mark_busy(member.code)
+
+    def follow(self, code: str) -> None:
+        """A connection follows its room from now on: it must see the roster even if nobody comes or goes."""
+        room, feed = self._rooms.get(code), self._hub.feeds.get(code)
+        if room is not None and feed is not None and not feed.roster:
+            room.roster_due = True
+            self._mark_busy(code)
+
+    async def restore(self) -> None:
+        """Expect those back who were here when the process ended. Raises store errors."""
+        logged = await self._store.here()
+        missing = await self._registry.missing(logged)
+        self._expect(logged if missing is None else missing)
+
+    def _expect(self, members: Sequence[Member]) -> None:
+        """Nobody has these, though the log says that they are here: soon after a start they may come back."""
+        for member in members:
+            room = self._rooms.setdefault(member.code, RoomPresence())
+            if member.number not in room.people and member.number not in room.leaving:
+                room.people[member.number] = member
+                room.restored.add(member.number)
+                room.in_log.add(member.number)
+                room.absent_at[member.number] = max(self._now(), self._started + RESTART_GRACE)
+                self._mark_busy(member.code)
+
+    async def _compare(self) -> None:
+        """Set right what the log says: a node may have died, or this one been given up by the others."""
+        self._doubtful, self._compare_at = False, self._now() + PACE
+        try:
+            logged = await self._store.here()
+        except Unavailable:
+            self._doubtful = True
+            return
+        self._expect(await self._registry.missing(logged) or ())
+        seats = {(member.code, member.number) for member in logged}
+        for code, room in self._rooms.items():
+            for number in room.in_log - room.restored - set(room.entering):
+                if (code, number) not in seats:
+                    room.entering.append(number)
+                    self._mark_busy(code)
+
+    def _recheck(self) -> None:
+        self._doubtful = True
+        self._wake.set()
+
+    def _changed(self, codes: Collection[str], urgent: bool) -> None:
+        """The rosters of these rooms look different now, because of other nodes."""
+        for code in codes:
+            if room := self._rooms.get(code):
+                room.roster_due = True
+                if urgent:  # their lease was all the waiting there may be
+                    room.roster_at = 0.0
+                self._mark_busy(code)
+
+    async def run(self) -> None:
+        """Keep notices and rosters up to date for ever; ends by cancellation."""
+        while True:
+            await self._wake.wait()
+            await self.tick()
+            if not self._busy and not self._doubtful:
+                self._wake.clear()
+            await asyncio.sleep(0.1)
+
+    async def tick(self) -> None:
+        """Do what is due now."""
+        if self._doubtful and self._now() >= self._compare_at:
+            await self._compare()
+        for code in list(self._busy):
+            room = self._rooms[code]
+            self._expire_absences(room)
+            try:
+                await self._write_notices(code, room)
+                self._push_roster(code, room)
+            except Exception:  # one room's fault must not silence the others
+                log.exception("presence-failed")
+            if not room.busy:
+                self._busy.discard(code)
+                if not room.people and not room.tabs:
+                    del self._rooms[code]
+
+    def _mark_busy(self, code: str) -> None:
+        self._busy.add(code)
+        self._wake.set()
+
+    def _expire_absences(self, room: RoomPresence) -> None:
+        """Count those as away whose grace is over."""
+        now = self._now()
+        for number in [n for n, end in room.absent_at.items() if end <= now]:
+            if number in room.entering:
+                room.entering.remove(number)  # came and went before anybody was told
+            room.leaving.append(number)  # the store passes over whom the log never had here
+            self._remove(room, number)
+
+    def _remove(self, room: RoomPresence, number: int) -> None:
+        shown = number in room.people and number not in room.restored
+        room.roster_due = room.roster_due or shown
+        room.people.pop(number, None)
+        room.absent_at.pop(number, None)
+        room.restored.discard(number)
+        room.in_log.discard(number)
+
+    async def _write_notices(self, code: str, room: RoomPresence) -> None:
+        if self._hub.away:  # each would wait for it, and hold up the rooms behind
+            return
+        entering = [n for n in room.entering if self._registry.counted(code, n)]
+        if self._now() < room.notice_at or not (entering or room.leaving):
+            return
+        room.notice_at = self._now() + PACE
+        # Taken out, because people come and go while the store writes.
+        room.entering = [n for n in room.entering if n not in set(entering)]
+        leaving, room.leaving = room.leaving, []
+        try:
+            if entering:
+                await self._store.announce(code, "entered", entering)
+                entering = []
+            if leaving and await self._write_left(code, leaving):
+                leaving = []
+        except (Unavailable, OutcomeUnknown):
+            log.warning("notice-delayed reason=store-unavailable")
+        except NotFound:
+            entering, leaving = [], []
+        finally:
+            room.entering[:0] = [n for n in entering if n in room.in_log and n not in room.entering]
+            room.leaving[:0] = [n for n in leaving if n not in room.in_log]
+
+    async def _write_left(self, code: str, numbers: Sequence[int]) -> bool:
+        """Tell the room who left, unless they are on another node. False if that cannot be known now."""
+        left = await self._registry.last(code, numbers)
+        if left:
+            await self._store.announce(code, "left", left)
+            await self._registry.told(code, left)
+        return left is not None
+
+    def _push_roster(self, code: str, room: RoomPresence) -> None:
+        now = self._now()
+        if not room.roster_due or now < room.roster_at:
+            return
+        people = self.people(code)
+        room.roster_due = False
+        room.roster_at = now + PACE * (1 + len(people) / CROWD)
+        feed = self._hub.feeds.get(code)
+        if feed is not None:
+            feed.show_roster(self._roster(people, self.frozen))

@@ -1,0 +1,118 @@
+"""Messages, how they change, and the texts that they may have."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from chat.model.errors import Refused
+from chat.model.invisible import is_blank
+from chat.model.notices import Notice
+
+BODY_BYTES = 8192  # UTF-8
+
+
+BODY_TYPED = 4 * BODY_BYTES  # characters of a text as typed, with line ends and controls that are taken out
+
+
+BODY_FIELD = 25_000  # UTF-16 units that the field takes, so that a frame and a form of it stay in bounds
+
+
+KEY_LENGTH = 64  # characters of a one-time key
+
+
+RUN_GAP = 5 * 60 * 1000  # ms: a longer silence starts a new group even for the same author
+
+
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # Unicode's Cc and Cs, but \n and \t
+
+
+class Previous(NamedTuple):
+    """The message just before another one: decides whether the other starts a group or a day."""
+
+    author: int | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of a room's log at its current state.
+
+    `id` is the rev at which it was created, `rev` the one at which it last changed; `at` is in ms since
+    1970, UTC, as the clock said then: only ids have an order. A deleted message has `body` None and keeps
+    its place.
+    Notices have `kind` "notice", no author and a `notice`.
+    """
+
+    id: int
+    rev: int
+    at: int
+    author: int | None  # seat number
+    name: str
+    mark: int
+    body: str | None
+    kind: Literal["text", "notice"] = "text"
+    edited: int | None = None  # ms since 1970
+    notice: Notice | None = None
+    before: Previous | None = None
+
+    @property
+    def starts_day(self) -> bool:
+        return self.before is None or self.before.at // 86_400_000 != self.at // 86_400_000
+
+    @property
+    def starts_run(self) -> bool:
+        """True unless this reads as the continuation of the message before it."""
+        return (
+            self.starts_day
+            or self.before is None
+            or self.before.author != self.author
+            or abs(self.at - self.before.at) > RUN_GAP
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    pass
+
+
+Amendment = Edit | Delete
+
+
+def clean_body(text: str) -> str:
+    """A message's text: line ends as \\n, no control characters, something to see. Raises Refused."""
+    if len(text) > BODY_TYPED:
+        raise _too_long(text, text)
+    body = text.replace("\r\n", "\n").replace("\r", "\n")
+    body = CONTROLS.sub("", body)
+    body = body.strip("\n").rstrip()
+    if len(body.encode()) > BODY_BYTES:
+        raise _too_long(body, text)
+    if is_blank(body):
+        raise Refused("Please write something first.", "body")
+    return body
+
+
+def _too_long(body: str, typed: str) -> Refused:
+    excess = len(body.encode(errors="replace")) - BODY_BYTES
+    text = (
+        f"This is too long by {excess:,} byte{'s' if excess > 1 else ''}: "
+        f"at most {BODY_BYTES // 1024} KiB of text fit in one message."
+    )
+    units = len(typed.replace("\r\n", "\n").encode("utf-16-le", errors="surrogatepass")) // 2
+    if units >= BODY_FIELD - 1:  # a browser does not cut a pair in two
+        text += f" The field holds {BODY_FIELD:,} characters; the rest of what was pasted is not in it."
+    return Refused(text, "body")
+
+
+def clean_key(text: str) -> str:
+    """A one-time key of 1–64 printable characters. Raises Refused."""
+    if not 1 <= len(text) <= KEY_LENGTH or not text.isprintable():
+        raise Refused("This form is out of date. Please reload the page and send again.", "key")
+    return text

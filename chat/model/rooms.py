@@ -1,0 +1,25 @@
+"""Rooms, and how far a reader has come in one."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Position(NamedTuple):
+    """How far a reader has come in a room: every change up to `rev` of this `epoch` is known."""
+
+    epoch: str
+    rev: int
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    code: str
+    epoch: str  # changes whenever history may have been rewritten, e.g. restored from a back-up
+    opened: int  # ms since 1970, UTC
+
+
+def new_epoch() -> str:
+    return secrets.token_hex(4)

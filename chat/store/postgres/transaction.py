@@ -1,0 +1,59 @@
+"""A transaction of PostgreSQL, and what its SQL says in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from chat.store import queries
+from chat.store.postgres.server import Connection
+from chat.store.records import ESCAPE
+from chat.store.transaction import Dialect, Rows, Transaction
+
+T = TypeVar("T")
+Question = Callable[[Transaction], Awaitable[T]]
+
+DIALECT = Dialect(
+    heads="SELECT code, epoch, rev FROM room WHERE code = ANY($1::text[])",
+    asked_seats=(
+        "SELECT code, seat.number, person, name, mark "
+        "FROM unnest($3::bigint[]) WITH ORDINALITY AS asked (number, place) "
+        "CROSS JOIN room JOIN seat ON seat.room = room.id AND seat.number = asked.number "
+        "WHERE code = $1 AND ended IS NULL AND here = $2 ORDER BY place"
+    ),
+    mark_seats="UPDATE seat SET here = $1 WHERE room = $2 AND number = ANY($3::bigint[])",
+    insert=(
+        "INSERT INTO message (room, id, rev, at, author, body, notice, before_author, before_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    ),
+    expired=f"{queries.EXPIRED} FOR UPDATE SKIP LOCKED",
+    closed=f"{queries.CLOSED} FOR UPDATE SKIP LOCKED",
+    new_text="",
+    erase="",  # the old row is vacuumed away: see postgres.sql
+    rewrite="UPDATE message SET rev = $1, body = $2, edited = $3 WHERE room = $4 AND id = $5",
+)
+
+
+class PostgresTransaction:
+    """What is asked of `db`; the caller begins and ends it."""
+
+    dialect = DIALECT
+
+    def __init__(self, db: Connection, now: int = 0) -> None:
+        self._db = db
+        self.now = now
+
+    async def fetch(self, sql: str, *values: Any) -> Rows:
+        rows: Rows = await self._db.fetch(sql, *map(to_postgres, values))
+        return rows
+
+
+def to_postgres(value: Any) -> Any:
+    """What PostgreSQL takes for the value; raises ValueError for lone surrogates.
+
+    It will not even compare with a text that has a NUL in it; nothing is kept with one.
+    """
+    if isinstance(value, str):
+        value.encode()
+        return value.replace("\0", f"{ESCAPE}0")
+    return [to_postgres(v) for v in value] if isinstance(value, list) else value

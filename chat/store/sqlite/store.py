@@ -1,0 +1,202 @@
+"""The embedded log: one SQLite file, one process, one writer that commits everything that waits at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, TypeVar
+
+from chat.model.changes import Change
+from chat.model.messages import Message
+from chat.store import NotFound, Unavailable, log, queries, rooms
+from chat.store.aging import aging_of
+from chat.store.operations import Operations, P, Work
+from chat.store.records import Head, before_of, encode_text
+from chat.store.sqlite.file import connected, opened, pages_used, require_place, take_lock
+from chat.store.sqlite.transaction import DIALECT, SQLiteTransaction, execute
+from chat.store.sqlite.writer import Write, Writer
+from chat.store.transaction import run
+from chat.store.writes import AuthorOrder, notify, wait_for
+
+READERS = 3
+
+T = TypeVar("T")
+Query = Callable[[sqlite3.Connection], T]
+
+
+class SQLiteStore(Operations):
+    """Rooms and messages in the file at `path`.
+
+    Text with lone surrogates cannot be stored: it raises ValueError (UnicodeEncodeError) and changes
+    nothing. `clock` is in seconds; `lock_wait` is how long `open` lets another process finish.
+    """
+
+    durability: Literal["fsync", "replicated", "os", "memory"] = "fsync"
+
+    def __init__(self, path: str, *, lock_wait: float = 30.0, clock: Callable[[], float] = time.time) -> None:
+        self.on_commit: Callable[[Sequence[Change]], None] = lambda changes: None
+        self.on_unknown: Callable[[], object] = lambda: None
+        self.on_gap: Callable[[], None] = lambda: None
+        # One name per file: two links to it must meet at the same lock.
+        self._path = os.path.realpath(path)
+        self._lock_wait = lock_wait
+        self._clock = clock
+        self._order = AuthorOrder()
+        self._aging = aging_of(clock)
+        self._lock = -1
+        self._writer: Writer | None = None
+        self._readers: Readers | None = None
+
+    async def open(self) -> None:
+        require_place(self._path)
+        self._lock = await take_lock(self._path, self._lock_wait)
+        try:
+            db = await asyncio.to_thread(opened, self._path)
+        except BaseException:
+            self._unlock()
+            raise
+        loop = asyncio.get_running_loop()
+        self._readers = Readers(self._path)
+        self._writer = Writer(
+            db, self._clock, lambda jobs: loop.call_soon_threadsafe(notify, self.on_commit, jobs)
+        )
+        self._writer.start()
+
+    async def close(self) -> None:
+        writer, readers = self._writer, self._readers
+        self._writer = self._readers = None  # whoever calls from now on is refused
+        try:
+            # Readers first: the writer can only empty the WAL when nobody reads it.
+            if readers:
+                await asyncio.to_thread(readers.stop)
+            if writer:
+                await asyncio.to_thread(writer.stop)
+        finally:
+            self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    @property
+    def waiting(self) -> int:
+        return self._writer.waiting if self._writer else 0
+
+    async def ping(self) -> None:
+        await self._read(lambda db: db.execute(queries.ANY_ROOM).fetchone())
+
+    async def time(self) -> float:
+        return self._clock()
+
+    async def used(self) -> int:
+        wal = f"{self._path}-wal"
+        return await self._read(pages_used) + (os.path.getsize(wal) if os.path.exists(wal) else 0)
+
+    async def free(self) -> int | None:
+        disk = os.statvfs(os.path.dirname(self._path))
+        return disk.f_bavail * disk.f_frsize
+
+    async def processes(self) -> int:
+        return 1
+
+    async def expire(self) -> int:
+        return await self.write(None, rooms.expire) if self._aging.trusted(self._clock()) else 0
+
+    async def append(self, code: str, author: int, key: str, body: str) -> Change:
+        return await self._write(
+            lambda tx: _append(tx.db, tx.now, code, author, key, body), author=(code, author)
+        )
+
+    async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._read(lambda db: run(work(SQLiteTransaction(db), *args, **kwargs)))
+
+    snapshot = read  # every reader sees one moment
+
+    async def write(self, code: str | None, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._write(lambda tx: run(work(tx, *args, **kwargs)))
+
+    async def _write(
+        self, work: Callable[[SQLiteTransaction], T], author: tuple[str, int] | None = None
+    ) -> T:
+        """`author`: room and seat whose texts have to be stored in their order, or not at all."""
+        if self._writer is None:
+            raise Unavailable("The store is closed.")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        write = Write(future, work)
+        if author:
+            self._order.append(author, write)
+        self._writer.submit(write)
+        result: T = await wait_for(write, self.on_unknown)
+        return result
+
+    async def _read(self, query: Query[T]) -> T:
+        if self._readers is None:
+            raise Unavailable("The store is closed.")
+        try:
+            return await asyncio.wrap_future(self._readers.pool.submit(self._readers.run, query))
+        except sqlite3.Error as error:
+            raise Unavailable(f"The store cannot be read: {error}") from error
+
+
+class Readers:
+    """A few threads, each with a connection that can only read and sees one moment per query."""
+
+    def __init__(self, path: str) -> None:
+        self.pool = ThreadPoolExecutor(READERS, "chat-reader")
+        self._path = path
+        self._mine = threading.local()
+        self._all: list[sqlite3.Connection] = []
+
+    def run(self, query: Query[T]) -> T:
+        db = self._connection()
+        db.execute("BEGIN")
+        try:
+            return query(db)
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+
+    def _connection(self) -> sqlite3.Connection:
+        db: sqlite3.Connection | None = getattr(self._mine, "db", None)
+        if db is None:
+            db = self._mine.db = connected(self._path, "ro")
+            self._all.append(db)
+        return db
+
+    def stop(self) -> None:
+        self.pool.shutdown(wait=True)
+        for db in self._all:
+            db.close()
+
+
+def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, body: str) -> Change:
+    # One question instead of four: this decides how many messages a second there can be.
+    sql = (
+        "SELECT room.id, once.message, seat.name, seat.mark, message.author, message.at FROM room "
+        "LEFT JOIN once ON once.room = room.id AND once.author = :author AND once.key = :key "
+        "LEFT JOIN seat ON seat.room = room.id AND seat.number = :author AND seat.ended IS NULL "
+        "LEFT JOIN message ON message.room = room.id "
+        "AND message.id = (SELECT max(id) FROM message WHERE room = room.id) "
+        "WHERE room.code = :code"
+    )
+    row = db.execute(sql, {"code": code, "author": author, "key": key}).fetchone()
+    if row is None:
+        raise NotFound(f"There is no room {code}.")
+    room, repeats, name, mark, before_author, before_at = row
+    if repeats and (done := run(log.repeated(SQLiteTransaction(db), code, author, key))):
+        return done
+    if name is None:
+        raise NotFound(f"Nobody holds seat {author}.")
+    before = before_of(before_author, before_at)
+    head = Head(*execute(db, queries.RISE_BY_TEXT, room).fetchone())
+    message = Message(head.rev, head.rev, now, author, name, mark, body, before=before)
+    text = db.execute("INSERT INTO text (body) VALUES (?)", (encode_text(body),)).lastrowid
+    execute(db, DIALECT.insert, *log.columns(room, message, text))
+    execute(db, queries.REMEMBER, room, author, key, message.id, head.rev, now)
+    return Change(code, message, head.position)

@@ -1,0 +1,197 @@
+"""The one thread that writes to the SQLite file: it commits everything that waits at once."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from chat.store import NotFound, OutcomeUnknown, Unavailable
+from chat.store.aging import aging_of
+from chat.store.sqlite.transaction import SQLiteTransaction
+from chat.store.writes import PendingWrite
+
+BATCH = 256  # writes that share one commit
+QUEUE = 5000  # writes that may wait
+KEY_AGE = 72 * 3600 * 1000  # ms; the promise is 48 hours
+PRUNE_EVERY = 60 * 1000  # ms
+PRUNE_PORTION = 500  # keys; more than a batch can add
+WIPE_EVERY = 1.0  # s, at most
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Write(PendingWrite):
+    """A job that is done in the writer's thread."""
+
+    work: Callable[[SQLiteTransaction], Any]
+    erases: bool = field(init=False, default=False)
+
+    def run(self, db: sqlite3.Connection, now: int) -> bool:
+        """Do the work within a transaction; False if that is spoiled and must be rolled back."""
+        if self.must_fail:
+            self.fail(Unavailable("The text before it could not be stored."))
+            return True
+        written = db.total_changes
+        try:
+            tx = SQLiteTransaction(db, now)
+            self.succeed(self.work(tx))
+            self.erases = tx.erases
+        except Exception as error:
+            self.fail(_refusal(error))
+            return db.total_changes == written and db.in_transaction
+        return True
+
+
+def _refusal(error: Exception) -> Exception:
+    """What to tell the caller whose own work, and nobody else's, failed with `error`."""
+    if isinstance(error, OverflowError):
+        return NotFound("There is no such number.")
+    if isinstance(error, sqlite3.Error):
+        log.error("A write failed: %s", error)
+        return Unavailable(f"The store cannot write: {error}")
+    return error
+
+
+class Writer:
+    """The one thread that writes: it commits together whatever was waiting, in the order of arrival.
+
+    No artificial delay: while one commit waits for the disk, the next batch gathers.
+    """
+
+    def __init__(
+        self, db: sqlite3.Connection, clock: Callable[[], float], tell: Callable[[Sequence[Write]], object]
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._tell = tell
+        self._queue: SimpleQueue[Write | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="chat-writer", daemon=True)
+        self._stopping = False
+        self._wipe_due = True  # a killed process may have left deleted text in the WAL
+        self._wipe_after = 0.0
+        self._prune_due = 0
+        self._aging = aging_of(clock)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
+    def submit(self, job: Write) -> None:
+        if self._queue.qsize() >= QUEUE:
+            raise Unavailable(f"{QUEUE} writes are waiting already.")
+        self._queue.put(job)
+
+    def stop(self) -> None:
+        """Finish what was submitted and close the file."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        with closing(self._db):
+            while not self._stopping:
+                if batch := self._gather():
+                    self._commit(batch)
+                    self._tell_all(batch)
+                self._tidy()
+
+    def _gather(self) -> list[Write]:
+        batch: list[Write] = []
+        try:
+            waiting = self._queue.get(timeout=WIPE_EVERY if self._wipe_due else None)
+            while waiting:
+                batch.append(waiting)
+                if len(batch) == BATCH:
+                    return batch
+                waiting = self._queue.get_nowait()
+            self._stopping = True
+        except Empty:
+            pass
+        return batch
+
+    def _commit(self, batch: Sequence[Write]) -> None:
+        """Write the batch in one transaction.
+
+        Savepoints would cost more than they save: a job that is refused has written nothing yet, and the
+        rare one that fails later sends each of its batch into a transaction of its own.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            if all(job.run(self._db, self._now()) for job in batch):
+                self._db.execute("COMMIT")
+                self._wipe_due |= any(job.erases for job in batch)
+            else:
+                self._roll_back()
+                for job in batch if len(batch) > 1 else ():
+                    self._commit([job])
+        except Exception as error:
+            log.error("%d writes failed: %s", len(batch), error)
+            failure = _failure(error)
+            for job in batch:
+                job.fail(failure(f"The store cannot write: {error}"))
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error:
+            log.exception("A failed transaction could not be rolled back")
+
+    def _tell_all(self, batch: Sequence[Write]) -> None:
+        try:
+            self._tell(batch)
+        except RuntimeError:
+            log.warning("The event loop ended before %d writes were told", len(batch))
+
+    def _tidy(self) -> None:
+        """Housekeeping that nobody waits for."""
+        try:
+            if self._wipe_due and time.monotonic() >= self._wipe_after:
+                self._wipe()
+            if not 0 < self._prune_due - self._now() <= PRUNE_EVERY:  # nor was the clock set back since
+                self._prune()
+        except Exception as error:
+            log.warning("Housekeeping failed and will be tried again: %s", error)
+            self._roll_back()
+
+    def _wipe(self) -> None:
+        """Empty the WAL: it still holds the text that was deleted from the tables."""
+        self._wipe_after = time.monotonic() + WIPE_EVERY
+        self._db.execute("PRAGMA busy_timeout = 0")  # rather later than let writers wait for a reader
+        try:
+            busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._wipe_due = bool(busy)
+        finally:
+            self._db.execute("PRAGMA busy_timeout = 5000")
+
+    def _prune(self) -> None:
+        now = self._now()
+        if not self._aging.trusted(now / 1000):
+            self._prune_due = now + PRUNE_EVERY
+            return
+        old = "SELECT room, author, key FROM once WHERE at < ? ORDER BY at LIMIT ?"
+        self._db.execute("BEGIN IMMEDIATE")
+        keys = self._db.execute(old, (now - KEY_AGE, PRUNE_PORTION)).fetchall()
+        self._db.executemany("DELETE FROM once WHERE room = ? AND author = ? AND key = ?", keys)
+        self._db.execute("COMMIT")
+        self._prune_due = now if len(keys) == PRUNE_PORTION else now + PRUNE_EVERY
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _failure(error: Exception) -> type[OutcomeUnknown | Unavailable]:
+    """OutcomeUnknown if the disk failed: SQLite took the writes back, yet a crash may bring them to light."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return OutcomeUnknown if code == sqlite3.SQLITE_IOERR else Unavailable

@@ -1,0 +1,50 @@
+"""Static files: read once, named by their content, cached by browsers for ever."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from pathlib import Path
+
+WORTH_COMPRESSING = 500  # bytes; below, a header would cost more
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    body: bytes
+    compressed: bytes | None
+    type: str
+    url: str
+
+
+class Assets:
+    def __init__(self, folder: Path) -> None:
+        self._assets: dict[str, Asset] = {}
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.suffix in {".css", ".js", ".svg", ".png", ".txt"}:
+                self.add(path.relative_to(folder).as_posix(), path.read_bytes())
+
+    def add(self, name: str, body: bytes) -> None:
+        version = hashlib.sha256(body).hexdigest()[:10]
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        kind = "text/javascript" if name.endswith(".js") else kind
+        type = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+        small = gzip.compress(body, 9, mtime=0) if len(body) >= WORTH_COMPRESSING else None
+        self._assets[name] = Asset(body, small, type, f"/static/{version}/{name}")
+
+    def url(self, name: str) -> str:
+        """The address of an asset's present content. Raises KeyError."""
+        return self._assets[name].url
+
+    def find(self, path: str) -> Asset | None:
+        """The asset at a path below /static/, whatever version it names."""
+        return self._assets.get(path.partition("/")[2])
+
+
+def folder(name: str) -> Path:
+    """`templates` or `static`: inside the package when installed, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name

@@ -1,0 +1,305 @@
+"""The only place that names templates: one typed function per page and per fragment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from chat.model.codes import grouped
+from chat.model.errors import Trouble
+from chat.model.marks import unlabelled
+from chat.model.members import Member
+from chat.model.messages import BODY_FIELD, Message
+from chat.model.receipts import write_life
+from chat.views.assets import Assets
+from chat.views.links import linked
+from chat.views.messages import Shown
+
+PALETTE = 12  # colours in chat.css
+SEATS = 100  # seats of one person that their stylesheet knows
+ROSTER = 100  # people listed; the others are counted
+WIDE = re.compile("[\U00010000-\U0010ffff]")
+
+# Fragments that a page has to put in without a server.
+INLINE = {
+    "line": "_next_line",
+    "lines": "_lines",
+    "online": "_online",
+    "offline": "_offline",
+    "pasted": "_pasted",
+}
+
+OWN = """\
+.m[data-by="SEAT"]{--side:end;--bubble:var(--own);--left:var(--round);--right:.35rem}
+@media screen{.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}}
+#roster [data-by="SEAT"] bdi::after{content:" (you)"}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was typed and what is wrong with it, by field."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def focus(self) -> str:
+        """The field to put the cursor in: the first one at fault."""
+        return next(iter(self.errors), "name")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What somebody wrote and has yet to send: under which key, and how much of that was stored before."""
+
+    code: str  # of the room, empty if it cannot be sent to any
+    bodies: Sequence[str] = ("",)
+    key: str = ""
+    acked: int = 0
+    posted: bool = False  # by the ordinary form; it may have been stored
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.bodies)
+
+
+class Renderer:
+    def __init__(self, folder: Path, assets: Assets) -> None:
+        self._assets = assets
+        self._env = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._env.globals.update(asset=assets.url)
+        self._env.filters.update(
+            grouped=grouped,
+            linked=linked,
+            iso=iso,
+            clock=clock,
+            day=day,
+            isoday=isoday,
+            colour=colour,
+            unlabelled=unlabelled,
+        )
+        # A macro: called once per message, it is twice as fast as an included template.
+        self._shape = self._env.get_template("room/_message.html").module.shape  # type: ignore[attr-defined]
+        self._env.globals.update(shape=self._shape, field=BODY_FIELD)
+        self._env.globals.update(
+            inline={
+                name: _data_url(self._fragment(f"room/{file}.html", draft=None).strip())
+                for name, file in INLINE.items()
+            }
+        )
+        self._beat = self._fragment("room/replace_beat.html")
+
+    # Pages --------------------------------------------------------------------------------------------
+
+    def home(self, form: Form, known: bool = False) -> str:
+        """`known` says that the browser has a cookie of ours."""
+        return self._page("home.html", form=form, known=known)
+
+    def invitation(self, code: str, form: Form) -> str:
+        return self._page("join.html", code=code, form=form)
+
+    def already_here(self, member: Member, name: str) -> str:
+        """What is meant by another name, typed by somebody who has a seat in the room?"""
+        return self._page("already_here.html", member=member, name=name)
+
+    def room(
+        self,
+        member: Member,
+        seats: Sequence[int],
+        shown: Shown,
+        people: Sequence[Member],
+        link: str,
+        draft: Draft,
+        *,
+        many_lines: bool = False,
+        error: str = "",
+        older: bool = False,
+        frozen: bool = False,
+    ) -> str:
+        """The room as one member sees it; `older` is a page of the past, without the live end.
+
+        `frozen` says that `people` may be out of date.
+        """
+        return self._page(
+            "room.html",
+            member=member,
+            seats=_dotted(seats),
+            page=shown.page,
+            messages=_lines(shown),
+            link=link,
+            draft=draft.text,
+            key=draft.key,
+            acked=draft.acked,
+            life=write_life(draft.key, draft.acked) if draft.posted else "",
+            many_lines=many_lines or "\n" in draft.text,
+            spare=0,
+            error=error,
+            older=older,
+            **self._roster(_with(people, member), frozen),
+        )
+
+    def error(self, status: int, title: str, text: str, kept: Draft | None = None) -> str:
+        """`kept` is what was typed and could not be taken."""
+        return self._page("error.html", status=status, title=title, text=text, kept=kept)
+
+    def stream_start(self, code: str, seats: Sequence[int], shown: Shown) -> str:
+        """The first part of the live page without JavaScript; messages follow as they come."""
+        return self._page(
+            "stream.html", page=shown.page, messages=_lines(shown), seats=_dotted(seats), code=code
+        )
+
+    # Fragments: the very shapes that the pages include ------------------------------------------------
+
+    def message(self, message: Message) -> str:
+        return str(self._shape(message))
+
+    def amended(self, message: Message) -> str:
+        return self._fragment("room/amend_message.html", message=message)
+
+    def newest(self, code: str, shown: Shown) -> str:
+        return self._fragment(
+            "room/replace_messages.html", code=code, page=shown.page, messages=_lines(shown)
+        )
+
+    def earlier(self, code: str, shown: Shown) -> str:
+        messages = Markup("".join(shown.fragments))  # noqa: S704
+        return self._fragment("room/insert_earlier.html", code=code, page=shown.page, messages=messages)
+
+    def roster(self, people: Sequence[Member], frozen: bool = False) -> str:
+        return self._fragment("room/replace_roster.html", **self._roster(people, frozen))
+
+    def trouble(self, trouble: Trouble) -> str:
+        """What is out of order, beside the composer until it is said to be over."""
+        return self._fragment("room/replace_trouble.html", trouble=trouble)
+
+    def stream_trouble(self, trouble: Trouble) -> str:
+        """The same as a line of the live page without JavaScript, which nothing can take away."""
+        return self._fragment("room/_trouble_line.html", trouble=trouble)
+
+    def acknowledged(self, controls: int, acked: int) -> str:
+        """Remove that many sent controls from the composer; `acked` are done since the page was loaded."""
+        return self._fragment("room/acknowledge.html", controls=controls, acked=acked)
+
+    def taken(self, life: str, counts: Sequence[int], acked: int) -> str:
+        """The same for a page that is at one of `counts`, once it has a control besides those."""
+        return "".join(
+            self._fragment("room/take_controls.html", life=life, count=n, rest=acked - n, acked=acked)
+            for n in counts
+        )
+
+    def life(self, key: str) -> str:
+        """For a page that has none yet."""
+        return self._fragment("room/begin_life.html", key=key)
+
+    def send_pending(self) -> str:
+        return self._fragment("room/send_pending.html")
+
+    def refused(self, code: str, id: str, key: str, place: int, body: str, reason: str) -> str:
+        """A text that comes back; unchanged it is the same one, for the first may be stored after all."""
+        html = self._fragment(
+            "room/append_refused.html", code=code, id=id, key=key, place=place, body=body, reason=reason
+        )
+        # One emoji would make each character of it four bytes for as long as it waits.
+        return WIDE.sub(lambda match: f"&#{ord(match[0])};", html)
+
+    def sent_again(self, id: str) -> str:
+        return self._fragment("room/delete_refused.html", id=id)
+
+    def notice(self, text: str) -> str:
+        return self._fragment("room/replace_notice.html", text=text)
+
+    def farewell(self, code: str, reason: str, over: bool = False) -> str:
+        """`over` says that the seat ended: nothing of the conversation stays on the page."""
+        return self._fragment("room/farewell.html", code=code, reason=reason, over=over)
+
+    def heartbeat(self) -> str:
+        return self._beat
+
+    def composer_text(self, draft: str, many_lines: bool, code: str, spare: int) -> str:
+        """A field of the other kind; `spare` is the number of the one that the page has ready."""
+        # The field takes the focus before the button, which has it, is replaced: it moves only once.
+        placements = ("fill_spare", "switch_text", "replace_spare")
+        values = {"draft": draft, "many_lines": many_lines, "code": code, "spare": spare}
+        return "".join(self._fragment(f"room/{name}.html", **values) for name in placements)
+
+    def own_style(self, seats: Iterable[int]) -> str:
+        """The stylesheet that makes a member's own messages look so; everybody's HTML is the same."""
+        return "".join(OWN.replace("SEAT", str(seat)) for seat in seats)
+
+    # --------------------------------------------------------------------------------------------------
+
+    def _page(self, template: str, **values: object) -> str:
+        return self._env.get_template(template).render(**values)
+
+    def _fragment(self, template: str, **values: object) -> str:
+        return self._env.get_template(template).render(**values)
+
+    def _roster(self, people: Sequence[Member], frozen: bool) -> dict[str, object]:
+        return {"people": people[:ROSTER], "count": len(people), "frozen": frozen}
+
+
+def _data_url(fragment: str) -> str:
+    """A fragment as an address that needs no network; htmx fetches it like any other."""
+    return "data:text/html;charset=utf-8," + quote(fragment, safe=" =/:;,.-_()!*")
+
+
+def _with(people: Sequence[Member], member: Member) -> list[Member]:
+    """The people here and the one who is just coming in."""
+    if any(m.number == member.number for m in people):
+        return list(people)
+    return sorted([*people, member], key=lambda m: m.number)
+
+
+def _dotted(seats: Sequence[int]) -> str:
+    return ".".join(map(str, seats[-SEATS:]))
+
+
+def _lines(shown: Shown) -> Markup:
+    """The messages of a page, which were rendered before."""
+    return Markup("\n\n".join([*shown.fragments, ""]))  # noqa: S704
+
+
+def _utc(at: int) -> datetime:
+    return datetime.fromtimestamp(at / 1000, UTC)
+
+
+def iso(at: int) -> str:
+    return _formatted(at // 1000, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def clock(at: int) -> str:
+    return _formatted(at // 60_000 * 60, "%H:%M")
+
+
+@lru_cache(4096)
+def _formatted(seconds: int, how: str) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime(how)
+
+
+def isoday(at: int) -> str:
+    return f"{_utc(at):%Y-%m-%d}"
+
+
+def day(at: int) -> str:
+    when = _utc(at)
+    return f"{when:%A}, {when.day} {when:%B %Y}"
+
+
+def colour(seat: int) -> int:
+    return seat % PALETTE

@@ -1,0 +1,57 @@
+"""Fields of forms, queries and frames: cut by length before anything else looks at them.
+
+Normalising, splitting or matching a text takes time that grows with its length, for some texts with the
+square of it. So every field is read through this module, which lets one character more than its limit
+through: enough for the rule behind it to see that it is too long. `body` is not cut in a form, since a text
+must never be shortened in silence; `clean_body` measures it first. In a frame it is cut beyond what
+`clean_body` takes, which is more than the field of a page holds.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from chat.model.codes import CODE_TYPED
+from chat.model.members import NAME_TYPED
+from chat.model.messages import KEY_LENGTH
+
+LIMITS = {
+    "name": NAME_TYPED,
+    "code": CODE_TYPED,
+    "key": KEY_LENGTH,
+    "again": KEY_LENGTH,
+    "epoch": 64,
+    "lines": 8,
+    "choice": 16,
+}
+DIGITS = 15  # of acked, since, before: more than any room will ever need, and JavaScript counts so far
+QUERY = 1024  # bytes
+SEAT_LIST = 1100  # characters of the seats whose stylesheet is asked for
+
+
+class Values(Protocol):
+    """Fields by name, of a form or a query; several values of one name are allowed."""
+
+    def get(self, key: str, default: str, /) -> str: ...
+
+
+def cut(name: str, value: str) -> str:
+    return value[: LIMITS[name] + 1]
+
+
+def text(values: Values, name: str) -> str:
+    """The field, or an empty text where there is none."""
+    return cut(name, values.get(name, ""))
+
+
+def token(frame: dict[str, object], name: str) -> str | None:
+    """A short text of a frame; None if it is absent or no text."""
+    value = frame.get(name)
+    return cut(name, value) if isinstance(value, str) else None
+
+
+def number(value: object) -> int:
+    """A whole number; nonsense counts as none."""
+    if isinstance(value, str):
+        return int(value) if len(value) <= DIGITS and value.isascii() and value.isdigit() else 0
+    return value if isinstance(value, int) and 0 <= value < 10**DIGITS else 0
