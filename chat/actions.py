@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable
 
 from chat.model.changes import Change
 from chat.model.codes import Codes
@@ -33,7 +34,7 @@ async def join_room(store: Store, code: str, person: str, name: str) -> Member:
         raise Refused(NO_ROOM, "code") from None
 
 
-async def post_message(store: Store, member: Member, key: str, index: int, body: str) -> Change:
+def post_message(store: Store, member: Member, key: str, index: int, body: str) -> Awaitable[Change]:
     """Add a text to the room. Raises Refused, NotFound, Unavailable, OutcomeUnknown.
 
     `key` is the page's, `index` how many texts it had acknowledged before this one: with the text itself
@@ -41,7 +42,7 @@ async def post_message(store: Store, member: Member, key: str, index: int, body:
     """
     body = clean_body(body)
     once = hashlib.sha256(f"{clean_key(key)}\0{index}\0{body}".encode()).hexdigest()[:32]
-    return await store.append(member.code, member.number, once, body)
+    return store.append(member.code, member.number, once, body)
 
 
 async def rename(store: Store, member: Member, name: str) -> Member:

@@ -129,6 +129,10 @@ class Limits:
         """As `OwnLimits.take`."""
         return self._own.take(rate, doer, patience, count)
 
+    def take_now(self, rate: Rate, doer: str) -> bool:
+        """Whether this may be done now; it counts then. False, too, where that takes a moment to know."""
+        return not self._own.take(rate, doer)
+
     async def give_back(self, rate: Rate, doer: str, count: int = 1) -> None:
         """As `OwnLimits.give_back`."""
         self._own.give_back(rate, doer, count)

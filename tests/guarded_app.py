@@ -23,6 +23,7 @@ bounds.PEER_TIMEOUT = 1.0
 bounds.LINGER = 0.3
 bounds.MESSAGE_TIMEOUT = 1.5
 bounds.HANDSHAKE_TIMEOUT = 1.5
+bounds.REST_TIMEOUT = 0.3
 # To see that each guard is missed: run the tests with one left out.
 guards.GUARDS[:] = [guard for guard in guards.GUARDS if guard[2].__name__ != os.environ.get("WITHOUT")]
 
@@ -32,6 +33,14 @@ def _stumble(original: Any, self: Any, event: Any) -> Any:
     if event.target == b"/stumble":
         raise RuntimeError("stumbled")
     return original(self, event)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def create_app() -> Quart:
@@ -141,11 +150,47 @@ def create_app() -> Quart:
     async def whose() -> None:
         """Echoes for the person that the cookie names."""
         with inside("/whose"):
-            frames: Any = websocket.scope["chat.live.frames"]  # type: ignore[typeddict-item]
+            frames: Any = websocket.scope["chat.frames"]  # type: ignore[typeddict-item]
             frames.belongs_to(websocket.cookies["person"], "192.0.2.1")
             await websocket.accept()
             while True:
                 await websocket.send(str(await websocket.receive()))
+
+    @app.websocket("/texts")
+    async def texts() -> None:
+        """Says of each text which way it came. It declines "slow …" and has enough after "hold …"."""
+        with inside("/texts"):
+            await websocket.accept()
+            scope: Any = websocket.scope
+            reader, inbox = scope["chat.text_reader"], scope["chat.inbox"]
+            answers: asyncio.Queue[str] = asyncio.Queue()
+            idle = [False]
+
+            def take(data: bytes) -> bool:
+                if data.startswith(b"slow") or not _is_utf8(data):
+                    return False
+                if data.startswith(b"hold"):
+                    reader.hold()
+                    asyncio.get_running_loop().call_later(0.5, reader.release)
+                answers.put_nowait(f"fast {data.decode()}")
+                return True
+
+            async def answer() -> None:
+                while True:
+                    await websocket.send(await answers.get())
+
+            reader.attach(take, lambda: idle[0] and inbox.empty())
+            answering = asyncio.create_task(answer())
+            try:
+                while True:
+                    idle[0] = True
+                    text = await inbox.take()
+                    idle[0] = False
+                    text = text.decode() if isinstance(text, bytes) else text
+                    answers.put_nowait(f"slow {text}")
+            finally:
+                reader.detach()
+                answering.cancel()
 
     @app.websocket("/flood")
     async def flood() -> None:

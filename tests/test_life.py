@@ -13,7 +13,7 @@ from people import Live, Person
 
 from chat.model import receipts
 from chat.model.receipts import Receipts
-from chat.web import texts as web_texts
+from chat.web import acknowledging
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def deployment() -> str:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_texts, "ACKNOWLEDGE", 0.0)
-    monkeypatch.setattr(web_texts, "AGAIN", 0.02)
+    monkeypatch.setattr(acknowledging, "ACKNOWLEDGE", 0.0)
+    monkeypatch.setattr(acknowledging, "AGAIN", 0.02)
 
 
 @asynccontextmanager

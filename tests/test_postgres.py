@@ -98,6 +98,10 @@ async def say(store: PostgresStore, member: Member, body: str) -> Change:
     return await store.append(member.code, member.number, f"key {body}", body)
 
 
+async def append(store: PostgresStore, code: str, author: int, key: str, body: str) -> Change:
+    return await store.append(code, author, key, body)
+
+
 async def bodies(store: PostgresStore, code: str = ROOM) -> list[str | None]:
     return [m.body for m in (await store.history(code, limit=1_000_000)).messages if m.kind == "text"]
 
@@ -375,7 +379,7 @@ async def test_a_batch_keeps_the_order_of_arrival(store: PostgresStore, alice: M
         await waiting(url)
         work: list[Coroutine[Any, Any, Any]] = [
             say(store, alice, "one"),
-            store.append(ROOM, alice.number, "key one", "one again"),
+            append(store, ROOM, alice.number, "key one", "one again"),
             store.amend(ROOM, 2, alice.number, "edit", Edit("two")),
             say(store, alice, "three"),
             store.end_seat(ROOM, alice.person),
@@ -384,8 +388,8 @@ async def test_a_batch_keeps_the_order_of_arrival(store: PostgresStore, alice: M
             say(store, alice, "back"),
             store.open_room(OTHER),
             store.take_seat(OTHER, "person-b", "Bob"),
-            store.append(OTHER, 1, "k", "hello"),
-            store.append(ROOM, alice.number, "key one", "and again"),
+            append(store, OTHER, 1, "k", "hello"),
+            append(store, ROOM, alice.number, "key one", "and again"),
         ]
         tasks = [asyncio.create_task(w) for w in work]
         await asyncio.sleep(0)

@@ -26,8 +26,7 @@ from chat.live.connection import LATER, POLICY, RESTART
 from chat.live.hub import SOCKETS
 from chat.model.receipts import BODIES
 from chat.store import OutcomeUnknown, Unavailable
-from chat.web import fields
-from chat.web import texts as web_texts
+from chat.web import acknowledging, fields
 
 NOBODYS = "ZZZZ2222"
 
@@ -39,7 +38,7 @@ def deployment(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def _acknowledge_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_texts, "ACKNOWLEDGE", 0.0)
+    monkeypatch.setattr(acknowledging, "ACKNOWLEDGE", 0.0)
 
 
 def _failing(error: Exception) -> Callable[..., Coroutine[Any, Any, Any]]:
@@ -440,7 +439,7 @@ async def test_messages_of_one_socket_keep_their_order(
 async def test_the_acknowledgement_waits_until_the_next_control_is_there(
     alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_texts, "ACKNOWLEDGE", 0.2)
+    monkeypatch.setattr(acknowledging, "ACKNOWLEDGE", 0.2)
     async with alice.in_room(code) as live:
         asked = asyncio.get_running_loop().time()
         await live.say("hello")
@@ -511,6 +510,7 @@ async def test_a_refused_text_is_not_lost_behind_an_alert(
         await bob.write(code, "something to send")
         await until(lambda: not connection.idle and not connection._ready)  # the sender waits for the socket
         monkeypatch.setattr(chat.limits, "take", take)
+        monkeypatch.setattr(chat.limits, "take_now", lambda *_: False)
         await live.say("precious" + "x" * 9000, key="page")
         await live.send(k="unknown")
         await until(lambda: not leaves)
@@ -734,6 +734,9 @@ class Shuffled(limits.Limits):
 
     asked = 0
 
+    def take_now(self, rate: limits.Rate, doer: str) -> bool:
+        return False
+
     async def take(self, rate: limits.Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
         wait = await super().take(rate, doer, patience, count)
         self.asked += 1
@@ -759,6 +762,9 @@ class ClosedLimits(limits.Limits):
         super().__init__()
         self.gate = asyncio.Event()
 
+    def take_now(self, rate: limits.Rate, doer: str) -> bool:
+        return False
+
     async def take(self, rate: limits.Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
         await self.gate.wait()
         return await super().take(rate, doer, patience, count)
@@ -769,7 +775,7 @@ async def _forever(*_: Any) -> None:
 
 
 async def _posted() -> None:
-    await until(lambda: not [t for t in asyncio.all_tasks() if "_post_one" in repr(t.get_coro())])
+    await until(lambda: not [t for t in asyncio.all_tasks() if "_submit_waiting" in repr(t.get_coro())])
 
 
 async def test_texts_that_wait_when_their_connection_ends_are_not_stored_behind_the_page_s_back(
@@ -782,7 +788,7 @@ async def test_texts_that_wait_when_their_connection_ends_are_not_stored_behind_
     async with alice.live(code) as live:
         monkeypatch.setattr(chat.hub, "join", _forever)
         await live.resume(page, key="page", acked="0", body=["one", "two"])
-        await until(lambda: [t for t in asyncio.all_tasks() if "_post_one" in repr(t.get_coro())])
+        await until(lambda: [t for t in asyncio.all_tasks() if "_submit_waiting" in repr(t.get_coro())])
         await chat.hub.terminate()
         assert await live.ended() == RESTART
     closed.gate.set()
@@ -796,10 +802,10 @@ async def test_after_a_text_that_failed_those_behind_it_are_not_stored_either(
     """Not even while the connection is busy with something else and has yet to hear of it."""
     append, failures = chat.store.append, [Unavailable("away")]
 
-    async def appended(*text: Any) -> Any:
+    def appended(*text: Any) -> Any:
         if failures:
             raise failures.pop()
-        return await append(*text)
+        return append(*text)
 
     page = await alice.look(code)
     async with alice.live(code) as live:

@@ -299,7 +299,7 @@ async def test_what_waits_is_committed_together(store: SQLiteStore, alice: Membe
 
 async def test_a_refused_write_does_not_disturb_its_batch(store: SQLiteStore, alice: Member) -> None:
     async with Pause(store):
-        writes = [asyncio.create_task(store.append(ROOM, n % 2, f"{n}", f"{n}")) for n in range(10)]
+        writes = [store.append(ROOM, n % 2, f"{n}", f"{n}") for n in range(10)]
     results = await asyncio.gather(*writes, return_exceptions=True)
     assert [isinstance(r, NotFound) for r in results] == [True, False] * 5
     assert await bodies(store) == ["1", "3", "5", "7", "9"]

@@ -848,9 +848,10 @@ class Walk(RuleBasedStateMachine):
     @rule(author=numbers)
     def append(self, author: int) -> None:
         key, body = f"key {next(self.texts)}", f"text {next(self.texts)};"
-        self._write(
-            lambda: self.store.append(ROOM, author, key, body), lambda: self.room.append(author, key, body)
-        )
+        self._write(lambda: self._append(author, key, body), lambda: self.room.append(author, key, body))
+
+    async def _append(self, author: int, key: str, body: str) -> Change:
+        return await self.store.append(ROOM, author, key, body)
 
     @rule(bodies=st.integers(2, 20))
     def append_many_at_once(self, bodies: int) -> None:

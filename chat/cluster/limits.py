@@ -21,6 +21,9 @@ class RedisLimits(Limits):
         wait = await self._ask(rate, doer, round(patience * MICRO), count)
         return await super().take(rate, doer, patience, count) if wait is None else wait
 
+    def take_now(self, rate: Rate, doer: str) -> bool:
+        return False
+
     async def give_back(self, rate: Rate, doer: str, count: int = 1) -> None:
         if await self._ask(rate, doer, 0, count=-count) is None:
             await super().give_back(rate, doer, count)

@@ -22,8 +22,12 @@ class Texts:
 
     def __init__(self, texts: list[str]) -> None:
         self._texts: list[str] | list[bytes] = texts
-        if sum(map(len, texts)) > AS_TYPED:
+        self.length = sum(map(len, texts))  # characters as they came
+        if self.length > AS_TYPED:
             self._texts = [text[: BODY_TYPED + 1].encode(errors="surrogatepass") for text in texts]
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
     def __iter__(self) -> Iterator[str]:
         for text in self._texts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterable, Iterator
 
@@ -37,9 +36,8 @@ class Receipts:
         self.life = ""  # dealt to a page that had none
         self.acked = 0
         self.controls = 0  # dealt with, but not yet taken away
-        self.writing: list[tuple[int, str, asyncio.Task[None]]] = []
-        self.turn = asyncio.Lock()  # for asking whether the next text may be stored
-        self.broken = False  # one could not be stored, so none behind it may be: the page sends all again
+        self.generation = 0  # of `key`: a text that was sent under a former key changes nothing here
+        self._writing: set[tuple[int, int]] = set()  # place and hash of texts on their way to the store
         self.counts: list[int] = []  # what the page may believe `acked` to be
         self._answered: dict[tuple[int, int], None] = {}  # place and hash, the oldest first
         self._newest = -1  # place that was written or answered
@@ -51,6 +49,8 @@ class Receipts:
         if key != self.key:
             self.key, self.acked = key, acked
             self.counts, self._typed = [], ""
+            self.generation += 1
+            self._writing.clear()
             self._answered.clear()
             self._newest = -1
             self._sent.clear()
@@ -70,13 +70,12 @@ class Receipts:
         """Whether this very text was taken before; another text in its place is not lost."""
         if index > self._newest:
             return False
-        return (index, hash(body)) in self._answered or any(
-            index == place and body == text for place, text, _ in self.writing
-        )
+        text = index, hash(body)
+        return text in self._answered or text in self._writing
 
-    def write(self, index: int, body: str, task: asyncio.Task[None]) -> None:
+    def write(self, index: int, body: str) -> None:
         """A text is being stored."""
-        self.writing.append((index, body, task))
+        self._writing.add((index, hash(body)))
         self._newest = max(self._newest, index)
 
     def new_texts(
@@ -106,10 +105,14 @@ class Receipts:
             text, self._typed = self._typed, ""
             yield place, len(body), text
 
-    def answer(self, index: int, body: str) -> bool:
+    def answer(self, index: int, body: str, generation: int | None = None) -> bool:
         """A text is dealt with. True if a control of the page was waiting for it."""
+        if generation not in (None, self.generation):
+            return True
+        text = index, hash(body)
+        self._writing.discard(text)
         self._newest = max(self._newest, index)
-        self._answered[index, hash(body)] = None
+        self._answered[text] = None
         if len(self._answered) > BODIES:
             del self._answered[next(iter(self._answered))]
         waiting = index >= self.acked

@@ -16,6 +16,7 @@ from chat.server import bounds
 from chat.server.addresses import shared_by
 from chat.server.guards import Guard, around
 from chat.server.requests import is_dropped
+from chat.server.text_reader import TextReader
 from chat.server.worker import Worker, abort
 
 ASKED = {h11.DONE, h11.MUST_CLOSE}  # a request is complete; the latter after "Connection: close"
@@ -62,14 +63,32 @@ class _Reader:
         self.address = shared_by(peer, worker.options.trusted_proxies) if worker.options.rate_limit else None
         self.at_eof = reader.at_eof
         self.request, self.since = -1, 0.0
+        self.waits = False  # all that came before has been handled
 
     async def read(self, size: int) -> bytes:
-        async with asyncio.timeout_at(self._deadline()):
-            data = await self.reader.read(size)
+        deadline = self._deadline()
+        self.waits = True
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    data = await self.reader.read(size)
+                break
+            except TimeoutError:
+                deadline = self._later()
+        self.waits = False
         protocol: Any = self.server.protocol.protocol
         if data and not isinstance(protocol.stream, WSStream):  # whose frames have turns of their own
             await self.turns.wait(self.address)
         return data
+
+    def _later(self) -> float:
+        """A new deadline if the peer was heard of by the fast path since. Raises TimeoutError."""
+        now = asyncio.get_running_loop().time()
+        protocol: Any = self.server.protocol.protocol
+        texts: TextReader | None = getattr(protocol.stream, "text_reader", None)
+        if texts is not None and (texts.waits or texts.heard + self.timeout > now):
+            return (now if texts.waits else texts.heard) + self.timeout
+        raise TimeoutError
 
     def _deadline(self) -> float | None:
         now = asyncio.get_running_loop().time()

@@ -16,6 +16,7 @@ from chat.server.fast_path import fast_path
 from chat.server.guards import Guard, around
 from chat.server.inbox import Holding, Inbox
 from chat.server.rates import FrameCount
+from chat.server.text_reader import text_reader
 from chat.server.turns import Place
 from chat.server.worker import Worker
 
@@ -64,8 +65,9 @@ class _Exchange:
 
     def _open_socket(self, scope: Any, stream: Any, worker: Worker) -> None:
         scope["chat.lane"] = fast_path(stream)
+        scope["chat.text_reader"] = stream.text_reader = text_reader(stream)
         if worker.options.rate_limit:
-            scope["chat.live.frames"] = stream.frames = FrameCount(worker.frame_rates)
+            scope["chat.frames"] = stream.frames = FrameCount(worker.frame_rates)
         self._holding = scope["chat.holding"] = stream.buffer.holding = Holding(worker.inboxes)
         self._ends.append(self._holding.close)
 

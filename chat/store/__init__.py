@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
@@ -135,8 +136,12 @@ class Store(Protocol):
     async def here(self, code: str | None = None) -> list[Member]:
         """Everybody marked as here, in one room or in all: whom a restart has to account for."""
 
-    async def append(self, code: str, author: int, key: str, body: str) -> Change:
-        """Add a message of a seat. Raises NotFound, Unavailable, OutcomeUnknown."""
+    def append(self, code: str, author: int, key: str, body: str) -> asyncio.Future[Change]:
+        """Add a message of a seat. Raises NotFound, Unavailable, OutcomeUnknown.
+
+        No coroutine: the write is on its way when this returns, in the order of the calls. Cancelling what
+        it returns takes the write back if it has not begun.
+        """
 
     async def amend(self, code: str, id: int, by: int | None, key: str, change: Amendment) -> Change:
         """Edit or delete a text message. `by` None skips the check that it is its author's.

@@ -45,15 +45,6 @@ class PendingWrite:
             self.future.set_result(self.result)
 
 
-async def wait_for(job: PendingWrite, on_unknown: Callable[[], object]) -> Any:
-    """The job's result once it is done; `on_unknown` is told if nobody knows whether it is."""
-    try:
-        return await job.future
-    except OutcomeUnknown:
-        on_unknown()
-        raise
-
-
 class AuthorOrder:
     """Keeps the texts of each author in their order: all that are on their way stand or fall with the first.
 
@@ -71,7 +62,11 @@ class AuthorOrder:
         self._last[author] = job
 
 
-def notify(on_commit: Callable[[Sequence[Change]], None], jobs: Sequence[PendingWrite]) -> None:
+def notify(
+    on_commit: Callable[[Sequence[Change]], None],
+    on_unknown: Callable[[], object],
+    jobs: Sequence[PendingWrite],
+) -> None:
     """Pass on what changed, in commit order, and then let the writers continue."""
     changes = [j.result for j in jobs if isinstance(j.result, Change) and not j.result.duplicate]
     try:
@@ -80,4 +75,6 @@ def notify(on_commit: Callable[[Sequence[Change]], None], jobs: Sequence[Pending
     except Exception:
         log.exception("%d stored changes could not be passed on", len(changes))
     for job in jobs:
+        if isinstance(job.error, OutcomeUnknown):
+            on_unknown()
         job.resolve()

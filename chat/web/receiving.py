@@ -8,17 +8,19 @@ from typing import Any
 
 from quart import websocket
 
-from chat import limits, logs
+from chat import limits
 from chat.context import Context
 from chat.live import frames
-from chat.live.connection import LATER, POLICY, Connection, Farewell
+from chat.live.connection import POLICY, Connection, Farewell
 from chat.model.errors import Refused
-from chat.model.receipts import BODIES, Receipts, read_life
+from chat.model.receipts import read_life
 from chat.model.rooms import Position
-from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.web import fields
-from chat.web.sending import ComeBack, ask_to_come_back
-from chat.web.texts import begin_life, outbox_sent, pace, post, settle
+from chat.web.acknowledging import begin_life
+from chat.web.pacing import outbox_sent, pace
+from chat.web.reports import report
+from chat.web.sending import ComeBack
+from chat.web.texts import Intake
 
 
 def count_page(chat: Context, connection: Connection) -> None:
@@ -29,26 +31,53 @@ def count_page(chat: Context, connection: Connection) -> None:
 
 
 async def receive(chat: Context, connection: Connection) -> None:
-    """Take what has come, in order, and have it stored together; a flood waits in its own socket."""
-    sent = Receipts()
+    """Take what has come, in order; a flood waits in its own socket."""
+    intake = Intake(chat, connection)
+    fast = FastPath(intake)
     try:
         while connection.farewell is None:  # Python 3.11 may swallow that we were told to end
-            await _receive_once(chat, connection, sent)
+            await _receive_once(chat, connection, intake, fast)
     finally:
-        for _, _, task in sent.writing:  # the page will say again, in order, what was not answered
-            task.cancel()
+        fast.close()
+        intake.submitter.end()
 
 
-async def _receive_once(chat: Context, connection: Connection, sent: Receipts) -> None:
-    inbox = socket_inbox()
+class FastPath:
+    """Takes texts as they arrive at the transport: no task and no queue for any of them."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._inbox = socket_inbox()
+        scope: Any = websocket.scope
+        self._reader = scope.get("chat.text_reader")
+        self.idle = False  # nothing that came the ordinary way is being handled
+        if self._reader is not None:
+            self._reader.attach(self._take, self._is_idle)
+            intake.submitter.on_room = self._reader.release
+
+    def _take(self, data: bytes) -> bool:
+        taken = self._intake.take(frames.parse(data))
+        if self._intake.submitter.is_full:
+            self._reader.hold()
+        return taken
+
+    def _is_idle(self) -> bool:
+        return self.idle and self._inbox.empty()
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.detach()
+
+
+async def _receive_once(chat: Context, connection: Connection, intake: Intake, fast: FastPath) -> None:
     await outbox_sent(connection)
-    await _attempt(chat, connection, _take(chat, connection, sent, frames.parse(await inbox.take())))
-    while not inbox.empty():
-        await asyncio.sleep(0)  # what was taken before is on its way, or refused
-        if connection.outbox or len(sent.writing) >= BODIES:  # bounds what one turn may put into the outbox
-            break
-        await _attempt(chat, connection, _take(chat, connection, sent, frames.parse(inbox.take_nowait())))
-    await _attempt(chat, connection, settle(chat, connection, sent))
+    fast.idle = True
+    frame = frames.parse(await socket_inbox().take())
+    fast.idle = False
+    if not intake.take(frame):
+        await _attempt(chat, connection, _take(chat, connection, intake, frame))
+    intake.submitter.end_unstored()
+    await asyncio.sleep(0)  # what was taken is on its way, or refused
 
 
 def socket_inbox() -> Any:
@@ -60,29 +89,11 @@ async def _attempt(chat: Context, connection: Connection, work: Coroutine[Any, A
     """Do something for a peer; what goes wrong is said to them and never ends the connection by itself."""
     try:
         await work
-    except Refused as refused:
-        _alert(chat, connection, chat.render.notice(refused.text))
-    except ComeBack as refused:
-        ask_to_come_back(chat, connection, refused)
-    except (Unavailable, OutcomeUnknown):
-        # Coming back, the page says again what it has and what it has not seen acknowledged.
-        if not chat.hub.trouble:
-            chat.metrics.refusals.labels("frame").inc()
-            connection.show("trouble", chat.render.trouble("write"))
-        connection.close(Farewell(LATER))
-    except NotFound:
-        connection.close(Farewell(POLICY, "You are not in this room any more.", over=True))
-    except Exception:
-        logs.log.exception("frame-failed room=%s", chat.codes.logged(connection.member.code))
-        _alert(chat, connection, chat.render.notice("Something went wrong here. Please reload the page."))
+    except Exception as error:
+        report(chat, connection, error)
 
 
-def _alert(chat: Context, connection: Connection, fragment: str) -> None:
-    chat.metrics.refusals.labels("frame").inc()
-    connection.show("alert", fragment)
-
-
-async def _take(chat: Context, connection: Connection, sent: Receipts, frame: dict[str, Any] | None) -> None:
+async def _take(chat: Context, connection: Connection, intake: Intake, frame: dict[str, Any] | None) -> None:
     """A frame with texts, or one that says what a page has, or both. Raises Refused for anything else."""
     kind = frame.get("k") if frame else None
     if kind == "farewell":  # shown on the connection before this one
@@ -93,13 +104,13 @@ async def _take(chat: Context, connection: Connection, sent: Receipts, frame: di
         await pace(chat, connection)
         raise Refused("The server did not understand that. Please reload the page.")
     if "body" in frame:
-        await post(chat, connection, sent, frame)
+        await intake.post(frame)
     elif kind == "pending":
         await pace(chat, connection)  # nothing was waiting
     if kind == "resume":
         await _resume(chat, connection, frame)
         if isinstance(life := frame.get("life"), str) and not read_life(life)[0]:
-            begin_life(chat, connection, sent, pending="body" in frame)
+            begin_life(chat, connection, intake.receipts, pending="body" in frame)
 
 
 async def _resume(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ async def live(code: str) -> None:
     person = None if found is None else found.person
     member = None if person is None else await _member(chat, code, person)
     _hold_openings(chat, member, reached.address)
-    frames: Any = websocket.scope.get("chat.live.frames")
+    frames: Any = websocket.scope.get("chat.frames")
     if frames is not None:
         frames.belongs_to(person, reached.address)
     await websocket.accept()

@@ -32,7 +32,7 @@ from chat.store.postgres.server import (
 from chat.store.postgres.transaction import PostgresTransaction, Question
 from chat.store.postgres.writer import NOW, Text, Write, Writer
 from chat.store.transaction import Transaction
-from chat.store.writes import AuthorOrder, notify, wait_for
+from chat.store.writes import AuthorOrder, notify
 
 READERS = 6
 USED = (
@@ -81,7 +81,11 @@ class PostgresStore(Operations):
             db.terminate()
             raise
         self._writer = Writer(
-            self._server, db, self._clock, lambda jobs: notify(self.on_commit, jobs), self._connected
+            self._server,
+            db,
+            self._clock,
+            lambda jobs: notify(self.on_commit, self.on_unknown, jobs),
+            self._connected,
         )
 
     async def _connected(self, db: Connection) -> None:
@@ -122,11 +126,10 @@ class PostgresStore(Operations):
             return 0
         return await self.write(None, rooms.expire)
 
-    async def append(self, code: str, author: int, key: str, body: str) -> Change:
+    def append(self, code: str, author: int, key: str, body: str) -> asyncio.Future[Change]:
         for text in (code, key, body):
             text.encode()  # what cannot be said must fail here, where it is nobody else's
-        done: Change = await self._submit(code, Text(author, key, body))
-        return done
+        return self._submit(code, Text(author, key, body))
 
     async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._read(lambda tx: work(tx, *args, **kwargs))
@@ -138,7 +141,7 @@ class PostgresStore(Operations):
         result: T = await self._submit(code, lambda tx: work(tx, *args, **kwargs))
         return result
 
-    async def _submit(self, code: str | None, work: Text | Question[Any]) -> Any:
+    def _submit(self, code: str | None, work: Text | Question[Any]) -> asyncio.Future[Any]:
         if self._writer is None:
             raise Unavailable("The store is closed.")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -146,7 +149,7 @@ class PostgresStore(Operations):
         if code and isinstance(work, Text):
             self._order.append((code, work.author), write)
         self._writer.submit(write)
-        return await wait_for(write, self.on_unknown)
+        return future
 
     async def _read(self, work: Question[T], one_moment: bool = False, within: float = STATEMENT) -> T:
         if self._readers is None:

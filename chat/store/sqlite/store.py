@@ -21,7 +21,7 @@ from chat.store.sqlite.file import connected, opened, pages_used, require_place,
 from chat.store.sqlite.transaction import DIALECT, SQLiteTransaction, execute
 from chat.store.sqlite.writer import Write, Writer
 from chat.store.transaction import run
-from chat.store.writes import AuthorOrder, notify, wait_for
+from chat.store.writes import AuthorOrder, notify
 
 READERS = 3
 
@@ -63,7 +63,9 @@ class SQLiteStore(Operations):
         loop = asyncio.get_running_loop()
         self._readers = Readers(self._path)
         self._writer = Writer(
-            db, self._clock, lambda jobs: loop.call_soon_threadsafe(notify, self.on_commit, jobs)
+            db,
+            self._clock,
+            lambda jobs: loop.call_soon_threadsafe(notify, self.on_commit, self.on_unknown, jobs),
         )
         self._writer.start()
 
@@ -108,10 +110,8 @@ class SQLiteStore(Operations):
     async def expire(self) -> int:
         return await self.write(None, rooms.expire) if self._aging.trusted(self._clock()) else 0
 
-    async def append(self, code: str, author: int, key: str, body: str) -> Change:
-        return await self._write(
-            lambda tx: _append(tx.db, tx.now, code, author, key, body), author=(code, author)
-        )
+    def append(self, code: str, author: int, key: str, body: str) -> asyncio.Future[Change]:
+        return self._submit(lambda tx: _append(tx.db, tx.now, code, author, key, body), author=(code, author))
 
     async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._read(lambda db: run(work(SQLiteTransaction(db), *args, **kwargs)))
@@ -121,9 +121,12 @@ class SQLiteStore(Operations):
     async def write(self, code: str | None, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._write(lambda tx: run(work(tx, *args, **kwargs)))
 
-    async def _write(
+    async def _write(self, work: Callable[[SQLiteTransaction], T]) -> T:
+        return await self._submit(work)
+
+    def _submit(
         self, work: Callable[[SQLiteTransaction], T], author: tuple[str, int] | None = None
-    ) -> T:
+    ) -> asyncio.Future[T]:
         """`author`: room and seat whose texts have to be stored in their order, or not at all."""
         if self._writer is None:
             raise Unavailable("The store is closed.")
@@ -132,8 +135,7 @@ class SQLiteStore(Operations):
         if author:
             self._order.append(author, write)
         self._writer.submit(write)
-        result: T = await wait_for(write, self.on_unknown)
-        return result
+        return future
 
     async def _read(self, query: Query[T]) -> T:
         if self._readers is None:

@@ -1,0 +1,222 @@
+"""The fast path of decision 42: whole texts go from the transport straight to the application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
+from wsproto.connection import ConnectionState
+
+from chat.server import bounds
+from chat.server.rates import FrameCount
+
+TEXT, PING, PONG = 0x81, 0x89, 0x8A  # the first byte of such a message in one frame
+MASKED, LENGTH = 0x80, 0x7F  # bits of the second byte
+
+
+class TextReader(asyncio.Protocol):
+    """Stands between the transport of a WebSocket and Hypercorn.
+
+    A text in one whole, masked frame of moderate length goes to the application. A ping or pong goes to
+    Hypercorn, and no text need wait for that. From the first byte of anything else (a fragment, a fault, a
+    text that the application declines), all goes to Hypercorn, until everything that went there has been
+    dealt with. So no message overtakes another.
+    """
+
+    def __init__(self, server: Any, hypercorn: Any) -> None:
+        self._server, self._hypercorn = server, hypercorn
+        self._transport: Any = server.writer.transport
+        self._inner: Any = self._transport.get_protocol()
+        self._buffer: Any = server.reader.reader  # of what Hypercorn has yet to read
+        self._loop = asyncio.get_running_loop()
+        self._take: Callable[[bytes], bool] | None = None
+        self._is_idle: Callable[[], bool]
+        self._fast = False  # nothing that went to Hypercorn is on its way
+        self._rest = b""  # the start of a text; or all that came while nothing is read
+        self._held = False  # by the application
+        self._others: asyncio.Handle | None = None  # have their turn until this is called
+        self._patience: asyncio.TimerHandle | None = None  # until the start of a text goes to Hypercorn
+        self.heard = 0.0  # when something came last
+
+    def attach(self, take: Callable[[bytes], bool], is_idle: Callable[[], bool]) -> None:
+        """`take` is given the payload of a text and says whether it took it.
+
+        `is_idle` says whether all that came through Hypercorn has been dealt with.
+        """
+        self._take, self._is_idle = take, is_idle
+        self._transport.set_protocol(self)
+
+    def detach(self) -> None:
+        """From now on everything goes to Hypercorn."""
+        self._take = None
+        self._give_up()
+        self.release()
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is read because we do not want it."""
+        return self._held or self._others is not None
+
+    def hold(self) -> None:
+        """The application has enough: nothing is read until it calls `release`."""
+        self._held = True
+        self._stop_reading()
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            self._go_on()
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = self._loop.time()
+        data = self._rest + data if self._rest else data
+        if self.waits:
+            self._rest = data
+            self._stop_reading()
+        else:
+            self._fast = self._fast or self._is_clean()
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        at, size, count = 0, len(data), 0
+        while self._fast and at < size and count < bounds.FRAMES_AT_ONCE and not self._held:
+            end = _end_of_frame(data, at)
+            if end > size:
+                break
+            self._fast = at < end and self._take_frame(data, at, end)
+            if self._fast:
+                at, count = end, count + 1
+        self._rest = data[at:] if self._fast else b""
+        if not self._fast:
+            self._inner.data_received(data[at:])
+        self._wait_for_rest(count)
+        self._pause(count)
+
+    def _take_frame(self, data: bytes, at: int, end: int) -> bool:
+        frames: FrameCount | None = getattr(self._hypercorn.stream, "frames", None)
+        if self._take is None or (frames is not None and frames.over):
+            return False
+        if data[at] != TEXT:
+            self._inner.data_received(data[at:end])
+            return True
+        start = at + (6 if data[at + 1] & LENGTH < 126 else 8)
+        taken = self._take(_unmasked(data[start - 4 : start], data[start:end]))
+        if taken and frames is not None:
+            frames.spend(1)
+        return taken
+
+    def _wait_for_rest(self, count: int) -> None:
+        """What has begun to arrive is waited for, but not long: Hypercorn has the deadlines."""
+        if self._patience is not None and (count or not self._rest):
+            self._patience.cancel()
+            self._patience = None
+        if self._rest and self._patience is None and not self.waits:
+            self._patience = self._loop.call_later(bounds.REST_TIMEOUT, self._give_up)
+
+    def _give_up(self) -> None:
+        self._fast = False
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self._rest:
+            data, self._rest = self._rest, b""
+            self._inner.data_received(data)
+
+    def _pause(self, count: int) -> None:
+        """After some texts everybody else has a turn; an address that sends too many waits longer."""
+        frames: FrameCount | None = getattr(self._hypercorn.stream, "frames", None)
+        pause = frames.pause() if count and frames is not None else 0.0
+        if pause:
+            self._others = self._loop.call_later(min(pause, bounds.LONGEST_PAUSE), self._end_pause)
+        elif count == bounds.FRAMES_AT_ONCE:
+            self._others = self._loop.call_soon(self._end_pause)
+        if self.waits:
+            self._stop_reading()
+
+    def _end_pause(self) -> None:
+        self._others = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.waits or self._transport.is_closing():
+            return
+        if self._rest:
+            self._parse(self._rest)
+        if not self.waits and not self._buffer._paused:
+            self._transport.resume_reading()
+
+    def _stop_reading(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _is_clean(self) -> bool:
+        """Whether all that went to Hypercorn ended with a whole message, and was dealt with."""
+        stream = self._hypercorn.stream
+        if self._take is None or self._buffer._buffer or not self._server.reader.waits:
+            return False
+        if not isinstance(stream, WSStream) or stream.closed or stream.buffer.value is not None:
+            return False
+        connection: Any = stream.connection
+        frame, message = connection._proto._frame_decoder, connection._proto._message_decoder
+        return (
+            stream.state is ASGIWebsocketState.CONNECTED
+            and connection.state is ConnectionState.OPEN
+            and not (connection.more or len(frame.buffer) or frame.header or message.opcode)
+            and self._is_idle()
+        )
+
+    def eof_received(self) -> bool | None:
+        self._give_up()
+        ended: bool | None = self._inner.eof_received()
+        return ended
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._take, self._rest = None, b""
+        self._give_up()
+        if self._others is not None:
+            self._others.cancel()
+        self._inner.connection_lost(error)
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+
+def text_reader(stream: Any) -> TextReader | None:
+    """One for the transport of a stream; None if Hypercorn is not as expected."""
+    protocol = stream.send.__self__
+    if not isinstance(protocol, H11Protocol):
+        return None
+    server: Any = protocol.send.__self__  # type: ignore[attr-defined]
+    if not isinstance(server.writer.transport.get_protocol(), asyncio.StreamReaderProtocol):
+        return None
+    return TextReader(server, protocol)
+
+
+def _end_of_frame(data: bytes, at: int) -> int:
+    """Where the frame that begins at `at` ends, perhaps behind what is there; `at` if it is none for us."""
+    size = len(data)
+    if data[at] not in (TEXT, PING, PONG):
+        return at
+    if size - at < 4:
+        return size + 1  # nobody knows yet; even an empty frame has a mask
+    length = data[at + 1] & LENGTH
+    if not data[at + 1] & MASKED:
+        return at
+    if length < 126:
+        return at + 6 + length
+    if data[at] != TEXT:
+        return at
+    length = int.from_bytes(data[at + 2 : at + 4]) if length == 126 else bounds.FAST_TEXT + 1
+    return at + 8 + length if 126 <= length <= bounds.FAST_TEXT else at
+
+
+def _unmasked(mask: bytes, data: bytes) -> bytes:
+    size = len(data)
+    masks = mask * (size // 4 + 1)
+    return (int.from_bytes(data) ^ int.from_bytes(masks[:size])).to_bytes(size)

@@ -1,0 +1,63 @@
+"""How a page learns that its texts are stored, and under which key it writes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from chat.context import Context
+from chat.live.connection import Connection
+from chat.model.receipts import Receipts
+
+ACKNOWLEDGE = 0.15  # s after a text is stored until its control goes; see `acknowledge`
+AGAIN = 1.0  # s until a page is told once more, in case its next control was slower than ACKNOWLEDGE
+
+
+def acknowledge(chat: Context, connection: Connection, sent: Receipts) -> None:
+    """Have the page drop the control of a text that is dealt with, a moment later.
+
+    The page first puts a new control beside it, which takes some 20 ms. Were the old one gone before,
+    nothing would have the focus: a phone would put its keyboard away.
+    """
+    sent.controls += 1
+    if sent.controls == 1:
+        asyncio.get_running_loop().call_later(ACKNOWLEDGE, _drop_controls, chat, connection, sent)
+
+
+def _drop_controls(chat: Context, connection: Connection, sent: Receipts) -> None:
+    if sent.counts:
+        _tell_count(chat, connection, sent, sent.acked)
+        asyncio.get_running_loop().call_later(AGAIN, _tell_count, chat, connection, sent, sent.acked)
+    else:
+        waiting = connection.progress[0] if isinstance(connection.progress, tuple) else 0
+        connection.progress = (waiting + sent.controls, sent.acked)
+        connection.wake()
+    sent.controls = 0
+
+
+def _tell_count(chat: Context, connection: Connection, sent: Receipts, acked: int) -> None:
+    """Harmless if the page has taken it already; in vain while the page has no control but those sent."""
+    if sent.counts and sent.counts[0] < acked == sent.acked:
+        connection.progress = chat.render.taken(sent.key, sent.tell(), acked)
+        connection.wake()
+
+
+def ask_for_life(chat: Context, connection: Connection, sent: Receipts) -> None:
+    """A text came from a page that has no life yet.
+
+    It gets one, but not at once: the control of this text may still be the page's last, which is not
+    repeated.
+    """
+    asyncio.get_running_loop().call_later(ACKNOWLEDGE, begin_life, chat, connection, sent, True)
+
+
+def begin_life(chat: Context, connection: Connection, sent: Receipts, pending: bool) -> None:
+    """Deal a page the key of its life; what it has sent before then, it sends again.
+
+    HTML out of a cache has none, so a key is never used by two pages, and a text is only stored under a
+    key that its page knows.
+    """
+    sent.life = sent.life or secrets.token_urlsafe(9)
+    connection.show("life", chat.render.life(sent.life))
+    if pending:
+        connection.show("pending", chat.render.send_pending())
