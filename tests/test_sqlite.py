@@ -107,7 +107,7 @@ async def refusal(path: Path, lock_wait: float = 0) -> str:
 SECOND = """
 import asyncio, sys
 from chat.settings import Misconfigured
-from chat.store.sqlite import SQLiteStore
+from chat.store.sqlite.store import SQLiteStore
 try:
     asyncio.run(SQLiteStore(sys.argv[1], lock_wait=0.2).open())
 except Misconfigured as error:
