@@ -14,6 +14,7 @@ from werkzeug.exceptions import BadHost, HTTPException
 from chat import logs, server
 from chat.cli import forget_key, move_store
 from chat.context import Context
+from chat.model.errors import RateLimited
 from chat.origins import same_origin
 from chat.settings import Misconfigured, Settings
 from chat.startup import close_context, count_nodes, open_context
@@ -21,7 +22,7 @@ from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.upkeep import look_around, remove_expired_rooms
 from chat.web import pages, sockets
 from chat.web.admission import Refusal, refuse_host, refuse_origin
-from chat.web.requests import RateLimited, client_info, current_chat, found_identity, give_cookie
+from chat.web.requests import client_info, current_chat, found_identity, give_cookie
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
 WORTH_COMPRESSING = 500  # bytes

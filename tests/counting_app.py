@@ -8,7 +8,8 @@ from typing import Any
 
 from quart import Quart, Response, request, websocket
 
-from chat import actions, app
+from chat import app
+from chat.features import posting
 from chat.server import bounds
 from chat.server.turns import Places
 
@@ -31,13 +32,13 @@ Places.take = _take_and_tell  # type: ignore[method-assign]
 def create_app() -> Quart:
     counted = app.create_app()
     over = asyncio.Event()
-    post_message = actions.post_message
+    post_message = posting.post_message
 
     async def post(*args: Any, **kwargs: Any) -> Any:
         print("writing", flush=True)
         return await post_message(*args, **kwargs)
 
-    actions.post_message = post
+    posting.post_message = post
 
     @counted.before_request
     async def begin() -> None:

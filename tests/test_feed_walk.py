@@ -56,10 +56,10 @@ def _small_bounds() -> Iterator[None]:
 
 
 class Shapes:
-    def message(self, message: Message) -> str:
+    def message(self, code: str, message: Message) -> str:
         return f"+{message.id}:{message.rev}={message.body} "
 
-    def amended(self, message: Message) -> str:
+    def amended(self, code: str, message: Message) -> str:
         return f"~{message.id}:{message.rev}={message.body} "
 
     def newest(self, code: str, shown: Shown) -> str:

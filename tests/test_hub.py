@@ -39,11 +39,11 @@ class Shapes:
     def __init__(self) -> None:
         self.rendered: list[int] = []
 
-    def message(self, message: Message) -> str:
+    def message(self, code: str, message: Message) -> str:
         self.rendered.append(message.id)
         return f"+{message.id}={message.body} "
 
-    def amended(self, message: Message) -> str:
+    def amended(self, code: str, message: Message) -> str:
         return f"~{message.id}={message.body} "
 
     def newest(self, code: str, shown: Shown) -> str:

@@ -572,7 +572,9 @@ async def test_no_text_is_ever_markup(alice: Person, bob: Person, code: str, clo
                 assert {element.tag for element in item.walk()} <= TAGS, text
                 names = {name for element in item.walk() for name in element.attributes}
                 assert not [name for name in names if name.startswith(("on", "hx"))], text
-                assert all(urlsplit(link["href"]).scheme in {"http", "https"} for link in item.all("a"))
+                assert all(urlsplit(link["href"]).scheme in {"http", "https"} for link in item.all(".text a"))
+                ours = [link["href"] for link in item.all("a") if link not in item.all(".text a")]
+                assert ours == [f"/rooms/{code}/{item['id'].removeprefix('message-')}"]
             draft = await alice.post(f"/rooms/{code}/composer", {"body": text, "lines": "many"})
             assert draft.page.one("#texts textarea").value == text
 

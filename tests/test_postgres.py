@@ -26,12 +26,11 @@ from chat.model.members import Member
 from chat.model.messages import Delete, Edit
 from chat.settings import Misconfigured
 from chat.store import AlreadyExists, OutcomeUnknown, Resync, Unavailable, store_for
-from chat.store.operations import Work
 from chat.store.postgres import server as postgres_server
 from chat.store.postgres import store as postgres
 from chat.store.postgres import writer as postgres_writer
 from chat.store.postgres.store import READERS, PostgresStore
-from chat.store.transaction import Transaction
+from chat.store.transaction import Transaction, Work
 
 ROOM = "BCDFGHJK"
 OTHER = "22222222"

@@ -150,7 +150,7 @@ class House:
     async def told(self) -> list[str]:
         """What the room's notices say, oldest first."""
         page = await self.store.history(ROOM)
-        return notices(parse("".join(map(self.render.message, page.messages))))
+        return notices(parse("".join(self.render.message(ROOM, message) for message in page.messages)))
 
     async def here(self) -> list[str]:
         """Whom a page shows, whichever node it comes from."""

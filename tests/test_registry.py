@@ -157,7 +157,7 @@ class House:
 
     async def told(self) -> list[str]:
         page = await self.store.history(ROOM)
-        return notices(parse("".join(map(self.render.message, page.messages))))
+        return notices(parse("".join(self.render.message(ROOM, message) for message in page.messages)))
 
     async def marked(self) -> list[str]:
         """Whom the log says to be here."""

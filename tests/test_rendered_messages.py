@@ -30,6 +30,8 @@ WORST = {
     "emoji": "\U0001f600" * 2048,
 }
 
+ROOM = "BCDFGHJK"
+
 
 def _message(id: int, body: str = "text") -> Message:
     return Message(id, id, 1_800_000_000_000, 1, "Ann", 1, body)
@@ -42,12 +44,12 @@ class Shapes:
         self.took = took
         self.rendered: list[int] = []
 
-    def message(self, message: Message) -> str:
+    def message(self, code: str, message: Message) -> str:
         self.took()
         self.rendered.append(message.id)
         return f"+{message.body}"
 
-    def amended(self, message: Message) -> str:
+    def amended(self, code: str, message: Message) -> str:
         self.rendered.append(-message.id)
         return f"~{message.body}"
 
@@ -59,8 +61,8 @@ def test_each_shape_of_a_message_is_rendered_once() -> None:
     shapes = Shapes()
     rendered = RenderedMessages(shapes)
     for _ in range(3):
-        assert rendered.message(_message(1)) == "+text"
-        assert rendered.amended(_message(1)) == "~text"
+        assert rendered.message(ROOM, _message(1)) == "+text"
+        assert rendered.amended(ROOM, _message(1)) == "~text"
     assert shapes.rendered == [1, -1]
 
 
@@ -70,9 +72,9 @@ def test_each_shape_of_a_message_is_rendered_once() -> None:
 def test_whatever_changes_about_a_message_is_rendered_afresh(change: dict[str, object]) -> None:
     shapes = Shapes()
     rendered = RenderedMessages(shapes)
-    rendered.message(_message(1))
+    rendered.message(ROOM, _message(1))
     changed = replace(_message(1), **change)  # type: ignore[arg-type]
-    assert rendered.message(changed) == f"+{changed.body}"
+    assert rendered.message(ROOM, changed) == f"+{changed.body}"
     assert shapes.rendered == [1, 1]
 
 
@@ -81,20 +83,20 @@ def test_what_is_kept_is_bounded_in_bytes_and_the_least_recently_used_goes_first
     shapes = Shapes()
     rendered = RenderedMessages(shapes, most=100_000)
     for id in range(1, 1000):
-        rendered.message(_message(id, text))
-        rendered.message(_message(1, text))
+        rendered.message(ROOM, _message(id, text))
+        rendered.message(ROOM, _message(1, text))
         assert rendered.held <= 100_000
     assert shapes.rendered == list(range(1, 1000))
-    rendered.message(_message(2, text))
+    rendered.message(ROOM, _message(2, text))
     assert shapes.rendered[-1] == 2
 
 
 def test_a_forgotten_message_takes_nothing() -> None:
     rendered = RenderedMessages(Shapes())
-    rendered.message(_message(1))
-    rendered.amended(_message(1))
-    rendered.forget(_message(1))
-    rendered.forget(_message(2))
+    rendered.message(ROOM, _message(1))
+    rendered.amended(ROOM, _message(1))
+    rendered.forget(ROOM, _message(1))
+    rendered.forget(ROOM, _message(2))
     assert rendered.held == 0
 
 
@@ -118,7 +120,9 @@ async def test_others_have_their_turn_while_much_is_rendered(monkeypatch: pytest
     other = asyncio.create_task(somebody_else())
     messages = [_message(id) for id in range(1, 51)]
     page = Page(messages, Position("e", 50), more=False)
-    await asyncio.gather(rendered.page(page), rendered.prepare(messages), rendered.page(page))
+    await asyncio.gather(
+        rendered.page(ROOM, page), rendered.prepare(ROOM, messages), rendered.page(ROOM, page)
+    )
     other.cancel()
     assert sorted(shapes.rendered) == list(range(1, 51))
     assert max(later - earlier for earlier, later in itertools.pairwise(turns)) == 1
@@ -127,8 +131,8 @@ async def test_others_have_their_turn_while_much_is_rendered(monkeypatch: pytest
 @pytest.mark.parametrize("body", WORST.values(), ids=list(WORST))
 async def test_no_text_makes_more_html_than_fits_in_a_frame(chat: Context, body: str) -> None:
     message = _message(1, body)
-    assert len(chat.render.message(message).encode()) < FRAME - 64 * 1024
-    assert len(chat.render.amended(message).encode()) < FRAME - 64 * 1024
+    assert len(chat.render.message(ROOM, message).encode()) < FRAME - 64 * 1024
+    assert len(chat.render.amended(ROOM, message).encode()) < FRAME - 64 * 1024
 
 
 async def test_a_page_whose_messages_are_in_memory_renders_none_of_them(

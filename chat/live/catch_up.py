@@ -59,9 +59,9 @@ class CatchUp:
             try:
                 window = await self._store.changes(code, since, WINDOW, READ)
                 if window.head - since.rev <= WINDOW:
-                    await self._rendered.prepare(window.created, window.changed)
+                    await self._rendered.prepare(code, window.created, window.changed)
                     part = Part(window.changed, window.created, window.position.rev)
-                    return join(self._rendered, part)
+                    return join(self._rendered.of(code), part)
             except Resync:
                 pass
         shown = await self.page(code)
@@ -69,4 +69,4 @@ class CatchUp:
 
     async def page(self, code: str, before: int | None = None) -> Shown:
         """The newest messages, or the newest older than `before`: as many as make a page. Raises NotFound."""
-        return await self._rendered.page(await self._store.history(code, before, HISTORY, PAGE))
+        return await self._rendered.page(code, await self._store.history(code, before, HISTORY, PAGE))

@@ -15,7 +15,7 @@ from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store.windows import Part, first_part, weight
-from chat.views.messages import RenderedMessages, byte_length
+from chat.views.messages import RoomMessages, byte_length
 
 RING = 256  # revs kept in memory per live room
 RING_BYTES = 256 * 1024  # of texts as Python holds them, so that a room of long messages costs no more
@@ -53,7 +53,7 @@ class Feed(Generic[F]):
     def __init__(
         self,
         code: str,
-        rendered: RenderedMessages,
+        rendered: RoomMessages,
         delivered: Callable[[int], None] = lambda changes: None,
     ) -> None:
         self.code = code
@@ -185,7 +185,7 @@ class Feed(Generic[F]):
             connection.wake()
 
 
-def join(rendered: RenderedMessages, window: Part) -> Frame:
+def join(rendered: RoomMessages, window: Part) -> Frame:
     """As much of a window as makes one frame."""
     if sum(map(weight, chain(window.changed, window.created))) <= LIKELY:
         text = _join(rendered, _as_of(window))
@@ -195,7 +195,7 @@ def join(rendered: RenderedMessages, window: Part) -> Frame:
     return Frame(_join(rendered, part), part.rev)
 
 
-def frame_part(rendered: RenderedMessages, window: Part) -> Part:
+def frame_part(rendered: RoomMessages, window: Part) -> Part:
     """As much of a window as makes one frame, each message weighed as it is rendered."""
     part = first_part(
         *window,
@@ -217,7 +217,7 @@ def _as_of(part: Part) -> Part:
     return part
 
 
-def _join(rendered: RenderedMessages, part: Part) -> str:
+def _join(rendered: RoomMessages, part: Part) -> str:
     """htmx looks up what changes before it appends, so changes of older messages go first."""
     return "".join(chain(map(rendered.amended, part.changed), map(rendered.message, part.created)))
 

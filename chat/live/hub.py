@@ -142,7 +142,7 @@ class Hub:
     async def _feed(self, code: str, connection: Connection) -> Feed[Connection]:
         feed = self.feeds.get(code)
         if feed is None:
-            feed = self.feeds[code] = Feed(code, self.rendered, self._delivered)
+            feed = self.feeds[code] = Feed(code, self.rendered.of(code), self._delivered)
             self.bus.watch(code)
             feed.repairing = asyncio.create_task(self._load(feed))
         feed.connections.add(connection)

@@ -58,6 +58,11 @@ class Message:
     before: Previous | None = None
 
     @property
+    def text_rev(self) -> int:
+        """The rev at which its text last changed."""
+        return self.rev
+
+    @property
     def starts_day(self) -> bool:
         return self.before is None or self.before.at // 86_400_000 != self.at // 86_400_000
 

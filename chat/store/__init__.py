@@ -11,6 +11,7 @@ from chat.model.members import Member
 from chat.model.messages import Amendment
 from chat.model.notices import Verb
 from chat.model.rooms import Position, Room
+from chat.store.transaction import P, T, Work
 from chat.store.windows import UNBOUNDED
 
 HISTORY = 50  # messages of a page
@@ -66,6 +67,15 @@ class Store(Protocol):
 
     async def ping(self) -> None:
         """Return when a read answers. Raises Unavailable."""
+
+    async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a function of a transaction finds that only reads; each question may see another moment."""
+
+    async def snapshot(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `read`, but all of its questions see the same moment."""
+
+    async def write(self, code: str | None, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a function returns, once that is committed; nobody else writes to the room meanwhile."""
 
     async def probe(self) -> None:
         """Return when a small write is committed. Raises Unavailable, OutcomeUnknown."""

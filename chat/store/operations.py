@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import Iterable, Sequence
 
 from chat.model.changes import Change, Page, Window
 from chat.model.members import Member
@@ -11,12 +10,8 @@ from chat.model.messages import Amendment
 from chat.model.notices import Verb
 from chat.model.rooms import Position, Room
 from chat.store import HISTORY, WINDOW, log, members, metadata, rooms
-from chat.store.transaction import Transaction
+from chat.store.transaction import P, T, Work
 from chat.store.windows import UNBOUNDED
-
-P = ParamSpec("P")
-T = TypeVar("T")
-Work = Callable[Concatenate[Transaction, P], Coroutine[Any, Any, T]]
 
 
 class Operations:

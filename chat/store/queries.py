@@ -63,6 +63,7 @@ HERE = (
 FORMER_SEAT = (
     "UPDATE seat SET ended = NULL WHERE room = $1 AND person = $2 AND name = $3 RETURNING number, mark"
 )
+HOLDS_SEAT = "SELECT 1 FROM seat WHERE room = $1 AND number = $2 AND person = $3 AND ended IS NULL"
 HAS_NAME = "SELECT 1 FROM seat WHERE room = $1 AND person = $2 AND name = $3"
 NAMES_OF = "SELECT count(*) FROM seat WHERE room = $1 AND person = $2"
 MARK = (  # one look into each index, past the few seats of the person

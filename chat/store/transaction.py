@@ -6,11 +6,12 @@ PostgreSQL it is awaited in the event loop. A function that writes runs while no
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 Rows = Sequence[Sequence[Any]]
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -43,6 +44,9 @@ class Transaction(Protocol):
 
     async def fetch(self, sql: str, *values: Any) -> Rows:
         """The rows that a statement with parameters $1, $2, … returns."""
+
+
+Work = Callable[Concatenate[Transaction, P], Coroutine[Any, Any, T]]
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -1,6 +1,6 @@
 """Rendered messages, kept for whoever needs them next: the page, the push and those who catch up.
 
-The HTML of a message depends on nothing but the message, so the message itself is the key: whatever changes
+The HTML of a message depends on nothing but its room and the message, so these are the key: whatever changes
 (an edit, a name, the message before it, a restored back-up) makes another key, and nothing stale is shown.
 """
 
@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from chat.model.changes import Page
@@ -24,15 +25,15 @@ PAGE = 128 * 1024  # bytes of a page's messages; "Earlier messages" leads to tho
 SLICE = 0.005  # s of rendering until everybody else gets a turn
 LOOK = ""  # the language, zone and clock of readers: one for all so far
 
-Key = tuple[str, str, Message]
+Key = tuple[str, str, str, Message]  # look, kind of fragment, room, message
 
 
 class Shapes(Protocol):
     """How a change becomes HTML; the same for every reader."""
 
-    def message(self, message: Message) -> str: ...
+    def message(self, code: str, message: Message) -> str: ...
 
-    def amended(self, message: Message) -> str: ...
+    def amended(self, code: str, message: Message) -> str: ...
 
     def newest(self, code: str, shown: Shown) -> str: ...
 
@@ -56,36 +57,42 @@ class RenderedMessages:
         self._since = 0.0  # when the present slice of rendering began
         self.held = 0
 
-    def message(self, message: Message) -> str:
-        return self._get((LOOK, "message", message), self._shapes.message)
+    def of(self, code: str) -> RoomMessages:
+        return RoomMessages(self, code)
 
-    def amended(self, message: Message) -> str:
-        return self._get((LOOK, "amended", message), self._shapes.amended)
+    def message(self, code: str, message: Message) -> str:
+        return self._get((LOOK, "message", code, message), self._shapes.message)
+
+    def amended(self, code: str, message: Message) -> str:
+        return self._get((LOOK, "amended", code, message), self._shapes.amended)
 
     def newest(self, code: str, shown: Shown) -> str:
         """A page in place of what a reader has; not kept here."""
         return self._shapes.newest(code, shown)
 
-    def forget(self, message: Message) -> None:
+    def forget(self, code: str, message: Message) -> None:
         """It has changed: nobody asks for it as it was, and a deleted text is to be nowhere."""
         for shape in ("message", "amended"):
-            html = self._kept.pop(key := (LOOK, shape, message), None)
+            html = self._kept.pop(key := (LOOK, shape, code, message), None)
             if html is not None:
                 self.held -= _size(key, html)
 
-    async def prepare(self, created: Iterable[Message], changed: Iterable[Message] = ()) -> None:
+    async def prepare(self, code: str, created: Iterable[Message], changed: Iterable[Message] = ()) -> None:
         """Render what is not yet there, giving way to everybody else now and then."""
         for message in created:
-            await self._in_turn((LOOK, "message", message), self._shapes.message)
+            await self._in_turn((LOOK, "message", code, message), self._shapes.message)
         for message in changed:
-            await self._in_turn((LOOK, "amended", message), self._shapes.amended)
+            await self._in_turn((LOOK, "amended", code, message), self._shapes.amended)
 
-    async def page(self, page: Page) -> Shown:
+    async def all(self, code: str, messages: Iterable[Message]) -> list[str]:
+        return [await self._in_turn((LOOK, "message", code, m), self._shapes.message) for m in messages]
+
+    async def page(self, code: str, page: Page) -> Shown:
         """The newest messages of a page that fit, at least one; whatever else there is, is earlier."""
         parts: list[str] = []
         total = 0
         for message in reversed(page.messages):
-            html = await self._in_turn((LOOK, "message", message), self._shapes.message)
+            html = await self._in_turn((LOOK, "message", code, message), self._shapes.message)
             total += byte_length(html)
             if total > PAGE and parts:
                 page = replace(page, messages=page.messages[-len(parts) :], more=True)
@@ -93,7 +100,7 @@ class RenderedMessages:
             parts.append(html)
         return Shown(page, parts[::-1])
 
-    async def _in_turn(self, key: Key, shape: Callable[[Message], str]) -> str:
+    async def _in_turn(self, key: Key, shape: Callable[[str, Message], str]) -> str:
         """As `_get`, but what takes long is done in slices, one of them in a turn of the event loop."""
         if key not in self._kept:
             async with self._turn:
@@ -103,20 +110,29 @@ class RenderedMessages:
                 return self._get(key, shape)
         return self._get(key, shape)
 
-    def _get(self, key: Key, shape: Callable[[Message], str]) -> str:
+    def _get(self, key: Key, shape: Callable[[str, Message], str]) -> str:
         html = self._kept.get(key)
         if html is not None:
             self._kept.move_to_end(key)
             return html
-        html = self._kept[key] = shape(key[2])
+        html = self._kept[key] = shape(*key[2:])
         self.held += _size(key, html)
         while self.held > self._most:
             self.held -= _size(*self._kept.popitem(last=False))
         return html
 
 
+class RoomMessages:
+    """Those of one room."""
+
+    def __init__(self, rendered: RenderedMessages, code: str) -> None:
+        self.message = partial(rendered.message, code)
+        self.amended = partial(rendered.amended, code)
+        self.forget = partial(rendered.forget, code)
+
+
 def _size(key: Key, html: str) -> int:
-    return sys.getsizeof(html) + weight(key[2]) + ENTRY
+    return sys.getsizeof(html) + weight(key[3]) + ENTRY
 
 
 def byte_length(text: str) -> int:

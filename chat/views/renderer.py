@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -27,6 +28,7 @@ PALETTE = 12  # colours in chat.css
 SEATS = 100  # seats of one person that their stylesheet knows
 ROSTER = 100  # people listed; the others are counted
 WIDE = re.compile("[\U00010000-\U0010ffff]")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 # Fragments that a page has to put in without a server.
 INLINE = {
@@ -38,7 +40,7 @@ INLINE = {
 }
 
 OWN = """\
-.m[data-by="SEAT"]{--side:end;--bubble:var(--own);--left:var(--round);--right:.35rem}
+.m[data-by="SEAT"]{--side:end;--first:2;--second:1;--bubble:var(--own);--left:var(--round);--right:.35rem}
 @media screen{.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}}
 #roster [data-by="SEAT"] bdi::after{content:" (you)"}
 """
@@ -154,6 +156,36 @@ class Renderer:
             **self._roster(_with(people, member), frozen),
         )
 
+    def message_page(
+        self,
+        member: Member,
+        seats: Sequence[int],
+        message: Message,
+        context: tuple[Sequence[str], Sequence[str]],
+        forms: Sequence[str],
+        failed: str = "",
+        failure: object = None,
+        fields: Mapping[str, str] = NOTHING,
+    ) -> str:
+        """A message among those around it, with what this member can do to it.
+
+        `failure` is why what they asked for by the form `failed` and with these fields was not done.
+        """
+        before, after = (Markup("\n".join(part)) for part in context)  # noqa: S704
+        return self._page(
+            "message.html",
+            code=member.code,
+            seats=_dotted(seats),
+            message=message,
+            before=before,
+            after=after,
+            forms=forms,
+            failed=failed,
+            failure=failure,
+            fields=fields,
+            live=False,
+        )
+
     def error(self, status: int, title: str, text: str, kept: Draft | None = None) -> str:
         """`kept` is what was typed and could not be taken."""
         return self._page("error.html", status=status, title=title, text=text, kept=kept)
@@ -166,11 +198,11 @@ class Renderer:
 
     # Fragments: the very shapes that the pages include ------------------------------------------------
 
-    def message(self, message: Message) -> str:
-        return str(self._shape(message))
+    def message(self, code: str, message: Message) -> str:
+        return str(self._shape(code, message))
 
-    def amended(self, message: Message) -> str:
-        return self._fragment("room/amend_message.html", message=message)
+    def amended(self, code: str, message: Message) -> str:
+        return self._fragment("room/amend_message.html", code=code, message=message)
 
     def newest(self, code: str, shown: Shown) -> str:
         return self._fragment(
@@ -223,6 +255,24 @@ class Renderer:
 
     def notice(self, text: str) -> str:
         return self._fragment("room/replace_notice.html", text=text)
+
+    def form(
+        self, code: str, template: str, message: Message, failure: object, fields: Mapping[str, str]
+    ) -> str:
+        """The form of an action above the composer, perhaps with what was typed and why it was not done."""
+        return self._fragment(
+            "actions/show_form.html",
+            code=code,
+            form=template,
+            message=message,
+            failure=failure,
+            fields=fields,
+            live=True,
+        )
+
+    def form_done(self, id: int) -> str:
+        """The form of an action to this message goes."""
+        return self._fragment("actions/form_done.html", id=id)
 
     def farewell(self, code: str, reason: str, over: bool = False) -> str:
         """`over` says that the seat ended: nothing of the conversation stays on the page."""

@@ -6,18 +6,18 @@ from quart import abort, redirect, request
 from quart.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from chat import actions, limits, logs
+from chat import limits, logs
 from chat.context import Context
+from chat.features import seats
 from chat.limits import Rate
 from chat.live.connection import POLICY, Farewell
 from chat.model.codes import clean_code, is_code
-from chat.model.errors import Refused
+from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member, clean_name
 from chat.store import OutcomeUnknown, Unavailable, quota
 from chat.views.renderer import Form
 from chat.web import fields
 from chat.web.requests import (
-    RateLimited,
     client_info,
     current_chat,
     find_member,
@@ -102,7 +102,7 @@ async def join(code: str) -> ResponseReturnValue:
 async def _create(chat: Context, name: str) -> ResponseReturnValue:
     async with within_rate(chat, limits.ROOMS, "Many rooms were made from your network just now."):
         chat.quota.take(quota.MESSAGE, "name")
-        member = await actions.open_room(
+        member = await seats.open_room(
             chat.store, chat.codes, known_person(chat) or chat.identities.new(), name
         )
     logs.event("room-opened", room=chat.codes.logged(member.code))
@@ -127,7 +127,7 @@ async def _come_in(
 async def _join(chat: Context, code: str, name: str, person: str) -> ResponseReturnValue:
     async with within_rate(chat, limits.JOINS, "Many people are joining from your network just now."):
         chat.quota.take(quota.MESSAGE, "name")
-        member = await actions.join_room(chat.store, code, person, name)
+        member = await seats.join_room(chat.store, code, person, name)
     logs.event("seat-taken", room=chat.codes.logged(code), seat=member.number)
     return _seated(chat, member)
 
@@ -136,9 +136,9 @@ async def _rename(chat: Context, member: Member, name: str) -> None:
     if wait := await chat.limits.take(limits.RENAMES, member.person):
         chat.metrics.refusals.labels("renames").inc()
         raise RateLimited("You have changed your name often just now.", wait, "name")
-    renamed = await actions.rename(chat.store, member, name)
+    renamed = await seats.rename(chat.store, member, name)
     chat.presence.forget(member)
-    chat.hub.close_connections(member.code, member.person, Farewell(POLICY, actions.why_ended(renamed)))
+    chat.hub.close_connections(member.code, member.person, Farewell(POLICY, seats.why_ended(renamed)))
     chat.presence.arrive(renamed)  # their page is about to open; if it does not, they have left
     chat.presence.depart(renamed)
     logs.event("seat-renamed", room=chat.codes.logged(member.code), seat=renamed.number)
@@ -182,7 +182,7 @@ async def existing_code(chat: Context, code: str) -> str:
             for rate, doer in _guesses():
                 await limits.give_back_address(chat.limits, rate, doer)
     if wrong:
-        raise Refused(actions.NO_ROOM, "code")
+        raise Refused(seats.NO_ROOM, "code")
     return code
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from chat.model.codes import CODE_TYPED
 from chat.model.members import NAME_TYPED
-from chat.model.messages import KEY_LENGTH
+from chat.model.messages import BODY_TYPED, KEY_LENGTH
 
 LIMITS = {
     "name": NAME_TYPED,
@@ -23,6 +23,12 @@ LIMITS = {
     "epoch": 64,
     "lines": 8,
     "choice": 16,
+    "act": 64,
+    "id": 15,
+    "version": 15,
+    "emoji": 64,
+    "on": 8,
+    "body": BODY_TYPED,  # of a frame
 }
 DIGITS = 15  # of acked, since, before: more than any room will ever need, and JavaScript counts so far
 QUERY = 1024  # bytes

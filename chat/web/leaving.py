@@ -8,8 +8,9 @@ from quart import redirect
 from quart.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from chat import actions, limits, logs
+from chat import limits, logs
 from chat.context import Context
+from chat.features import seats
 from chat.live.connection import POLICY, Farewell
 from chat.model.members import Member
 from chat.store import NotFound
@@ -26,8 +27,8 @@ async def leave(code: str) -> ResponseReturnValue:
     chat = current_chat()
     member = await find_member(chat, code)
     if member is not None:
-        await actions.leave_room(chat.store, member)
-        _dismiss(chat, member, actions.why_ended(None))
+        await seats.leave_room(chat.store, member)
+        _dismiss(chat, member, seats.why_ended(None))
     return _forgotten(redirect("/", 303))
 
 

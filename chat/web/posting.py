@@ -8,15 +8,15 @@ import secrets
 from quart import redirect, request
 from quart.typing import ResponseReturnValue
 
-from chat import actions, limits
+from chat import limits
 from chat.context import Context
-from chat.model.errors import Refused
+from chat.features import posting
+from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
 from chat.views.renderer import Draft
 from chat.web import fields, repeats
 from chat.web.requests import (
-    RateLimited,
     canonical_code,
     client_info,
     current_chat,
@@ -48,7 +48,7 @@ async def post(code: str) -> ResponseReturnValue:
                 chat.metrics.refusals.labels("messages").inc()
                 raise RateLimited("You are writing very fast.", wait)
             _hold_bytes(chat, member, body)
-            await actions.post_message(chat.store, member, key, acked + index, body)
+            await posting.post_message(chat.store, member, key, acked + index, body)
         except (Refused, Unavailable, OutcomeUnknown) as reason:
             return await _not_sent(
                 chat, member, Draft(member.code, bodies[index:], key, acked + index, posted=True), reason

@@ -17,6 +17,7 @@ from chat.model.receipts import read_life
 from chat.model.rooms import Position
 from chat.web import fields
 from chat.web.acknowledging import begin_life
+from chat.web.act import act_by_frame
 from chat.web.pacing import outbox_sent, pace
 from chat.web.reports import report
 from chat.web.sending import ComeBack
@@ -100,6 +101,9 @@ async def _take(chat: Context, connection: Connection, intake: Intake, frame: di
         connection.close(Farewell(POLICY))
         return
     count_page(chat, connection)
+    if frame and "act" in frame:
+        await act_by_frame(chat, connection, frame)
+        return
     if frame is None or (kind not in ("resume", "pending") and "body" not in frame):
         await pace(chat, connection)
         raise Refused("The server did not understand that. Please reload the page.")

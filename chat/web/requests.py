@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,28 +12,13 @@ from chat import limits, logs
 from chat.context import Context
 from chat.limits import Rate
 from chat.model.codes import clean_code, is_code
-from chat.model.errors import Refused
+from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.store import Unavailable
 from chat.visitors import COOKIE_AGE, Arrival, Found, arrival
 from chat.web import fields
 
 pages = Blueprint("pages", __name__)
-
-
-class RateLimited(Refused):
-    """A rate limit was met; `wait` is in seconds."""
-
-    def __init__(self, text: str, wait: float, field: str = "") -> None:
-        super().__init__(f"{text} Please try again in {_duration(wait)}.", field)
-        self.wait = wait
-
-
-def _duration(seconds: float) -> str:
-    whole = max(1, math.ceil(seconds))
-    return (
-        "a second" if whole == 1 else f"{whole} seconds" if whole < 90 else f"{math.ceil(whole / 60)} minutes"
-    )
 
 
 def current_chat() -> Context:

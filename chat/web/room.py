@@ -11,13 +11,12 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from chat.context import Context
 from chat.model.codes import clean_code
-from chat.model.errors import Refused
+from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.views.renderer import Draft, Form
 from chat.web import repeats
 from chat.web.entry import existing_code
 from chat.web.requests import (
-    RateLimited,
     client_info,
     current_chat,
     find_member,

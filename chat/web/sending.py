@@ -6,8 +6,9 @@ import asyncio
 
 from quart import websocket
 
-from chat import actions, limits
+from chat import limits
 from chat.context import Context
+from chat.features import seats
 from chat.live.budget import OverBudget
 from chat.live.connection import LATER, POLICY, Connection, Farewell
 from chat.live.feed import Feed, Frame, websocket_frame
@@ -83,8 +84,8 @@ async def _changes(chat: Context, connection: Connection) -> str:
     try:
         if connection.member.number in feed.ended and await chat.hub.has_left(feed, connection.member):
             chat.presence.forget(connection.member)  # perhaps they left on another node
-            seat = await chat.store.find_seat(connection.member.code, connection.member.person)
-            connection.close(Farewell(POLICY, actions.why_ended(seat), over=seat is None))
+            held = await chat.store.find_seat(connection.member.code, connection.member.person)
+            connection.close(Farewell(POLICY, seats.why_ended(held), over=held is None))
             return ""
         frame = feed.frame(cursor) or await _catch_up(chat, connection, feed, cursor)
     except ComeBack as refused:

@@ -74,7 +74,7 @@ async def _stream_part(chat: Context, connection: Connection) -> str:
     if part.rev < feed.position.rev:
         connection.wake()  # for the rest, once this is taken
     beat, connection.beat = connection.beat, False
-    shape = chat.hub.rendered.message
+    shape = chat.hub.rendered.of(connection.member.code).message
     parts = [f'<li class="superseded"></li>{shape(m)}\n' for m in part.changed if m.kind == "notice"]
     parts += [f"{shape(m)}\n" for m in part.created]
     if connection.trouble != told:

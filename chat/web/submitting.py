@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chat import actions, limits, logs
+from chat import limits, logs
 from chat.context import Context
+from chat.features import posting
 from chat.live.connection import Connection
 from chat.live.frames import AS_TYPED, Texts
 from chat.model.changes import Change
@@ -133,7 +134,7 @@ class Submitter:
             if not text.blank:
                 chat.quota.take(quota.cost(text.body), "body")
                 text.write = asyncio.ensure_future(
-                    actions.post_message(chat.store, member, text.key, text.place, text.body)
+                    posting.post_message(chat.store, member, text.key, text.place, text.body)
                 )
         except Refused as refused:
             self._refuse(text, refused.text)

@@ -31,7 +31,7 @@ class Intake:
     def take(self, frame: dict[str, Any] | None) -> bool:
         """Take a frame at once if it is nothing but texts. False: `post` has to take it, or somebody else."""
         connection = self._connection
-        if frame is None or frame.get("k") is not None or "again" in frame:
+        if frame is None or frame.get("k") is not None or "again" in frame or "act" in frame:
             return False
         bodies, life = frame.get("body"), frame.get("life")
         has_key = read_life(life)[0] if isinstance(life, str) else isinstance(frame.get("key"), str)

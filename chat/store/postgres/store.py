@@ -17,7 +17,7 @@ from chat.model.changes import Change
 from chat.settings import Misconfigured
 from chat.store import NotFound, Resync, Unavailable, queries, rooms
 from chat.store.aging import aging_of
-from chat.store.operations import Operations, P, Work
+from chat.store.operations import Operations
 from chat.store.postgres.server import (
     CONNECT,
     LOST,
@@ -31,7 +31,7 @@ from chat.store.postgres.server import (
 )
 from chat.store.postgres.transaction import PostgresTransaction, Question
 from chat.store.postgres.writer import NOW, Text, Write, Writer
-from chat.store.transaction import Transaction
+from chat.store.transaction import P, Transaction, Work
 from chat.store.writes import AuthorOrder, notify
 
 READERS = 6

@@ -15,12 +15,12 @@ from chat.model.changes import Change
 from chat.model.messages import Message
 from chat.store import NotFound, Unavailable, log, queries, rooms
 from chat.store.aging import aging_of
-from chat.store.operations import Operations, P, Work
+from chat.store.operations import Operations
 from chat.store.records import Head, before_of, encode_text
 from chat.store.sqlite.file import connected, opened, pages_used, require_place, take_lock
 from chat.store.sqlite.transaction import DIALECT, SQLiteTransaction, execute
 from chat.store.sqlite.writer import Write, Writer
-from chat.store.transaction import run
+from chat.store.transaction import P, Work, run
 from chat.store.writes import AuthorOrder, notify
 
 READERS = 3

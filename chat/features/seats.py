@@ -1,15 +1,11 @@
-"""What people do: the rule, then one call of the store."""
+"""Coming into a room, taking another name, and leaving."""
 
 from __future__ import annotations
-
-import hashlib
-from collections.abc import Awaitable
 
 from chat.model.changes import Change
 from chat.model.codes import Codes
 from chat.model.errors import Refused
 from chat.model.members import Member, clean_name
-from chat.model.messages import clean_body, clean_key
 from chat.store import AlreadyExists, NotFound, Store
 
 NO_ROOM = "Room does not exist."
@@ -32,17 +28,6 @@ async def join_room(store: Store, code: str, person: str, name: str) -> Member:
         return await store.take_seat(code, person, clean_name(name))
     except NotFound:
         raise Refused(NO_ROOM, "code") from None
-
-
-def post_message(store: Store, member: Member, key: str, index: int, body: str) -> Awaitable[Change]:
-    """Add a text to the room. Raises Refused, NotFound, Unavailable, OutcomeUnknown.
-
-    `key` is the page's, `index` how many texts it had acknowledged before this one: with the text itself
-    they make a one-time key, so a repeat is harmless and another text under the same key is not lost.
-    """
-    body = clean_body(body)
-    once = hashlib.sha256(f"{clean_key(key)}\0{index}\0{body}".encode()).hexdigest()[:32]
-    return store.append(member.code, member.number, once, body)
 
 
 async def rename(store: Store, member: Member, name: str) -> Member:

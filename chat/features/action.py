@@ -1,0 +1,106 @@
+"""What people do in a room: checked, done and answered in one way, whether a form or a frame asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from chat import limits
+from chat.context import Context
+from chat.limits import Rate
+from chat.model.errors import Conflict, Forbidden, RateLimited, Refused
+from chat.model.members import Member
+from chat.model.messages import Message
+from chat.store import NotFound, OutcomeUnknown, Unavailable
+
+NOT_STORED = "The server could not store this just now. Please try again."
+NOT_THERE = "This message is not there any more."
+NOT_A_MEMBER = "You are not in this room any more."
+
+Role = Literal["anybody", "member"]
+Fields = Mapping[str, str]  # by name, each cut to the length that its rule looks at
+
+
+class Asked(NamedTuple):
+    """What a member asks for."""
+
+    chat: Context
+    member: Member
+    id: int  # of a message
+    fields: Fields
+
+
+class Answer(NamedTuple):
+    """What they see next: a page, or a fragment where theirs is live."""
+
+    page: str  # below the address of the room
+    fragment: str = ""
+
+
+class Failure(NamedTuple):
+    """Why it was not done: an HTTP status, a text for a field, and seconds until it may be tried again."""
+
+    status: int
+    text: str
+    field: str = ""
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something people do to a message: `role` says who may, `rate` how often.
+
+    `size` is how many bytes of disk the fields may take. `form` is the template of its form, and `offered`
+    whether somebody with these seats is shown it for a message.
+    """
+
+    name: str
+    run: Callable[[Asked], Awaitable[Answer]]
+    rate: Rate
+    role: Role = "member"
+    size: Callable[[Fields], int] = lambda fields: 0
+    form: str = ""
+    offered: Callable[[Message, Sequence[int]], bool] = lambda message, seats: False
+
+
+async def perform(
+    chat: Context, member: Member | None, address: str, action: Action, id: int, fields: Fields
+) -> Answer | Failure:
+    """Do what somebody at an address asks for, if they may. Only faults of ours are raised."""
+    try:
+        if member is None:
+            raise Forbidden(NOT_A_MEMBER)
+        await _check_limits(chat, member, address, action, fields)
+        return await action.run(Asked(chat, member, id, fields))
+    except (Refused, NotFound, Unavailable, OutcomeUnknown) as error:
+        chat.metrics.refusals.labels(action.name).inc()
+        return failure_of(error)
+
+
+async def _check_limits(chat: Context, member: Member, address: str, action: Action, fields: Fields) -> None:
+    """Count it, and the disk that it takes. Raises Refused."""
+    if wait := await chat.limits.take(action.rate, member.person):
+        raise RateLimited("That was very often in a short time.", wait)
+    if size := action.size(fields):
+        place = limits.BYTES_OF_ADDRESS, address
+        if wait := chat.own_limits.take_both((limits.BYTES, member.person), place, count=size):
+            raise RateLimited("That is very much text in a minute.", wait, "body")
+        chat.quota.take(size, "body")
+
+
+def failure_of(error: Exception) -> Failure:
+    """The one mapping of what goes wrong to what is answered."""
+    match error:
+        case RateLimited():
+            return Failure(429, error.text, error.field, error.wait)
+        case Conflict():
+            return Failure(409, error.text, error.field)
+        case Forbidden():
+            return Failure(403, error.text, error.field)
+        case Refused():
+            return Failure(422, error.text, error.field)
+        case NotFound():
+            return Failure(404, NOT_THERE)
+        case _:
+            return Failure(503, NOT_STORED)

@@ -1,0 +1,34 @@
+"""Taking back a text that was sent: it is gone from the log, and from every page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chat import limits
+from chat.features.action import Action, Answer, Asked
+from chat.model.changes import Change
+from chat.model.members import Member
+from chat.model.messages import Delete, Message
+from chat.store.log import amend
+from chat.store.messages import own_text
+from chat.store.transaction import Transaction
+
+
+async def run(asked: Asked) -> Answer:
+    """Remove one's own text for everybody. Nobody waits for the quota to do so."""
+    chat, member = asked.chat, asked.member
+    await chat.store.write(member.code, delete_text, member, asked.id)
+    return Answer(f"/{asked.id}", chat.render.form_done(asked.id))
+
+
+async def delete_text(tx: Transaction, member: Member, id: int) -> Change:
+    """Raises NotFound, Forbidden."""
+    await own_text(tx, member, id)
+    return await amend(tx, member.code, id, member.number, f"delete {id}", Delete())
+
+
+def is_own(message: Message, seats: Sequence[int]) -> bool:
+    return message.author in seats and message.body is not None
+
+
+DELETE = Action("delete", run, limits.DELETIONS, form="delete/form.html", offered=is_own)

@@ -1,0 +1,52 @@
+"""Changing a text that was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chat import limits
+from chat.features.action import Action, Answer, Asked, Fields
+from chat.model.changes import Change
+from chat.model.errors import Conflict, Refused
+from chat.model.invisible import is_blank
+from chat.model.members import Member
+from chat.model.messages import Edit, Message, clean_body
+from chat.store import quota
+from chat.store.log import amend
+from chat.store.messages import own_text
+from chat.store.transaction import Transaction
+
+NOTHING_LEFT = "Nothing is left of it. If nobody shall read the message any more, delete it."
+CHANGED = "This message was changed in another window. Save again to put your text in place of it."
+
+
+async def run(asked: Asked) -> Answer:
+    """Put another text in place of one's own, unless it is not the one that was changed here."""
+    chat, member = asked.chat, asked.member
+    typed = asked.fields.get("body", "")
+    if is_blank(typed):
+        raise Refused(NOTHING_LEFT, "body")
+    body = clean_body(typed)
+    await chat.store.write(member.code, change_text, member, asked.id, asked.fields.get("version", ""), body)
+    return Answer(f"/{asked.id}", chat.render.form_done(asked.id))
+
+
+async def change_text(tx: Transaction, member: Member, id: int, version: str, body: str) -> Change | None:
+    """None if that is the text already. Raises NotFound, Forbidden, Conflict."""
+    message = await own_text(tx, member, id)
+    if body == message.body:
+        return None
+    if version and version != str(message.text_rev):
+        raise Conflict(CHANGED, "body")
+    return await amend(tx, member.code, id, member.number, f"edit {id} {message.text_rev}", Edit(body))
+
+
+def _size(fields: Fields) -> int:
+    return quota.cost(fields.get("body", ""))
+
+
+def is_own(message: Message, seats: Sequence[int]) -> bool:
+    return message.author in seats and message.body is not None
+
+
+EDIT = Action("edit", run, limits.EDITS, size=_size, form="edit/form.html", offered=is_own)

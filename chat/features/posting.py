@@ -1,0 +1,22 @@
+"""Texts: what people write to a room."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable
+
+from chat.model.changes import Change
+from chat.model.members import Member
+from chat.model.messages import clean_body, clean_key
+from chat.store import Store
+
+
+def post_message(store: Store, member: Member, key: str, index: int, body: str) -> Awaitable[Change]:
+    """Add a text to the room. Raises Refused, NotFound, Unavailable, OutcomeUnknown.
+
+    `key` is the page's, `index` how many texts it had acknowledged before this one: with the text itself
+    they make a one-time key, so a repeat is harmless and another text under the same key is not lost.
+    """
+    body = clean_body(body)
+    once = hashlib.sha256(f"{clean_key(key)}\0{index}\0{body}".encode()).hexdigest()[:32]
+    return store.append(member.code, member.number, once, body)

@@ -1,0 +1,53 @@
+"""One message of a log: found, with those around it, and whose it is."""
+
+from __future__ import annotations
+
+from chat.model.errors import Forbidden
+from chat.model.members import Member
+from chat.model.messages import Message
+from chat.store import NotFound, queries
+from chat.store.log import head_of, is_storable
+from chat.store.queries import LARGEST
+from chat.store.records import message_of
+from chat.store.transaction import Transaction
+
+
+async def text_message(tx: Transaction, member: Member, id: int) -> Message:
+    """A text in a member's room that was not deleted. Raises NotFound, or Forbidden if they have left."""
+    if not is_storable(id):
+        raise NotFound("There is no such number.")
+    room = (await head_of(tx, member.code)).room
+    if not await tx.fetch(queries.HOLDS_SEAT, room, member.number, member.person):
+        raise Forbidden("You are not in this room any more.")
+    rows = await tx.fetch(queries.MESSAGE, room, id)
+    message = message_of(rows[0]) if rows else None
+    if message is None or message.kind != "text" or message.body is None:
+        raise NotFound(f"There is no text message {id}.")
+    return message
+
+
+async def own_text(tx: Transaction, member: Member, id: int) -> Message:
+    """The same, of a text that they wrote, under whatever name; anybody else's raises Forbidden."""
+    message = await text_message(tx, member, id)
+    if message.author != member.number:
+        room = (await head_of(tx, member.code)).room
+        ((people, seats),) = await tx.fetch(queries.PEOPLE_OF, room, member.number, message.author)
+        if (people, seats) != (1, 2):
+            raise Forbidden("Only the person who wrote a message can change it.")
+    return message
+
+
+async def around(
+    tx: Transaction, code: str, id: int, count: int
+) -> tuple[list[Message], Message, list[Message]]:
+    """A message, and as many before and after it. Raises NotFound."""
+    if not is_storable(id):
+        raise NotFound("There is no such number.")
+    head = await head_of(tx, code)
+    rows = await tx.fetch(queries.OLDER, head.room, min(id + 1, LARGEST), count + 1)
+    messages = [message_of(row) for row in reversed(rows)]
+    if not messages or messages[-1].id != id:
+        raise NotFound(f"There is no message {id}.")
+    *before, found = messages
+    later = await tx.fetch(queries.CREATED, head.room, id, head.rev, count)
+    return before, found, [message_of(row) for row in later]

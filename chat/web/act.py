@@ -1,0 +1,189 @@
+"""What people do to messages: by a form, which has a page for it, or by a frame of a live page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from quart import abort, redirect, request
+from quart.typing import ResponseReturnValue
+
+from chat.context import Context
+from chat.features import ACTIONS
+from chat.features.action import NOT_THERE, Action, Failure, perform
+from chat.live.connection import Connection
+from chat.model.errors import Forbidden
+from chat.model.members import Member
+from chat.store import NotFound
+from chat.store.messages import around, text_message
+from chat.views.renderer import NOTHING, Draft
+from chat.web import fields
+from chat.web.requests import (
+    canonical_code,
+    client_info,
+    current_chat,
+    find_member,
+    pace_reading,
+    pages,
+    require_member,
+)
+
+AROUND = 5  # messages before and after the one that a page is about
+FIELDS = ("body", "version", "emoji", "on")  # that an action may look at
+
+
+class Call(NamedTuple):
+    """What a button stands for, such as "7/edit" or "edit" of message 7; `fields` follow a question mark."""
+
+    id: int
+    name: str
+    fields: dict[str, str]
+    asks: bool  # to be shown the form
+
+
+def call_of(act: str, id: object, given: Mapping[str, str]) -> Call:
+    path, _, query = act.partition("?")
+    number, slash, name = path.rpartition("/")
+    found = {name: value for name, value in given.items() if name in FIELDS}
+    try:
+        more = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=len(FIELDS)))
+    except ValueError:  # too many
+        more = {}
+    found |= {name: fields.cut(name, value) for name, value in more.items() if name in FIELDS}
+    return Call(fields.number(number if slash else id), name, found, "ask" in more)
+
+
+@pages.get("/rooms/<code>/<id>")
+async def message(code: str, id: str) -> ResponseReturnValue:
+    """A message in its place, with everything that can be done to it as plain forms."""
+    chat = current_chat()
+    if not (number := fields.number(id)):
+        abort(404)
+    member = await require_member(chat, code)
+    if member.code != code:
+        return redirect(f"/rooms/{member.code}/{number}", 301)
+    pace_reading(chat, member.person)
+    return await _message_page(chat, member, number)
+
+
+async def _message_page(
+    chat: Context,
+    member: Member,
+    id: int,
+    failed: Action | None = None,
+    failure: Failure | None = None,
+    given: Mapping[str, str] = NOTHING,
+) -> str:
+    before, found, after = await chat.store.snapshot(around, member.code, id, AROUND)
+    seats = await chat.store.seats_of(member.code, member.person)
+    return chat.render.message_page(
+        member,
+        seats,
+        found,
+        (
+            await chat.hub.rendered.all(member.code, before),
+            await chat.hub.rendered.all(member.code, after),
+        ),
+        [action.form for action in ACTIONS.values() if action.form and action.offered(found, seats)],
+        failed.form if failed else "",
+        failure,
+        given,
+    )
+
+
+@pages.post("/rooms/<code>/<id>/<name>")
+async def act(code: str, id: str, name: str) -> ResponseReturnValue:
+    """One action, named by the address."""
+    form = await request.form
+    return await _answer(code, call_of(f"{id}/{name}", 0, {field: _value(form, field) for field in form}))
+
+
+@pages.post("/rooms/<code>/act")
+async def act_by_button(code: str) -> ResponseReturnValue:
+    """One action, named by the button that was pressed."""
+    form = await request.form
+    given = {field: _value(form, field) for field in form}
+    return await _answer(code, call_of(fields.text(form, "act"), form.get("id"), given))
+
+
+@pages.get("/rooms/<code>/<id>/<name>")
+async def form_of_act(code: str, id: str, name: str) -> ResponseReturnValue:
+    """WebKit reloads the error page of a form as if it had been a link."""
+    if name not in ACTIONS:
+        abort(404)
+    return redirect(f"/rooms/{canonical_code(code)}/{fields.number(id)}", 303)
+
+
+def _value(form: Any, field: str) -> str:
+    return form[field] if field == "body" else fields.text(form, field) if field in fields.LIMITS else ""
+
+
+async def _answer(code: str, call: Call) -> ResponseReturnValue:
+    chat, action = current_chat(), ACTIONS.get(call.name)
+    if action is None or not call.id:
+        abort(404)
+    member = await find_member(chat, code)
+    if call.asks and member:
+        return redirect(f"/rooms/{member.code}/{call.id}", 303)
+    answer = await perform(chat, member, client_info().address, action, call.id, call.fields)
+    if isinstance(answer, Failure):
+        return await _failed(chat, member, action, call, answer)
+    if "HX-Request" in request.headers:
+        return answer.fragment or ("", 204)
+    assert member
+    return redirect(f"/rooms/{member.code}{answer.page}", 303)
+
+
+async def _failed(
+    chat: Context, member: Member | None, action: Action, call: Call, failure: Failure
+) -> ResponseReturnValue:
+    """The page of the message, with the reason and what was typed, or if that cannot be shown, the reason."""
+    headers = {"Retry-After": str(math.ceil(failure.wait))} if failure.wait else {}
+    if member is not None and failure.status not in (404, 503):
+        try:
+            page = await _message_page(chat, member, call.id, action, failure, call.fields)
+            return page, failure.status, headers
+        except NotFound:
+            pass
+    kept = [call.fields["body"]] if call.fields.get("body") else []
+    draft = Draft(member.code if member else "", kept) if kept else None
+    return chat.render.error(failure.status, "Not done", failure.text, draft), failure.status, headers
+
+
+async def act_by_frame(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:
+    """The same over a socket. What this node does not know, a newer one may: they are replaced one by one."""
+    texts = frame.get("body") or ()
+    given = {
+        name: fields.cut(name, value)
+        for name, value in frame.items()
+        if name in FIELDS[1:] and isinstance(value, str)
+    }
+    call = call_of(str(frame["act"]), frame.get("id"), given | {"body": "".join(texts)})
+    action = ACTIONS.get(call.name)
+    if action is None or not call.id:
+        return
+    failure = None
+    if not call.asks:
+        answer = await perform(chat, connection.member, connection.address, action, call.id, call.fields)
+        if not isinstance(answer, Failure):
+            connection.show("act", answer.fragment)
+            return
+        failure = answer
+    connection.show("act", await _form(chat, connection, action, call, failure))
+
+
+async def _form(
+    chat: Context, connection: Connection, action: Action, call: Call, failure: Failure | None
+) -> str:
+    """The action's form on a live page; where there is none to be shown, what went wrong."""
+    member = connection.member
+    if action.form and (failure is None or failure.status not in (404, 503)):
+        try:
+            found = await chat.store.read(text_message, member, call.id)
+            return chat.render.form(member.code, action.form, found, failure, call.fields)
+        except (NotFound, Forbidden):
+            failure = Failure(404, NOT_THERE)
+    assert failure
+    return chat.render.notice(failure.text)

@@ -1,0 +1,74 @@
+"""Taking back a text: gone from the log and every page, by a form or a frame, for its author only."""
+
+from __future__ import annotations
+
+import pytest
+from deployments import BOTH
+from people import Person
+
+SECRET = "a word that nobody shall read"
+
+
+@pytest.fixture(params=BOTH)
+def deployment(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def id(alice: Person, code: str) -> int:
+    await alice.write(code, "before", SECRET, "after")
+    return int((await alice.look(code)).all("#earlier li[data-by]")[1]["id"].removeprefix("message-"))
+
+
+async def test_an_author_deletes_a_text_by_the_form(alice: Person, bob: Person, code: str, id: int) -> None:
+    form = (await alice.get(f"/rooms/{code}/{id}")).page.one("#delete")
+    async with bob.in_room(code) as live:
+        reply = await alice.post(form["action"])
+        assert (reply.status, reply.headers["Location"]) == (303, f"/rooms/{code}/{id}")
+        changed = await live.until(f"hx-partial[hx-target=#message-{id}]")
+    assert changed.has(".gone")
+    for path in (f"/rooms/{code}", f"/rooms/{code}/{id}"):
+        shown = await bob.get(path)
+        assert shown.page.one(f"#message-{id}").has(".gone")
+        assert SECRET not in shown.text
+    assert not (await alice.get(f"/rooms/{code}/{id}")).page.has("form")
+
+
+async def test_an_author_deletes_a_text_over_the_socket(
+    alice: Person, bob: Person, code: str, id: int
+) -> None:
+    async with alice.in_room(code) as live:
+        await live.send(act="delete?ask", id=str(id))
+        form = await live.until("hx-partial[hx-target=#acting] form")
+        assert SECRET in (await bob.texts(code))  # not before it is confirmed
+        await live.send(act=form.one("input[name=act]").value)
+        await live.until(f"#message-{id} .gone")
+    assert SECRET not in (await bob.get(f"/rooms/{code}")).text
+
+
+async def test_deleting_twice_says_that_it_is_gone(alice: Person, code: str, id: int) -> None:
+    assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303
+    assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 404
+    assert (await alice.post(f"/rooms/{code}/{id}/edit", {"body": "back"})).status == 404
+
+
+async def test_nobody_else_deletes_a_text(
+    alice: Person, bob: Person, client: Person, code: str, id: int
+) -> None:
+    assert (await bob.post(f"/rooms/{code}/{id}/delete")).status == 403
+    assert (await client.post(f"/rooms/{code}/{id}/delete")).status == 403
+    async with bob.in_room(code) as live:
+        await live.send(act=f"{id}/delete")
+        await live.until("[role=alert]")
+        await live.send(act="delete", id=str(id))
+        await live.until("[role=alert]")
+    other = await bob.create()
+    assert (await bob.post(f"/rooms/{other}/{id}/delete")).status in (403, 404)
+    assert SECRET in await alice.texts(code)
+
+
+async def test_no_quota_keeps_a_text(alice: Person, code: str, id: int, chats: list) -> None:  # type: ignore[type-arg]
+    for chat in chats:
+        chat.quota._limit, chat.quota.used = 1, 2
+    assert (await alice.post(f"/rooms/{code}/{id}/edit", {"body": "longer"})).status == 422
+    assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303

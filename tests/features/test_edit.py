@@ -1,0 +1,163 @@
+"""Changing a text that was sent: by a form, by a frame, and who may."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from deployments import BOTH
+from dom import Element
+from people import Person
+
+from chat import limits
+
+
+@pytest.fixture(params=BOTH)
+def deployment(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def id(alice: Person, code: str) -> int:
+    """A message of Alice's."""
+    await alice.write(code, "before", "frist", "after")
+    return int((await alice.look(code)).all("#earlier li[data-by]")[1]["id"].removeprefix("message-"))
+
+
+async def _page(person: Person, code: str, id: int) -> Element:
+    reply = await person.get(f"/rooms/{code}/{id}")
+    assert reply.status == 200, reply.text
+    return reply.page
+
+
+async def test_the_time_of_a_message_leads_to_its_page(
+    alice: Person, bob: Person, code: str, id: int
+) -> None:
+    for person in (alice, bob):
+        link = (await person.look(code)).one(f"#message-{id} .at")
+        assert link["href"] == f"/rooms/{code}/{id}"
+        page = await _page(person, code, id)
+        assert page.one("[aria-current=true]")["id"] == f"message-{id}"
+        assert [text.text for text in page.all("li .text")] == ["before", "frist", "after"]
+        assert page.has("#edit") == (person is alice)  # a personal page: only its author is offered that
+
+
+async def test_an_author_changes_a_text_by_the_form(alice: Person, bob: Person, code: str, id: int) -> None:
+    form = (await _page(alice, code, id)).one("#edit")
+    async with bob.in_room(code) as live:
+        version = form.one("input[name=version]").value
+        reply = await alice.post(form["action"], {"body": "first", "version": version})
+        assert (reply.status, reply.headers["Location"]) == (303, f"/rooms/{code}/{id}")
+        changed = await live.until(f"hx-partial[hx-target=#message-{id}]")
+    assert changed.one(".text").text == "first"
+    assert changed.has(".edited")
+    for page in (await bob.look(code), await _page(alice, code, id)):
+        assert page.one(f"#message-{id} .text").text == "first"
+        assert page.one(f"#message-{id}").has(".edited")
+
+
+async def test_an_author_changes_a_text_over_the_socket(
+    alice: Person, bob: Person, code: str, id: int
+) -> None:
+    async with alice.in_room(code) as live:
+        await live.send(act="edit?ask", id=str(id))
+        form = await live.until("hx-partial[hx-target=#acting] form")
+        assert form.one("textarea").value.lstrip("\n") == "frist"
+        version = form.one("input[name=version]").value
+        await live.send(act=f"{id}/edit", body="first", version=version)
+        await live.until(f"#message-{id} .text", "first")
+        await live.send(body="x", key="still alive", acked="0")
+        await live.until("li .text", "x")
+    assert (await bob.texts(code))[1] == "first"
+
+
+async def test_nothing_changes_if_the_text_is_the_same(alice: Person, code: str, id: int) -> None:
+    assert (await alice.post(f"/rooms/{code}/{id}/edit", {"body": "frist"})).status == 303
+    assert not (await alice.look(code)).one(f"#message-{id}").has(".edited")
+
+
+@pytest.mark.parametrize(("body", "status"), [("", 422), (" \n", 422), ("x" * 9000, 422), ("\u2800", 422)])
+async def test_what_cannot_be_a_text_comes_back(
+    alice: Person, code: str, id: int, body: str, status: int
+) -> None:
+    reply = await alice.post(f"/rooms/{code}/{id}/edit", {"body": body})
+    assert reply.status == status
+    form = reply.page.one("#edit")
+    assert form.one("[role=alert]").text
+    assert form.one("textarea").value.removeprefix("\n") == body
+    assert (await alice.texts(code))[1] == "frist"
+
+
+async def test_two_windows_of_one_author_keep_both_texts(alice: Person, code: str, id: int) -> None:
+    first = (await _page(alice, code, id)).one("#edit input[name=version]").value
+    assert (await alice.post(f"/rooms/{code}/{id}/edit", {"body": "one", "version": first})).status == 303
+    reply = await alice.post(f"/rooms/{code}/{id}/edit", {"body": "two", "version": first})
+    assert reply.status == 409
+    form = reply.page.one("#edit")
+    assert "one" in form.one(".now").text
+    assert form.one("textarea").value.removeprefix("\n") == "two"
+    again = await alice.post(
+        f"/rooms/{code}/{id}/edit",
+        {"body": "two", "version": form.one("input[name=version]").value},
+    )
+    assert again.status == 303
+    assert (await alice.texts(code))[1] == "two"
+
+
+async def test_of_two_that_come_at_once_one_loses(alice: Person, code: str, id: int) -> None:
+    version = (await _page(alice, code, id)).one("#edit input[name=version]").value
+    replies = await asyncio.gather(
+        *(alice.post(f"/rooms/{code}/{id}/edit", {"body": text, "version": version}) for text in "abcd")
+    )
+    assert sorted(reply.status for reply in replies) == [303, 409, 409, 409]
+
+
+async def test_nobody_else_changes_a_text(
+    alice: Person, bob: Person, code: str, id: int, client: Person
+) -> None:
+    reply = await bob.post(f"/rooms/{code}/{id}/edit", {"body": "mine"})
+    assert reply.status == 403
+    assert reply.page.one("[role=alert]").text
+    assert (await client.post(f"/rooms/{code}/{id}/edit", {"body": "mine"})).status == 403
+    async with bob.in_room(code) as live:
+        await live.send(act=f"{id}/edit", body="mine")
+        await live.until("[role=alert]")
+    other = await bob.create()
+    for path in (f"/rooms/{other}/{id}", f"/rooms/{other}/{id}/edit"):
+        assert (
+            await bob.post(path + ("" if path.endswith("edit") else "/edit"), {"body": "mine"})
+        ).status in (403, 404)
+    assert (await alice.post(f"/rooms/{code}/leave")).status == 303
+    assert (await alice.post(f"/rooms/{code}/{id}/edit", {"body": "back"})).status == 403
+    assert (await alice.get(f"/rooms/{code}/{id}")).status == 403
+    assert (await bob.texts(code))[1] == "frist"
+
+
+async def test_a_renamed_author_is_still_the_author(alice: Person, code: str, id: int) -> None:
+    reply = await alice.post(f"/rooms/{code}", {"name": "Alicia", "choice": "rename"})
+    assert reply.status == 303
+    assert (await _page(alice, code, id)).has("#edit")
+    assert (await alice.post(f"/rooms/{code}/{id}/edit", {"body": "first"})).status == 303
+    assert (await alice.texts(code))[1] == "first"
+
+
+@pytest.mark.parametrize("id", ["0", "-1", "x", "9" * 15, "9" * 400, "1.5", "%00", "edit"])
+async def test_there_is_no_such_message(alice: Person, code: str, id: str) -> None:
+    assert (await alice.get(f"/rooms/{code}/{id}")).status == 404
+    assert (await alice.post(f"/rooms/{code}/{id}/edit", {"body": "x"})).status == 404
+    assert (await alice.post(f"/rooms/{code}/{id}/nonsense", {"body": "x"})).status == 404
+    async with alice.in_room(code) as live:
+        for act in (f"{id[:40]}/edit", f"{id[:40]}/nonsense", "edit", "?", "", "/" * 60, "edit?" + "&" * 60):
+            await live.send(act=act, body="x", id=id)
+        await live.send(body="alive", key="k", acked="0")
+        await live.until("li .text", "alive")
+
+
+async def test_changing_has_a_rate(alice: Person, code: str, id: int) -> None:
+    statuses = []
+    for n in range(limits.EDITS.burst + 1):
+        reply = await alice.post(f"/rooms/{code}/{id}/edit", {"body": f"text {n}"})
+        statuses.append(reply.status)
+    assert statuses == [303] * limits.EDITS.burst + [429]
+    assert int(reply.headers["Retry-After"]) >= 1
+    assert reply.page.one("#edit textarea").value.removeprefix("\n") == f"text {limits.EDITS.burst}"
