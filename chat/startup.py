@@ -127,7 +127,7 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
     )
 
     def committed(changes: Sequence[Change]) -> None:
-        metrics.messages.inc(len(changes))
+        metrics.often.messages += len(changes)
         bus.announce(changes)
 
     store.on_commit, store.on_gap, store.on_unknown = committed, hub.check_soon, metrics.unknown.inc

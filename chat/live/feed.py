@@ -54,7 +54,7 @@ class Feed(Generic[F]):
         self,
         code: str,
         rendered: RoomMessages,
-        delivered: Callable[[int], None] = lambda changes: None,
+        delivered: Callable[[int, int], None] = lambda frames, changes: None,
     ) -> None:
         self.code = code
         self.position = Position("", 0)
@@ -98,10 +98,11 @@ class Feed(Generic[F]):
         """Once a turn of the event loop, whatever came in it: write to free sockets, wake the others."""
         self._flushing = False
         framed: dict[int, tuple[bytes, int]] = {}
+        frames = changes = 0
         for connection in self.connections:
             cursor = connection.cursor
-            ended = connection.member.number in self.ended
-            if connection.write_frame is None or cursor is None or ended or not connection.idle:
+            has_ended = self.ended and connection.member.number in self.ended
+            if connection.write_frame is None or cursor is None or has_ended or not connection.idle:
                 connection.wake()
                 continue
             if cursor not in framed:
@@ -110,11 +111,12 @@ class Feed(Generic[F]):
             data, rev = framed[cursor]
             if data and connection.write_frame(data):
                 connection.cursor = rev
-                self._delivered(rev - cursor)
+                frames, changes = frames + 1, changes + rev - cursor
                 if rev < self.position.rev:
                     connection.wake()
             else:
                 connection.wake()
+        self._delivered(frames, changes)
 
     def _keep(self, rev: int, message: Message) -> None:
         """`rev` is the message's, or its first one if its last change has yet to come."""

@@ -47,7 +47,7 @@ class Hub:
         bus: Bus,
         shapes: Shapes,
         check: float = CHECK,
-        delivered: Callable[[int], None] = lambda changes: None,
+        delivered: Callable[[int, int], None] = lambda frames, changes: None,
         registry: PresenceRegistry | None = None,
         repaired: Callable[[], None] = lambda: None,
     ) -> None:

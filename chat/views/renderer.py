@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
@@ -23,6 +21,9 @@ from chat.model.receipts import write_life
 from chat.views.assets import Assets
 from chat.views.links import linked
 from chat.views.messages import Shown
+from chat.views.plain_messages import PlainMessages
+from chat.views.stencils import Stencil
+from chat.views.times import clock, day, iso, isoday
 
 PALETTE = 12  # colours in chat.css
 SEATS = 100  # seats of one person that their stylesheet knows
@@ -106,6 +107,10 @@ class Renderer:
             }
         )
         self._beat = self._fragment("room/replace_beat.html")
+        self._plain = PlainMessages(lambda code, message: str(self._shape(code, message)), colour)
+        self._acknowledged = self._stencil("room/acknowledge.html", controls=10**9 + 1, acked=10**9 + 2)
+        taken = {"life": "\ufdd0", "count": 10**9 + 1, "acked": 10**9 + 2, "rest": 10**9 + 3}
+        self._taken = self._stencil("room/take_controls.html", **taken, next=10**9 + 4)
 
     # Pages --------------------------------------------------------------------------------------------
 
@@ -199,7 +204,7 @@ class Renderer:
     # Fragments: the very shapes that the pages include ------------------------------------------------
 
     def message(self, code: str, message: Message) -> str:
-        return str(self._shape(code, message))
+        return self._plain.message(code, message) or str(self._shape(code, message))
 
     def amended(self, code: str, message: Message) -> str:
         return self._fragment("room/amend_message.html", code=code, message=message)
@@ -226,12 +231,13 @@ class Renderer:
 
     def acknowledged(self, controls: int, acked: int) -> str:
         """Remove that many sent controls from the composer; `acked` are done since the page was loaded."""
-        return self._fragment("room/acknowledge.html", controls=controls, acked=acked)
+        return self._acknowledged.fill({"controls": controls, "acked": acked})
 
     def taken(self, life: str, counts: Sequence[int], acked: int) -> str:
         """The same for a page that is at one of `counts`, once it has a control besides those."""
+        fill = self._taken.fill
         return "".join(
-            self._fragment("room/take_controls.html", life=life, count=n, rest=acked - n, acked=acked)
+            fill({"life": life, "count": n, "rest": acked - n, "next": acked - n + 1, "acked": acked})
             for n in counts
         )
 
@@ -300,6 +306,9 @@ class Renderer:
     def _fragment(self, template: str, **values: object) -> str:
         return self._env.get_template(template).render(**values)
 
+    def _stencil(self, template: str, **values: object) -> Stencil:
+        return Stencil(self._fragment(template, **values), values)
+
     def _roster(self, people: Sequence[Member], frozen: bool) -> dict[str, object]:
         return {"people": people[:ROSTER], "count": len(people), "frozen": frozen}
 
@@ -323,32 +332,6 @@ def _dotted(seats: Sequence[int]) -> str:
 def _lines(shown: Shown) -> Markup:
     """The messages of a page, which were rendered before."""
     return Markup("\n\n".join([*shown.fragments, ""]))  # noqa: S704
-
-
-def _utc(at: int) -> datetime:
-    return datetime.fromtimestamp(at / 1000, UTC)
-
-
-def iso(at: int) -> str:
-    return _formatted(at // 1000, "%Y-%m-%dT%H:%M:%SZ")
-
-
-def clock(at: int) -> str:
-    return _formatted(at // 60_000 * 60, "%H:%M")
-
-
-@lru_cache(4096)
-def _formatted(seconds: int, how: str) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime(how)
-
-
-def isoday(at: int) -> str:
-    return f"{_utc(at):%Y-%m-%d}"
-
-
-def day(at: int) -> str:
-    when = _utc(at)
-    return f"{when:%A}, {when.day} {when:%B %Y}"
 
 
 def colour(seat: int) -> int:

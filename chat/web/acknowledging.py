@@ -7,6 +7,7 @@ import secrets
 
 from chat.context import Context
 from chat.live.connection import Connection
+from chat.live.feed import websocket_frame
 from chat.model.receipts import Receipts
 
 ACKNOWLEDGE = 0.15  # s after a text is stored until its control goes; see `acknowledge`
@@ -28,7 +29,7 @@ def _drop_controls(chat: Context, connection: Connection, sent: Receipts) -> Non
     if sent.counts:
         _tell_count(chat, connection, sent, sent.acked)
         asyncio.get_running_loop().call_later(AGAIN, _tell_count, chat, connection, sent, sent.acked)
-    else:
+    elif not _send_at_once(chat, connection, chat.render.acknowledged(sent.controls, sent.acked)):
         waiting = connection.progress[0] if isinstance(connection.progress, tuple) else 0
         connection.progress = (waiting + sent.controls, sent.acked)
         connection.wake()
@@ -38,8 +39,19 @@ def _drop_controls(chat: Context, connection: Connection, sent: Receipts) -> Non
 def _tell_count(chat: Context, connection: Connection, sent: Receipts, acked: int) -> None:
     """Harmless if the page has taken it already; in vain while the page has no control but those sent."""
     if sent.counts and sent.counts[0] < acked == sent.acked:
-        connection.progress = chat.render.taken(sent.key, sent.tell(), acked)
-        connection.wake()
+        fragment = chat.render.taken(sent.key, sent.tell(), acked)
+        if not _send_at_once(chat, connection, fragment):
+            connection.progress = fragment
+            connection.wake()
+
+
+def _send_at_once(chat: Context, connection: Connection, fragment: str) -> bool:
+    """Whether the socket was free for it, and nothing else waits."""
+    if connection.write_frame is None or not connection.idle:
+        return False
+    sent = connection.write_frame(websocket_frame(fragment))
+    chat.metrics.delivered(sent, 0)
+    return sent
 
 
 def ask_for_life(chat: Context, connection: Connection, sent: Receipts) -> None:

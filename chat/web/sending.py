@@ -28,7 +28,7 @@ async def send(chat: Context, connection: Connection) -> None:
         await connection.ready()
         frame = await _pending(chat, connection)
         if frame:
-            chat.metrics.frames.inc()
+            chat.metrics.delivered(1, 0)
             if connection.write_frame is None or not connection.write_frame(websocket_frame(frame)):
                 await _send_slowly(chat, connection, frame)
         if connection.farewell is not None:
@@ -98,7 +98,7 @@ async def _changes(chat: Context, connection: Connection) -> str:
         return ""  # it resumed from elsewhere meanwhile, or history was rewritten
     connection.cursor = frame.rev
     if frame.text:
-        chat.metrics.deliveries.inc(max(1, frame.rev - max(cursor, 0)) if cursor >= 0 else 1)
+        chat.metrics.delivered(0, max(1, frame.rev - max(cursor, 0)) if cursor >= 0 else 1)
     if frame.rev < feed.position.rev:
         connection.wake()  # for the rest, once this is taken
         await asyncio.sleep(0)

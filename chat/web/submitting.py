@@ -170,7 +170,7 @@ class Submitter:
             # Whatever our fault is, the text is its writer's: kept for a retry, it would fail for ever.
             self._refuse(text, self._fault(error))
         elif text.write is not None:
-            self._chat.metrics.append.observe(asyncio.get_running_loop().time() - text.since)
+            self._chat.metrics.appended(asyncio.get_running_loop().time() - text.since)
         if text.again is not None:
             self._end_refused(text.again)
         elif self.receipts.answer(text.place, text.body, text.generation):

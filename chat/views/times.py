@@ -1,0 +1,32 @@
+"""When something was said, as a page shows it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+
+def _utc(at: int) -> datetime:
+    return datetime.fromtimestamp(at / 1000, UTC)
+
+
+def iso(at: int) -> str:
+    return _formatted(at // 1000, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def clock(at: int) -> str:
+    return _formatted(at // 60_000 * 60, "%H:%M")
+
+
+@lru_cache(4096)
+def _formatted(seconds: int, how: str) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime(how)
+
+
+def isoday(at: int) -> str:
+    return f"{_utc(at):%Y-%m-%d}"
+
+
+def day(at: int) -> str:
+    when = _utc(at)
+    return f"{when:%A}, {when.day} {when:%B %Y}"
