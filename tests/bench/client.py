@@ -33,6 +33,7 @@ class Ticket:
     cookie: str = ""
     epoch: str = ""
     since: int = 0
+    cookie_name: str = "chat"
 
     def request(self, port: int) -> bytes:
         lines = (
@@ -43,7 +44,7 @@ class Ticket:
             "Upgrade: websocket",
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            f"Cookie: chat={self.cookie}",
+            f"Cookie: {self.cookie_name}={self.cookie}",
         )
         return "\r\n".join([*lines, "", ""]).encode()
 

@@ -26,6 +26,7 @@ from chat.visitors import Identities
 from .client import HOST, Ticket
 
 SECRET = "a secret of the benchmark alone"
+MEASURED = "measured_app:create_app()"
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -50,18 +51,37 @@ class Options:
 class Chat(Server):
     """The real command: alone on a database, or a node beside others."""
 
-    def __init__(self, options: Options, url: str, port: int | None = None, redis: str = "") -> None:
+    def __init__(
+        self,
+        options: Options,
+        url: str,
+        port: int | None = None,
+        redis: str = "",
+        *,
+        app: str = "chat.app:create_app()",
+        tree: Path | None = None,
+    ) -> None:
         env = {
             "CHAT_DATABASE_URL": url,
             "CHAT_REDIS_URL": redis,
             "CHAT_SECRET_KEY": SECRET,
             "CHAT_RATE_LIMIT": "off",
+            "PYTHONPATH": f"{tree or REPO}:{Path(__file__).parent}",
         }
-        super().__init__(env=env, port=port, options=("--worker-class", options.worker_class))
+        place = tree or REPO
+        worker = ("--worker-class", options.worker_class)
+        super().__init__(app, env=env, port=port, options=worker, cwd=place, config=place / "hypercorn.toml")
         self._command[0] = str(options.python.with_name("hypercorn"))
 
     def cpu(self) -> float:
         return sum(map(cpu, self.pids))
+
+    def objects(self) -> int:
+        """How many its garbage collector looks at; its app is MEASURED."""
+        said = self.log.count("objects=")
+        os.kill(self.workers[0], signal.SIGUSR2)
+        self.wait_for_log("objects=", count=said + 1)
+        return int(self.log.rpartition("objects=")[2].split()[0])
 
 
 def cpu(pid: int) -> float:
