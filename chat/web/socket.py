@@ -131,10 +131,18 @@ async def _say_goodbye(chat: Context, code: str, farewell: Farewell, person: str
         if close == POLICY and not await chat.goodbyes.confirmed(person, socket_inbox().take):
             close = LATER
     await websocket.close(close)
-    if close == POLICY:
-        try:
-            async with asyncio.timeout(LINGER):
-                while True:
-                    await socket_inbox().take()
-        except TimeoutError:
-            pass
+    await _await_answer()
+
+
+async def _await_answer() -> None:
+    """Read on until the peer has answered our close frame, which ends this task; not for long.
+
+    Closing with something unread resets the connection, and a proxy that is just passing on what its
+    browser writes then drops our frame: the browser would never hear why.
+    """
+    try:
+        async with asyncio.timeout(LINGER):
+            while True:
+                await socket_inbox().take()
+    except TimeoutError:
+        pass

@@ -43,6 +43,7 @@ async def test_several_tabs_count_as_one_person_and_a_reload_announces_nothing(p
     await bob.say("from two tabs")
     await second.sees("from two tabs")
     await expect(names).to_have_text(["Ann", "Bob", "Cat"])
+    await ann.told_of("Cat")
     notices = await ann.notices()
     await bob.page.close()
     await cat.page.reload()
