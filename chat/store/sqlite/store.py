@@ -17,6 +17,7 @@ from chat.store import NotFound, Unavailable, log, queries, rooms
 from chat.store.aging import aging_of
 from chat.store.operations import Operations
 from chat.store.records import Head, before_of, encode_text
+from chat.store.sqlite.batches import Text
 from chat.store.sqlite.file import connected, opened, pages_used, require_place, take_lock
 from chat.store.sqlite.transaction import DIALECT, SQLiteTransaction, execute
 from chat.store.sqlite.writer import Write, Writer
@@ -60,13 +61,8 @@ class SQLiteStore(Operations):
         except BaseException:
             self._unlock()
             raise
-        loop = asyncio.get_running_loop()
         self._readers = Readers(self._path)
-        self._writer = Writer(
-            db,
-            self._clock,
-            lambda jobs: loop.call_soon_threadsafe(notify, self.on_commit, self.on_unknown, jobs),
-        )
+        self._writer = Writer(db, self._clock, lambda jobs: notify(self.on_commit, self.on_unknown, jobs))
         self._writer.start()
 
     async def close(self) -> None:
@@ -77,7 +73,7 @@ class SQLiteStore(Operations):
             if readers:
                 await asyncio.to_thread(readers.stop)
             if writer:
-                await asyncio.to_thread(writer.stop)
+                await writer.stop()
         finally:
             self._unlock()
 
@@ -111,7 +107,8 @@ class SQLiteStore(Operations):
         return await self.write(None, rooms.expire) if self._aging.trusted(self._clock()) else 0
 
     def append(self, code: str, author: int, key: str, body: str) -> asyncio.Future[Change]:
-        return self._submit(lambda tx: _append(tx.db, tx.now, code, author, key, body), author=(code, author))
+        text = Text(code, author, key, body)
+        return self._submit(lambda tx: _append(tx.db, tx.now, *text), code, text)
 
     async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._read(lambda db: run(work(SQLiteTransaction(db), *args, **kwargs)))
@@ -119,21 +116,21 @@ class SQLiteStore(Operations):
     snapshot = read  # every reader sees one moment
 
     async def write(self, code: str | None, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._write(lambda tx: run(work(tx, *args, **kwargs)))
+        return await self._write(lambda tx: run(work(tx, *args, **kwargs)), code)
 
-    async def _write(self, work: Callable[[SQLiteTransaction], T]) -> T:
-        return await self._submit(work)
+    async def _write(self, work: Callable[[SQLiteTransaction], T], code: str | None = None) -> T:
+        return await self._submit(work, code)
 
     def _submit(
-        self, work: Callable[[SQLiteTransaction], T], author: tuple[str, int] | None = None
+        self, work: Callable[[SQLiteTransaction], T], code: str | None, text: Text | None = None
     ) -> asyncio.Future[T]:
-        """`author`: room and seat whose texts have to be stored in their order, or not at all."""
+        """`code`: of the one room that is written to. `text`: what is appended to it, if it is one."""
         if self._writer is None:
             raise Unavailable("The store is closed.")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        write = Write(future, work)
-        if author:
-            self._order.append(author, write)
+        write = Write(future, work, code, text)
+        if text:
+            self._order.append((text.code, text.author), write)
         self._writer.submit(write)
         return future
 

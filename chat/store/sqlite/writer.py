@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 import threading
@@ -9,11 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.store.aging import aging_of
+from chat.store.sqlite.batches import Memory, Text
 from chat.store.sqlite.transaction import SQLiteTransaction
 from chat.store.writes import PendingWrite
 
@@ -32,6 +35,8 @@ class Write(PendingWrite):
     """A job that is done in the writer's thread."""
 
     work: Callable[[SQLiteTransaction], Any]
+    code: str | None = None  # of the one room that it is about
+    text: Text | None = None  # if it appends one
     erases: bool = field(init=False, default=False)
 
     def run(self, db: sqlite3.Connection, now: int) -> bool:
@@ -63,16 +68,21 @@ def _refusal(error: Exception) -> Exception:
 class Writer:
     """The one thread that writes: it commits together whatever was waiting, in the order of arrival.
 
-    No artificial delay: while one commit waits for the disk, the next batch gathers.
+    No artificial delay: while one commit waits for the disk, the next batch gathers. `notify` is called in
+    the event loop with each batch that is done.
     """
 
     def __init__(
-        self, db: sqlite3.Connection, clock: Callable[[], float], tell: Callable[[Sequence[Write]], object]
+        self, db: sqlite3.Connection, clock: Callable[[], float], notify: Callable[[Sequence[Write]], object]
     ) -> None:
         self._db = db
         self._clock = clock
-        self._tell = tell
-        self._queue: SimpleQueue[Write | None] = SimpleQueue()
+        self._notify = notify
+        self._loop = asyncio.get_running_loop()
+        self._memory = Memory(db)
+        self._gathered: list[Write] = []  # in the event loop, while the thread is busy
+        self._busy = False
+        self._queue: SimpleQueue[list[Write] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="chat-writer", daemon=True)
         self._stopping = False
         self._wipe_due = True  # a killed process may have left deleted text in the WAL
@@ -85,55 +95,68 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        return self._queue.qsize()
+        return len(self._gathered)
 
     def submit(self, job: Write) -> None:
-        if self._queue.qsize() >= QUEUE:
+        if len(self._gathered) >= QUEUE:
             raise Unavailable(f"{QUEUE} writes are waiting already.")
-        self._queue.put(job)
+        self._gathered.append(job)
+        if not self._busy:
+            self._hand_over()
 
-    def stop(self) -> None:
+    def _hand_over(self) -> None:
+        batch, self._gathered = self._gathered[:BATCH], self._gathered[BATCH:]
+        self._busy = bool(batch)
+        if batch:
+            self._queue.put(batch)
+
+    def _done(self, batch: Sequence[Write]) -> None:
+        """The next batch goes first, so that it is written while this one is told of."""
+        self._hand_over()
+        self._notify(batch)
+
+    async def stop(self) -> None:
         """Finish what was submitted and close the file."""
+        while self._gathered:
+            self._hand_over()
         self._queue.put(None)
-        self._thread.join()
+        await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
         with closing(self._db):
             while not self._stopping:
-                if batch := self._gather():
+                if batch := self._next():
                     self._commit(batch)
-                    self._tell_all(batch)
+                    self._tell(batch)
                 self._tidy()
 
-    def _gather(self) -> list[Write]:
-        batch: list[Write] = []
+    def _next(self) -> list[Write]:
         try:
-            waiting = self._queue.get(timeout=WIPE_EVERY if self._wipe_due else None)
-            while waiting:
-                batch.append(waiting)
-                if len(batch) == BATCH:
-                    return batch
-                waiting = self._queue.get_nowait()
-            self._stopping = True
+            batch = self._queue.get(timeout=WIPE_EVERY if self._wipe_due else None)
         except Empty:
-            pass
-        return batch
+            return []
+        self._stopping = batch is None
+        return batch or []
 
-    def _commit(self, batch: Sequence[Write]) -> None:
-        """Write the batch in one transaction.
+    def _commit(self, batch: Sequence[Write], together: bool = True) -> None:
+        """Write the batch in one transaction; its texts `together`, unless one of them is unusual.
 
         Savepoints would cost more than they save: a job that is refused has written nothing yet, and the
         rare one that fails later sends each of its batch into a transaction of its own.
         """
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            if all(job.run(self._db, self._now()) for job in batch):
+            self._memory.check()
+            if self._run(batch, together):
                 self._db.execute("COMMIT")
                 self._wipe_due |= any(job.erases for job in batch)
-            else:
-                self._roll_back()
-                for job in batch if len(batch) > 1 else ():
-                    self._commit([job])
+                return
+            self._roll_back()
+            if together:
+                self._commit(batch, together=False)
+            elif len(batch) > 1:
+                for job in batch:
+                    self._commit([job], together=False)
         except Exception as error:
             log.error("%d writes failed: %s", len(batch), error)
             failure = _failure(error)
@@ -141,16 +164,37 @@ class Writer:
                 job.fail(failure(f"The store cannot write: {error}"))
             self._roll_back()
 
+    def _run(self, batch: Sequence[Write], together: bool) -> bool:
+        """Do it all, in its order; False if the transaction must be rolled back."""
+        for are_texts, run in groupby(batch, lambda job: together and job.text and not job.must_fail):
+            jobs = list(run)
+            if not are_texts:
+                if not all(map(self._run_one, jobs)):
+                    return False
+                continue
+            try:
+                changes = self._memory.append(self._now(), [job.text for job in jobs if job.text])
+            except Exception:  # whose it is, and whether it is one, is found out one by one
+                return False
+            for job, change in zip(jobs, changes, strict=True):
+                job.succeed(change)
+        return True
+
+    def _run_one(self, job: Write) -> bool:
+        self._memory.forget(job.code)
+        return job.run(self._db, self._now())
+
     def _roll_back(self) -> None:
+        self._memory.forget()
         try:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
         except sqlite3.Error:
             log.exception("A failed transaction could not be rolled back")
 
-    def _tell_all(self, batch: Sequence[Write]) -> None:
+    def _tell(self, batch: Sequence[Write]) -> None:
         try:
-            self._tell(batch)
+            self._loop.call_soon_threadsafe(self._done, batch)
         except RuntimeError:
             log.warning("The event loop ended before %d writes were told", len(batch))
 
