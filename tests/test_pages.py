@@ -557,7 +557,7 @@ XSS = [
     "https://example.com/\"onmouseover=alert(1)//", "https://example.com/'><script>alert(1)</script>",
     "https://example.com/?<script>", "http://x\u2028y", "\u202eevil", "%3Cscript%3E",
 ]  # fmt: skip
-TAGS = {"li", "h2", "p", "bdi", "time", "data", "a", "sup", "small"}
+TAGS = {"li", "h2", "p", "bdi", "time", "data", "a", "sup", "small", "label", "input"}
 
 
 async def test_no_text_is_ever_markup(alice: Person, bob: Person, code: str, clock: FakeClock) -> None:

@@ -43,6 +43,7 @@ INLINE = {
 OWN = """\
 .m[data-by="SEAT"]{--side:end;--first:2;--second:1;--bubble:var(--own);--left:var(--round);--right:.35rem}
 @media screen{.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}}
+main:has([data-by="SEAT"] .by>:checked) .own{display:inline-block}
 #roster [data-by="SEAT"] bdi::after{content:" (you)"}
 """
 
@@ -276,9 +277,9 @@ class Renderer:
             live=True,
         )
 
-    def form_done(self, id: int) -> str:
-        """The form of an action to this message goes."""
-        return self._fragment("actions/form_done.html", id=id)
+    def form_done(self, id: int, stays: bool = True) -> str:
+        """The form of an action to this message goes. The message takes the focus if it stays."""
+        return self._fragment("actions/form_done.html", id=id, stays=stays)
 
     def farewell(self, code: str, reason: str, over: bool = False) -> str:
         """`over` says that the seat ended: nothing of the conversation stays on the page."""

@@ -106,6 +106,18 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
     await ann.page.goto(f"{ann.url}/rooms/{code}")
     await ann.live()
 
+    await ann.page.locator(".by > input").last.check()
+    await check(ann, axe, "a message is chosen")
+    for button in ("Edit", "Delete"):
+        await ann.page.locator("#pal").get_by_role("button", name=button).click()
+        await expect(ann.page.locator("#acting form")).to_be_visible()
+        await check(ann, axe, f"the form to {button}")
+        await ann.page.locator(".by > input").last.check()
+    await ann.page.goto(f"{ann.url}{await ann.page.locator('.by > a').last.get_attribute('href')}")
+    await check(ann, axe, "the page of a message")
+    await ann.page.goto(f"{ann.url}/rooms/{code}")
+    await ann.live()
+
     await ann.say("x" * 9000)
     await expect(ann.page.locator("#refused form")).to_be_visible()
     await check(ann, axe, "refused text")

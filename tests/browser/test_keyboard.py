@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from playwright.async_api import expect
 
@@ -61,6 +62,8 @@ async def test_from_home_to_a_message_to_leaving_by_keyboard_alone(people: Peopl
     await ann.rest()
     await expect(ann.page.locator("#texts textarea")).to_be_focused()
     back = await tab_to(ann, "Leave", "Shift+Tab")
+    newest, *back = back
+    assert re.match(r"Ann \d\d:\d\d$", newest), "one stop for all messages, at the newest"
     assert back == ["Conversation", "People here", "Leave"], "few stops, in the order of the page"
     await ann.page.keyboard.press("Enter")
     await expect(ann.page.get_by_label("Room code")).to_be_visible()

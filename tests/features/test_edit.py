@@ -34,7 +34,7 @@ async def test_the_time_of_a_message_leads_to_its_page(
     alice: Person, bob: Person, code: str, id: int
 ) -> None:
     for person in (alice, bob):
-        link = (await person.look(code)).one(f"#message-{id} .at")
+        link = (await person.look(code)).one(f"#message-{id} .by a")
         assert link["href"] == f"/rooms/{code}/{id}"
         page = await _page(person, code, id)
         assert page.one("[aria-current=true]")["id"] == f"message-{id}"

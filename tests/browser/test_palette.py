@@ -1,0 +1,113 @@
+"""Changing and deleting from the palette of the page, in three browsers, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from deployments import ONE
+from playwright.async_api import expect
+
+from browser.people import People
+from browser.visitors import Visitor, Visitors
+
+# What the browsers differ in has nothing to do with how many nodes there are.
+pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
+SETTINGS = {"CHAT_RATE_LIMIT": "off"}
+FOCUS = "[document.activeElement.tagName, document.activeElement.name, document.activeElement.value]"
+SHOWN = "getComputedStyle(document.querySelector('#pal')).display !== 'none'"
+CHOSEN = "document.querySelector('.by>:checked')?.closest('li').querySelector('.text').textContent ?? null"
+
+
+def dots(text: str) -> str:
+    """What chooses the message with this text."""
+    return (
+        f"[...document.querySelectorAll('#messages li')].find(li => li.querySelector('.text')"
+        f"?.textContent === {json.dumps(text)}).querySelector('.by>input')"
+    )
+
+
+async def focus_newest(visitor: Visitor) -> None:
+    """Shift+Tab from the field, in a way that every driver has."""
+    await visitor.window.evaluate("[...document.querySelectorAll('.by>input')].at(-1).focus()")
+
+
+async def test_an_author_changes_a_text_in_place_and_the_draft_stays(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("frist")
+    await bob.say("second")
+    await ann.shows(["frist", "second"])
+    await ann.type("a draft")
+    await ann.window.evaluate(f"{dots('frist')}.click()")
+    await ann.window.wait_for(SHOWN)
+    await ann.window.click("#pal [value='edit?ask']")
+    await ann.window.wait_for("document.activeElement.matches('#acting textarea')")
+    assert not await ann.window.evaluate(SHOWN)
+    await ann.window.evaluate("document.activeElement.select()")
+    await ann.window.type("first")
+    await ann.window.click("#acting button:not([type])")
+    for visitor in (ann, bob):
+        await visitor.shows(["first", "second"])
+    await ann.window.wait_for("document.querySelector('#acting').children.length === 0")
+    assert await ann.window.evaluate("document.querySelector('#texts > :last-child').value") == "a draft"
+    assert await bob.window.evaluate("document.querySelectorAll('.edited').length") == 1
+
+
+async def test_only_authors_are_offered_to_change_and_delete(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("of Ann")
+    await bob.say("of Bob")
+    await ann.shows(["of Ann", "of Bob"])
+    for text, offered in (("of Ann", True), ("of Bob", False)):
+        await ann.window.evaluate(f"{dots(text)}.click()")
+        await ann.window.wait_for(f"{CHOSEN} === {json.dumps(text)}")
+        shown = "document.querySelector('#pal .own').getClientRects().length > 0"
+        assert await ann.window.evaluate(shown) == offered
+
+
+async def test_arrows_choose_and_the_close_button_closes(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    for n in range(3):
+        await ann.say(f"text {n}")
+    await bob.sees("text 2")
+    await focus_newest(bob)
+    await bob.window.press("ArrowUp")
+    await bob.window.wait_for(f"{CHOSEN} === 'text 1'")
+    await bob.window.press("ArrowUp")
+    await bob.window.wait_for(f"{CHOSEN} === 'text 0'")
+    await ann.say("meanwhile")  # what is chosen stays so
+    await bob.sees("meanwhile")
+    assert await bob.window.evaluate(CHOSEN) == "text 0"
+    await bob.window.click("#pal [type=reset]")
+    await bob.window.wait_for(f"!({SHOWN})")
+
+
+async def test_deleting_asks_first_and_keeps_the_focus_in_the_page(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("a slip")
+    await bob.sees("a slip")
+    await ann.window.evaluate(f"{dots('a slip')}.click()")
+    await ann.window.wait_for(SHOWN)
+    await ann.window.click("#pal [value='delete?ask']")
+    await ann.window.wait_for("document.activeElement.matches('#acting .bad')")
+    await ann.window.click("#acting .bad")
+    for visitor in (ann, bob):
+        await visitor.window.wait_for("document.querySelectorAll('.gone').length === 1")
+        assert not await visitor.window.evaluate("document.body.textContent.includes('a slip')")
+    await ann.window.wait_for("document.activeElement.matches('#acting p')")
+
+
+async def test_without_javascript_the_palette_leads_to_the_page_of_the_message(people: People) -> None:
+    cat = await people.newcomer(javascript=False)
+    code = await cat.open_room("Cat")
+    await cat.page.request.post(f"{cat.url}/rooms/{code}/messages", form={"body": "frist", "key": "k"})
+    frame = cat.page.frame_locator("iframe")
+    await frame.get_by_text("frist").hover()
+    await frame.locator(".by > input").click()
+    await frame.get_by_role("button", name="Edit").click()
+    await expect(cat.page.locator("[aria-current=true] .text")).to_have_text("frist")
+    await cat.page.get_by_label("Changed message").fill("first")
+    await cat.page.get_by_role("button", name="Save").click()
+    await expect(cat.page.locator("[aria-current=true] .text")).to_have_text("first")
+    await cat.page.get_by_role("link", name="Back to the room").click()
+    await expect(frame.get_by_text("first")).to_be_visible()
