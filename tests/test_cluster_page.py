@@ -253,10 +253,18 @@ def test_nginx_logs_no_code_of_a_room(document: str, tmp_path: Path) -> None:
     with Nginx(tmp_path, [free_port(), free_port()], document, encrypted=True) as nginx:
         for path in paths:
             ask(nginx, path)
-        logged = (tmp_path / "chat.log").read_text().splitlines()
+        logged = _lines(tmp_path / "chat.log", len(paths))
         assert [line.split()[3] for line in logged] == list(paths.values())
         errors = (tmp_path / "chat.error.log").read_text() + (tmp_path / "log").read_text()
     assert "bcdfghjk" not in errors.lower()
+
+
+def _lines(log: Path, count: int) -> list[str]:
+    """The lines of a log once it has `count`: nginx writes one after its answer was read."""
+    deadline = time.monotonic() + 10
+    while len(lines := log.read_text().splitlines()) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return lines
 
 
 def test_its_nginx_passes_over_a_node_that_is_gone_and_says_so_when_all_are(tmp_path: Path) -> None:
