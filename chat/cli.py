@@ -7,7 +7,8 @@ import asyncio
 import click
 
 from chat.settings import Misconfigured
-from chat.store.move import KEY, NotMoved, forget, move
+from chat.store.metadata import KEY
+from chat.store.move import NotMoved, forget, move
 
 
 @click.command("move-store")

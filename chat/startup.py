@@ -21,7 +21,7 @@ from chat.model.codes import Codes
 from chat.settings import Misconfigured, Settings
 from chat.store import Store, Unavailable, store_for
 from chat.store.clock import ClockWatch
-from chat.store.move import IDENTITY, KEY
+from chat.store.metadata import IDENTITY, KEY
 from chat.store.quota import Quota
 from chat.store.write_probe import WriteProbe
 from chat.views.assets import Assets, folder

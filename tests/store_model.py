@@ -9,7 +9,8 @@ from chat.model.changes import Change, Window
 from chat.model.lookalikes import looks
 from chat.model.members import Member
 from chat.model.messages import Amendment, Edit, Message, Previous
-from chat.model.notices import Notice, Verb, folded, renamed
+from chat.model.meta import NO_META, Meta
+from chat.model.notices import Notice, Verb, dump_notice, folded, renamed
 from chat.model.rooms import Position
 from chat.store import NotFound
 
@@ -95,7 +96,7 @@ class ModelRoom:
         last = self.messages[-1] if self.messages else None
         notice, replaces = folded(last, verb, members, self._at(), ended)
         if last and replaces:
-            return self._change(last, notice=notice)
+            return self._change(last, meta=_told(notice))
         return self._add(None, notice=notice)
 
     def _at(self) -> int:
@@ -109,8 +110,9 @@ class ModelRoom:
         author, name, mark = (
             (seat.member.number, seat.member.name, seat.member.mark) if seat else (None, "", 1)
         )
-        kind = "text" if seat else "notice"
-        message = Message(self.rev, self.rev, at, author, name, mark, body, kind, None, notice, before)  # type: ignore[arg-type]
+        kind, meta = "text" if seat else "notice", _told(notice) if notice else NO_META
+        text = body if seat else None
+        message = Message(self.rev, self.rev, at, author, name, mark, text, kind, meta, before)
         self.messages.append(message)
         return Change(self.code, message, self.position)
 
@@ -137,8 +139,12 @@ class ModelRoom:
         if by is not None and self._person(by) != self._person(old.author):
             raise NotFound
         self.erased.add(old.body)
-        body, edited = (change.body, self.clock.ms) if isinstance(change, Edit) else (None, None)
-        return self._remembered(by or 0, key, self._change(old, body=body, edited=edited))
+        if isinstance(change, Edit):
+            meta = {**old.meta, "edited": self.clock.ms, "text_rev": self.rev + 1}
+            done = self._change(old, body=change.body, meta=meta)
+        else:
+            done = self._change(old, body=None, meta=NO_META)
+        return self._remembered(by or 0, key, done)
 
     def message(self, id: int) -> Message | None:
         return next((m for m in self.messages if m.id == id), None)
@@ -157,6 +163,10 @@ class ModelRoom:
     def _remembered(self, author: int, key: str, done: Change) -> Change:
         self.keys[author, key] = done.message.id, done.position.rev
         return done
+
+
+def _told(notice: Notice) -> Meta:
+    return {"notice": dump_notice(notice)}
 
 
 def _alike(seat: Seat, name: str) -> bool:

@@ -209,7 +209,7 @@ async def test_a_difference_is_found(source: str, target: str) -> None:
     await fill(source)
 
     def spoil(line: str) -> None:
-        if line.startswith("once: 139 of"):
+        if line.startswith("idempotency_key: 139 of"):
             change(target, "UPDATE message SET at = at + 1 WHERE room = 2 AND id = 7")
 
     with pytest.raises(NotMoved, match="message, room number 2"):

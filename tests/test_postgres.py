@@ -26,6 +26,7 @@ from chat.model.members import Member
 from chat.model.messages import Delete, Edit
 from chat.settings import Misconfigured
 from chat.store import AlreadyExists, OutcomeUnknown, Resync, Unavailable, store_for
+from chat.store.migrate import Migration
 from chat.store.postgres import server as postgres_server
 from chat.store.postgres import store as postgres
 from chat.store.postgres import writer as postgres_writer
@@ -181,26 +182,26 @@ def test_a_missing_driver_is_named_with_the_mend(url: str, monkeypatch: pytest.M
 
 
 async def test_a_newer_schema_is_refused_and_left_alone(store: PostgresStore, url: str) -> None:
-    await sql(url, "UPDATE fact SET value = '99' WHERE name IN ('schema', 'oldest')")
+    await sql(url, "UPDATE metadata SET value = '99' WHERE name IN ('schema', 'oldest')")
     said = await refusal(url)
     assert "brought to schema 99 by a newer release" in said
     assert "Install that release again" in said
-    assert await sql(url, "SELECT value FROM fact WHERE name = 'schema'") == "99"
+    assert await sql(url, "SELECT value FROM metadata WHERE name = 'schema'") == "99"
 
 
 async def test_a_newer_schema_that_we_can_live_with_is_accepted(
     store: PostgresStore, url: str, node: Node
 ) -> None:
-    await sql(url, "UPDATE fact SET value = '99' WHERE name = 'schema'")
+    await sql(url, "UPDATE metadata SET value = '99' WHERE name = 'schema'")
     assert await (await node()).find_room(ROOM)
 
 
 async def test_a_newer_release_takes_over_from_running_nodes(
-    store: PostgresStore, alice: Member, url: str, node: Node, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    store: PostgresStore, alice: Member, url: str, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (script := tmp_path / "next.sql").write_text("ALTER TABLE message RENAME COLUMN body TO text")
     ours = postgres_server.MIGRATIONS
-    monkeypatch.setattr(postgres_server, "MIGRATIONS", (*ours, postgres_server.Migration(str(script), 2)))
+    second = Migration("ALTER TABLE message RENAME COLUMN body TO text", oldest=2)
+    monkeypatch.setattr(postgres_server, "MIGRATIONS", (*ours, second))
     monkeypatch.setattr(postgres_writer, "PATIENCE", 0.5)
     await node()
     monkeypatch.setattr(postgres_server, "MIGRATIONS", ours)
@@ -214,7 +215,7 @@ async def test_another_history_is_another_epoch(
 ) -> None:
     position = (await say(store, alice, "hello")).position
     assert (await (await node()).history(ROOM)).position == position
-    await sql(url, "UPDATE fact SET value = 'a back-up of last week' WHERE name = 'history'")
+    await sql(url, "UPDATE metadata SET value = 'a back-up of last week' WHERE name = 'history'")
     nodes = await asyncio.gather(*(node() for _ in range(3)))
     epochs = {(await n.history(ROOM)).position.epoch for n in [*nodes, await node()]}
     assert len(epochs) == 1
@@ -244,7 +245,9 @@ async def test_a_database_that_cannot_hold_every_text_is_refused() -> None:
     assert "LATIN1. Create one with: createdb" in await refusal(the_server().database("LATIN1"))
 
 
-@pytest.mark.parametrize("table", ["message (id int)", "fact (id int)", "fact (name text, value text)"])
+@pytest.mark.parametrize(
+    "table", ["message (id int)", "metadata (id int)", "metadata (name text, value text)"]
+)
 async def test_the_database_of_another_program_is_refused_and_left_alone(url: str, table: str) -> None:
     await sql(url, f"CREATE TABLE {table}")
     assert "another program" in await refusal(url)
@@ -468,7 +471,7 @@ async def test_old_keys_are_forgotten_in_portions(
         await say(store, alice, f"new {n}")
     assert await store.find_room(ROOM)
     await store.close()  # the last round of housekeeping is done
-    assert await sql(url, "SELECT count(*) FROM once") == 5
+    assert await sql(url, "SELECT count(*) FROM idempotency_key") == 5
 
 
 async def test_deleted_text_is_in_no_row_once_vacuumed(store: PostgresStore, alice: Member, url: str) -> None:
@@ -624,12 +627,12 @@ async def test_a_node_that_is_too_old_for_the_database_does_not_read_it_either(
     store: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await store.find_room(ROOM)
-    await sql(url, "UPDATE fact SET value = '99' WHERE name IN ('schema', 'oldest')")
+    await sql(url, "UPDATE metadata SET value = '99' WHERE name IN ('schema', 'oldest')")
     ours = "application_name = 'room-chat' AND query LIKE '%room%'"
     await sql(url, f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {ours}")
     with pytest.raises(Unavailable, match="newer release"):
         await store.find_room(ROOM)
-    await sql(url, "UPDATE fact SET value = '1' WHERE name IN ('schema', 'oldest')")
+    await sql(url, "UPDATE metadata SET value = '1' WHERE name IN ('schema', 'oldest')")
     assert await store.find_room(ROOM)
 
 

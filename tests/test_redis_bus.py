@@ -28,7 +28,7 @@ from chat.live.hub import Hub
 from chat.model.changes import Change
 from chat.model.members import Member
 from chat.model.messages import Message, Previous
-from chat.model.notices import Notice, Verb
+from chat.model.notices import Notice, Verb, dump_notice
 from chat.model.rooms import Position
 from chat.settings import Misconfigured
 from chat.store.sqlite.store import SQLiteStore
@@ -39,8 +39,11 @@ BESIDE = next(  # a room that is told of on the same channel
     for code in map("{:08}".format, itertools.count())
     if zlib.crc32(code.encode()) % CHANNELS == zlib.crc32(ROOM.encode()) % CHANNELS
 )
-FULL = Message(7, 9, 1_800_000_000_000, 3, 'Ö "x"\n', 2, "tab\t🙂\n'", edited=5, before=Previous(None, 4))
-TOLD = Message(8, 8, 1, None, "", 1, "", kind="notice", notice=Notice("left", ("a", "b"), 5, (1, 2)))
+FULL = Message(
+    7, 9, 1_800_000_000_000, 3, 'Ö "x"\n', 2, "tab\t🙂\n'", meta={"edited": 5}, before=Previous(None, 4)
+)
+LEFT = {"notice": dump_notice(Notice("left", ("a", "b"), 5, (1, 2)))}
+TOLD = Message(8, 8, 1, None, "", 1, None, kind="notice", meta=LEFT)
 
 
 def change(rev: int, code: str = ROOM, body: str = "text", epoch: str = "e") -> Change:
@@ -111,8 +114,8 @@ async def test_a_change_arrives_as_it_was(pair: tuple[Ear, Ear]) -> None:
     there.bus.watch(ROOM)
     changes = [Change(ROOM, FULL, Position("ep", 9)), Change(ROOM, TOLD, Position("ep", 8))]
     for rev, verb in enumerate([*get_args(Verb), "renamed"], 10):
-        notice = Notice(verb, ("a", "b"), 1, (1,))
-        changes.append(Change(ROOM, replace(TOLD, id=rev, rev=rev, notice=notice), Position("ep", rev)))
+        notice = {"notice": dump_notice(Notice(verb, ("a", "b"), 1, (1,)))}
+        changes.append(Change(ROOM, replace(TOLD, id=rev, rev=rev, meta=notice), Position("ep", rev)))
     here.bus.announce(changes)
     await until(lambda: len(there.heard) == len(changes))
     assert there.heard == changes

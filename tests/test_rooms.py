@@ -10,7 +10,7 @@ from chat.model import messages, rooms
 from chat.model.errors import Refused
 from chat.model.members import Member, clean_name
 from chat.model.messages import BODY_BYTES, RUN_GAP, Message, Previous, clean_body, clean_key
-from chat.model.notices import FOLD_AGE, Notice, folded
+from chat.model.notices import FOLD_AGE, Notice, dump_notice, folded
 
 SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
 NOON = 1_800_014_400_000  # 2027-01-15 12:00:00 UTC
@@ -220,7 +220,7 @@ def _members(*names: str) -> list[Member]:
 
 
 def _notice(notice: Notice, at: int = NOON) -> Message:
-    return Message(5, 5, at, None, "", 1, "", kind="notice", notice=notice)
+    return Message(5, 5, at, None, "", 1, "", kind="notice", meta={"notice": dump_notice(notice)})
 
 
 def test_a_crowd_that_comes_at_once_is_one_notice() -> None:

@@ -24,6 +24,7 @@ from chat.model.members import Member
 from chat.model.messages import Delete, Edit
 from chat.settings import Misconfigured
 from chat.store import NotFound, OutcomeUnknown, Unavailable, store_for
+from chat.store.migrate import Migration
 from chat.store.sqlite import file as sqlite_file
 from chat.store.sqlite import writer as sqlite_writer
 from chat.store.sqlite.store import SQLiteStore
@@ -205,8 +206,40 @@ async def test_a_newer_schema_is_refused_and_left_alone(store: SQLiteStore, path
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
-    assert "newer release (its schema is 99" in await refusal(path)
+    assert "brought to schema 99 by a newer release" in await refusal(path)
     assert path.read_bytes() == before
+
+
+async def test_a_second_migration_follows_and_keeps_what_is_there(
+    store: SQLiteStore, alice: Member, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await say(store, alice, "hello")
+    await store.close()
+    second = Migration("ALTER TABLE message ADD COLUMN pinned INTEGER; CREATE TABLE pin (id);", oldest=1)
+    monkeypatch.setattr(sqlite_file, "MIGRATIONS", (*sqlite_file.MIGRATIONS, second))
+    newer = SQLiteStore(str(path))
+    await newer.open()
+    assert await ask_writer(newer, "PRAGMA user_version") == 2
+    assert await ask_writer(newer, "SELECT count(*) FROM pin") == 0
+    assert await bodies(newer) == ["hello"]
+    await newer.close()
+    monkeypatch.undo()
+    assert "brought to schema 2 by a newer release" in await refusal(path)
+
+
+async def test_a_migration_that_fails_leaves_the_file_as_it_was(
+    store: SQLiteStore, alice: Member, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await say(store, alice, "hello")
+    await store.close()
+    broken = Migration("DROP TABLE idempotency_key; ALTER TABLE nonsense ADD COLUMN pinned;", oldest=2)
+    monkeypatch.setattr(sqlite_file, "MIGRATIONS", (*sqlite_file.MIGRATIONS, broken))
+    assert "nonsense" in await refusal(path)
+    monkeypatch.undo()
+    again = SQLiteStore(str(path))
+    await again.open()
+    assert (await say(again, alice, "hello")).duplicate
+    await again.close()
 
 
 async def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
@@ -414,7 +447,7 @@ async def test_a_locked_file_delays_and_then_fails_writes_and_heals(
 async def test_a_commit_that_fails_fails_its_whole_batch_and_heals(store: SQLiteStore, alice: Member) -> None:
     def poison(tx: SQLiteTransaction) -> None:
         tx.db.execute("PRAGMA defer_foreign_keys = ON")
-        tx.db.execute("INSERT INTO seat VALUES (99, 1, 'p', 'n', 1, 'n', 'n', 0, 0, NULL)")
+        tx.db.execute("INSERT INTO seat VALUES (99, 1, 'p', 'n', 1, 'n', 'n', 0, 0, NULL, NULL)")
 
     async with Pause(store):
         writes = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(5)]
@@ -488,7 +521,7 @@ async def test_old_keys_are_forgotten_in_portions(
     store: SQLiteStore, alice: Member, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_writer, "PRUNE_PORTION", 4)
-    count = "SELECT count(*) FROM once"
+    count = "SELECT count(*) FROM idempotency_key"
     for n in range(10):
         await say(store, alice, f"{n}")
     clock.now += 80 * 3600

@@ -39,7 +39,7 @@ def messages(draw: st.DrawFn) -> Message:
         draw(texts),
         draw(st.just(1) | st.integers(1, 3)),
         draw(texts | st.none()),
-        edited=draw(st.none() | times),
+        meta=draw(st.just({}) | st.builds(lambda at: {"edited": at}, times)),
         before=before,
     )
 
@@ -73,7 +73,8 @@ def test_nothing_in_a_text_or_a_name_is_taken_for_a_hole(name: str, body: str, s
 
 UNUSUAL: dict[str, dict[str, Any]] = {
     "begins a day": {"before": None},
-    "edited": {"edited": 1},
+    "edited": {"meta": {"edited": 1}},
+    "something of a feature": {"meta": {"reactions": {"+": [1]}}},
     "deleted": {"body": None},
     "marked": {"mark": 2},
 }

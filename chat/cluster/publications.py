@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from chat.model.changes import Change
-from chat.model.messages import Message, Previous
-from chat.model.notices import Notice
-from chat.model.rooms import Position
+from chat.store.records import dump_change, load_change
 
 PUBLISH_BYTES = 64 * 1024  # of one publication, so that no single one holds Redis up
 HEED_BYTES = 1024 * 1024  # longer ones are not ours
@@ -22,7 +19,7 @@ def dump_publications(node: str, changes: Sequence[Change]) -> Iterator[str]:
     lines: list[str] = []
     size = 0
     for change in changes:
-        line = json.dumps(_fields(change), ensure_ascii=False, separators=(",", ":"))
+        line = dump_change(change)
         if lines and size + len(line.encode()) > PUBLISH_BYTES:
             yield _publication(node, codes, lines)
             codes, lines, size = {}, [], 0
@@ -48,43 +45,4 @@ def load_publication(payload: bytes, node: str, watched: set[str]) -> list[Chang
     form, sender, *codes = head.decode().split(" ")
     if form != FORMAT or sender == node or watched.isdisjoint(codes):
         return []
-    return [_change(fields) for fields in json.loads(body)]
-
-
-def _fields(change: Change) -> list[Any]:
-    m, notice = change.message, change.message.notice
-    told = notice and [notice.verb, notice.names, notice.count, notice.ended]
-    position = [change.code, change.position.epoch, m.rev]
-    return [*position, m.id, m.at, m.author, m.name, m.mark, m.body, m.edited, told, m.before]
-
-
-NONE = type(None)
-SHAPE: tuple[type | tuple[type, ...], ...]
-SHAPE = (str, str, int, int, int, (int, NONE), str, int, (str, NONE), (int, NONE), (list, NONE), (list, NONE))
-
-
-def _change(fields: Sequence[Any]) -> Change:
-    for value, kind in zip(fields, SHAPE, strict=True):
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise TypeError("not a change")
-    code, epoch, rev, id, at, author, name, mark, body, edited, told, before = fields
-    message = Message(
-        id,
-        rev,
-        at,
-        author,
-        name,
-        mark,
-        body,
-        kind="notice" if told else "text",
-        edited=edited,
-        notice=_notice(*told) if told else None,
-        before=Previous(*before) if before else None,
-    )
-    return Change(code, message, Position(epoch, rev))
-
-
-def _notice(verb: Any, names: Sequence[str], count: int, ended: Sequence[int]) -> Notice:
-    if verb not in {"entered", "left", "renamed"} or not isinstance(count, int):
-        raise ValueError("not a notice")
-    return Notice(verb, tuple(map(str, names)), count, tuple(map(int, ended)))
+    return [load_change(fields) for fields in json.loads(body)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chat.model.errors import Refused
 from chat.model.invisible import INVISIBLE, is_blank
 from chat.model.marks import ends_like_a_mark, label
+from chat.model.meta import Meta, no_meta
 
 NAME_LENGTH = 32  # characters, after trimming and NFC
 
@@ -29,7 +30,7 @@ class Member:
     """A seat: one person's stay in one room under one name.
 
     `number` is unique in the room and never reused; `mark` is 1, or higher where the name looks like
-    one that somebody else's seat carried before.
+    one that somebody else's seat carried before. A seat is the same whatever its `meta` says.
     """
 
     code: str
@@ -37,6 +38,7 @@ class Member:
     person: str
     name: str
     mark: int
+    meta: Meta = field(default_factory=no_meta, compare=False)
 
     @property
     def label(self) -> str:

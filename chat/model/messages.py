@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from chat.model.errors import Refused
 from chat.model.invisible import is_blank
-from chat.model.notices import Notice
+from chat.model.meta import Meta, no_meta
+from chat.model.notices import Notice, load_notice
 
 BODY_BYTES = 8192  # UTF-8
 
@@ -40,9 +41,9 @@ class Message:
     """One entry of a room's log at its current state.
 
     `id` is the rev at which it was created, `rev` the one at which it last changed; `at` is in ms since
-    1970, UTC, as the clock said then: only ids have an order. A deleted message has `body` None and keeps
-    its place.
-    Notices have `kind` "notice", no author and a `notice`.
+    1970, UTC, as the clock said then: only ids have an order. A deleted text has `body` None and keeps its
+    place. `kind` is "text", "notice", which has neither an author nor a body, or one that only a newer
+    release knows. What else is known of a message is in its `meta`.
     """
 
     id: int
@@ -52,15 +53,24 @@ class Message:
     name: str
     mark: int
     body: str | None
-    kind: Literal["text", "notice"] = "text"
-    edited: int | None = None  # ms since 1970
-    notice: Notice | None = None
+    kind: str = "text"
+    meta: Meta = field(default_factory=no_meta, hash=False)
     before: Previous | None = None
+
+    @property
+    def edited(self) -> int | None:
+        """When its text was last changed, in ms since 1970."""
+        return self.meta.get("edited")
 
     @property
     def text_rev(self) -> int:
         """The rev at which its text last changed."""
-        return self.rev
+        rev: int = self.meta.get("text_rev", self.id)
+        return rev
+
+    @property
+    def notice(self) -> Notice | None:
+        return load_notice(self.meta.get("notice")) if self.kind == "notice" else None
 
     @property
     def starts_day(self) -> bool:

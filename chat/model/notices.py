@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from chat.model.members import Member
+from chat.model.meta import Meta
 
 if TYPE_CHECKING:
     from chat.model.messages import Message
@@ -24,13 +25,34 @@ Verb = Literal["entered", "left"]  # what several people do in one notice
 class Notice:
     """What a notice says: who entered or left. `names` are the first few, `count` is everybody.
 
-    If the verb is "renamed", the names are the former and the new one of one person.
+    If the verb is "renamed", the names are the former and the new one of one person. A newer release may
+    write a verb that this one does not know.
     """
 
-    verb: Verb | Literal["renamed"]
+    verb: str
     names: tuple[str, ...]
     count: int
     ended: tuple[int, ...] = ()  # seats that ended for good; their connections are told goodbye
+
+
+def dump_notice(notice: Notice) -> Meta:
+    """As it is kept in the meta of a message."""
+    return {
+        "verb": notice.verb,
+        "names": notice.names,
+        "count": notice.count,
+        "ended": notice.ended,
+    }
+
+
+def load_notice(value: Any) -> Notice | None:
+    """What was kept; None if it is not what this release understands."""
+    match value:
+        case {"verb": str(verb), "names": [*names], "count": int(count), "ended": [*ended]} if all(
+            isinstance(name, str) for name in names
+        ) and all(isinstance(seat, int) for seat in ended):
+            return Notice(verb, tuple(names), count, tuple(ended))
+    return None
 
 
 def folded(

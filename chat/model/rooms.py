@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from chat.model.meta import Meta, no_meta
 
 
 class Position(NamedTuple):
@@ -19,6 +21,7 @@ class Room:
     code: str
     epoch: str  # changes whenever history may have been rewritten, e.g. restored from a back-up
     opened: int  # ms since 1970, UTC
+    meta: Meta = field(default_factory=no_meta, hash=False)
 
 
 def new_epoch() -> str:

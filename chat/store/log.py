@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from chat.model.changes import Change, Page, Window
-from chat.model.messages import Amendment, Edit, Message
-from chat.model.notices import Notice
+from chat.model.messages import Amendment, Edit, Message, Previous
+from chat.model.meta import NO_META, Meta, with_meta
+from chat.model.notices import Notice, dump_notice
 from chat.model.rooms import Position
 from chat.store import NotFound, Resync, queries
 from chat.store.queries import LARGEST
-from chat.store.records import Head, before_of, dump_notice, encode_text, message_of
+from chat.store.records import Head, columns, dump_meta, encode_text, message_of
 from chat.store.transaction import Transaction
 from chat.store.windows import first_part, newest, until, weight
 
@@ -41,29 +42,15 @@ async def write_notice(
     last = message_of(rows[0]) if rows else None
     notice, replaces = notice_after(last, tx.now)
     if last and replaces:
-        message = replace(last, rev=head.rev, notice=notice)
-        await tx.fetch(queries.RENOTICE, head.rev, dump_notice(notice), head.room, last.id)
+        kept = {**last.meta["notice"], **dump_notice(notice)}  # with what a newer release added to it
+        message = replace(last, rev=head.rev, meta=with_meta(last.meta, notice=kept))
+        await tx.fetch(queries.SET_META, head.rev, dump_meta(message.meta), head.room, last.id)
     else:
-        before = before_of(last.author, last.at) if last else None
-        message = Message(
-            head.rev, head.rev, tx.now, None, "", 1, "", kind="notice", notice=notice, before=before
-        )
+        before = Previous(last.author, last.at) if last else None
+        meta = with_meta(NO_META, notice=dump_notice(notice))
+        message = Message(head.rev, head.rev, tx.now, None, "", 1, None, "notice", meta, before)
         await tx.fetch(tx.dialect.insert, *columns(head.room, message, None))
     return Change(code, message, head.position)
-
-
-def columns(room: int, message: Message, body: Any) -> tuple[Any, ...]:
-    """What `Dialect.insert` wants: `body` is the text, or what refers to it."""
-    return (
-        room,
-        message.id,
-        message.rev,
-        message.at,
-        message.author,
-        body,
-        dump_notice(message.notice),
-        *(message.before or (None, None)),
-    )
 
 
 async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, change: Amendment) -> Change:
@@ -74,22 +61,44 @@ async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, c
     if repeats := await repeated(tx, code, author, key):
         return repeats
     old = await _changeable(tx, room, id, by)
-    body, edited = (change.body, tx.now) if isinstance(change, Edit) else (None, None)
     head = await rise(tx, room)
-    await _rewrite(tx, room, old, head.rev, body, edited)
+    body, meta = _amended(old, change, tx.now, head.rev)
+    await _rewrite(tx, room, old, head.rev, body, meta)
     await tx.fetch(queries.REMEMBER, room, author, key, id, head.rev, tx.now)
-    return Change(code, replace(old, rev=head.rev, body=body, edited=edited), head.position)
+    return Change(code, replace(old, rev=head.rev, body=body, meta=meta), head.position)
 
 
-async def _rewrite(
-    tx: Transaction, room: int, old: Message, rev: int, body: str | None, edited: int | None
-) -> None:
+def _amended(old: Message, change: Amendment, now: int, rev: int) -> tuple[str | None, Meta]:
+    """Body and meta from now on: nothing is kept with a deleted text."""
+    if isinstance(change, Edit):
+        return change.body, with_meta(old.meta, edited=now, text_rev=rev)
+    return None, NO_META
+
+
+async def _rewrite(tx: Transaction, room: int, old: Message, rev: int, body: str | None, meta: Meta) -> None:
     text: Any = None if body is None else encode_text(body)
     if tx.dialect.erase:
         await tx.fetch(tx.dialect.erase, room, old.id, " " * len(encode_text(old.body or "").encode()))
     if tx.dialect.new_text and text is not None:
         ((text,),) = await tx.fetch(tx.dialect.new_text, text)
-    await tx.fetch(tx.dialect.rewrite, rev, text, edited, room, old.id)
+    await tx.fetch(tx.dialect.rewrite, rev, text, dump_meta(meta), room, old.id)
+
+
+async def find_message(tx: Transaction, code: str, id: int) -> Message:
+    """The message, of whatever kind. Raises NotFound."""
+    if not is_storable(id):
+        raise NotFound("There is no such number.")
+    rows = await tx.fetch(queries.MESSAGE, (await head_of(tx, code)).room, id)
+    if not rows:
+        raise NotFound(f"There is no message {id}.")
+    return message_of(rows[0])
+
+
+async def change_message(tx: Transaction, code: str, message: Message, *, meta: Meta) -> Change:
+    """Keep another meta with a message, and tell the room."""
+    head = await rise(tx, (await head_of(tx, code)).room)
+    await tx.fetch(queries.SET_META, head.rev, dump_meta(meta), head.room, message.id)
+    return Change(code, replace(message, rev=head.rev, meta=meta), head.position)
 
 
 async def repeated(tx: Transaction, code: str, author: int, key: str) -> Change | None:
@@ -97,7 +106,8 @@ async def repeated(tx: Transaction, code: str, author: int, key: str) -> Change 
     rows = await tx.fetch(queries.REPEATED, code, author, key)
     if not rows:
         return None
-    epoch, rev, *entry = rows[0]
+    room, epoch, rev, id = rows[0]
+    (entry,) = await tx.fetch(queries.MESSAGE, room, id)
     return Change(code, message_of(entry), Position(epoch, rev), duplicate=True)
 
 

@@ -11,6 +11,7 @@ from chat.model.members import Member
 from chat.model.notices import Verb, folded, renamed
 from chat.store import NotFound, queries
 from chat.store.log import head_of, is_storable, write_notice
+from chat.store.records import load_member
 from chat.store.rooms import IN_USE
 from chat.store.transaction import Transaction
 
@@ -27,9 +28,9 @@ async def take_seat(tx: Transaction, code: str, person: str, name: str) -> Membe
 async def _seat_named(tx: Transaction, room: int, code: str, person: str, name: str) -> Member:
     """The seat that this person had under this name, or a new one."""
     rows = await tx.fetch(queries.FORMER_SEAT, room, person, name)
-    number, mark = rows[0] if rows else await _new_seat(tx, room, person, name)
+    number, mark, meta = rows[0] if rows else await _new_seat(tx, room, person, name)
     await tx.fetch(queries.PROLONG, tx.now + IN_USE, room)
-    return Member(code, number, person, name, mark)
+    return load_member((code, number, person, name, mark, meta))
 
 
 async def _new_seat(tx: Transaction, room: int, person: str, name: str) -> Sequence[int]:
@@ -47,7 +48,7 @@ async def _check_names(tx: Transaction, room: int, person: str) -> None:
 
 async def held_seat(tx: Transaction, code: str, person: str) -> Member | None:
     rows = await tx.fetch(queries.HELD_SEAT, code, person)
-    return Member(*rows[0]) if rows else None
+    return load_member(rows[0]) if rows else None
 
 
 async def seats_of(tx: Transaction, code: str, person: str) -> list[int]:
@@ -55,9 +56,9 @@ async def seats_of(tx: Transaction, code: str, person: str) -> list[int]:
     return [number for (number,) in rows]
 
 
-async def here(tx: Transaction, code: str | None) -> list[Member]:
-    rows = await tx.fetch(queries.HERE, code)
-    return [Member(*row) for row in rows]
+async def present(tx: Transaction, code: str | None) -> list[Member]:
+    rows = await tx.fetch(queries.PRESENT, code)
+    return [load_member(row) for row in rows]
 
 
 async def rooms_of(tx: Transaction, person: str, limit: int) -> list[str]:
@@ -88,22 +89,22 @@ async def rename_seat(tx: Transaction, code: str, person: str, name: str) -> Cha
     room = (await head_of(tx, code)).room
     if not await tx.fetch(queries.HAS_NAME, room, person, name):
         await _check_names(tx, room, person)  # before anything is written: what is refused is not taken back
-    ((here,),) = await tx.fetch(queries.IS_HERE, room, old.number)
+    ((present,),) = await tx.fetch(queries.IS_PRESENT, room, old.number)
     await tx.fetch(queries.END_SEAT, tx.now, room, old.number)
     new = await _seat_named(tx, room, code, person, name)
-    await tx.fetch(tx.dialect.mark_seats, here, room, [new.number])
+    await tx.fetch(tx.dialect.mark_seats, present, room, [new.number])
     return await write_notice(tx, code, lambda last, at: (renamed(old, new), False))
 
 
 async def announce(tx: Transaction, code: str, verb: Verb, numbers: Sequence[int]) -> Change | None:
-    here = int(verb == "entered")
+    present = int(verb == "entered")
     numbers = [n for n in numbers if is_storable(n)]
-    rows = await tx.fetch(tx.dialect.asked_seats, code, 1 - here, numbers)
-    members = [Member(*row) for row in rows]
+    rows = await tx.fetch(tx.dialect.asked_seats, code, 1 - present, numbers)
+    members = [load_member(row) for row in rows]
     if not members:
         return None
     room = (await head_of(tx, code)).room
-    await tx.fetch(tx.dialect.mark_seats, here, room, [m.number for m in members])
+    await tx.fetch(tx.dialect.mark_seats, present, room, [m.number for m in members])
     return await _notify(tx, code, verb, members, ended=False)
 
 

@@ -10,13 +10,11 @@ from typing import NamedTuple
 
 from chat.settings import Misconfigured
 from chat.store import split_scheme
-from chat.store.queries import COPYING
+from chat.store.metadata import COPYING, HISTORY, IDENTITY
 from chat.store.tables import ROOM, TABLES, Row, Table, Tables
 
 CHUNK = 2000  # rows that share a commit
-IDENTITY = "identity"  # the fact that tells a store from every other
-KEY = "key"  # the fact that tells by which CHAT_SECRET_KEY its people are known
-OWN = {IDENTITY, COPYING, "schema", "oldest", "history"}  # facts that are about one store only
+OWN = {IDENTITY, COPYING, HISTORY, "schema", "oldest"}  # metadata of one store only
 
 Say = Callable[[str], object]
 
@@ -36,11 +34,11 @@ async def move(source_url: str, target_url: str, say: Say) -> None:
             await _begin(source, target, say)
             for table in TABLES:
                 await _copy(source, target, table, say)
-            await _copy_facts(source, target)
+            await _copy_metadata(source, target)
             await _check(source, target, say)
             await source.finish()
             await target.finish()
-            await target.set_fact(COPYING, None)
+            await target.set_metadata(COPYING, None)
     except (NotMoved, Misconfigured):
         raise
     except Exception as error:
@@ -53,11 +51,11 @@ async def move(source_url: str, target_url: str, say: Say) -> None:
     )
 
 
-async def forget(url: str, fact: str) -> None:
-    """Forget a fact of a store that nobody uses. Raises Misconfigured."""
+async def forget(url: str, name: str) -> None:
+    """Forget what a store knows of itself under a name; it is one that nobody uses. Raises Misconfigured."""
     tables = tables_for(url, is_source=True)
     async with opened(tables):
-        await tables.set_fact(fact, None)
+        await tables.set_metadata(name, None)
         await tables.finish()
 
 
@@ -94,12 +92,12 @@ async def opened(tables: Tables) -> AsyncIterator[None]:
 
 async def _begin(source: Tables, target: Tables, say: Say) -> None:
     """Mark the target as the unfinished copy that it is, or will be."""
-    ours, theirs = await source.facts(), await target.facts()
+    ours, theirs = await source.metadata(), await target.metadata()
     if COPYING in ours:
         raise NotMoved(f"{source.place} is an unfinished copy itself. Finish that first.")
     identity = ours.get(IDENTITY)
     if identity is None:
-        await source.set_fact(IDENTITY, identity := secrets.token_hex(16))
+        await source.set_metadata(IDENTITY, identity := secrets.token_hex(16))
     begun = theirs.get(COPYING)
     if begun == identity:
         say(f"Going on with the copy that {target.place} has already begun.")
@@ -108,7 +106,7 @@ async def _begin(source: Tables, target: Tables, say: Say) -> None:
     elif await target.count(ROOM):
         raise NotMoved(f"{target.place} is not empty. Name an empty database; this one was left as it was.")
     else:
-        await target.set_fact(COPYING, identity)
+        await target.set_metadata(COPYING, identity)
 
 
 async def _copy(source: Tables, target: Tables, table: Table, say: Say) -> None:
@@ -121,10 +119,10 @@ async def _copy(source: Tables, target: Tables, table: Table, say: Say) -> None:
         say(f"{table.name}: {done} of {total}")
 
 
-async def _copy_facts(source: Tables, target: Tables) -> None:
-    for name, value in (await source.facts()).items():
+async def _copy_metadata(source: Tables, target: Tables) -> None:
+    for name, value in (await source.metadata()).items():
         if name not in OWN:
-            await target.set_fact(name, value)
+            await target.set_metadata(name, value)
 
 
 class Digest(NamedTuple):

@@ -63,7 +63,7 @@ class Operations:
         return await self.write(code, members.announce, code, verb, list(dict.fromkeys(seats)))
 
     async def here(self, code: str | None = None) -> list[Member]:
-        return await self.read(members.here, code)
+        return await self.read(members.present, code)
 
     async def amend(self, code: str, id: int, by: int | None, key: str, change: Amendment) -> Change:
         return await self.write(code, log.amend, code, id, by, key, change)

@@ -7,33 +7,31 @@ from __future__ import annotations
 
 LARGEST = 2**63 - 1  # that an integer column holds
 
-COPYING = "copying"  # the fact that marks an unfinished copy of another store: that one's identity
-UNFINISHED = (
-    "holds an unfinished copy of another store",
-    "Run the same move-store again until it says that all is well",
+METADATA = "SELECT value FROM metadata WHERE name = $1"
+ALL_METADATA = "SELECT name, value FROM metadata"
+NEW_METADATA = "INSERT INTO metadata (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+SET_METADATA = (
+    "INSERT INTO metadata (name, value) VALUES ($1, $2) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-
-FACT = "SELECT value FROM fact WHERE name = $1"
-NEW_FACT = "INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-
-PROBE = "INSERT INTO fact (name, value) VALUES ('probed', $1) ON CONFLICT (name) DO UPDATE SET value = $1"
+FORGET_METADATA = "DELETE FROM metadata WHERE name = $1"
 
 NEW_ROOM = (
     "INSERT INTO room (code, epoch, opened, expires) VALUES ($1, $2, $3, $4) "
     "ON CONFLICT DO NOTHING RETURNING code"
 )
-ROOM = "SELECT code, epoch, opened FROM room WHERE code = $1"
+ROOM = "SELECT code, epoch, opened, meta FROM room WHERE code = $1"
 ANY_ROOM = "SELECT id FROM room LIMIT 1"
 HEAD = "SELECT id, epoch, rev FROM room WHERE code = $1"
 RISE = "UPDATE room SET rev = rev + 1 WHERE id = $1 RETURNING id, epoch, rev"
 RISE_BY_TEXT = "UPDATE room SET rev = rev + 1, expires = NULL WHERE id = $1 RETURNING id, epoch, rev"
 
-# A room in which nothing was said yet: see growth.sql.
+# A room in which nothing was said yet.
 PROLONG = "UPDATE room SET expires = $1 WHERE id = $2 AND expires < $1"
 EXPIRED = "SELECT id FROM room WHERE expires > 0 AND expires <= $1 ORDER BY expires LIMIT $2"
 SPOKEN_IN = "SELECT 1 FROM message WHERE room = $1 AND author IS NOT NULL LIMIT 1"
 KEEP_ROOM = "UPDATE room SET expires = NULL WHERE id = $1"
-OCCUPIED = "SELECT 1 FROM seat WHERE room = $1 AND here = 1 LIMIT 1"
+OCCUPIED = "SELECT 1 FROM seat WHERE room = $1 AND present = 1 LIMIT 1"
 CLOSE_ROOM = "UPDATE room SET expires = 0, code = $1 WHERE id = $2"
 CLOSED = "SELECT id FROM room WHERE expires = 0 ORDER BY id LIMIT 1"
 EMPTY = (  # of room $1, at most $2 rows of each
@@ -45,7 +43,7 @@ EMPTY = (  # of room $1, at most $2 rows of each
 REMOVE_ROOM = "DELETE FROM room WHERE id = $1"
 
 HELD_SEAT = (
-    "SELECT code, number, person, name, mark FROM seat JOIN room ON room.id = seat.room "
+    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
     "WHERE code = $1 AND person = $2 AND ended IS NULL"
 )
 SEATS_OF = (
@@ -56,12 +54,12 @@ ROOMS_OF = (
 )
 HAND_OVER_SEATS = "UPDATE seat SET person = $1 WHERE room = $2 AND person = $3"
 PEOPLE_OF = "SELECT count(DISTINCT person), count(*) FROM seat WHERE room = $1 AND number IN ($2, $3)"
-HERE = (
-    "SELECT code, number, person, name, mark FROM seat JOIN room ON room.id = seat.room "
-    "WHERE here = 1 AND code = coalesce($1, code) ORDER BY room.id, number"
+PRESENT = (
+    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
+    "WHERE present = 1 AND code = coalesce($1, code) ORDER BY room.id, number"
 )
 FORMER_SEAT = (
-    "UPDATE seat SET ended = NULL WHERE room = $1 AND person = $2 AND name = $3 RETURNING number, mark"
+    "UPDATE seat SET ended = NULL WHERE room = $1 AND person = $2 AND name = $3 RETURNING number, mark, meta"
 )
 HOLDS_SEAT = "SELECT 1 FROM seat WHERE room = $1 AND number = $2 AND person = $3 AND ended IS NULL"
 HAS_NAME = "SELECT 1 FROM seat WHERE room = $1 AND person = $2 AND name = $3"
@@ -75,21 +73,25 @@ MARK = (  # one look into each index, past the few seats of the person
 NEW_SEAT = (
     "INSERT INTO seat (room, number, person, name, mark, folded, shape, taken) "
     "VALUES ($1, (SELECT 1 + coalesce(max(number), 0) FROM seat WHERE room = $1), $2, $3, $4, $5, $6, $7) "
-    "RETURNING number, mark"
+    "RETURNING number, mark, meta"
 )
-END_SEAT = "UPDATE seat SET ended = $1, here = 0 WHERE room = $2 AND number = $3"
-IS_HERE = "SELECT here FROM seat WHERE room = $1 AND number = $2"
+END_SEAT = "UPDATE seat SET ended = $1, present = 0 WHERE room = $2 AND number = $3"
+IS_PRESENT = "SELECT present FROM seat WHERE room = $1 AND number = $2"
 
-NEWEST = "SELECT * FROM entry WHERE room = $1 ORDER BY id DESC LIMIT 1"
-MESSAGE = "SELECT * FROM entry WHERE room = $1 AND id = $2"
-OLDER = "SELECT * FROM entry WHERE room = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
-CREATED = "SELECT * FROM entry WHERE room = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4"
-CHANGED = "SELECT * FROM entry WHERE room = $1 AND rev > $2 AND rev <= $3 AND id <= $4 ORDER BY rev LIMIT $5"
-RENOTICE = "UPDATE message SET rev = $1, notice = $2 WHERE room = $3 AND id = $4"
+# The columns by name: a newer release may have added some while this one still works on the same database.
+ENTRIES = (
+    "SELECT id, rev, at, author, name, mark, body, kind, meta, before_author, before_at "
+    "FROM entry WHERE room = $1 "
+)
+NEWEST = ENTRIES + "ORDER BY id DESC LIMIT 1"
+MESSAGE = ENTRIES + "AND id = $2"
+OLDER = ENTRIES + "AND id < $2 ORDER BY id DESC LIMIT $3"
+CREATED = ENTRIES + "AND id > $2 AND id <= $3 ORDER BY id LIMIT $4"
+CHANGED = ENTRIES + "AND rev > $2 AND rev <= $3 AND id <= $4 ORDER BY rev LIMIT $5"
+SET_META = "UPDATE message SET rev = $1, meta = $2 WHERE room = $3 AND id = $4"
 
 REPEATED = (
-    "SELECT epoch, once.rev, entry.* FROM room JOIN once ON once.room = room.id "
-    "JOIN entry ON entry.room = room.id AND entry.id = once.message "
-    "WHERE code = $1 AND once.author = $2 AND key = $3"
+    "SELECT room.id, epoch, done.rev, done.message FROM room "
+    "JOIN idempotency_key AS done ON done.room = room.id WHERE code = $1 AND done.author = $2 AND key = $3"
 )
-REMEMBER = "INSERT INTO once (room, author, key, message, rev, at) VALUES ($1, $2, $3, $4, $5, $6)"
+REMEMBER = "INSERT INTO idempotency_key (room, author, key, message, rev, at) VALUES ($1, $2, $3, $4, $5, $6)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chat.model.rooms import Room, new_epoch
 from chat.store import AlreadyExists, queries
+from chat.store.records import load_room
 from chat.store.transaction import Transaction
 
 UNUSED = 24 * 3600 * 1000  # ms that a room is kept in which nothing was said
@@ -20,7 +21,7 @@ async def open_room(tx: Transaction, code: str) -> Room:
 
 async def find_room(tx: Transaction, code: str) -> Room | None:
     rows = await tx.fetch(queries.ROOM, code)
-    return Room(*rows[0]) if rows else None
+    return load_room(rows[0]) if rows else None
 
 
 async def expire(tx: Transaction) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+from chat.store.records import MESSAGE_COLUMNS
+
 Row = tuple[Any, ...]  # of whole numbers, texts and None
 
 
@@ -14,19 +16,17 @@ class Table(NamedTuple):
     columns: tuple[str, ...]  # begin with the key
 
 
-ROOM = Table("room", ("id",), ("id", "code", "epoch", "opened", "rev", "expires"))
+ROOM = Table("room", ("id",), ("id", "code", "epoch", "opened", "rev", "expires", "meta"))
 SEAT = Table(
     "seat",
     ("room", "number"),
-    ("room", "number", "person", "name", "mark", "folded", "shape", "here", "taken", "ended"),
+    ("room", "number", "person", "name", "mark", "folded", "shape", "present", "taken", "ended", "meta"),
 )
-MESSAGE = Table(
-    "message",
-    ("room", "id"),
-    ("room", "id", "rev", "at", "author", "body", "edited", "notice", "before_author", "before_at"),
+MESSAGE = Table("message", ("room", "id"), MESSAGE_COLUMNS)
+IDEMPOTENCY_KEY = Table(
+    "idempotency_key", ("room", "author", "key"), ("room", "author", "key", "message", "rev", "at")
 )
-ONCE = Table("once", ("room", "author", "key"), ("room", "author", "key", "message", "rev", "at"))
-TABLES = (ROOM, SEAT, MESSAGE, ONCE)
+TABLES = (ROOM, SEAT, MESSAGE, IDEMPOTENCY_KEY)
 
 
 class Tables(Protocol):
@@ -39,10 +39,10 @@ class Tables(Protocol):
 
     async def close(self) -> None: ...
 
-    async def facts(self) -> dict[str, str]: ...
+    async def metadata(self) -> dict[str, str]: ...
 
-    async def set_fact(self, name: str, value: str | None) -> None:
-        """Keep the value, or forget the fact if None."""
+    async def set_metadata(self, name: str, value: str | None) -> None:
+        """Keep the value, or forget it if None."""
 
     async def count(self, table: Table) -> int: ...
 

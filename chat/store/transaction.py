@@ -22,14 +22,14 @@ class Dialect:
     heads: str  # of the rooms with the codes $1: code, epoch, rev
     asked_seats: str  # of room code $1 that are marked other than $2, of the numbers $3, in that order
     mark_seats: str  # as $1, of room $2, the numbers $3
-    insert: str  # room, id, rev, at, author, body, notice, before_author, before_at
+    insert: str  # what `records.columns` says
     new_text: (
         str  # if texts have a table of their own: puts body $1 there and returns what `insert` refers to
     )
     erase: str  # overwrites the text of room $1, message $2 by $3; empty where `rewrite` does
     expired: str  # rooms that expire by $1, at most $2, and locked; by no other node meanwhile
     closed: str  # a room that is to be removed, likewise
-    rewrite: str  # rev $1, body (or what refers to it) $2 and edited $3 of room $4, message $5
+    rewrite: str  # rev $1, body (or what refers to it) $2 and meta $3 of room $4, message $5
 
 
 class Transaction(Protocol):

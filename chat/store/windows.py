@@ -9,6 +9,7 @@ from typing import NamedTuple
 from chat.model.messages import Message
 
 ENTRY = 400  # bytes that a message takes in memory besides its text, about; and its markup in a page
+META = 4  # bytes that a character of a meta takes in memory, about: its values are small
 UNBOUNDED = sys.maxsize
 
 
@@ -22,7 +23,8 @@ class Part(NamedTuple):
 
 def weight(message: Message) -> int:
     """What a message takes in memory: a text with one emoji takes four bytes a character."""
-    return sys.getsizeof(message.body) + ENTRY
+    meta = META * len(str(message.meta)) if message.meta else 0
+    return sys.getsizeof(message.body) + ENTRY + meta
 
 
 def first_part(

@@ -24,7 +24,7 @@ class PlainMessages:
 
     def message(self, code: str, message: Message) -> str | None:
         author, body = message.author, message.body
-        if message.kind != "text" or author is None or body is None or message.edited or message.mark > 1:
+        if message.kind != "text" or author is None or body is None or message.meta or message.mark > 1:
             return None
         if message.starts_day:
             return None

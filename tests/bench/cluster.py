@@ -98,7 +98,7 @@ async def _on_disk(path: Path, server: Postgres, url: str, runs: Told) -> Row:
 
 
 def _size(server: Postgres, url: str) -> int:
-    tables = "('room'), ('seat'), ('message'), ('once')"
+    tables = "('room'), ('seat'), ('message'), ('idempotency_key')"
     sizes = f"SELECT sum(pg_total_relation_size(name::regclass)) FROM (VALUES {tables}) AS own (name)"
     return int(server.sql(sizes, url.rpartition("/")[2]))
 

@@ -16,7 +16,9 @@ from chat.logs import waiting
 from chat.model.lookalikes import looks
 from chat.model.rooms import new_epoch
 from chat.settings import Misconfigured
-from chat.store.queries import COPYING, UNFINISHED
+from chat.store import queries
+from chat.store.metadata import COPYING, HISTORY
+from chat.store.migrate import UNFINISHED_COPY, from_newer_release, migrations_in, pending
 
 CONNECT = 5.0  # s, for each host
 STATEMENT = 10.0  # s
@@ -47,23 +49,8 @@ SESSION = {
 Durability = Literal["fsync", "replicated", "os", "memory"]
 
 
-class Migration(NamedTuple):
-    """A file beside this one; the n-th leads to schema version n.
-
-    Programs that know only schemas older than `oldest` cannot work with it: theirs is refused from then on.
-    """
-
-    file: str
-    oldest: int
-
-
-MIGRATIONS = (
-    Migration("schema.sql", 1),
-    Migration("growth.sql", 1),
-    Migration("persons.sql", 1),
-)
-
-HISTORY = "history"  # the fact that says which history the epochs are of
+MIGRATIONS = migrations_in(Path(__file__).with_name("migrations"))
+SCHEMA, OLDEST = "schema", "oldest"  # metadata: what the database was brought to, and who can work with it
 
 
 class Known(NamedTuple):
@@ -235,26 +222,25 @@ class Server:
         await db.execute("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 0")
         await db.fetch("SELECT pg_advisory_xact_lock($1)", PROGRAM, timeout=wait)
         known = await self._known(db)
-        for number, migration in enumerate(MIGRATIONS[known.schema :], known.schema + 1):
-            script = (Path(__file__).parent / migration.file).read_text("utf-8")
-            await db.execute(script, timeout=wait)
-            await db.execute(SET_FACT, "schema", str(number))
-            await db.execute(SET_FACT, "oldest", str(migration.oldest))
+        for schema, migration in pending(MIGRATIONS, known.schema):
+            await db.execute(migration.script, timeout=wait)
+            await db.execute(queries.SET_METADATA, SCHEMA, str(schema))
+            await db.execute(queries.SET_METADATA, OLDEST, str(migration.oldest))
         if known.history != history:
             await db.execute(NEW_EPOCHS, new_epoch(), timeout=wait)
-            await db.execute(SET_FACT, HISTORY, history)
+            await db.execute(queries.SET_METADATA, HISTORY, history)
         await db.execute("COMMIT")
         if known.schema and known.oldest < MIGRATIONS[-1].oldest:
             await db.execute(END_OTHERS)  # older programs, which will be refused
 
     async def _known(self, db: Connection) -> Known:
         """What the database says of itself. Raises Misconfigured."""
-        tables = await db.fetchval(TABLES, ["fact", "room", "seat", "message", "once"])
+        tables = await db.fetchval(TABLES, OUR_TABLES)
         if not tables:
             return Known(0, 0, "")
         try:
-            facts = dict(await db.fetch("SELECT name, value FROM fact"))
-            schema, oldest = int(facts["schema"]), int(facts["oldest"])
+            metadata = dict(await db.fetch(queries.ALL_METADATA))
+            schema, oldest = int(metadata[SCHEMA]), int(metadata[OLDEST])
         except asyncpg.InsufficientPrivilegeError:
             raise
         except (asyncpg.SyntaxOrAccessError, KeyError, ValueError) as error:
@@ -262,10 +248,10 @@ class Server:
                 "holds tables of another program", "Name another database; this one was left as it was"
             ) from error
         if oldest > len(MIGRATIONS):
-            raise self.refused(_newer(schema), "Install that release again, or restore a back-up")
-        if COPYING in facts and self._session["application_name"] == NAME:
-            raise self.refused(*UNFINISHED)
-        return Known(schema, oldest, facts.get(HISTORY, ""))
+            raise self.refused(*from_newer_release(MIGRATIONS, schema))
+        if COPYING in metadata and self._session["application_name"] == NAME:
+            raise self.refused(*UNFINISHED_COPY)
+        return Known(schema, oldest, metadata.get(HISTORY, ""))
 
     async def durability(self, db: Connection) -> Durability:
         """What a commit of this session stands for; at least the disk, if the server's disk writes count."""
@@ -296,7 +282,7 @@ TIMELINE = (  # of this database: a dump is restored into a new one
     "FROM pg_control_system(), pg_database WHERE datname = current_database()"
 )
 NEW_EPOCHS = "UPDATE room SET epoch = substr(md5(id || $1), 1, 8)"
-SET_FACT = "INSERT INTO fact (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2"
+OUR_TABLES = ["metadata", "room", "seat", "message", "idempotency_key"]
 TABLES = "SELECT count(*) FROM unnest($1::text[]) AS known (name) WHERE to_regclass(name) IS NOT NULL"
 # A lock of each schema, for the schemas of one database are different stores.
 ALONE = "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))"
@@ -313,10 +299,6 @@ END_OTHERS = (
     "AND usename = current_user AND application_name = current_setting('application_name') "
     "AND pid <> pg_backend_pid()"
 )
-
-
-def _newer(schema: int | str) -> str:
-    return f"was brought to schema {schema} by a newer release (this one knows {len(MIGRATIONS)})"
 
 
 def _mend(error: Exception) -> str:

@@ -37,7 +37,7 @@ from chat.store.writes import AuthorOrder, notify
 READERS = 6
 USED = (
     "SELECT coalesce(sum(pg_total_relation_size(to_regclass(name))), 0)::bigint "
-    "FROM unnest('{fact,room,seat,message,once}'::text[]) AS known (name)"
+    "FROM unnest('{metadata,room,seat,message,idempotency_key}'::text[]) AS known (name)"
 )
 PING = 3.0  # s
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chat.store.postgres.server import MIGRATING, NAME, SET_FACT, Connection, Server
+from chat.store import queries
+from chat.store.postgres.server import MIGRATING, NAME, Connection, Server
 from chat.store.tables import ROOM, TABLES, Row, Table, counting, last_key, page
 
 OTHERS = (
@@ -40,14 +41,14 @@ class PostgresTables:
     async def close(self) -> None:
         await self._db.close(timeout=10)
 
-    async def facts(self) -> dict[str, str]:
-        return dict(await self._db.fetch("SELECT name, value FROM fact"))
+    async def metadata(self) -> dict[str, str]:
+        return dict(await self._db.fetch(queries.ALL_METADATA))
 
-    async def set_fact(self, name: str, value: str | None) -> None:
+    async def set_metadata(self, name: str, value: str | None) -> None:
         if value is None:
-            await self._db.execute("DELETE FROM fact WHERE name = $1", name)
+            await self._db.execute(queries.FORGET_METADATA, name)
         else:
-            await self._db.execute(SET_FACT, name, value)
+            await self._db.execute(queries.SET_METADATA, name, value)
 
     async def count(self, table: Table) -> int:
         return int(await self._db.fetchval(counting(table), timeout=MIGRATING))

@@ -16,21 +16,21 @@ Question = Callable[[Transaction], Awaitable[T]]
 DIALECT = Dialect(
     heads="SELECT code, epoch, rev FROM room WHERE code = ANY($1::text[])",
     asked_seats=(
-        "SELECT code, seat.number, person, name, mark "
+        "SELECT code, seat.number, person, name, mark, seat.meta "
         "FROM unnest($3::bigint[]) WITH ORDINALITY AS asked (number, place) "
         "CROSS JOIN room JOIN seat ON seat.room = room.id AND seat.number = asked.number "
-        "WHERE code = $1 AND ended IS NULL AND here = $2 ORDER BY place"
+        "WHERE code = $1 AND ended IS NULL AND present = $2 ORDER BY place"
     ),
-    mark_seats="UPDATE seat SET here = $1 WHERE room = $2 AND number = ANY($3::bigint[])",
+    mark_seats="UPDATE seat SET present = $1 WHERE room = $2 AND number = ANY($3::bigint[])",
     insert=(
-        "INSERT INTO message (room, id, rev, at, author, body, notice, before_author, before_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        "INSERT INTO message (room, id, rev, at, author, kind, body, before_author, before_at, meta) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
     ),
     expired=f"{queries.EXPIRED} FOR UPDATE SKIP LOCKED",
     closed=f"{queries.CLOSED} FOR UPDATE SKIP LOCKED",
     new_text="",
-    erase="",  # the old row is vacuumed away: see postgres.sql
-    rewrite="UPDATE message SET rev = $1, body = $2, edited = $3 WHERE room = $4 AND id = $5",
+    erase="",  # the old row is vacuumed away: see 001.sql
+    rewrite="UPDATE message SET rev = $1, body = $2, meta = $3 WHERE room = $4 AND id = $5",
 )
 
 

@@ -47,11 +47,12 @@ BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 APPEND = (
     "WITH moment AS (SELECT coalesce($5, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS now), "
     "known AS (SELECT asked.*, room.id AS room, room.epoch, room.rev, seat.name, seat.mark, "
-    "once.message AS repeats, last.author AS last_author, last.at AS last_at, moment.now, "
+    "done.message AS repeats, last.author AS last_author, last.at AS last_at, moment.now, "
     "moment.now AS at "
     "FROM moment, unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY "
     "AS asked (code, author, key, body, place) LEFT JOIN room ON room.code = asked.code "
-    "LEFT JOIN once ON once.room = room.id AND once.author = asked.author AND once.key = asked.key "
+    "LEFT JOIN idempotency_key AS done "
+    "ON done.room = room.id AND done.author = asked.author AND done.key = asked.key "
     "LEFT JOIN seat ON seat.room = room.id AND seat.number = asked.author AND seat.ended IS NULL "
     "LEFT JOIN LATERAL (SELECT author, at FROM message WHERE message.room = room.id "
     "ORDER BY id DESC LIMIT 1) AS last ON true), "
@@ -62,7 +63,7 @@ APPEND = (
     "WINDOW turn AS (PARTITION BY room ORDER BY place)), "
     "risen AS (UPDATE room SET rev = last.id, expires = NULL "
     "FROM (SELECT room, max(id) AS id FROM fresh GROUP BY room) AS last WHERE room.id = last.room), "
-    "remembered AS (INSERT INTO once (room, author, key, message, rev, at) "
+    "remembered AS (INSERT INTO idempotency_key (room, author, key, message, rev, at) "
     "SELECT room, author, key, id, id, now FROM fresh), "
     "written AS (INSERT INTO message (room, id, rev, at, author, body, before_author, before_at) "
     "SELECT room, id, id, at, author, body, before_author, before_at FROM fresh) "
@@ -70,10 +71,10 @@ APPEND = (
     "FROM known LEFT JOIN fresh USING (place) ORDER BY place"
 )
 PRUNE = (
-    "WITH old AS (SELECT room, author, key FROM once WHERE at < $1 ORDER BY at LIMIT $2 "
+    "WITH old AS (SELECT room, author, key FROM idempotency_key WHERE at < $1 ORDER BY at LIMIT $2 "
     "FOR UPDATE SKIP LOCKED), "
-    "gone AS (DELETE FROM once USING old WHERE once.room = old.room AND once.author = old.author "
-    "AND once.key = old.key) SELECT count(*) FROM old"
+    "gone AS (DELETE FROM idempotency_key AS done USING old WHERE done.room = old.room "
+    "AND done.author = old.author AND done.key = old.key) SELECT count(*) FROM old"
 )
 
 log = logging.getLogger(__name__)

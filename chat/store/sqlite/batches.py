@@ -60,7 +60,7 @@ FIND_SEATS = _many(
     ")",
 )
 REMEMBER = _many(
-    "INSERT INTO once (room, author, key, message, rev, at) VALUES ",
+    "INSERT INTO idempotency_key (room, author, key, message, rev, at) VALUES ",
     "(?, ?, ?, ?, ?, ?)",
     " ON CONFLICT DO NOTHING",
 )

@@ -15,16 +15,14 @@ from chat.logs import waiting
 from chat.model.lookalikes import looks
 from chat.private import require_private
 from chat.settings import Misconfigured
-from chat.store.queries import COPYING, UNFINISHED
+from chat.store import queries
+from chat.store.metadata import COPYING
+from chat.store.migrate import UNFINISHED_COPY, from_newer_release, migrations_in, pending
+from chat.store.sqlite.transaction import execute
 
-MIGRATIONS = (  # files beside this one; the n-th leads to schema version n
-    "schema.sql",
-    "facts.sql",
-    "growth.sql",
-    "persons.sql",
-)
+MIGRATIONS = migrations_in(Path(__file__).with_name("migrations"))
 CHECK_SIZE = 256 * 2**20  # bytes: a larger file takes too long to check at every start
-PROGRAM = 0x63686174  # as in schema.sql
+PROGRAM = 0x63686174  # as in 001.sql
 PRAGMAS = (
     "busy_timeout = 5000",
     "journal_mode = WAL",
@@ -103,9 +101,9 @@ def opened(path: str, moving: bool = False) -> sqlite3.Connection:
         with closing(connected(path, "ro")) as db:
             _check(db, path)
         db = _prepared(connected(path, "rw"))
-        if not moving and db.execute("SELECT 1 FROM fact WHERE name = ?", (COPYING,)).fetchone():
+        if not moving and execute(db, queries.METADATA, COPYING).fetchone():
             db.close()
-            raise Misconfigured("CHAT_DATABASE_URL: {} {}. {}.".format(path, *UNFINISHED))
+            raise Misconfigured("CHAT_DATABASE_URL: {} {}. {}.".format(path, *UNFINISHED_COPY))
         return db
     except (OSError, sqlite3.Error) as error:
         raise _unusable(path, error) from error
@@ -149,11 +147,7 @@ def _check(db: sqlite3.Connection, path: str) -> None:
     if not sound:
         raise _refused(path, "is damaged. Restore a back-up, or name another file to begin anew")
     if version > len(MIGRATIONS):
-        raise _refused(
-            path,
-            f"was written by a newer release (its schema is {version}, this one knows {len(MIGRATIONS)}). "
-            "Install that release again, or restore a back-up",
-        )
+        raise _refused(path, "{}. {}".format(*from_newer_release(MIGRATIONS, version)))
     if tables and program != PROGRAM:
         raise _refused(path, "belongs to another program. Name another file")
 
@@ -178,6 +172,5 @@ def _prepared(db: sqlite3.Connection) -> sqlite3.Connection:
 
 def _migrate(db: sqlite3.Connection) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    for number, name in enumerate(MIGRATIONS[version:], version + 1):
-        script = (Path(__file__).parent / name).read_text("utf-8")
-        db.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+    for schema, migration in pending(MIGRATIONS, version):
+        db.executescript(f"BEGIN IMMEDIATE;\n{migration.script}\nPRAGMA user_version = {schema};\nCOMMIT;")

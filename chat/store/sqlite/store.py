@@ -16,7 +16,7 @@ from chat.model.messages import Message
 from chat.store import NotFound, Unavailable, log, queries, rooms
 from chat.store.aging import aging_of
 from chat.store.operations import Operations
-from chat.store.records import Head, before_of, encode_text
+from chat.store.records import Head, before_of, columns, encode_text
 from chat.store.sqlite.batches import Text
 from chat.store.sqlite.file import connected, opened, pages_used, require_place, take_lock
 from chat.store.sqlite.transaction import DIALECT, SQLiteTransaction, execute
@@ -177,8 +177,9 @@ class Readers:
 def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, body: str) -> Change:
     # One question instead of four: this decides how many messages a second there can be.
     sql = (
-        "SELECT room.id, once.message, seat.name, seat.mark, message.author, message.at FROM room "
-        "LEFT JOIN once ON once.room = room.id AND once.author = :author AND once.key = :key "
+        "SELECT room.id, done.message, seat.name, seat.mark, message.author, message.at FROM room "
+        "LEFT JOIN idempotency_key AS done "
+        "ON done.room = room.id AND done.author = :author AND done.key = :key "
         "LEFT JOIN seat ON seat.room = room.id AND seat.number = :author AND seat.ended IS NULL "
         "LEFT JOIN message ON message.room = room.id "
         "AND message.id = (SELECT max(id) FROM message WHERE room = room.id) "
@@ -196,6 +197,6 @@ def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, 
     head = Head(*execute(db, queries.RISE_BY_TEXT, room).fetchone())
     message = Message(head.rev, head.rev, now, author, name, mark, body, before=before)
     text = db.execute("INSERT INTO text (body) VALUES (?)", (encode_text(body),)).lastrowid
-    execute(db, DIALECT.insert, *log.columns(room, message, text))
+    execute(db, DIALECT.insert, *columns(room, message, text))
     execute(db, queries.REMEMBER, room, author, key, message.id, head.rev, now)
     return Change(code, message, head.position)

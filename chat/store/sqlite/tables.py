@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from chat.settings import Misconfigured
+from chat.store import queries
 from chat.store.sqlite.file import connected, opened, require_place, take_lock
 from chat.store.sqlite.transaction import execute
 from chat.store.tables import MESSAGE, Row, Table, counting, last_key, page
@@ -41,14 +42,14 @@ class SQLiteTables:
         self._db.close()
         os.close(self._lock)
 
-    async def facts(self) -> dict[str, str]:
-        return dict(self._db.execute("SELECT name, value FROM fact").fetchall())
+    async def metadata(self) -> dict[str, str]:
+        return dict(self._db.execute(queries.ALL_METADATA).fetchall())
 
-    async def set_fact(self, name: str, value: str | None) -> None:
+    async def set_metadata(self, name: str, value: str | None) -> None:
         if value is None:
-            self._db.execute("DELETE FROM fact WHERE name = ?", (name,))
+            execute(self._db, queries.FORGET_METADATA, name)
         else:
-            self._db.execute("INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)", (name, value))
+            execute(self._db, queries.SET_METADATA, name, value)
 
     async def count(self, table: Table) -> int:
         (number,) = self._db.execute(counting(table)).fetchone()

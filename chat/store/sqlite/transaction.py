@@ -14,20 +14,22 @@ from chat.store.transaction import Dialect, Rows
 DIALECT = Dialect(
     heads="SELECT code, epoch, rev FROM room WHERE code IN (SELECT value FROM json_each($1))",
     asked_seats=(
-        "SELECT code, number, person, name, mark FROM json_each($3) AS asked "
+        "SELECT code, number, person, name, mark, seat.meta FROM json_each($3) AS asked "
         "CROSS JOIN room JOIN seat ON seat.room = room.id AND number = asked.value "
-        "WHERE code = $1 AND ended IS NULL AND here = $2 ORDER BY asked.key"
+        "WHERE code = $1 AND ended IS NULL AND present = $2 ORDER BY asked.key"
     ),
-    mark_seats=("UPDATE seat SET here = $1 WHERE room = $2 AND number IN (SELECT value FROM json_each($3))"),
+    mark_seats=(
+        "UPDATE seat SET present = $1 WHERE room = $2 AND number IN (SELECT value FROM json_each($3))"
+    ),
     insert=(
-        "INSERT INTO message (room, id, rev, at, author, text, notice, before_author, before_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        "INSERT INTO message (room, id, rev, at, author, kind, text, before_author, before_at, meta) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
     ),
     new_text="INSERT INTO text (body) VALUES ($1) RETURNING serial",
     expired=queries.EXPIRED,
     closed=queries.CLOSED,
     erase="UPDATE text SET body = $3 WHERE serial = (SELECT text FROM message WHERE room = $1 AND id = $2)",
-    rewrite="UPDATE message SET rev = $1, text = $2, edited = $3 WHERE room = $4 AND id = $5",
+    rewrite="UPDATE message SET rev = $1, text = $2, meta = $3 WHERE room = $4 AND id = $5",
 )
 
 

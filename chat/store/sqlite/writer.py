@@ -224,10 +224,10 @@ class Writer:
         if not self._aging.trusted(now / 1000):
             self._prune_due = now + PRUNE_EVERY
             return
-        old = "SELECT room, author, key FROM once WHERE at < ? ORDER BY at LIMIT ?"
+        old = "SELECT room, author, key FROM idempotency_key WHERE at < ? ORDER BY at LIMIT ?"
         self._db.execute("BEGIN IMMEDIATE")
         keys = self._db.execute(old, (now - KEY_AGE, PRUNE_PORTION)).fetchall()
-        self._db.executemany("DELETE FROM once WHERE room = ? AND author = ? AND key = ?", keys)
+        self._db.executemany("DELETE FROM idempotency_key WHERE room = ? AND author = ? AND key = ?", keys)
         self._db.execute("COMMIT")
         self._prune_due = now if len(keys) == PRUNE_PORTION else now + PRUNE_EVERY
 

@@ -1,14 +1,26 @@
--- Rooms, their seats and their log. All times are in ms since 1970, UTC.
+-- oldest: 1
+-- Rooms, their seats and their log. All times are in ms since 1970, UTC. What is asked for or bounded is a
+-- column; everything else is in `meta`, a JSON object, or null if there is nothing.
 
 PRAGMA application_id = 0x63686174; -- "chat": tells our files from those of other programs
+
+-- What all who use this database have to agree on, such as the fingerprint of their key.
+CREATE TABLE metadata (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE room (
   id INTEGER PRIMARY KEY,
   code TEXT NOT NULL UNIQUE,
   epoch TEXT NOT NULL,
   opened INTEGER NOT NULL,
-  rev INTEGER NOT NULL DEFAULT 0
+  rev INTEGER NOT NULL DEFAULT 0,
+  expires INTEGER, -- 0 while what is in the room is being removed, null once something was said
+  meta TEXT
 ) STRICT;
+
+CREATE INDEX room_expires ON room (expires) WHERE expires IS NOT NULL;
 
 -- A seat lasts as long as its room: its number and mark must not pass to somebody else.
 CREATE TABLE seat (
@@ -19,17 +31,20 @@ CREATE TABLE seat (
   mark INTEGER NOT NULL,
   folded TEXT NOT NULL, -- chat.model.lookalikes.looks(name)
   shape TEXT NOT NULL,
-  here INTEGER NOT NULL DEFAULT 0,
+  present INTEGER NOT NULL DEFAULT 0, -- 0 or 1
   taken INTEGER NOT NULL,
   ended INTEGER,
+  meta TEXT,
   PRIMARY KEY (room, number)
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX seat_held ON seat (room, person) WHERE ended IS NULL;
 CREATE UNIQUE INDEX seat_person ON seat (room, person, name);
-CREATE INDEX seat_folded ON seat (room, folded);
-CREATE INDEX seat_shape ON seat (room, shape);
-CREATE INDEX seat_here ON seat (room, number) WHERE here = 1;
+CREATE INDEX seat_of_person ON seat (person); -- for logging out of every room
+-- The highest mark of a look is one look into an index, however many have it.
+CREATE INDEX seat_folded ON seat (room, folded, mark, person);
+CREATE INDEX seat_shape ON seat (room, shape, mark, person);
+CREATE INDEX seat_present ON seat (room, number) WHERE present = 1;
 
 -- The text of a message, apart from everything that changes about it. A text is never moved or removed: it
 -- is overwritten in place by as many spaces. When a row changes its size, SQLite may shift its neighbours
@@ -46,11 +61,11 @@ CREATE TABLE message (
   rev INTEGER NOT NULL,
   at INTEGER NOT NULL,
   author INTEGER,
+  kind TEXT NOT NULL DEFAULT 'text',
   text INTEGER REFERENCES text, -- null when deleted, and in notices
-  edited INTEGER,
-  notice TEXT, -- JSON: [verb, [name, ...], count, [ended seat, ...]]
   before_author INTEGER,
   before_at INTEGER,
+  meta TEXT,
   FOREIGN KEY (room, author) REFERENCES seat (room, number)
 ) STRICT;
 
@@ -58,7 +73,7 @@ CREATE UNIQUE INDEX message_id ON message (room, id);
 CREATE UNIQUE INDEX message_rev ON message (room, rev);
 
 -- What each one-time key did. Author 0 stands for changes made by nobody's seat.
-CREATE TABLE once (
+CREATE TABLE idempotency_key (
   room INTEGER NOT NULL REFERENCES room,
   author INTEGER NOT NULL,
   key TEXT NOT NULL,
@@ -68,11 +83,11 @@ CREATE TABLE once (
   PRIMARY KEY (room, author, key)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX once_at ON once (at);
+CREATE INDEX idempotency_key_at ON idempotency_key (at);
 
 CREATE VIEW entry AS
 SELECT message.room, message.id, message.rev, message.at, message.author, seat.name, seat.mark,
-  text.body, message.edited, message.notice, message.before_author, message.before_at
+  text.body, message.kind, message.meta, message.before_author, message.before_at
 FROM message
 LEFT JOIN seat ON seat.room = message.room AND seat.number = message.author
 LEFT JOIN text ON text.serial = message.text;

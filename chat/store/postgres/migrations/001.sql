@@ -1,10 +1,11 @@
--- Rooms, their seats and their log, as in schema.sql. All times are in ms since 1970, UTC.
+-- oldest: 1
+-- Rooms, their seats and their log, as in the 001.sql of SQLite. All times are in ms since 1970, UTC.
 --
 -- Every write to a room holds the lock of the room's row from before its first look until its commit: that
 -- makes the order of revs the order of commits, and it is why messages and keys need no foreign keys (a room
 -- is removed with its seats, once nobody can find it).
 
-CREATE TABLE fact (
+CREATE TABLE metadata (
   name text PRIMARY KEY,
   value text NOT NULL
 );
@@ -14,8 +15,12 @@ CREATE TABLE room (
   code text NOT NULL UNIQUE,
   epoch text NOT NULL,
   opened bigint NOT NULL,
-  rev bigint NOT NULL DEFAULT 0
+  rev bigint NOT NULL DEFAULT 0,
+  expires bigint, -- 0 while what is in the room is being removed, null once something was said
+  meta text -- a JSON object, here and below; as text, since jsonb has no NUL and puts names in its own order
 ) WITH (fillfactor = 50); -- its rows change all the time, and in place only where their page has space
+
+CREATE INDEX room_expires ON room (expires) WHERE expires IS NOT NULL;
 
 -- A seat lasts as long as its room: its number and mark must not pass to somebody else.
 CREATE TABLE seat (
@@ -26,31 +31,34 @@ CREATE TABLE seat (
   mark bigint NOT NULL,
   folded text NOT NULL, -- chat.model.lookalikes.looks(name)
   shape text NOT NULL,
-  here bigint NOT NULL DEFAULT 0, -- 0 or 1
+  present bigint NOT NULL DEFAULT 0, -- 0 or 1
   taken bigint NOT NULL,
   ended bigint,
+  meta text,
   PRIMARY KEY (room, number)
 );
 
 CREATE UNIQUE INDEX seat_held ON seat (room, person) WHERE ended IS NULL;
 CREATE UNIQUE INDEX seat_person ON seat (room, person, name);
-CREATE INDEX seat_folded ON seat (room, folded);
-CREATE INDEX seat_shape ON seat (room, shape);
-CREATE INDEX seat_here ON seat (room, number) WHERE here = 1;
+CREATE INDEX seat_of_person ON seat (person); -- for logging out of every room
+-- The highest mark of a look is one look into an index, however many have it.
+CREATE INDEX seat_folded ON seat (room, folded, mark, person);
+CREATE INDEX seat_shape ON seat (room, shape, mark, person);
+CREATE INDEX seat_present ON seat (room, number) WHERE present = 1;
 
--- Rows die here only when a message is edited or deleted or a notice grows: they are vacuumed within a minute
--- or so, however few they are, so that deleted text does not stay for months in a table that is large.
+-- Rows die here only when a message is edited or deleted or its meta changes: they are vacuumed within a
+-- minute or so, however few they are, so that deleted text does not stay for months in a table that is large.
 CREATE TABLE message (
   room bigint NOT NULL,
   id bigint NOT NULL,
   rev bigint NOT NULL,
   at bigint NOT NULL,
   author bigint,
+  kind text NOT NULL DEFAULT 'text',
   body text, -- null when deleted, and in notices
-  edited bigint,
-  notice text, -- JSON: [verb, [name, ...], count, [ended seat, ...]]
   before_author bigint,
   before_at bigint,
+  meta text,
   PRIMARY KEY (room, id)
 ) WITH (
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 0,
@@ -60,7 +68,7 @@ CREATE TABLE message (
 CREATE UNIQUE INDEX message_rev ON message (room, rev);
 
 -- What each one-time key did. Author 0 stands for changes made by nobody's seat.
-CREATE TABLE once (
+CREATE TABLE idempotency_key (
   room bigint NOT NULL,
   author bigint NOT NULL,
   key text COLLATE "C" NOT NULL, -- ordered as SQLite orders it
@@ -70,10 +78,10 @@ CREATE TABLE once (
   PRIMARY KEY (room, author, key)
 );
 
-CREATE INDEX once_at ON once (at);
+CREATE INDEX idempotency_key_at ON idempotency_key (at);
 
 CREATE VIEW entry AS
 SELECT message.room, message.id, message.rev, message.at, message.author, seat.name, seat.mark,
-  message.body, message.edited, message.notice, message.before_author, message.before_at
+  message.body, message.kind, message.meta, message.before_author, message.before_at
 FROM message
 LEFT JOIN seat ON seat.room = message.room AND seat.number = message.author;
