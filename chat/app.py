@@ -86,6 +86,7 @@ def create_app(settings: Settings | None = None) -> Quart:
     server.install()
     app = Chat(__name__, static_folder=None, template_folder=None)
     app.request_class = server.BoundedRequest
+    app.asgi_http_class = server.OneTaskRequest
     app.asgi_websocket_class = server.BoundedWebsocket
     app.config["MAX_CONTENT_LENGTH"] = FORM_BYTES
     app.config["BODY_TIMEOUT"] = server.bounds.BODY_TIMEOUT

@@ -43,12 +43,27 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
+def _counted_writes() -> Counter[str]:
+    """Counts what Hypercorn hands to its transports."""
+    writes: Counter[str] = Counter()
+    write = asyncio.StreamWriter.write
+
+    def counted(self: asyncio.StreamWriter, data: Any) -> None:
+        writes["all"] += 1
+        write(self, data)
+
+    asyncio.StreamWriter.write = counted  # type: ignore[method-assign]
+    return writes
+
+
 def create_app() -> Quart:
     server.install()
     server.install()
     stumble = partial(_stumble, H11Protocol._check_protocol)
     H11Protocol._check_protocol = lambda self, event: stumble(self, event)  # type: ignore[method-assign]
     app = Quart(__name__)
+    if os.environ.get("WITHOUT") != "OneTaskRequest":
+        app.asgi_http_class = server.OneTaskRequest
     if os.environ.get("WITHOUT") != "BoundedWebsocket":
         app.asgi_websocket_class = server.BoundedWebsocket
     here: Counter[str] = Counter()
@@ -69,11 +84,26 @@ def create_app() -> Quart:
         await asyncio.gather(*(socket.close(1012) for socket in sockets), return_exceptions=True)
 
     app.extensions["terminating"] = terminating
+    writes = _counted_writes()
 
     @app.get("/")
     async def index() -> dict[str, Any]:
         tasks, frozen = len(asyncio.all_tasks()), gc.get_freeze_count()
-        return {**lane, "here": +here, "tasks": tasks, "pid": os.getpid(), "frozen": frozen}
+        return {
+            **lane,
+            "writes": writes.total(),
+            "here": +here,
+            "tasks": tasks,
+            "pid": os.getpid(),
+            "frozen": frozen,
+        }
+
+    @app.get("/undecided")
+    async def undecided() -> str:
+        """Never answers."""
+        with inside("/undecided"):
+            await asyncio.Event().wait()
+        return ""
 
     @app.post("/form")
     async def form() -> str:

@@ -42,6 +42,7 @@ def _admit(
     writer.transport.set_write_buffer_limits(bounds.WRITE_BUFFER)
     original(self, app, loop, worker.config, context, state, reader, writer)
     self.reader = _Reader(self, reader, worker)
+    self.idle_task = _IdleTimer(self, worker)
 
 
 def _limit_socket(sock: socket.socket) -> None:
@@ -51,6 +52,37 @@ def _limit_socket(sock: socket.socket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, bounds.SEND_BUFFER)
             if hasattr(socket, "TCP_USER_TIMEOUT"):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(bounds.PEER_TIMEOUT * 1000))
+
+
+class _IdleTimer:
+    """In place of a task, with another one in it: two for each request of a connection."""
+
+    __slots__ = ("_server", "_timer", "_worker")
+
+    def __init__(self, server: TCPServer, worker: Worker) -> None:
+        self._server, self._worker = server, worker
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def restart(self, *_: Any) -> None:
+        """The connection has nothing to do: it ends in a moment, or with the worker."""
+        self._forget()
+        loop = asyncio.get_running_loop()
+        patience = 0.0 if self._worker.ends else self._worker.config.keep_alive_timeout
+        self._timer = loop.call_later(patience, self.expire)
+        self._worker.idle.add(self)
+
+    async def stop(self) -> None:
+        self._forget()
+
+    def expire(self) -> None:
+        self._forget()
+        self._server.writer.close()
+
+    def _forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._worker.idle.discard(self)
 
 
 class _Reader:

@@ -12,6 +12,7 @@ from hypercorn.asyncio.task_group import TaskGroup
 from quart.asgi import ASGIWebsocketConnection
 
 from chat.server.addresses import behind
+from chat.server.answers import Answer, Headers, whole_answer
 from chat.server.fast_path import fast_path
 from chat.server.guards import Guard, around
 from chat.server.inbox import Holding, Inbox
@@ -37,7 +38,7 @@ async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: A
     """Let no event wait for an application that has ended, and no news of a peer's end wait for anything."""
     exchange = _Exchange(scope, send)
     exchange.put = await original(_Watched(self, exchange.end), app, config, scope, exchange.send_or_end)
-    exchange.start()
+    exchange.start(scope)
     return exchange.put_in_time
 
 
@@ -45,6 +46,7 @@ class _Exchange:
     """The events between a peer and the application that answers it, and what is held for them."""
 
     put: Callable[[Any], Awaitable[None]]  # into the queue of the application
+    _answer: Answer | None = None
 
     def __init__(self, scope: Any, send: Any) -> None:
         self._send, stream = send, send.__self__
@@ -60,6 +62,8 @@ class _Exchange:
         if scope["type"] == "http":
             address = behind(scope["client"], scope["headers"], worker.options.trusted_proxies)
             scope["chat.bodies"] = worker.bodies, address
+            self._answer = whole_answer(stream)
+            scope["chat.answer"] = self._answer and self.answer
         if scope["type"] == "websocket":
             self._open_socket(scope, stream, worker)
 
@@ -71,8 +75,9 @@ class _Exchange:
         self._holding = scope["chat.holding"] = stream.buffer.holding = Holding(worker.inboxes)
         self._ends.append(self._holding.close)
 
-    def start(self) -> None:
+    def start(self, scope: Any) -> None:
         """There is an application: it gives back what is held."""
+        scope["chat.arrived"] = self._queue
         if self._place is not None:
             self._place.used = True
 
@@ -96,6 +101,12 @@ class _Exchange:
         elif self._place is not None:
             self._place.give_back()  # what follows is up to the peer
         await self._send(message)
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> bool:
+        """The whole answer at once; False if it has to be sent in events."""
+        if self._place is not None:
+            self._place.give_back()
+        return self._answer is not None and await self._answer(status, headers, body)
 
     async def put_in_time(self, event: Any) -> None:
         if self._ended:

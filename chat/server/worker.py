@@ -40,6 +40,8 @@ class Worker:
         self.read_timeout: float = self.config.read_timeout  # type: ignore[assignment]
         self.config.read_timeout = None  # Hypercorn's would cut an endless response, too
         self.writers: WeakSet[asyncio.StreamWriter] = WeakSet()
+        self.idle: set[Any] = set()  # timers of the connections that wait for another request
+        self.ends = False
         self.extensions: dict[str, Any] = getattr(app.app, "extensions", {})
         self.options: Options = self.extensions.get("server") or Options()
         self.drops = Spacing(bounds.DROPS)
@@ -51,6 +53,9 @@ class Worker:
     async def _end(self, context: WorkerContext) -> None:
         """Let the application say goodbye, then cut: on 3.12 Hypercorn waits for ever (its issue 308)."""
         await context.terminated.wait()
+        self.ends = True
+        for timer in list(self.idle):
+            timer.expire()
         end = asyncio.get_running_loop().time() + self.config.graceful_timeout * bounds.GRACE
         with suppress(TimeoutError):
             async with asyncio.timeout_at(end):

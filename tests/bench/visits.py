@@ -8,6 +8,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode
@@ -64,7 +65,7 @@ class Visitor:
         body = urlencode(form).encode()
         return self.ask(self.request("POST", path, body, Origin=f"http://{self._origin}", Content_Type=FORM))
 
-    def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
+    def request(self, method: str, path: str, body: bytes = b"", /, **headers: str) -> bytes:
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._origin}"]
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         lines += [f"Cookie: {cookies}"] if cookies else []
@@ -110,7 +111,7 @@ async def _visited(options: Options, tree: Path | None) -> dict[str, float]:
         times, results = options.some(1000), {}
         for name, reader, request in _requests(chat, rooms[0]):
             with profiled(options, chat, f"r-{name}"):
-                results[name] = _cost(chat, times, lambda ask=reader.ask, sent=request: ask(sent))
+                results[name] = _cost(chat, times, partial(reader.ask, request))
         newcomers = await _come_in(options, chat, [host.code for host in rooms])
         for host in rooms:
             host.close()
