@@ -24,6 +24,7 @@ def per_minute(name: str, count: int) -> Rate:
 
 
 MESSAGES = Rate("messages", 1 / 5, 10)  # per person
+REACTIONS = Rate("reactions", 1 / 2, 30)  # per person
 EDITS = Rate("edits", 1.0, 20)  # per person
 DELETIONS = Rate("deletions", 1 / 2, 30)  # per person
 RENAMES = per_minute("renames", 10)  # per person, each a line in the room

@@ -46,6 +46,9 @@ class Shapes:
     def amended(self, code: str, message: Message) -> str:
         return f"~{message.id}={message.body} "
 
+    def extras(self, code: str, message: Message) -> str:
+        raise AssertionError("texts change here, and nothing else does")
+
     def newest(self, code: str, shown: Shown) -> str:
         return "".join(["page ", *shown.fragments])
 

@@ -2,5 +2,6 @@
 
 from chat.features.delete import DELETE
 from chat.features.edit import EDIT
+from chat.features.reactions import REACTIONS
 
-ACTIONS = {action.name: action for action in (EDIT, DELETE)}
+ACTIONS = {action.name: action for action in (REACTIONS, EDIT, DELETE)}

@@ -61,7 +61,7 @@ class CatchUp:
                 if window.head - since.rev <= WINDOW:
                     await self._rendered.prepare(code, window.created, window.changed)
                     part = Part(window.changed, window.created, window.position.rev)
-                    return join(self._rendered.of(code), part)
+                    return join(self._rendered.of(code), part, since.rev)
             except Resync:
                 pass
         shown = await self.page(code)

@@ -166,7 +166,7 @@ class Feed(Generic[F]):
         if frame is None:
             if cursor < self._floor:
                 return None
-            frame = join(self._rendered, self._after(cursor))
+            frame = join(self._rendered, self._after(cursor), cursor)
             self._keep_frame(cursor, frame)
         return frame
 
@@ -187,14 +187,14 @@ class Feed(Generic[F]):
             connection.wake()
 
 
-def join(rendered: RoomMessages, window: Part) -> Frame:
-    """As much of a window as makes one frame."""
+def join(rendered: RoomMessages, window: Part, since: int) -> Frame:
+    """As much of a window as makes one frame, for those who know everything up to `since`."""
     if sum(map(weight, chain(window.changed, window.created))) <= LIKELY:
-        text = _join(rendered, _as_of(window))
+        text = _join(rendered, _as_of(window), since)
         if byte_length(text) <= FRAME:
             return Frame(text, window.rev)
     part = frame_part(rendered, window)
-    return Frame(_join(rendered, part), part.rev)
+    return Frame(_join(rendered, part, since), part.rev)
 
 
 def frame_part(rendered: RoomMessages, window: Part) -> Part:
@@ -219,9 +219,13 @@ def _as_of(part: Part) -> Part:
     return part
 
 
-def _join(rendered: RoomMessages, part: Part) -> str:
-    """htmx looks up what changes before it appends, so changes of older messages go first."""
-    return "".join(chain(map(rendered.amended, part.changed), map(rendered.message, part.created)))
+def _join(rendered: RoomMessages, part: Part, since: int) -> str:
+    """htmx looks up what changes before it appends, so changes of older messages go first.
+
+    A text that the readers have is not sent again.
+    """
+    changed = (rendered.amended(m) if m.text_rev > since else rendered.extras(m) for m in part.changed)
+    return "".join(chain(changed, map(rendered.message, part.created)))
 
 
 def websocket_frame(text: str) -> bytes:

@@ -9,7 +9,21 @@ from typing import Any
 from chat.model.messages import BODY_TYPED, KEY_LENGTH
 from chat.model.receipts import BODIES
 
-KNOWN = ("act", "id", "version", "k", "key", "life", "again", "epoch", "trouble", "acked", "since")
+KNOWN = (
+    "act",
+    "id",
+    "version",
+    "emoji",
+    "on",
+    "k",
+    "key",
+    "life",
+    "again",
+    "epoch",
+    "trouble",
+    "acked",
+    "since",
+)
 TOKEN = KEY_LENGTH  # characters of the longest of them
 AS_TYPED = 16 * 1024  # characters of a frame's texts that are held as they are
 

@@ -64,7 +64,9 @@ class Message:
 
     @property
     def text_rev(self) -> int:
-        """The rev at which its text last changed."""
+        """The rev at which something about it last changed that is no matter of a feature's meta."""
+        if self.kind != "text" or self.body is None:
+            return self.rev
         rev: int = self.meta.get("text_rev", self.id)
         return rev
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+from chat.model.changes import Change
 from chat.model.errors import Forbidden
 from chat.model.members import Member
 from chat.model.messages import Message
+from chat.model.meta import with_meta
 from chat.store import NotFound, queries
-from chat.store.log import head_of, is_storable
+from chat.store.log import head_of, is_storable, rise
 from chat.store.queries import LARGEST
-from chat.store.records import message_of
+from chat.store.records import dump_meta, message_of
 from chat.store.transaction import Transaction
 
 
@@ -35,6 +40,14 @@ async def own_text(tx: Transaction, member: Member, id: int) -> Message:
         if (people, seats) != (1, 2):
             raise Forbidden("Only the person who wrote a message can change it.")
     return message
+
+
+async def set_meta(tx: Transaction, code: str, message: Message, **values: Any) -> Change:
+    """Keep what a feature has to say of a message, or forget what is None, and tell the room."""
+    head = await rise(tx, (await head_of(tx, code)).room)
+    meta = with_meta(message.meta, **values)
+    await tx.fetch(queries.SET_META, head.rev, dump_meta(meta), head.room, message.id)
+    return Change(code, replace(message, rev=head.rev, meta=meta), head.position)
 
 
 async def around(

@@ -35,6 +35,8 @@ class Shapes(Protocol):
 
     def amended(self, code: str, message: Message) -> str: ...
 
+    def extras(self, code: str, message: Message) -> str: ...
+
     def newest(self, code: str, shown: Shown) -> str: ...
 
 
@@ -66,13 +68,16 @@ class RenderedMessages:
     def amended(self, code: str, message: Message) -> str:
         return self._get((LOOK, "amended", code, message), self._shapes.amended)
 
+    def extras(self, code: str, message: Message) -> str:
+        return self._get((LOOK, "extras", code, message), self._shapes.extras)
+
     def newest(self, code: str, shown: Shown) -> str:
         """A page in place of what a reader has; not kept here."""
         return self._shapes.newest(code, shown)
 
     def forget(self, code: str, message: Message) -> None:
         """It has changed: nobody asks for it as it was, and a deleted text is to be nowhere."""
-        for shape in ("message", "amended"):
+        for shape in ("message", "amended", "extras"):
             html = self._kept.pop(key := (LOOK, shape, code, message), None)
             if html is not None:
                 self.held -= _size(key, html)
@@ -128,6 +133,7 @@ class RoomMessages:
     def __init__(self, rendered: RenderedMessages, code: str) -> None:
         self.message = partial(rendered.message, code)
         self.amended = partial(rendered.amended, code)
+        self.extras = partial(rendered.extras, code)
         self.forget = partial(rendered.forget, code)
 
 

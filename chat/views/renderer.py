@@ -44,6 +44,8 @@ OWN = """\
 .m[data-by="SEAT"]{--side:end;--first:2;--second:1;--bubble:var(--own);--left:var(--round);--right:.35rem}
 @media screen{.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}}
 main:has([data-by="SEAT"] .by>:checked) .own{display:inline-block}
+.reacts [data-r~="SEAT"]{display:none}
+.mine [data-r~="SEAT"]{display:inline-block!important}
 #roster [data-by="SEAT"] bdi::after{content:" (you)"}
 """
 
@@ -183,6 +185,7 @@ class Renderer:
             code=member.code,
             seats=_dotted(seats),
             message=message,
+            own=seats,
             before=before,
             after=after,
             forms=forms,
@@ -209,6 +212,10 @@ class Renderer:
 
     def amended(self, code: str, message: Message) -> str:
         return self._fragment("room/amend_message.html", code=code, message=message)
+
+    def extras(self, code: str, message: Message) -> str:
+        """What features show below a message whose text is the same as before."""
+        return self._fragment("reactions/replace_row.html", code=code, message=message, own=None)
 
     def newest(self, code: str, shown: Shown) -> str:
         return self._fragment(

@@ -41,18 +41,20 @@ class Call(NamedTuple):
     name: str
     fields: dict[str, str]
     asks: bool  # to be shown the form
+    typed: bool  # by the form, which has fields
 
 
 def call_of(act: str, id: object, given: Mapping[str, str]) -> Call:
     path, _, query = act.partition("?")
     number, slash, name = path.rpartition("/")
     found = {name: value for name, value in given.items() if name in FIELDS}
+    typed = any(found.values())
     try:
         more = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=len(FIELDS)))
     except ValueError:  # too many
         more = {}
     found |= {name: fields.cut(name, value) for name, value in more.items() if name in FIELDS}
-    return Call(fields.number(number if slash else id), name, found, "ask" in more)
+    return Call(fields.number(number if slash else id), name, found, "ask" in more, typed)
 
 
 @pages.get("/rooms/<code>/<id>")
@@ -171,19 +173,19 @@ async def act_by_frame(chat: Context, connection: Connection, frame: dict[str, A
             connection.show("act", answer.fragment)
             return
         failure = answer
-    connection.show("act", await _form(chat, connection, action, call, failure))
+    shown = await _form(chat, connection, action, call, failure) if call.asks or call.typed else ""
+    connection.show("act", shown or chat.render.notice(failure.text if failure else NOT_THERE))
 
 
 async def _form(
     chat: Context, connection: Connection, action: Action, call: Call, failure: Failure | None
 ) -> str:
-    """The action's form on a live page; where there is none to be shown, what went wrong."""
+    """The action's form on a live page, empty if the message has none."""
     member = connection.member
     if action.form and (failure is None or failure.status not in (404, 503)):
         try:
             found = await chat.store.read(text_message, member, call.id)
             return chat.render.form(member.code, action.form, found, failure, call.fields)
         except (NotFound, Forbidden):
-            failure = Failure(404, NOT_THERE)
-    assert failure
-    return chat.render.notice(failure.text)
+            pass
+    return ""

@@ -111,3 +111,64 @@ async def test_without_javascript_the_palette_leads_to_the_page_of_the_message(p
     await expect(cat.page.locator("[aria-current=true] .text")).to_have_text("first")
     await cat.page.get_by_role("link", name="Back to the room").click()
     await expect(frame.get_by_text("first")).to_be_visible()
+
+
+def chips(text: str) -> str:
+    """What is shown of the reactions to the message with this text: label and whether it is pressed."""
+    return (
+        f"JSON.stringify([...({dots(text)}).closest('li').querySelectorAll('.reacts button')]"
+        ".filter(b => b.getClientRects().length).map(b => [b.textContent, b.getAttribute('aria-pressed')]))"
+    )
+
+
+async def test_a_reaction_is_given_and_taken_back_in_place(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("a text")
+    await bob.sees("a text")
+    path = await bob.window.evaluate("location.href")
+    await bob.window.evaluate(f"{dots('a text')}.click()")
+    await bob.window.wait_for(SHOWN)
+    await bob.window.click("#pal [aria-label='Thumbs up']")
+    await bob.window.wait_for(f"""{chips("a text")} === '[["👍 1","true"]]'""")
+    await ann.window.wait_for(f"""{chips("a text")} === '[["👍 1","false"]]'""")
+    assert not await bob.window.evaluate(SHOWN)
+    await ann.window.click(".reacts form:not(.mine) button")
+    await ann.window.wait_for(f"""{chips("a text")} === '[["👍 2","true"]]'""")
+    await bob.window.wait_for(f"""{chips("a text")} === '[["👍 2","true"]]'""")
+    await bob.window.click(".reacts .mine button")
+    await bob.window.wait_for(f"""{chips("a text")} === '[["👍 1","false"]]'""")
+    await ann.window.wait_for(f"""{chips("a text")} === '[["👍 1","true"]]'""")
+    await ann.window.click(".reacts .mine button")
+    for visitor in (ann, bob):
+        await visitor.window.wait_for(f"{chips('a text')} === '[]'")
+        await visitor.shows(["a text"])
+    assert await bob.window.evaluate("location.href") == path
+
+
+async def test_a_refused_reaction_says_why(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("a text")
+    await bob.sees("a text")
+    await bob.window.evaluate(f"{dots('a text')}.click()")
+    await bob.window.wait_for(SHOWN)
+    await bob.window.click("#pal [aria-label='Another emoji']")
+    await bob.window.wait_for("document.activeElement.matches('#react [name=emoji]')")
+    await bob.window.type("no\n")
+    await bob.window.wait_for("document.querySelector('#react [role=alert]') !== null")
+    assert await bob.window.evaluate("document.querySelector('#react [name=emoji]').value") == "no"
+
+
+async def test_reactions_work_without_javascript(people: People) -> None:
+    cat = await people.newcomer(javascript=False)
+    code = await cat.open_room("Cat")
+    await cat.page.request.post(f"{cat.url}/rooms/{code}/messages", form={"body": "a text", "key": "k"})
+    frame = cat.page.frame_locator("iframe")
+    await frame.get_by_text("a text").hover()
+    await frame.locator(".by > input").click()
+    await frame.get_by_role("button", name="Thumbs up").click()
+    pressed = cat.page.locator("[aria-current=true]").get_by_role("button", name="👍 1", pressed=True)
+    await expect(pressed).to_be_visible()
+    await cat.page.get_by_role("link", name="Back to the room").click()
+    await frame.get_by_role("button", name="👍 1", pressed=True).click()
+    await expect(cat.page.locator("[aria-current=true]")).to_be_visible()
+    await expect(pressed).to_have_count(0)

@@ -1,0 +1,77 @@
+"""Reactions: a few emoji under a message, each with those who gave it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from chat import limits
+from chat.features.action import Action, Answer, Asked
+from chat.model.changes import Change
+from chat.model.emoji import one_emoji
+from chat.model.errors import Refused
+from chat.model.members import Member
+from chat.model.messages import Message
+from chat.store.members import seats_of
+from chat.store.messages import set_meta, text_message
+from chat.store.transaction import Transaction
+
+KINDS = 20  # emoji of one message
+OWN = 5  # of one person at one message
+MOST = 1000  # of one message altogether
+BYTES = 200  # of disk that one may take, more or less
+
+Given = Mapping[str, Sequence[int]]  # seats by emoji, each in the order of giving
+
+
+def given_to(message: Message) -> Given:
+    """Those of a message; whatever a newer release made of them is none."""
+    given = message.meta.get("reactions")
+    return given if isinstance(given, Mapping) else {}
+
+
+async def run(asked: Asked) -> Answer:
+    """Give a reaction, or take it back; to ask for what is so already is harmless."""
+    emoji, on = one_emoji(asked.fields.get("emoji", "")), asked.fields.get("on")
+    if emoji is None:
+        raise Refused("Please choose one emoji.", "emoji")
+    if on not in ("0", "1"):
+        raise Refused("Please say whether the reaction is on (1) or not (0).", "on")
+    await asked.chat.store.write(asked.member.code, react, asked.member, asked.id, emoji, on == "1")
+    return Answer(f"/{asked.id}", asked.chat.render.form_done(asked.id))
+
+
+async def react(tx: Transaction, member: Member, id: int, emoji: str, on: bool) -> Change | None:
+    """None if it is so already. Raises NotFound, Forbidden, Refused."""
+    message = await text_message(tx, member, id)
+    own = set(await seats_of(tx, member.code, member.person))  # under whatever name
+    given = {kind: tuple(seats) for kind, seats in given_to(message).items()}
+    if own.isdisjoint(given.get(emoji, ())) != on:
+        return None
+    if on:
+        _check_bounds(given, own, emoji)
+        given[emoji] = (*given.get(emoji, ()), member.number)
+    else:
+        given[emoji] = tuple(seat for seat in given[emoji] if seat not in own)
+    kept = {kind: seats for kind, seats in given.items() if seats}
+    return await set_meta(tx, member.code, message, reactions=kept or None)
+
+
+def _check_bounds(given: Given, own: set[int], emoji: str) -> None:
+    if sum(not own.isdisjoint(seats) for seats in given.values()) >= OWN:
+        raise Refused(f"You have given this message {OWN} reactions. Take one of them back first.", "emoji")
+    if (emoji not in given and len(given) >= KINDS) or sum(map(len, given.values())) >= MOST:
+        raise Refused("This message has as many reactions as a message can have.", "emoji")
+
+
+def is_offered(message: Message, seats: Sequence[int]) -> bool:
+    return message.kind == "text" and message.body is not None
+
+
+REACTIONS = Action(
+    "reactions",
+    run,
+    limits.REACTIONS,
+    size=lambda fields: BYTES,
+    form="reactions/form.html",
+    offered=is_offered,
+)
