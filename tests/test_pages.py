@@ -1013,7 +1013,7 @@ async def test_the_live_page_counts_as_being_here(
 ) -> None:
     chat = chats[-1]
     async with _streaming(bob, code) as stream:
-        await _read(stream, "<ol")
+        await _read(stream, "</template>")
         await until(lambda: chat.presence.people(code))
         await turn()
         page = await alice.look(code)
@@ -1029,14 +1029,47 @@ async def test_the_live_page_shows_a_notice_that_grows_in_its_newest_state(
     alice: Person, bob: Person, code: str, chats: list[Context], turn: Turn
 ) -> None:
     async with _streaming(bob, code) as stream:
-        await _read(stream, "<ol")
+        await _read(stream, "</template>")
         await until(lambda: chats[-1].presence.people(code))
         await turn()
         await _read(stream, "<bdi>Bob</bdi> has entered")
         async with alice.in_room(code):
             await turn(2)
             more = await _read(stream, "have entered")
-    assert '<li class="superseded">' in more
+    assert list(_versions(more).values()) == [["Bob and Alice have entered"]]
+
+
+def _versions(arrived: str) -> dict[str, list[str]]:
+    """What was sent for each place of a live page: what came later hides what came before."""
+    found: dict[str, list[str]] = {}
+    for line in parse(arrived[arrived.index("<li") :].rpartition("</li>")[0] + "</li>").all("li"):
+        assert line["id"] == f"message-{line['slot']}"
+        button = line.one("input[type=radio][checked][hidden]")
+        assert button["name"] == f"version-{line['slot']}"
+        assert button["autocomplete"] == "off"
+        text = line.all("p")[-1].words
+        found.setdefault(line["slot"], []).append(
+            text.rpartition(" ")[0] if "notice" in line["class"] else text
+        )
+    return found
+
+
+@ON_BOTH
+async def test_the_live_page_shows_a_text_that_changes_in_its_place(
+    alice: Person, bob: Person, code: str, chats: list[Context]
+) -> None:
+    for text in ("as it was", "a secret"):
+        await alice.write(code, text)
+    async with _streaming(bob, code) as stream:
+        start = await _read(stream, "a secret")
+        first, second = re.findall(r"slot=(\d+) ", start)[-2:]
+        await until(lambda: any(feed.connections for feed in chats[-1].hub.feeds.values()))
+        await alice.post(f"/rooms/{code}/{first}/edit", {"body": "as it is"})
+        more = await _read(stream, "as it is")
+        await alice.post(f"/rooms/{code}/{second}/delete", {})
+        more += await _read(stream, "Message deleted")
+    assert f'<slot name="{first}"></slot><slot name="{second}"></slot>' in start
+    assert _versions(more) == {first: ["as it is"], second: ["Message deleted"]}
 
 
 @ON_BOTH
@@ -1045,7 +1078,7 @@ async def test_the_live_page_ends_when_the_server_does(
 ) -> None:
     hub = chats[-1].hub
     async with _streaming(bob, code) as stream:
-        await _read(stream, "<ol")
+        await _read(stream, "</template>")
         await until(lambda: any(feed.connections for feed in hub.feeds.values()))
         await hub.terminate()
         async with asyncio.timeout(5):
@@ -1059,7 +1092,7 @@ async def test_the_live_page_ends_when_its_person_leaves(
 ) -> None:
     hub = chats[-1].hub
     async with _streaming(bob, code) as stream:
-        await _read(stream, "<ol")
+        await _read(stream, "</template>")
         await until(lambda: any(feed.connections for feed in hub.feeds.values()))
         await bob.post(f"/rooms/{code}/leave")
         async with asyncio.timeout(5):

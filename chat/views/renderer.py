@@ -23,6 +23,7 @@ from chat.views.links import linked
 from chat.views.messages import Shown
 from chat.views.plain_messages import PlainMessages
 from chat.views.stencils import Stencil
+from chat.views.stream_lines import StreamLines
 from chat.views.times import clock, day, iso, isoday
 
 PALETTE = 12  # colours in chat.css
@@ -199,10 +200,16 @@ class Renderer:
         """`kept` is what was typed and could not be taken."""
         return self._page("error.html", status=status, title=title, text=text, kept=kept)
 
-    def stream_start(self, code: str, seats: Sequence[int], shown: Shown) -> str:
+    def stream_start(self, code: str, seats: Sequence[int], shown: Shown, lines: StreamLines) -> str:
         """The first part of the live page without JavaScript; messages follow as they come."""
+        messages = Markup("".join(lines.of(zip(shown.page.messages, shown.fragments, strict=True))))  # noqa: S704
         return self._page(
-            "stream.html", page=shown.page, messages=_lines(shown), seats=_dotted(seats), code=code
+            "stream.html",
+            page=shown.page,
+            messages=messages,
+            seats=_dotted(seats),
+            code=code,
+            places=lines.places,
         )
 
     # Fragments: the very shapes that the pages include ------------------------------------------------

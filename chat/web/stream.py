@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from itertools import chain
 
 from quart import make_response, request
 from quart.typing import ResponseReturnValue
@@ -13,6 +14,7 @@ from chat.live.connection import POLICY, Connection, Farewell
 from chat.model.members import Member
 from chat.store import NotFound, Unavailable
 from chat.views.messages import Shown
+from chat.views.stream_lines import StreamLines
 from chat.web.requests import current_chat, pace_reading, pages, require_member
 
 
@@ -41,11 +43,12 @@ async def _stream(chat: Context, member: Member, seats: list[int], shown: Shown)
     chat.presence.arrive(member)
     chat.metrics.streams.inc()
     try:
-        yield chat.render.stream_start(member.code, seats, shown).encode()
+        lines = StreamLines(shown.page.messages, shown.page.position.rev)
+        yield chat.render.stream_start(member.code, seats, shown, lines).encode()
         await chat.hub.join(connection, shown.page.position)
         while connection.farewell is None:
             await connection.ready()
-            if text := await _stream_part(chat, connection):
+            if text := await _stream_part(chat, connection, lines):
                 with chat.hub.sending.held(text):
                     yield text.encode()
     except (Unavailable, NotFound, OverBudget):
@@ -56,8 +59,8 @@ async def _stream(chat: Context, member: Member, seats: list[int], shown: Shown)
         chat.presence.depart(member)
 
 
-async def _stream_part(chat: Context, connection: Connection) -> str:
-    """What is new; what changed follows the line it replaces, which the stylesheet hides."""
+async def _stream_part(chat: Context, connection: Connection, lines: StreamLines) -> str:
+    """What is new or has changed."""
     feed = connection.feed
     if feed is None or connection.cursor is None:
         return ""
@@ -74,9 +77,8 @@ async def _stream_part(chat: Context, connection: Connection) -> str:
     if part.rev < feed.position.rev:
         connection.wake()  # for the rest, once this is taken
     beat, connection.beat = connection.beat, False
-    shape = chat.hub.rendered.of(connection.member.code).message
-    parts = [f'<li class="superseded"></li>{shape(m)}\n' for m in part.changed if m.kind == "notice"]
-    parts += [f"{shape(m)}\n" for m in part.created]
+    html = chat.hub.rendered.of(connection.member.code).message
+    parts = list(lines.of((message, html(message)) for message in chain(part.changed, part.created)))
     if connection.trouble != told:
-        parts.append(f"{chat.render.stream_trouble(connection.trouble)}\n")
+        parts.append(lines.aside(chat.render.stream_trouble(connection.trouble)))
     return "".join(parts) or ("<!-- -->\n" if beat else "")

@@ -78,6 +78,48 @@ async def stop(server: Server, signal: str) -> None:
         await asyncio.to_thread(server.kill)
 
 
+LIVE_FRAME = """(document.body.append(Object.assign(document.createElement("iframe"),
+  {src: location.pathname + "/stream", id: "stream", height: 600})), 0)"""
+# What is to be seen in the live page without JavaScript, from top to bottom.
+SEEN = """JSON.stringify(
+  [...document.querySelector("#stream").contentDocument.querySelectorAll("li:not(.notice)")]
+  .filter(li => li.checkVisibility())
+  .map(li => [li.getBoundingClientRect().top, li.querySelector(".text, .gone")])
+  .sort((one, other) => one[0] - other[0]).map(line => line[1].textContent))"""
+ACT = """fetch(location.pathname + "/" + [...document.querySelectorAll("#messages li[id]")]
+  .find(li => li.textContent.includes({text})).id.slice(8) + "/{act}",
+  {{method: "POST", body: new URLSearchParams({{body: {body}}})}}).then(reply => reply.status)"""
+
+
+async def test_the_live_page_without_javascript_shows_changes_in_their_place(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    for text in ("one", "two", "three"):
+        await ann.say(text)
+    await bob.shows(["one", "two", "three"])
+    await bob.window.evaluate(LIVE_FRAME)
+    await sees_in_frame(bob, ["one", "two", "three"])
+    await ann.say("four")
+    await act(ann, "one", "edit", "one again")
+    await act(ann, "four", "edit", "four again")
+    await act(ann, "two", "delete")
+    await act(ann, "one again", "edit", "one at last")
+    await ann.say("five")
+    wanted = ["one at last", "Message deleted", "three", "four again", "five"]
+    await sees_in_frame(bob, wanted)
+    await bob.window.evaluate("(document.querySelector('#stream').contentWindow.location.reload(), 0)")
+    await ann.say("six")
+    await sees_in_frame(bob, [*wanted, "six"])
+
+
+async def sees_in_frame(visitor: Visitor, texts: list[str]) -> None:
+    await visitor.window.wait_for(f"{SEEN} === JSON.stringify({json.dumps(texts)}) || null")
+
+
+async def act(visitor: Visitor, text: str, name: str, body: str = "") -> None:
+    await visitor.window.wait_for(f"document.querySelector('#messages').textContent.includes({text!r})")
+    await visitor.window.evaluate(ACT.format(text=json.dumps(text), act=name, body=json.dumps(body)))
+
+
 GONE = """document.querySelector("#messages") === null && !document.body.textContent.includes("between us")
   && !document.body.textContent.includes("Reconnecting") && location.pathname.startsWith("/rooms/")"""
 

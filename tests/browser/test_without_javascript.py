@@ -62,3 +62,27 @@ async def test_the_live_frame_says_how_to_go_on_if_it_was_cut(people: People) ->
     await frame.get_by_role("link", name="Reload the messages").click()
     await expect(frame.get_by_text("Cat has entered the room")).to_be_visible()
     await expect(cat.page.locator("#composer")).to_be_visible()
+
+
+async def test_a_text_that_changes_is_shown_in_its_place(people: People) -> None:
+    ann, cat = await people.newcomer(), await people.newcomer(javascript=False)
+    code = await ann.open_room("Ann")
+    await ann.live()
+    await cat.join_room(code, "Cat")
+    frame = cat.page.frame_locator("iframe")
+    for text in ("one", "two", "three"):
+        await ann.say(text)
+        await expect(frame.get_by_text(text, exact=True)).to_be_visible()
+    for text, act, body in (("one", "edit", "one again"), ("two", "delete", "")):
+        id = await ann.page.locator("#messages li", has_text=text).get_attribute("id")
+        path = f"/rooms/{code}/{(id or '').removeprefix('message-')}/{act}"
+        await ann.page.context.request.post(ann.url + path, form={"body": body}, headers={"Origin": ann.url})
+    await expect(frame.get_by_text("Message deleted")).to_be_visible()
+    await expect(frame.locator("li:not(.notice):visible :is(.text, .gone)")).to_have_text(
+        ["three", "one again", "Message deleted"]  # in the order of their arrival
+    )
+    heights = [
+        (await frame.get_by_text(text, exact=True).bounding_box() or {"y": 0})["y"]
+        for text in ("one again", "Message deleted", "three")
+    ]
+    assert heights == sorted(heights)
