@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -89,8 +89,9 @@ class RenderedMessages:
         for message in changed:
             await self._in_turn((LOOK, "amended", code, message), self._shapes.amended)
 
-    async def all(self, code: str, messages: Iterable[Message]) -> list[str]:
-        return [await self._in_turn((LOOK, "message", code, m), self._shapes.message) for m in messages]
+    async def each(self, code: str, messages: Iterable[Message]) -> AsyncIterator[str]:
+        for message in messages:
+            yield await self._in_turn((LOOK, "message", code, message), self._shapes.message)
 
     async def page(self, code: str, page: Page) -> Shown:
         """The newest messages of a page that fit, at least one; whatever else there is, is earlier."""

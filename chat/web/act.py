@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -12,14 +12,17 @@ from quart.typing import ResponseReturnValue
 
 from chat.context import Context
 from chat.features import ACTIONS
-from chat.features.action import NOT_THERE, Action, Failure, perform
+from chat.features.action import NOT_THERE, Action, Failure, failure_of, perform
 from chat.live.connection import Connection
-from chat.model.errors import Forbidden
+from chat.model.errors import Forbidden, RateLimited
 from chat.model.members import Member
-from chat.store import NotFound
+from chat.model.messages import Message
+from chat.store import NotFound, Unavailable
 from chat.store.messages import around, text_message
+from chat.views.messages import PAGE, byte_length
 from chat.views.renderer import NOTHING, Draft
 from chat.web import fields
+from chat.web.pacing import pace
 from chat.web.requests import (
     canonical_code,
     client_info,
@@ -84,15 +87,22 @@ async def _message_page(
         member,
         seats,
         found,
-        (
-            await chat.hub.rendered.all(member.code, before),
-            await chat.hub.rendered.all(member.code, after),
-        ),
+        (await _nearest(chat, member.code, before[::-1]), await _nearest(chat, member.code, after)),
         [action.form for action in ACTIONS.values() if action.form and action.offered(found, seats)],
         failed.form if failed else "",
         failure,
         given,
     )
+
+
+async def _nearest(chat: Context, code: str, messages: Sequence[Message]) -> list[str]:
+    """As many of the first ones as make half of a page, in the order of the room."""
+    parts: list[str] = []
+    async for html in chat.hub.rendered.each(code, messages):
+        if sum(map(byte_length, parts)) + byte_length(html) > PAGE // 2:
+            break
+        parts.append(html)
+    return parts if messages and messages[0].id < messages[-1].id else parts[::-1]
 
 
 @pages.post("/rooms/<code>/<id>/<name>")
@@ -113,9 +123,10 @@ async def act_by_button(code: str) -> ResponseReturnValue:
 @pages.get("/rooms/<code>/<id>/<name>")
 async def form_of_act(code: str, id: str, name: str) -> ResponseReturnValue:
     """WebKit reloads the error page of a form as if it had been a link."""
-    if name not in ACTIONS:
+    code, number = canonical_code(code), fields.number(id)
+    if name not in ACTIONS or not code or not number:
         abort(404)
-    return redirect(f"/rooms/{canonical_code(code)}/{fields.number(id)}", 303)
+    return redirect(f"/rooms/{code}/{number}", 303)
 
 
 def _value(form: Any, field: str) -> str:
@@ -126,7 +137,10 @@ async def _answer(code: str, call: Call) -> ResponseReturnValue:
     chat, action = current_chat(), ACTIONS.get(call.name)
     if action is None or not call.id:
         abort(404)
-    member = await find_member(chat, code)
+    try:
+        member = await find_member(chat, code)
+    except Unavailable as error:
+        return await _failed(chat, None, action, call, failure_of(error))
     if call.asks and member:
         return redirect(f"/rooms/{member.code}/{call.id}", 303)
     answer = await perform(chat, member, client_info().address, action, call.id, call.fields)
@@ -145,12 +159,13 @@ async def _failed(
     headers = {"Retry-After": str(math.ceil(failure.wait))} if failure.wait else {}
     if member is not None and failure.status not in (404, 503):
         try:
+            pace_reading(chat, member.person)
             page = await _message_page(chat, member, call.id, action, failure, call.fields)
             return page, failure.status, headers
-        except NotFound:
+        except (NotFound, RateLimited):
             pass
-    kept = [call.fields["body"]] if call.fields.get("body") else []
-    draft = Draft(member.code if member else "", kept) if kept else None
+    body = call.fields.get("body")
+    draft = Draft("", [body]) if body else None  # to be copied: sent again, it would be another message
     return chat.render.error(failure.status, "Not done", failure.text, draft), failure.status, headers
 
 
@@ -165,27 +180,30 @@ async def act_by_frame(chat: Context, connection: Connection, frame: dict[str, A
     call = call_of(str(frame["act"]), frame.get("id"), given | {"body": "".join(texts)})
     action = ACTIONS.get(call.name)
     if action is None or not call.id:
+        await pace(chat, connection)
         return
-    failure = None
+    failure, slot = None, f"act {call.id}"
     if not call.asks:
         answer = await perform(chat, connection.member, connection.address, action, call.id, call.fields)
         if not isinstance(answer, Failure):
-            connection.show("act", answer.fragment)
+            connection.show(slot, answer.fragment)
             return
         failure = answer
-    shown = await _form(chat, connection, action, call, failure) if call.asks or call.typed else ""
-    connection.show("act", shown or chat.render.notice(failure.text if failure else NOT_THERE))
+    else:
+        await pace(chat, connection)
+    shown = await _form(chat, connection.member, action, call, failure) if call.asks or call.typed else ""
+    connection.show(slot, shown or chat.render.notice(failure.text if failure else NOT_THERE))
 
 
-async def _form(
-    chat: Context, connection: Connection, action: Action, call: Call, failure: Failure | None
-) -> str:
-    """The action's form on a live page, empty if the message has none."""
-    member = connection.member
-    if action.form and (failure is None or failure.status not in (404, 503)):
-        try:
-            found = await chat.store.read(text_message, member, call.id)
-            return chat.render.form(member.code, action.form, found, failure, call.fields)
-        except (NotFound, Forbidden):
-            pass
-    return ""
+async def _form(chat: Context, member: Member, action: Action, call: Call, failure: Failure | None) -> str:
+    """The action's form on a live page, empty if this member has none for the message."""
+    if failure and failure.status in (404, 503):
+        return ""
+    try:
+        found = await chat.store.read(text_message, member, call.id)
+        seats = await chat.store.seats_of(member.code, member.person)
+    except (NotFound, Forbidden):
+        return ""
+    if not (action.form and action.offered(found, seats)):
+        return ""
+    return chat.render.form(member.code, action.form, found, failure, call.fields)

@@ -145,6 +145,15 @@ async def test_a_reaction_is_given_and_taken_back_in_place(visitors: Visitors) -
     assert await bob.window.evaluate("location.href") == path
 
 
+async def test_what_sends_reactions_leaves_every_other_form_alone(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("one")
+    await bob.say("two")
+    await ann.shows(["one", "two"])
+    await ann.rest()
+    assert await ann.window.evaluate("document.querySelector('#notice').textContent") == ""
+
+
 async def test_a_refused_reaction_says_why(visitors: Visitors) -> None:
     ann, bob = await visitors.two()
     await ann.say("a text")
