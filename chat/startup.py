@@ -128,7 +128,7 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
 
     def committed(changes: Sequence[Change]) -> None:
         metrics.often.messages += len(changes)
-        bus.announce(changes)
+        hub.committed(changes)
 
     store.on_commit, store.on_gap, store.on_unknown = committed, hub.check_soon, metrics.unknown.inc
     await bus.open()

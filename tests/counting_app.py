@@ -34,9 +34,9 @@ def create_app() -> Quart:
     over = asyncio.Event()
     post_message = posting.post_message
 
-    async def post(*args: Any, **kwargs: Any) -> Any:
+    def post(*args: Any, **kwargs: Any) -> Any:
         print("writing", flush=True)
-        return await post_message(*args, **kwargs)
+        return post_message(*args, **kwargs)
 
     posting.post_message = post
 

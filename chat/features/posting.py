@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable
 
 from chat.model.changes import Change
 from chat.model.members import Member
 from chat.model.messages import clean_body, clean_key
 from chat.store import Store
+from chat.store.writes import PendingWrite
 
 
-def post_message(store: Store, member: Member, key: str, index: int, body: str) -> Awaitable[Change]:
+def post_message(store: Store, member: Member, key: str, index: int, body: str) -> PendingWrite[Change]:
     """Add a text to the room. Raises Refused, NotFound, Unavailable, OutcomeUnknown.
 
     `key` is the page's, `index` how many texts it had acknowledged before this one: with the text itself

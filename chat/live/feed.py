@@ -92,10 +92,16 @@ class Feed(Generic[F]):
         self._forget_frames()
         if not self._flushing:
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self.flush)
 
-    def _flush(self) -> None:
-        """Once a turn of the event loop, whatever came in it: write to free sockets, wake the others."""
+    def apply_next(self, message: Message, position: Position) -> None:
+        """Take the very next change. The caller has it flushed when it has no more."""
+        self._keep(position.rev, message)
+        self.position = position
+        self._forget_frames()
+
+    def flush(self) -> None:
+        """Whatever came in a turn of the event loop: write it to free sockets, wake the others."""
         self._flushing = False
         framed: dict[int, tuple[bytes, int]] = {}
         frames = changes = 0
@@ -166,9 +172,17 @@ class Feed(Generic[F]):
         if frame is None:
             if cursor < self._floor:
                 return None
-            frame = join(self._rendered, self._after(cursor), cursor)
+            frame = self._newest(cursor) or join(self._rendered, self._after(cursor), cursor)
             self._keep_frame(cursor, frame)
         return frame
+
+    def _newest(self, cursor: int) -> Frame | None:
+        """If it is all that comes after `cursor`: the usual case."""
+        rev, id = self._ring[-1]
+        message = self._messages[id]
+        if not cursor + 1 == id == rev == message.rev == self.position.rev:
+            return None
+        return Frame(self._rendered.message(message), rev)
 
     def _keep_frame(self, cursor: int, frame: Frame) -> None:
         self._frames_bytes += sys.getsizeof(frame.text)

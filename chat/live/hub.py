@@ -71,6 +71,8 @@ class Hub:
         self._terminating = False
         self.away = False  # the store does not answer
         self._told: Trouble = ""
+        self._grown: dict[str, Feed[Connection]] = {}  # feeds with changes that are to be flushed
+        self._flushing = False  # is about to happen
         bus.heard = self.heard
         bus.lost = self.check_soon
         self.registry.surplus = self.evict
@@ -215,11 +217,29 @@ class Hub:
                 continue
             if not feed.loaded.is_set() or feed.repairing:
                 feed.wanted = max(feed.wanted, done.position.rev)
-            elif done.position == Position(feed.position.epoch, feed.position.rev + 1):
-                feed.apply((done.message,), done.position)
+            elif done.position == (feed.position.epoch, feed.position.rev + 1):
+                feed.apply_next(done.message, done.position)
+                self._grown[done.code] = feed
             elif done.position.epoch != feed.position.epoch or done.position.rev > feed.position.rev:
                 feed.wanted = max(feed.wanted, done.position.rev)
                 self._repair_soon(feed)
+        if self._grown and not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def committed(self, changes: Sequence[Change]) -> None:
+        """This process has stored something: tell the bus, and those who are here without another turn."""
+        self._flushing = True
+        try:
+            self.bus.announce(changes)
+        finally:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._flushing = False
+        grown, self._grown = self._grown, {}
+        for feed in grown.values():
+            feed.flush()
 
     def _repair_soon(self, feed: Feed[Connection]) -> None:
         if feed.repairing is None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from chat.model.changes import Change, Page, Window
 from chat.model.members import Member
@@ -13,6 +12,9 @@ from chat.model.notices import Verb
 from chat.model.rooms import Position, Room
 from chat.store.transaction import P, T, Work
 from chat.store.windows import UNBOUNDED
+
+if TYPE_CHECKING:
+    from chat.store.writes import PendingWrite
 
 HISTORY = 50  # messages of a page
 WINDOW = 1000  # revs a reader may be behind before the newest page is cheaper
@@ -146,8 +148,8 @@ class Store(Protocol):
     async def here(self, code: str | None = None) -> list[Member]:
         """Everybody marked as here, in one room or in all: whom a restart has to account for."""
 
-    def append(self, code: str, author: int, key: str, body: str) -> asyncio.Future[Change]:
-        """Add a message of a seat. Raises NotFound, Unavailable, OutcomeUnknown.
+    def append(self, code: str, author: int, key: str, body: str) -> PendingWrite[Change]:
+        """Add a message of a seat, when awaited. Raises NotFound, Unavailable, OutcomeUnknown.
 
         No coroutine: the write is on its way when this returns, in the order of the calls. Cancelling what
         it returns takes the write back if it has not begun.

@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-from weakref import WeakValueDictionary
+from typing import Any, Generic, TypeVar
 
 from chat.model.changes import Change
 from chat.store import OutcomeUnknown, Unavailable
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
-class PendingWrite:
-    """Made and resolved in the event loop."""
+@dataclass(slots=True, eq=False)
+class PendingWrite(Generic[T]):
+    """A write that is awaited, or says itself when it is done. Made and resolved in the event loop.
 
-    future: asyncio.Future[Any]
-    result: Any = field(init=False, default=None)
+    In place of a future, whose callbacks would have to wait for the next turn of the loop.
+    """
+
+    result: T = field(init=False)
     error: Exception | None = field(init=False, default=None)
-    after: PendingWrite | None = field(init=False, default=None)
+    after: PendingWrite[Any] | None = field(init=False, default=None)
+    is_settled: bool = field(init=False, default=False)  # or nobody waits for it any more
+    order: AuthorOrder | None = field(init=False, default=None)
+    author: tuple[str, int] = field(init=False, default=("", 0))
+    _callback: Callable[[PendingWrite[T]], object] | None = field(init=False, default=None)
+    _waiter: asyncio.Future[None] | None = field(init=False, default=None)
 
-    def succeed(self, result: Any) -> None:
+    def succeed(self, result: T) -> None:
         self.result, self.error = result, None
 
     def fail(self, error: Exception) -> None:
-        self.result, self.error = None, error
+        self.error = error
 
     @property
     def must_fail(self) -> bool:
@@ -36,13 +43,45 @@ class PendingWrite:
         return self.after is not None and isinstance(self.after.error, Unavailable | OutcomeUnknown)
 
     def resolve(self) -> None:
-        self.after = None
-        if self.future.done():  # its caller was cancelled
+        if self.is_settled:
             return
-        if self.error:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
+        self._settle()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        if self._callback is not None:
+            self._callback(self)
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more: it need not be done if it has not begun."""
+        if not self.is_settled:
+            self._settle()
+
+    def _settle(self) -> None:
+        self.is_settled, self.after = True, None
+        if self.order is not None:
+            self.order.remove(self)
+
+    def done(self) -> bool:
+        return self.is_settled
+
+    def exception(self) -> Exception | None:
+        return self.error
+
+    def add_done_callback(self, callback: Callable[[PendingWrite[T]], object]) -> None:
+        """For one caller."""
+        self._callback = callback
+
+    def __await__(self) -> Generator[Any, None, T]:
+        if not self.is_settled:
+            self._waiter = self._waiter or asyncio.get_running_loop().create_future()
+            try:
+                yield from self._waiter
+            except asyncio.CancelledError:
+                self.cancel()
+                raise
+        if self.error is not None:
+            raise self.error
+        return self.result
 
 
 class AuthorOrder:
@@ -52,29 +91,39 @@ class AuthorOrder:
     """
 
     def __init__(self) -> None:
-        self._last: WeakValueDictionary[tuple[str, int], PendingWrite] = WeakValueDictionary()
+        self._last: dict[tuple[str, int], PendingWrite[Any]] = {}
 
-    def append(self, author: tuple[str, int], job: PendingWrite) -> None:
+    def append(self, author: tuple[str, int], job: PendingWrite[Any]) -> None:
         """`author` is a room and a seat."""
-        last = self._last.get(author)
-        if last is not None and not last.future.done():
-            job.after = last
+        job.order, job.author = self, author
+        job.after = self._last.get(author)
         self._last[author] = job
+
+    def remove(self, job: PendingWrite[Any]) -> None:
+        if self._last.get(job.author) is job:
+            del self._last[job.author]
 
 
 def notify(
     on_commit: Callable[[Sequence[Change]], None],
     on_unknown: Callable[[], object],
-    jobs: Sequence[PendingWrite],
+    jobs: Sequence[PendingWrite[Any]],
 ) -> None:
     """Pass on what changed, in commit order, and then let the writers continue."""
-    changes = [j.result for j in jobs if isinstance(j.result, Change) and not j.result.duplicate]
+    changes = [job.result for job in jobs if job.error is None and _is_new(job.result)]
     try:
         if changes:
             on_commit(changes)
     except Exception:
         log.exception("%d stored changes could not be passed on", len(changes))
     for job in jobs:
-        if isinstance(job.error, OutcomeUnknown):
-            on_unknown()
-        job.resolve()
+        try:
+            if isinstance(job.error, OutcomeUnknown):
+                on_unknown()
+            job.resolve()
+        except Exception:
+            log.exception("A writer could not be told of its write")
+
+
+def _is_new(result: object) -> bool:
+    return isinstance(result, Change) and not result.duplicate

@@ -18,6 +18,7 @@ from chat.model.errors import Refused
 from chat.model.messages import BODY_FIELD, clean_key
 from chat.model.receipts import BODIES, Receipts
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
+from chat.store.writes import PendingWrite
 from chat.web.acknowledging import acknowledge
 from chat.web.pacing import bytes_wait, outbox_sent, pace
 from chat.web.reports import report
@@ -38,7 +39,7 @@ class Text:
     again: str | None = None  # the form that it was sent again from
     counted: bool = False  # in the rate of its person
     answered: bool = False
-    write: asyncio.Future[Change] | None = None
+    write: PendingWrite[Change] | None = None
 
     @property
     def is_done(self) -> bool:
@@ -133,9 +134,7 @@ class Submitter:
         try:
             if not text.blank:
                 chat.quota.take(quota.cost(text.body), "body")
-                text.write = asyncio.ensure_future(
-                    posting.post_message(chat.store, member, text.key, text.place, text.body)
-                )
+                text.write = posting.post_message(chat.store, member, text.key, text.place, text.body)
         except Refused as refused:
             self._refuse(text, refused.text)
         except (NotFound, Unavailable, OutcomeUnknown) as error:

@@ -9,7 +9,7 @@ from typing import cast
 
 import uvloop
 
-from .client import HOST
+from .client import HOST, MARK
 
 ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 
@@ -54,7 +54,8 @@ class Connection(asyncio.Protocol):
 
 
 async def main(port: int, size: int) -> None:
-    text = b'<li id="message-1"><p class="text"'.ljust(size, b".")
+    text = b'<li id="message-1"><p class=text>%s' % MARK
+    text = text.ljust(size, b".")
     head = struct.pack("!BB", 0x81, size) if size < 126 else struct.pack("!BBH", 0x81, 126, size)
     Connection.everybody, Connection.frame = set(), head + text
     server = await asyncio.get_running_loop().create_server(Connection, HOST, port, backlog=2048)

@@ -32,7 +32,7 @@ from chat.store.postgres.server import (
 from chat.store.postgres.transaction import PostgresTransaction, Question
 from chat.store.postgres.writer import NOW, Text, Write, Writer
 from chat.store.transaction import P, Transaction, Work
-from chat.store.writes import AuthorOrder, notify
+from chat.store.writes import AuthorOrder, PendingWrite, notify
 
 READERS = 6
 USED = (
@@ -126,7 +126,7 @@ class PostgresStore(Operations):
             return 0
         return await self.write(None, rooms.expire)
 
-    def append(self, code: str, author: int, key: str, body: str) -> asyncio.Future[Change]:
+    def append(self, code: str, author: int, key: str, body: str) -> PendingWrite[Change]:
         for text in (code, key, body):
             text.encode()  # what cannot be said must fail here, where it is nobody else's
         return self._submit(code, Text(author, key, body))
@@ -141,15 +141,14 @@ class PostgresStore(Operations):
         result: T = await self._submit(code, lambda tx: work(tx, *args, **kwargs))
         return result
 
-    def _submit(self, code: str | None, work: Text | Question[Any]) -> asyncio.Future[Any]:
+    def _submit(self, code: str | None, work: Text | Question[Any]) -> PendingWrite[Any]:
         if self._writer is None:
             raise Unavailable("The store is closed.")
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        write = Write(future, code, work)
+        write: Write = Write(code, work)
         if code and isinstance(work, Text):
             self._order.append((code, work.author), write)
         self._writer.submit(write)
-        return future
+        return write
 
     async def _read(self, work: Question[T], one_moment: bool = False, within: float = STATEMENT) -> T:
         if self._readers is None:

@@ -91,7 +91,7 @@ class Text:
 
 
 @dataclass(slots=True, eq=False)
-class Write(PendingWrite):
+class Write(PendingWrite[Any]):
     """A job of the writer's task: in the room `code`, if in any."""
 
     code: str | None
@@ -115,7 +115,7 @@ class Writer:
         server: Server,
         db: Connection,
         clock: Callable[[], float] | None,
-        tell: Callable[[Sequence[PendingWrite]], object],
+        tell: Callable[[Sequence[PendingWrite[Any]]], object],
         connected: Callable[[Connection], Any],
     ) -> None:
         self._server = server
@@ -140,6 +140,7 @@ class Writer:
 
     def submit(self, write: Write) -> None:
         if len(self._waiting) >= QUEUE:
+            write.cancel()
             raise Unavailable(f"{QUEUE} writes are waiting for PostgreSQL already.")
         self._waiting.append(write)
         self._wake.set()
@@ -181,7 +182,7 @@ class Writer:
         batch: list[Write] = []
         while self._waiting and len(batch) < BATCH:
             write = self._waiting.popleft()
-            if not write.future.done():
+            if not write.is_settled:
                 batch.append(write)
         return self._sound(batch)
 

@@ -22,7 +22,7 @@ from chat.store.sqlite.file import connected, opened, pages_used, require_place,
 from chat.store.sqlite.transaction import DIALECT, SQLiteTransaction, execute
 from chat.store.sqlite.writer import Write, Writer
 from chat.store.transaction import P, Work, run
-from chat.store.writes import AuthorOrder, notify
+from chat.store.writes import AuthorOrder, PendingWrite, notify
 
 READERS = 3
 
@@ -106,7 +106,7 @@ class SQLiteStore(Operations):
     async def expire(self) -> int:
         return await self.write(None, rooms.expire) if self._aging.trusted(self._clock()) else 0
 
-    def append(self, code: str, author: int, key: str, body: str) -> asyncio.Future[Change]:
+    def append(self, code: str, author: int, key: str, body: str) -> PendingWrite[Change]:
         text = Text(code, author, key, body)
         return self._submit(lambda tx: _append(tx.db, tx.now, *text), code, text)
 
@@ -123,16 +123,15 @@ class SQLiteStore(Operations):
 
     def _submit(
         self, work: Callable[[SQLiteTransaction], T], code: str | None, text: Text | None = None
-    ) -> asyncio.Future[T]:
+    ) -> PendingWrite[T]:
         """`code`: of the one room that is written to. `text`: what is appended to it, if it is one."""
         if self._writer is None:
             raise Unavailable("The store is closed.")
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        write = Write(future, work, code, text)
+        write = Write(work, code, text)
         if text:
             self._order.append((text.code, text.author), write)
         self._writer.submit(write)
-        return future
+        return write
 
     async def _read(self, query: Query[T]) -> T:
         if self._readers is None:

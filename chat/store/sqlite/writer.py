@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.store.aging import aging_of
@@ -28,13 +28,14 @@ PRUNE_PORTION = 500  # keys; more than a batch can add
 WIPE_EVERY = 1.0  # s, at most
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
-class Write(PendingWrite):
+class Write(PendingWrite[T]):
     """A job that is done in the writer's thread."""
 
-    work: Callable[[SQLiteTransaction], Any]
+    work: Callable[[SQLiteTransaction], T]
     code: str | None = None  # of the one room that it is about
     text: Text | None = None  # if it appends one
     erases: bool = field(init=False, default=False)
@@ -73,16 +74,19 @@ class Writer:
     """
 
     def __init__(
-        self, db: sqlite3.Connection, clock: Callable[[], float], notify: Callable[[Sequence[Write]], object]
+        self,
+        db: sqlite3.Connection,
+        clock: Callable[[], float],
+        notify: Callable[[Sequence[Write[Any]]], object],
     ) -> None:
         self._db = db
         self._clock = clock
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._memory = Memory(db)
-        self._gathered: list[Write] = []  # in the event loop, while the thread is busy
+        self._gathered: list[Write[Any]] = []  # in the event loop, while the thread is busy
         self._busy = False
-        self._queue: SimpleQueue[list[Write] | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Write[Any]] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="chat-writer", daemon=True)
         self._stopping = False
         self._wipe_due = True  # a killed process may have left deleted text in the WAL
@@ -97,8 +101,9 @@ class Writer:
     def waiting(self) -> int:
         return len(self._gathered)
 
-    def submit(self, job: Write) -> None:
+    def submit(self, job: Write[Any]) -> None:
         if len(self._gathered) >= QUEUE:
+            job.cancel()
             raise Unavailable(f"{QUEUE} writes are waiting already.")
         self._gathered.append(job)
         if not self._busy:
@@ -110,7 +115,7 @@ class Writer:
         if batch:
             self._queue.put(batch)
 
-    def _done(self, batch: Sequence[Write]) -> None:
+    def _done(self, batch: Sequence[Write[Any]]) -> None:
         """The next batch goes first, so that it is written while this one is told of."""
         self._hand_over()
         self._notify(batch)
@@ -130,7 +135,7 @@ class Writer:
                     self._tell(batch)
                 self._tidy()
 
-    def _next(self) -> list[Write]:
+    def _next(self) -> list[Write[Any]]:
         try:
             batch = self._queue.get(timeout=WIPE_EVERY if self._wipe_due else None)
         except Empty:
@@ -138,7 +143,7 @@ class Writer:
         self._stopping = batch is None
         return batch or []
 
-    def _commit(self, batch: Sequence[Write], together: bool = True) -> None:
+    def _commit(self, batch: Sequence[Write[Any]], together: bool = True) -> None:
         """Write the batch in one transaction; its texts `together`, unless one of them is unusual.
 
         Savepoints would cost more than they save: a job that is refused has written nothing yet, and the
@@ -164,7 +169,7 @@ class Writer:
                 job.fail(failure(f"The store cannot write: {error}"))
             self._roll_back()
 
-    def _run(self, batch: Sequence[Write], together: bool) -> bool:
+    def _run(self, batch: Sequence[Write[Any]], together: bool) -> bool:
         """Do it all, in its order; False if the transaction must be rolled back."""
         for are_texts, run in groupby(batch, lambda job: together and job.text and not job.must_fail):
             jobs = list(run)
@@ -180,7 +185,7 @@ class Writer:
                 job.succeed(change)
         return True
 
-    def _run_one(self, job: Write) -> bool:
+    def _run_one(self, job: Write[Any]) -> bool:
         self._memory.forget(job.code)
         return job.run(self._db, self._now())
 
@@ -192,7 +197,7 @@ class Writer:
         except sqlite3.Error:
             log.exception("A failed transaction could not be rolled back")
 
-    def _tell(self, batch: Sequence[Write]) -> None:
+    def _tell(self, batch: Sequence[Write[Any]]) -> None:
         try:
             self._loop.call_soon_threadsafe(self._done, batch)
         except RuntimeError:
