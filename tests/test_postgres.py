@@ -399,7 +399,7 @@ async def test_a_batch_keeps_the_order_of_arrival(store: PostgresStore, alice: M
     assert [type(d).__name__ for d in done[5:8]] == ["Change", "NotFound", "Member"]
     page = await store.history(ROOM)
     assert [(m.id, m.rev, m.body) for m in page.messages] == [
-        (1, 1, "first"), (2, 3, "two"), (4, 4, "three"), (5, 5, ""), (6, 6, "back"),
+        (1, 1, "first"), (2, 3, "two"), (4, 4, "three"), (5, 5, None), (6, 6, "back"),
     ]  # fmt: skip
     assert (done[2].duplicate, done[12].duplicate, done[12].message.body) == (True, True, "two")  # type: ignore[union-attr]
     assert [m.before.at for m in page.messages[1:] if m.before] == [m.at for m in page.messages[:-1]]
