@@ -39,6 +39,8 @@ POLICY = {
     "frame-src": "'self'",
     "frame-ancestors": "'none'",
 }
+USUAL_POLICY = "; ".join(f"{name} {value}" for name, value in POLICY.items())
+FRAMED_POLICY = USUAL_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
 HSTS = "max-age=15552000"  # 180 days; of this host only, as others may be somebody else's
 HEADERS = {
     "Referrer-Policy": "same-origin",
@@ -175,11 +177,8 @@ async def _check_type() -> None:
 
 async def _finish(response: Response) -> Response:
     """The headers of every answer, and compression of pages."""
-    policy = dict(POLICY)
     live = request.endpoint == "pages.stream"
-    if live:
-        policy["frame-ancestors"] = "'self'"
-    response.headers["Content-Security-Policy"] = "; ".join(f"{k} {v}" for k, v in policy.items())
+    response.headers["Content-Security-Policy"] = FRAMED_POLICY if live else USUAL_POLICY
     response.headers.update(HEADERS)
     if client_info().scheme == "https":
         response.headers["Strict-Transport-Security"] = HSTS

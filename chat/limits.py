@@ -105,10 +105,7 @@ class OwnLimits:
         """
         if not self._enabled:
             return 0.0
-        (rate, who), (_, place) = person, address
-        wanted = [address] if who is None else [(rate, who), address]
-        if network := wider(place):
-            wanted.append((_of_network(address[0]), network))
+        wanted = _both(person, address)
         longest = 0.0
         for n, (rate, doer) in enumerate(wanted):
             longest = max(longest, self.take(rate, doer, patience, count))
@@ -117,6 +114,19 @@ class OwnLimits:
                     self.give_back(*taken, count)
                 break
         return longest
+
+    def give_back_both(self, person: tuple[Rate, str | None], address: tuple[Rate, str]) -> None:
+        """Undo one `take_both`."""
+        for taken in _both(person, address):
+            self.give_back(*taken)
+
+
+def _both(person: tuple[Rate, str | None], address: tuple[Rate, str]) -> list[tuple[Rate, str]]:
+    (rate, who), (_, place) = person, address
+    wanted = [address] if who is None else [(rate, who), address]
+    if network := wider(place):
+        wanted.append((_of_network(address[0]), network))
+    return wanted
 
 
 class Limits:

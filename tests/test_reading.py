@@ -13,6 +13,7 @@ from chat import limits
 from chat.context import Context
 from chat.limits import Rate
 from chat.live.connection import LATER
+from chat.store import Unavailable
 
 
 def _spend(chat: Context, rate: Rate, subject: str) -> None:
@@ -93,6 +94,33 @@ async def test_strangers_do_not_keep_the_members_at_their_address_out(
     assert (await alice.get(path.format(code))).status == 200
     async with alice.in_room(code) as live:
         await live.say("here")
+
+
+async def test_strangers_with_a_cookie_take_nothing_of_the_members_rate(
+    frozen: Context, client: Person, code: str
+) -> None:
+    mine = await client.create()
+    assert (await client.get(f"/rooms/{mine}")).status == 200
+    before = dict(frozen.own_limits._due)
+    assert (await client.get(f"/rooms/{code}")).status == 200  # an invitation
+    strangers = limits.PAGES_OF_STRANGERS.name, "192.0.2.1"
+    after = dict(frozen.own_limits._due)
+    assert after.pop(strangers) > 1000.0
+    assert after == pytest.approx({key: due for key, due in before.items() if key != strangers})
+
+
+async def test_a_member_whose_page_cannot_be_read_does_not_pay_for_it(
+    frozen: Context, alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await alice.get(f"/rooms/{code}")).status == 200
+    before = dict(frozen.own_limits._due)
+
+    async def fails(*_: object) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(type(frozen.store), "snapshot", fails)
+    assert (await alice.get(f"/rooms/{code}")).status == 503
+    assert frozen.own_limits._due == pytest.approx(before)
 
 
 async def test_what_an_address_refuses_does_not_use_up_the_person() -> None:

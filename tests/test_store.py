@@ -25,6 +25,7 @@ from chat.model.rooms import Position
 from chat.store import AlreadyExists, NotFound, Resync, Store, Unavailable
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
+from chat.store.visits import visit
 from chat.store.windows import UNBOUNDED, weight
 
 T = TypeVar("T")
@@ -418,6 +419,18 @@ async def test_nobody_is_a_look_alike_of_themselves(store: Store, alice: Member)
     other = await store.take_seat(ROOM, alice.person, "alice")
     assert (other.number, other.mark) == (2, 1)
     assert await store.seats_of(ROOM, alice.person) == [1, 2]
+
+
+async def test_a_visit_shows_a_member_their_seats_and_the_messages(store: Store, alice: Member) -> None:
+    await store.end_seat(ROOM, alice.person)
+    other = await store.take_seat(ROOM, alice.person, "alice")
+    texts = [(await say(store, other, f"{n}")).message for n in range(4)]
+    found = await store.snapshot(visit, ROOM, alice.person, texts[3].id, 2, UNBOUNDED)
+    assert found is not None
+    assert (found.member, found.seats) == (other, [1, 2])
+    assert found.page == await store.history(ROOM, texts[3].id, 2)
+    assert await store.snapshot(visit, ROOM, "somebody else", None, 2, UNBOUNDED) is None
+    assert await store.snapshot(visit, "ZZZZZZZZ", alice.person, None, 2, UNBOUNDED) is None
 
 
 async def test_the_rooms_of_a_person_are_those_with_a_seat_of_theirs(store: Store, alice: Member) -> None:

@@ -98,7 +98,8 @@ class RenderedMessages:
         parts: list[str] = []
         total = 0
         for message in reversed(page.messages):
-            html = await self._in_turn((LOOK, "message", code, message), self._shapes.message)
+            key, shape = (LOOK, "message", code, message), self._shapes.message
+            html = self._get(key, shape) if key in self._kept else await self._in_turn(key, shape)
             total += byte_length(html)
             if total > PAGE and parts:
                 page = replace(page, messages=page.messages[-len(parts) :], more=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -22,6 +23,7 @@ from chat.views.assets import Assets
 from chat.views.links import linked
 from chat.views.messages import Shown
 from chat.views.plain_messages import PlainMessages
+from chat.views.room_pages import RoomPages
 from chat.views.stencils import Stencil
 from chat.views.stream_lines import StreamLines
 from chat.views.times import clock, day, iso, isoday
@@ -110,6 +112,7 @@ class Renderer:
                 for name, file in INLINE.items()
             }
         )
+        self._room_pages = RoomPages(self._room)
         self._beat = self._fragment("room/replace_beat.html")
         self._plain = PlainMessages(lambda code, message: str(self._shape(code, message)), colour)
         self._acknowledged = self._stencil("room/acknowledge.html", controls=10**9 + 1, acked=10**9 + 2)
@@ -147,23 +150,30 @@ class Renderer:
 
         `frozen` says that `people` may be out of date.
         """
-        return self._page(
-            "room.html",
+        roster = self._fragment("room/_roster.html", **self._roster(_with(people, member), frozen))
+        values: dict[str, Any] = {
+            "seats": _dotted(seats),
+            "messages": _lines(shown),
+            "roster": Markup(roster),  # noqa: S704
+            "link": link,
+            "key": draft.key,
+            "older": older,
+        }
+        if not (error or many_lines or draft.text or draft.acked or draft.posted):
+            return self._room_pages.page(member, shown, **values)
+        return self._room(
             member=member,
-            seats=_dotted(seats),
             page=shown.page,
-            messages=_lines(shown),
-            link=link,
             draft=draft.text,
-            key=draft.key,
             acked=draft.acked,
             life=write_life(draft.key, draft.acked) if draft.posted else "",
             many_lines=many_lines or "\n" in draft.text,
-            spare=0,
             error=error,
-            older=older,
-            **self._roster(_with(people, member), frozen),
+            **values,
         )
+
+    def _room(self, **values: object) -> str:
+        return self._page("room.html", spare=0, **values)
 
     def message_page(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, NoReturn
 
 from quart import Blueprint, abort, current_app, request
 from werkzeug.sansio.response import Response as AnyResponse
@@ -14,7 +15,9 @@ from chat.limits import Rate
 from chat.model.codes import clean_code, is_code
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
-from chat.store import Unavailable
+from chat.store import HISTORY, Unavailable
+from chat.store.visits import Visit, visit
+from chat.views.messages import PAGE
 from chat.visitors import COOKIE_AGE, Arrival, Found, arrival
 from chat.web import fields
 
@@ -28,13 +31,26 @@ def current_chat() -> Context:
 
 def client_info() -> Arrival:
     """Where the request comes from, and which address the browser used for us."""
-    trusted = current_chat().settings.trusted_proxies
-    host = request.headers.get("Host", "")
-    return arrival(request.headers, request.remote_addr or "", request.scheme, host, trusted)
+    known: Arrival | None = _noted().get("client")
+    if known is None:
+        trusted = current_chat().settings.trusted_proxies
+        host = request.headers.get("Host", "")
+        known = arrival(request.headers, request.remote_addr or "", request.scheme, host, trusted)
+        _noted()["client"] = known
+    return known
 
 
 def found_identity() -> Found | None:
-    return current_chat().identities.find(request.cookies, client_info().scheme)
+    if "identity" not in _noted():
+        _noted()["identity"] = current_chat().identities.find(request.cookies, client_info().scheme)
+    found: Found | None = _noted()["identity"]
+    return found
+
+
+def _noted() -> dict[str, Any]:
+    """What has been found out about this request: it is asked for five times."""
+    noted: dict[str, Any] = request.scope.setdefault("chat.noted", {})  # type: ignore[typeddict-item]
+    return noted
 
 
 def known_person(chat: Context) -> str | None:
@@ -42,10 +58,14 @@ def known_person(chat: Context) -> str | None:
     return known.person if known else None
 
 
-async def find_member(chat: Context, code: str) -> Member | None:
-    """Load and authorise in one: a room is found_identity only through the visitor's seat in it."""
+def require_store(chat: Context) -> None:
     if chat.hub.away:
         raise Unavailable("The store did not answer just now.")  # nobody need wait for it again
+
+
+async def find_member(chat: Context, code: str) -> Member | None:
+    """Load and authorise in one: a room is found_identity only through the visitor's seat in it."""
+    require_store(chat)
     person = known_person(chat)
     code = canonical_code(code)
     return await chat.store.find_seat(code, person) if person and code else None
@@ -86,11 +106,41 @@ def give_cookie(response: AnyResponse, person: str) -> None:
 
 def pace_reading(chat: Context, person: str | None) -> None:
     """Count a page that is only looked at; `person` has a seat in its room. Raises RateLimited."""
+    if wait := chat.own_limits.take_both(*_reading(person)):
+        _refuse_reading(chat, wait)
+
+
+def _reading(person: str | None) -> tuple[tuple[Rate, str | None], tuple[Rate, str]]:
     rate = limits.PAGES_OF_ADDRESS if person else limits.PAGES_OF_STRANGERS
-    wait = chat.own_limits.take_both((limits.PAGES, person), (rate, client_info().address))
-    if wait:
-        chat.metrics.refusals.labels("pages").inc()
-        raise RateLimited("You, or many people in your network, opened many pages just now.", wait)
+    return (limits.PAGES, person), (rate, client_info().address)
+
+
+def _refuse_reading(chat: Context, wait: float) -> NoReturn:
+    chat.metrics.refusals.labels("pages").inc()
+    raise RateLimited("You, or many people in your network, opened many pages just now.", wait)
+
+
+async def find_visit(chat: Context, code: str, before: int | None = None) -> Visit | None:
+    """What a member sees of a room, counted as a page; None for anybody else. Raises RateLimited.
+
+    It is counted before the one read, which tells whether this is a member.
+    """
+    require_store(chat)
+    person, code = known_person(chat), canonical_code(code)
+    if not (person and code):
+        return None
+    reading = _reading(person)
+    if wait := chat.own_limits.take_both(*reading):
+        if await chat.store.find_seat(code, person) is None:
+            return None
+        _refuse_reading(chat, wait)
+    found = None
+    try:
+        found = await chat.store.snapshot(visit, code, person, before, HISTORY, PAGE)
+    finally:
+        if found is None:
+            chat.own_limits.give_back_both(*reading)
+    return found
 
 
 @asynccontextmanager

@@ -13,13 +13,15 @@ from chat.context import Context
 from chat.model.codes import clean_code
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
+from chat.store import NotFound
+from chat.store.visits import Visit
 from chat.views.renderer import Draft, Form
 from chat.web import repeats
 from chat.web.entry import existing_code
 from chat.web.requests import (
     client_info,
     current_chat,
-    find_member,
+    find_visit,
     older_than,
     pace_reading,
     pages,
@@ -31,8 +33,9 @@ from chat.web.requests import (
 async def room(code: str) -> ResponseReturnValue:
     """The room for a member, an invitation for anyone else."""
     chat = current_chat()
-    member = await find_member(chat, code)
-    if member is None:
+    before = older_than()
+    found = await find_visit(chat, code, before)
+    if found is None:
         pace_reading(chat, None)
         try:
             existing = await existing_code(chat, clean_code(code))
@@ -43,11 +46,11 @@ async def room(code: str) -> ResponseReturnValue:
         if existing != code:
             return redirect(f"/rooms/{existing}", 301)
         return chat.render.invitation(code, Form())
-    if member.code != code:
-        return redirect(f"/rooms/{member.code}", 301)
-    response = await make_response(await room_page(chat, member, before=older_than()))
+    if found.member.code != code:
+        return redirect(f"/rooms/{found.member.code}", 301)
+    response = await make_response(await show_room(chat, found, older=before is not None))
     if forms := repeats.shown(request.cookies.get(repeats.COOKIE, "")):
-        remember_forms(response, member.code, forms)
+        remember_forms(response, code, forms)
     return response
 
 
@@ -61,24 +64,39 @@ async def room_page(
     chat: Context,
     member: Member,
     *,
-    before: int | None = None,
     draft: Draft | None = None,
     many_lines: bool = False,
     error: str = "",
 ) -> str:
-    pace_reading(chat, member.person)
+    """Raises RateLimited, and NotFound if they have left meanwhile."""
+    found = await find_visit(chat, member.code)
+    if found is None:
+        raise NotFound("They have left.")
+    return await show_room(chat, found, draft=draft, many_lines=many_lines, error=error)
+
+
+async def show_room(
+    chat: Context,
+    found: Visit,
+    *,
+    draft: Draft | None = None,
+    many_lines: bool = False,
+    error: str = "",
+    older: bool = False,
+) -> str:
+    member, seats, page = found
     address = client_info()
     draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
     return chat.render.room(
         member,
-        await chat.store.seats_of(member.code, member.person),
-        await chat.hub.page(member.code, before),
+        seats,
+        await chat.hub.rendered.page(member.code, page),
         await chat.presence.everybody(member.code),
         f"{address.scheme}://{address.host}/rooms/{member.code}",
         draft,
         many_lines=many_lines,
         error=error,
-        older=before is not None,
+        older=older,
         frozen=chat.presence.frozen,
     )
 

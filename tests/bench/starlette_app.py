@@ -23,7 +23,7 @@ async def live(socket: WebSocket) -> None:
     try:
         while True:
             text = html.escape(json.loads(await socket.receive_text())["body"])
-            fragment = f'<div hx-swap-oob="beforeend:#messages"><p class="text">{text}</p></div>'
+            fragment = f'<div hx-swap-oob="beforeend:#messages"><p class=text>{text}</p></div>'
             for member in list(members):
                 await member.send_text(fragment)
     except WebSocketDisconnect:

@@ -124,7 +124,7 @@ def _requests(chat: Chat, reader: Visitor) -> Iterator[tuple[str, Visitor, bytes
     page = reader.get(room).body.decode()
     style = re.search(r'/static/[^"]+/chat\.css', page)
     assert style
-    assert page.count("<p class=text") == TEXTS
+    assert len(re.findall('<p class="?text', page)) == TEXTS
     kept = {"If-None-Match": reader.get(style[0], Accept_Encoding="gzip").headers.get("etag", '"none"')}
     yield "page", reader, reader.request("GET", room)
     yield "page, as a browser asks for it", reader, reader.request("GET", room, **BROWSER)

@@ -1,0 +1,80 @@
+"""The page of a room as most people get it, from stencils: a tenth of the time that its templates take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from chat.model.codes import grouped
+from chat.model.members import Member
+from chat.views.messages import Shown
+from chat.views.stencils import Stencil, Values
+
+Look = tuple[bool, bool, bool]  # a page of the past, with earlier messages, with a text
+
+# Characters that Unicode keeps free of meaning: no page holds them.
+CODE = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4"
+HOLES: Values = {
+    "code": CODE,
+    "grouped": grouped(CODE),
+    "seats": "\ufdd5",
+    "link": "\ufdd6",
+    "key": "\ufdd7",
+    "epoch": "\ufdd8",
+    "messages": Markup("\ufdd9"),
+    "roster": Markup("\ufdda"),
+    "oldest": 10**9 + 1,
+}
+SOMEBODY = Member(CODE, 0, "\ufddb", "\ufddc", 1)
+
+
+class RoomPages:
+    """Pages with an empty field of one line, and with nothing wrong. `render` makes any page."""
+
+    def __init__(self, render: Callable[..., str]) -> None:
+        self._render = render
+        self._stencils: dict[Look, Stencil] = {}
+
+    def page(
+        self,
+        member: Member,
+        shown: Shown,
+        *,
+        seats: str,
+        messages: Markup,
+        roster: Markup,
+        link: str,
+        key: str,
+        older: bool,
+    ) -> str:
+        page = shown.page
+        look = older, page.more, any(message.kind == "text" for message in page.messages)
+        if look not in self._stencils:
+            self._stencils[look] = self._cut(*look)
+        return self._stencils[look].fill(
+            {
+                "code": escape(member.code),
+                "grouped": escape(grouped(member.code)),
+                "seats": seats,
+                "link": escape(link),
+                "key": escape(key),
+                "epoch": escape(page.position.epoch),
+                "messages": messages,
+                "roster": roster,
+                "oldest": page.messages[0].id if page.messages else 0,
+            }
+        )
+
+    def _cut(self, older: bool, more: bool, has_text: bool) -> Stencil:
+        message = SimpleNamespace(id=HOLES["oldest"], kind="text" if has_text else "notice")
+        page: Any = SimpleNamespace(
+            more=more, messages=[message], position=SimpleNamespace(epoch=HOLES["epoch"])
+        )
+        given = {name: HOLES[name] for name in ("seats", "messages", "roster", "link", "key")}
+        return Stencil(self._render(member=SOMEBODY, page=page, older=older, **EMPTY, **given), HOLES)
+
+
+EMPTY: Values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": ""}

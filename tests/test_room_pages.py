@@ -1,0 +1,79 @@
+"""The room's page from a stencil is what its templates make of the same values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.model.changes import Page
+from chat.model.members import Member
+from chat.model.messages import Message
+from chat.model.meta import NO_META
+from chat.model.rooms import Position
+from chat.views.assets import Assets, folder
+from chat.views.messages import Shown
+from chat.views.renderer import Draft, Renderer
+from chat.views.room_pages import RoomPages
+
+RENDER = Renderer(folder("templates"), Assets(folder("static")))
+WORDS = st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=12)
+CODES = st.text("BCDFGHJKMNPQRSTVWXYZ23456789", min_size=8, max_size=16)
+
+
+def message(id: int, kind: Any) -> Message:
+    return Message(id, id, 1_700_000_000_000, 1, "Ann", 1, "Hello", kind, NO_META, None)
+
+
+@given(
+    CODES,
+    st.lists(st.integers(1, 9999), min_size=1, max_size=3),
+    st.lists(st.sampled_from(["text", "notice"]), min_size=1, max_size=3),
+    WORDS,
+    WORDS,
+    WORDS,
+    st.lists(WORDS, max_size=3),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_page_from_a_stencil_is_the_one_of_its_templates(
+    code: str,
+    seats: list[int],
+    kinds: list[str],
+    epoch: str,
+    host: str,
+    key: str,
+    names: list[str],
+    older: bool,
+    more: bool,
+    frozen: bool,
+) -> None:
+    member = Member(code, 7, "person", "Ann", 1)
+    people = [Member(code, number, "other", name, 1) for number, name in enumerate(names, 8)]
+    messages = [message(41 + n, kind) for n, kind in enumerate(kinds)]
+    shown = Shown(Page(messages, Position(epoch, 99), more), [f"<li>{name} &amp; %s</li>" for name in kinds])
+    link = f"http://{host}/rooms/{code}"
+    draft = Draft(code, key=key)
+    page = RENDER.room(member, seats, shown, people, link, draft, older=older, frozen=frozen)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RENDER, "_room_pages", WithoutStencil(RENDER._room))
+        plain = RENDER.room(member, seats, shown, people, link, draft, older=older, frozen=frozen)
+    assert page == plain
+    assert "\ufdd0" not in page
+
+
+class WithoutStencil(RoomPages):
+    def page(self, member: Member, shown: Shown, **values: Any) -> str:
+        values |= {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": ""}
+        return self._render(member=member, page=shown.page, **values)
+
+
+def test_what_was_typed_stands_in_the_field_again() -> None:
+    member = Member("BCDFGHJK", 7, "person", "Ann", 1)
+    shown = Shown(Page([], Position("epoch", 0), False), [])
+    page = RENDER.room(member, [7], shown, [], "link", Draft("BCDFGHJK", ["typed <b>"], "key", 2, True))
+    assert 'value="typed &lt;b&gt;"' in page
+    assert 'value="key.2"' in page
