@@ -144,48 +144,6 @@ async def paced(options: Options) -> list[Row]:
     ]
 
 
-async def many_rooms(options: Options) -> list[Row]:
-    """c: 400 rooms of 5, a sender in each, with 1 and with 10 texts on their way"""
-    rooms, people, seconds = options.some(400), 5, options.seconds(6)
-
-    async def measured(
-        port: int, tickets: list[list[Ticket]], cpu: Callable[[], float], chat: Chat | None = None
-    ) -> dict[int, tuple[int, Use]]:
-        senders = [Sender(room[0]) for room in tickets]
-        members = [*senders, *(Member(ticket) for room in tickets for ticket in room[1:])]
-        await connect_all(members, port)
-        await asyncio.sleep(SETTLE if chat else 0)
-        results = {}
-        for window in (1, 10):
-            profile = profiled(options, chat, f"c{window}")
-            results[window] = await _flooded(members, senders, window, seconds, cpu, profile)
-        hang_up(members)
-        return results
-
-    async with serving(options, rooms, people) as (chat, tickets):
-        ours = await measured(chat.port, tickets, chat.cpu, chat)
-    theirs_tickets = [[Ticket(str(room))] * people for room in range(rooms)]
-    async with baseline(options, "starlette_app") as (port, cpu):
-        theirs = await measured(port, theirs_tickets, cpu)
-    rows = []
-    for window, least in ((1, 0.4), (10, 1.2)):
-        (count, use), (other, other_use) = ours[window], theirs[window]
-        name = f"c {rooms} rooms × {people}, window {window}:"
-        rate, other_rate = count / use.wall / people, other / other_use.wall / people
-        rows += [
-            Row(
-                f"{name} deliveries per CPU s",
-                count / use.cpu,
-                "",
-                other / other_use.cpu,
-                least,
-                remark=use.busy,
-            ),
-            Row(f"{name} messages per s", rate, "", other_rate, remark="Starlette: " + other_use.busy),
-        ]
-    return rows
-
-
 async def storm(options: Options) -> list[Row]:
     """e: 3,000 members of one room lose their server; it comes back, and so do they"""
     with database(options) as path:
@@ -396,7 +354,6 @@ async def appends(options: Options) -> list[Row]:
 PARTS = {
     "a": fan_out,
     "b": paced,
-    "c": many_rooms,
     "e": storm,
     "f": pages,
     "g": appends,
