@@ -747,7 +747,7 @@ async def test_a_text_that_could_not_be_stored_comes_back(
     reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
     assert reply.status == 503
     assert reply.page.one("#texts [name=body]").value == "precious"
-    for nothing in ("history", "find_seat"):
+    for nothing in ("snapshot", "find_seat"):
         monkeypatch.setattr(chat.store, nothing, _failing(Unavailable("away")))
         reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
         assert reply.status == 503
@@ -767,7 +767,7 @@ async def test_a_text_whose_outcome_is_unknown_is_sent_again_by_the_form_that_co
     with monkeypatch.context() as while_away:
         while_away.setattr(chat.store, "append", answer_lost)
         if not readable:
-            while_away.setattr(chat.store, "history", _failing(Unavailable("away")))
+            while_away.setattr(chat.store, "snapshot", _failing(Unavailable("away")))
         reply = await alice.post(
             f"/rooms/{code}/messages", [("body", "done"), ("body", "precious"), ("key", "k"), ("acked", "4")]
         )
@@ -1211,10 +1211,10 @@ async def test_every_error_is_a_page_in_the_design(
             b"name=" + b"x" * 300_000,
         ),
     }
-    monkeypatch.setattr(chat.store, "history", _failing(Unavailable("disk on fire")))
+    monkeypatch.setattr(chat.store, "snapshot", _failing(Unavailable("disk on fire")))
     replies[503] = await alice.get(f"/rooms/{code}")
     assert replies[503].headers["Retry-After"]
-    monkeypatch.setattr(chat.store, "history", _failing(RuntimeError("a fault of ours")))
+    monkeypatch.setattr(chat.store, "snapshot", _failing(RuntimeError("a fault of ours")))
     replies[500] = await alice.get(f"/rooms/{code}")
     for status, reply in replies.items():
         assert reply.status == status
@@ -1467,7 +1467,7 @@ async def test_every_answer_has_the_safe_headers(alice: Person, code: str) -> No
 async def test_an_unexpected_failure_has_the_safe_headers_too(
     alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.store, "history", _failing(RuntimeError("a fault of ours")))
+    monkeypatch.setattr(chat.store, "snapshot", _failing(RuntimeError("a fault of ours")))
     reply = await alice.get(f"/rooms/{code}")
     assert reply.status == 500
     assert "default-src 'self'" in reply.headers["Content-Security-Policy"]

@@ -14,11 +14,12 @@ from chat.model.members import Member
 from chat.model.messages import Message
 from chat.store import NotFound, OutcomeUnknown, Unavailable
 
-NOT_STORED = "The server could not store this just now. Please try again."
+NOT_STORED = "The server could not store this just now. Please send it again."
 NOT_THERE = "This message is not there any more."
 NOT_A_MEMBER = "You are not in this room any more."
+NOT_YOURS = "You cannot do that in this room."
 
-Role = Literal["anybody", "member"]
+Role = Literal["member"]
 Fields = Mapping[str, str]  # by name, each cut to the length that its rule looks at
 
 
@@ -71,11 +72,18 @@ async def perform(
     try:
         if member is None:
             raise Forbidden(NOT_A_MEMBER)
+        if action.role not in roles_of(member):
+            raise Forbidden(NOT_YOURS)
         await _check_limits(chat, member, address, action, fields)
         return await action.run(Asked(chat, member, id, fields))
     except (Refused, NotFound, Unavailable, OutcomeUnknown) as error:
         chat.metrics.refusals.labels(action.name).inc()
         return failure_of(error)
+
+
+def roles_of(member: Member) -> tuple[Role, ...]:
+    """What somebody may act as. So far everybody in a room is a member of it, and nothing else."""
+    return ("member",)
 
 
 async def _check_limits(chat: Context, member: Member, address: str, action: Action, fields: Fields) -> None:

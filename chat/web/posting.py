@@ -11,6 +11,7 @@ from quart.typing import ResponseReturnValue
 from chat import limits
 from chat.context import Context
 from chat.features import posting
+from chat.features.action import NOT_STORED, failure_of
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
@@ -25,8 +26,6 @@ from chat.web.requests import (
     require_member,
 )
 from chat.web.room import remember_forms, room_page
-
-NOT_STORED = "The server could not store this just now. Please send it again."
 
 
 @pages.post("/rooms/<code>/messages")
@@ -80,14 +79,12 @@ async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Excepti
         return draft_page(
             chat, NOT_STORED, draft
         )  # joined in the room's one field, they would be another text
-    text, status = NOT_STORED, 503
-    if isinstance(reason, Refused):
-        text, status = reason.text, 429 if isinstance(reason, RateLimited) else 422
+    failure = failure_of(reason)
     try:
-        wait = {"Retry-After": str(math.ceil(reason.wait))} if isinstance(reason, RateLimited) else {}
-        return await room_page(chat, member, draft=draft, error=text), status, wait
+        wait = {"Retry-After": str(math.ceil(failure.wait))} if failure.wait else {}
+        return await room_page(chat, member, draft=draft, error=failure.text), failure.status, wait
     except (Unavailable, NotFound, RateLimited):
-        return draft_page(chat, text, draft, status)
+        return draft_page(chat, failure.text, draft, failure.status)
 
 
 def draft_page(chat: Context, reason: str, draft: Draft, status: int = 503) -> ResponseReturnValue:

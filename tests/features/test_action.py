@@ -1,0 +1,109 @@
+"""What all actions have in common: how they are asked for, and what is answered when they are not done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from people import Person
+
+from chat.context import Context
+from chat.features import ACTIONS
+from chat.features.action import failure_of
+from chat.model.errors import Conflict, Forbidden, RateLimited, Refused
+from chat.store import NotFound, OutcomeUnknown, Unavailable
+
+
+@pytest.fixture
+async def id(alice: Person, code: str) -> int:
+    await alice.write(code, "a text")
+    return int((await alice.look(code)).one("#earlier li[data-by]")["id"].removeprefix("message-"))
+
+
+def test_everything_that_goes_wrong_has_one_answer() -> None:
+    answers: dict[Exception, int] = {
+        Refused("no"): 422,
+        RateLimited("no", 3.0): 429,
+        Conflict("no"): 409,
+        Forbidden("no"): 403,
+        NotFound("no"): 404,
+        Unavailable("no"): 503,
+        OutcomeUnknown("no"): 503,
+    }
+    for error, status in answers.items():
+        failure = failure_of(error)
+        assert failure.status == status
+        assert failure.text
+
+
+def test_an_action_is_found_under_its_own_name() -> None:
+    assert all(action.name == name for name, action in ACTIONS.items())
+    assert list(ACTIONS) == ["reactions", "edit", "delete"]
+
+
+async def test_what_was_typed_is_kept_while_the_store_is_away(
+    alice: Person, code: str, id: int, chat: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any, **__: Any) -> Any:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(chat.store, "write", away)
+    reply = await alice.post(f"/rooms/{code}/{id}/edit", {"body": "a long text"})
+    assert reply.status == 503
+    assert reply.page.one("textarea").value.removeprefix("\n") == "a long text"
+    assert not reply.page.has("form"), "sent by that, it would be another message"
+    chat.hub.away = True
+    reply = await alice.post(f"/rooms/{code}/{id}/edit", {"body": "a long text"})
+    chat.hub.away = False
+    assert (reply.status, reply.page.one("textarea").value.removeprefix("\n")) == (503, "a long text")
+    async with alice.in_room(code) as live:
+        await live.send(act=f"{id}/edit", body="a long text")
+        alert = await live.until("hx-partial", "could not store")
+        assert alert["hx-target"] == "#notice"  # the form stays, with the text in it
+
+
+async def test_htmx_gets_a_fragment_in_place_of_a_page(alice: Person, code: str, id: int) -> None:
+    reply = await alice.post(f"/rooms/{code}/{id}/reactions", {"emoji": "👍", "on": "1"}, HX_Request="true")
+    assert reply.status == 200
+    assert "<html" not in reply.text
+    assert reply.page.has("hx-partial")
+
+
+async def test_nobody_is_shown_the_form_of_what_they_may_not_do(
+    alice: Person, bob: Person, code: str, id: int
+) -> None:
+    async with bob.in_room(code) as live:
+        for name in ("edit", "delete"):
+            await live.send(act=f"{name}?ask", id=str(id))
+            shown = await live.until("hx-partial")
+            assert shown["hx-target"] == "#notice"
+            assert "a text" not in shown.text
+
+
+async def test_a_button_without_a_script_leads_to_the_page_with_the_form(
+    alice: Person, client: Person, code: str, id: int
+) -> None:
+    reply = await alice.post(f"/rooms/{code}/act", {"act": "edit?ask", "id": str(id)})
+    assert (reply.status, reply.headers["Location"]) == (303, f"/rooms/{code}/{id}")
+    assert (await client.post(f"/rooms/{code}/act", {"act": "edit?ask", "id": str(id)})).status == 403
+    for act in (
+        "",
+        "nonsense",
+        "edit",
+        f"{id}/",
+        f"x/edit?{'&' * 50}",
+        "edit?body=x&version=1&on=1&emoji=1&a=1",
+    ):
+        assert (await alice.post(f"/rooms/{code}/act", {"act": act})).status == 404, act
+    assert (await alice.get(f"/rooms/{code}/{id}/edit")).headers["Location"] == f"/rooms/{code}/{id}"
+    assert (await alice.get(f"/rooms/nonsense/{id}/edit")).status == 404
+
+
+async def test_a_page_about_a_message_is_bounded(alice: Person, code: str) -> None:
+    await alice.write(code, *(f"{n} " + '"' * 8000 for n in range(8)))
+    page = await alice.look(code)
+    id = int(page.all("#earlier li[data-by]")[0]["id"].removeprefix("message-"))
+    reply = await alice.get(f"/rooms/{code}/{id}")
+    assert reply.status == 200
+    assert len(reply.body) < 256 * 1024
+    assert reply.page.one("[aria-current=true]")["id"] == f"message-{id}"
