@@ -33,8 +33,8 @@ OF_ONE_PROCESS = {
     "chat_deliveries_total", "chat_frames_total", "chat_refusals_total", "chat_rooms_live", "chat_streams",
 }  # fmt: skip
 REFUSING = [  # where a node with neighbours is refused
-    "cluster/connection.py", "startup.py", "settings.py", "visitors.py", "store/__init__.py",
-    "store/postgres/server.py",
+    "cluster/client.py", "cluster/connection.py", "startup.py", "settings.py", "visitors.py",
+    "store/__init__.py", "store/postgres/server.py",
 ]  # fmt: skip
 LEVELS = {"event", "info", "warning", "error", "exception", "critical"}
 OF_SQLITE = ("{} cannot be written", "{} cannot be read", "{} holds no key")
@@ -151,7 +151,7 @@ def _saying(node: ast.AST) -> list[ast.expr]:
     match node:
         case ast.Call() if _name(node.func) in {"Misconfigured", "Occupied", "refused"}:
             return node.args
-        case ast.FunctionDef(name="_mend" | "_to_mend"):
+        case ast.FunctionDef(name="_mend" | "explain"):
             return [part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value]
     return []
 

@@ -252,7 +252,7 @@ async def test_a_silent_connection_is_given_up_within_the_deadline(own: RedisSer
         getattr(proxy, fault)()
         start = time.monotonic()
         if fault == "black_hole":
-            await until(lambda: near.bus._failures)  # type: ignore[attr-defined]
+            await until(lambda: near.bus._subscriber._failures)  # type: ignore[attr-defined]
             assert 0.3 < time.monotonic() - start < 3
             proxy.heal()
         await until(lambda: near.lost >= before + CHANNELS)

@@ -13,7 +13,8 @@ from faults import Proxy
 from people import until
 from redis_server import RedisCluster, RedisServer
 
-from chat.cluster.connection import CONNECTIONS, Redis
+from chat.cluster.client import CONNECTIONS
+from chat.cluster.connection import Redis
 from chat.cluster.limits import SCRIPT, WAIT, RedisLimits
 from chat.limits import WRONG_CODES, Limits, Rate
 from chat.startup import limits_for

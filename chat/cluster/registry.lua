@@ -1,14 +1,14 @@
--- Who is here, over all nodes. Every key has the one hash tag of KEYS[1], so each call is one atomic step.
+-- Who is present, over all nodes. All keys have the hash tag of KEYS[1], so each call is atomic.
 --
 -- ROOT:nodes            ZSET    node -> when its lease ends
--- ROOT:last             string  when any node was last heard
--- ROOT:pause            string  exists while leases cannot be trusted: nobody could renew them
--- ROOT:sweep            string  exists while nobody need compare the log with the registry
+-- ROOT:last             string  time of the last exchange of any node
+-- ROOT:pause            string  exists while leases do not count, since no node could renew its own
+-- ROOT:sweep            string  exists until the log is to be compared with the registry again
 -- ROOT:seq              string  counts changes of rooms
 -- ROOT:changed          ZSET    room -> seq of its last change
 -- ROOT:room:CODE        HASH    "number node" -> the member as JSON
 -- ROOT:seats:NODE       SET     "CODE number"
--- ROOT:claim:CODE:n     string  the node that is telling the room that seat n left
+-- ROOT:claim:CODE:n     string  the node that is writing the notice that seat n left
 -- ROOT:person:PERSON    ZSET    "node connection" -> when it was opened
 -- ROOT:tabs:NODE        SET     "connection person"
 -- ROOT:surplus:NODE     SET     connections that this node is to close
@@ -45,7 +45,7 @@ local function remove(owner, code, number)
   if redis.call('HDEL', key('room', code), number .. ' ' .. owner) == 1 then touch(code) end
 end
 
--- Whether a live node has somebody in this seat.
+-- Whether a live node has this seat.
 local function taken(code, number, nodes)
   for _, name in ipairs(nodes) do
     if redis.call('HEXISTS', key('room', code), number .. ' ' .. name) == 1 then return true end
@@ -57,58 +57,58 @@ local function living()
   return redis.call('ZRANGEBYSCORE', root .. ':nodes', '(' .. string.format('%.3f', now), '+inf')
 end
 
-local function shut(owner, connection, person)
+local function close_tab(owner, connection, person)
   redis.call('ZREM', key('person', person), owner .. ' ' .. connection)
   redis.call('SREM', key('tabs', owner), connection .. ' ' .. person)
 end
 
-local function bury(dead)
+local function remove_node(dead)
   for _, seat in ipairs(redis.call('SMEMBERS', key('seats', dead))) do
     local code, number = pair(seat)
     remove(dead, code, number)
   end
   for _, tab in ipairs(redis.call('SMEMBERS', key('tabs', dead))) do
     local connection, person = pair(tab)
-    shut(dead, connection, person)
+    close_tab(dead, connection, person)
   end
   redis.call('DEL', key('surplus', dead))
   redis.call('ZREM', root .. ':nodes', dead)
   redis.call('DEL', root .. ':sweep')
 end
 
-local function open(connection, person, age, most)
+local function open_tab(connection, person, age, most)
   redis.call('ZADD', key('person', person), string.format('%.3f', now - age), node .. ' ' .. connection)
   redis.call('SADD', key('tabs', node), connection .. ' ' .. person)
   local over = redis.call('ZCARD', key('person', person)) - most
   if over <= 0 then return end
   for _, tab in ipairs(redis.call('ZRANGE', key('person', person), 0, over - 1)) do
     local owner, oldest = pair(tab)
-    shut(owner, oldest, person)
+    close_tab(owner, oldest, person)
     if live(owner) then redis.call('SADD', key('surplus', owner), oldest) end
   end
 end
 
--- A node says what changed with its people and hears what changed with everybody's.
--- Nothing but {0} to a node that was given up, or whose lease is older than it knows: this Redis is a restored
--- or a lagging one, and has lost what was said since. The node has to say everything again.
-local function exchange(said)
+-- Applies the changes of a node's entries and returns what changed on other nodes.
+-- Returns {0} if the node was removed, or if its lease here ends earlier than it knows: then this Redis was
+-- restored or lags behind, and has lost later changes. The node has to send everything again.
+local function exchange(request)
   local lease = redis.call('ZSCORE', root .. ':nodes', node)
-  if not said.join and (not lease or tonumber(lease) < said.lease) then
-    bury(node)
+  if not request.join and (not lease or tonumber(lease) < request.lease) then
+    remove_node(node)
     return {0}
   end
   local last = tonumber(redis.call('GET', root .. ':last') or 0)
-  if now - last > said.gap then redis.call('SET', root .. ':pause', '1', 'PX', said.ttl) end
+  if now - last > request.gap then redis.call('SET', root .. ':pause', '1', 'PX', request.ttl) end
   redis.call('SET', root .. ':last', string.format('%.0f', now))
-  lease = string.format('%.3f', now + said.ttl)
+  lease = string.format('%.3f', now + request.ttl)
   redis.call('ZADD', root .. ':nodes', lease, node)
   local paused = redis.call('EXISTS', root .. ':pause')
   if paused == 0 then
     local dead = redis.call('ZRANGEBYSCORE', root .. ':nodes', '-inf', string.format('%.3f', now))
-    for _, name in ipairs(dead) do bury(name) end
+    for _, name in ipairs(dead) do remove_node(name) end
   end
   local held = {}
-  for _, seat in ipairs(said.seats) do
+  for _, seat in ipairs(request.seats) do
     local code, number, member = seat[1], seat[2], seat[3]
     if member == '' then
       remove(node, code, number)
@@ -119,21 +119,21 @@ local function exchange(said)
       end
     end
   end
-  for _, tab in ipairs(said.closed) do
-    shut(node, tab[1], tab[2])
+  for _, tab in ipairs(request.closed) do
+    close_tab(node, tab[1], tab[2])
     redis.call('SREM', key('surplus', node), tab[1])
   end
-  for _, tab in ipairs(said.opened) do open(tab[1], tab[2], tab[3], said.most) end
+  for _, tab in ipairs(request.opened) do open_tab(tab[1], tab[2], tab[3], request.most) end
   local sweep = 0
-  if paused == 0 and redis.call('SET', root .. ':sweep', node, 'NX', 'PX', said.sweep) then sweep = 1 end
+  if paused == 0 and redis.call('SET', root .. ':sweep', node, 'NX', 'PX', request.sweep) then sweep = 1 end
   local seq = tonumber(redis.call('GET', root .. ':seq') or 0)
-  redis.call('ZREMRANGEBYSCORE', root .. ':changed', '-inf', seq - said.memory)
-  local since = string.format('%d', said.join and seq or said.since)
+  redis.call('ZREMRANGEBYSCORE', root .. ':changed', '-inf', seq - request.memory)
+  local since = string.format('%d', request.join and seq or request.since)
   local changed = redis.call('ZRANGEBYSCORE', root .. ':changed', '(' .. since, '+inf')
   return {1, lease, #living(), seq, paused, sweep, held, redis.call('SMEMBERS', key('surplus', node)), changed}
 end
 
--- Take seats away from this node; those that no node has are claimed and returned.
+-- Removes seats of this node. Those that no node has any more are claimed for it and returned.
 local function leave(code, life, numbers)
   if redis.call('EXISTS', root .. ':pause') == 1 or not redis.call('ZSCORE', root .. ':nodes', node) then
     return false
@@ -151,7 +151,7 @@ local function leave(code, life, numbers)
   return ours
 end
 
-local function told(code, numbers)
+local function release(code, numbers)
   for _, number in ipairs(numbers) do
     local claim = key('claim', code .. ':' .. number)
     if redis.call('GET', claim) == node then redis.call('DEL', claim) end
@@ -172,10 +172,10 @@ local function missing(seats)
   return found
 end
 
-local said = cjson.decode(ARGV[3])
-if verb == 'exchange' then return exchange(said) end
-if verb == 'leave' then return leave(said.code, said.life, said.numbers) end
-if verb == 'told' then return told(said.code, said.numbers) end
-if verb == 'rosters' then return rosters(said) end
-if verb == 'missing' then return missing(said) end
+local request = cjson.decode(ARGV[3])
+if verb == 'exchange' then return exchange(request) end
+if verb == 'leave' then return leave(request.code, request.life, request.numbers) end
+if verb == 'release' then return release(request.code, request.numbers) end
+if verb == 'rosters' then return rosters(request) end
+if verb == 'missing' then return missing(request) end
 return redis.error_reply('unknown verb ' .. verb)
