@@ -20,11 +20,19 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from . import attacks, cluster, crowds, parts, talk, visits
+from . import attacks, cluster, crowds, echo, parts, talk, visits
 from .parts import Row
 from .servers import Options
 
-PARTS = {**parts.PARTS, **talk.PARTS, **crowds.PARTS, **visits.PARTS, **cluster.PARTS, **attacks.PARTS}
+PARTS = {
+    **parts.PARTS,
+    **talk.PARTS,
+    **echo.PARTS,
+    **crowds.PARTS,
+    **visits.PARTS,
+    **cluster.PARTS,
+    **attacks.PARTS,
+}
 LONGEST = {"o": 240, "r": 240, "x": 1200}  # s of one part; something hangs
 USUAL = 120
 COLUMNS = "{:<58} {:>12} {:>12} {:>7} {:>8} {:>5}  {}"

@@ -159,7 +159,7 @@ async def baseline(options: Options, name: str, *args: str) -> AsyncIterator[tup
     command = [str(options.python), "-m", f"tests.bench.{name}", str(port), *args]
     process = subprocess.Popen(command, cwd=REPO, start_new_session=True, stdin=subprocess.DEVNULL)
     try:
-        await _answers(port, process)
+        await answers(port, process)
         yield port, lambda: cpu(process.pid)
     finally:
         with suppress(ProcessLookupError):
@@ -167,7 +167,7 @@ async def baseline(options: Options, name: str, *args: str) -> AsyncIterator[tup
         process.wait()
 
 
-async def _answers(port: int, process: subprocess.Popen[bytes]) -> None:
+async def answers(port: int, process: subprocess.Popen[bytes]) -> None:
     for _ in range(200):
         with closing(socket.socket()) as probe:
             if probe.connect_ex((HOST, port)) == 0:
