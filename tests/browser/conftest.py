@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from playwright.async_api import Browser, async_playwright, expect
 from serving import Server
 
 from browser.drivers import ENGINES, Engine
-from browser.drivers.chromium import Chromium, launch
+from browser.drivers.chromium import PROGRAM, SHELL, Chromium, launch
 from browser.people import TIMEOUT, People
 from browser.visitors import Visitors
 
@@ -31,9 +32,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
+    """What it is without windows is enough for most tests; nothing of it is kept when a page is left."""
+    async with _launched(SHELL) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def whole_chromium() -> AsyncIterator[Browser]:
+    """With a back/forward cache: for whatever goes back."""
+    async with _launched(PROGRAM) as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def _launched(program: str | None) -> AsyncIterator[Browser]:
     Chromium.require()
     async with async_playwright() as playwright:
-        browser = await launch(playwright)
+        browser = await launch(playwright, program)
         yield browser
         await browser.close()
 

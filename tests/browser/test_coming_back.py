@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from playwright.async_api import expect
+import pytest
+from playwright.async_api import Browser, expect
 
 from browser.people import People
+
+
+@pytest.fixture
+def chromium(whole_chromium: Browser) -> Browser:
+    """What keeps a page that is left and shows it again."""
+    return whole_chromium
 
 
 async def test_back_from_another_page_the_room_is_current_and_live(people: People) -> None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Locator, Route, expect
+from playwright.async_api import Browser, Locator, Route, expect
 
 from browser.people import People, Tab
+
+
+@pytest.fixture
+def chromium(whole_chromium: Browser) -> Browser:
+    """What keeps a page that is left and shows it again."""
+    return whole_chromium
 
 
 async def _leaves(tab: Tab) -> None:

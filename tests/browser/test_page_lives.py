@@ -8,13 +8,19 @@ from pathlib import Path
 
 import pytest
 from deployments import ONE, deployed
-from playwright.async_api import Route, expect
+from playwright.async_api import Browser, Route, expect
 from serving import Server
 
 from browser.people import REFUSED, People, Tab, paused
 
 # The key is the page's and the server's; how many nodes there are makes no difference.
 pytestmark = pytest.mark.parametrize("deployment", [ONE])
+
+
+@pytest.fixture
+def chromium(whole_chromium: Browser) -> Browser:
+    """What keeps a page that is left and shows it again."""
+    return whole_chromium
 
 
 @pytest.fixture
