@@ -26,7 +26,7 @@ from chat.settings import Settings
 from chat.views.assets import Assets, folder
 from chat.views.renderer import Renderer
 
-pytest_plugins = ["ci_plugin"]
+pytest_plugins = ["ci_plugin", "parallel_plugin"]
 
 
 @pytest.fixture

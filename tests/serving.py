@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import select
 import signal
 import socket
@@ -10,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +22,7 @@ import pytest
 
 REPO = Path(__file__).parents[1]
 HYPERCORN = Path(sys.executable).with_name("hypercorn")
+FIRST_PORT, PARTS = 11_000, 32  # of the ports that tests use, and of how many workers
 
 
 class Server:
@@ -178,9 +181,28 @@ def needed(program: str | None, package: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody else is given, though its server should be down for a while.
+
+    The system gives its clients none of these, and each worker that runs tests has a part of them.
+    """
+    while True:
+        port = next(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _ports() -> Iterator[int]:
+    """Round and round through this worker's part, from anywhere: other tests may run on this machine."""
+    end = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    size = (end - FIRST_PORT) // PARTS
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PARTS
+    start = random.randrange(size)
+    for n in itertools.count(start):
+        yield FIRST_PORT + worker * size + n % size
+
+
+_PORTS = _ports()
 
 
 def _pidfd(pid: int) -> int | None:

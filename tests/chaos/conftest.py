@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from parallel_plugin import FIGURES
 from postgres import Postgres, running
 
 from .checker import Tally
 from .place import Place, deployed
-
-TALLIES = pytest.StashKey[dict[str, Tally]]()
 
 
 @pytest.fixture(scope="session")
@@ -28,10 +27,10 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest) -> Tally:
+def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
     tally = Tally()
-    request.config.stash.setdefault(TALLIES, {})[request.node.name] = tally
-    return tally
+    yield tally
+    request.node.user_properties.append((FIGURES, f"chaos: {request.node.name}: {tally}"))
 
 
 @pytest.fixture
@@ -45,8 +44,3 @@ async def proxied(tmp_path: Path, postgres: Postgres) -> AsyncIterator[Place]:
     """Every node reaches its servers by way of proxies."""
     async with deployed(tmp_path, postgres, proxies=True) as place:
         yield place
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for name, tally in config.stash.get(TALLIES, {}).items():
-        terminalreporter.write_line(f"chaos: {name}: {tally}")

@@ -1,0 +1,93 @@
+"""Spread over processes, tests say and forbid the same as in one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import parallel_plugin
+import pytest
+from serving import REPO, free_port
+
+SKIPPED = """
+import pytest
+
+def test_skipped():
+    pytest.skip("no browser here")
+
+@pytest.mark.skip(reason="not today")
+def test_marked(): ...
+"""
+MODULE = """
+import pytest
+
+pytest.importorskip("no_such_module_anywhere")
+
+def test_of_it(): ...
+"""
+COUNTED = """
+def test_counted(request):
+    request.node.user_properties.append(("figures", "chaos: 3 rounds, 0 lost"))
+
+def test_failed(request):
+    request.node.user_properties.append(("figures", "chaos: 2 rounds, 1 lost"))
+    assert False
+"""
+
+
+@pytest.fixture(params=["-n0", "-n1"])
+def spread(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def run(folder: Path, spread: str, **env: str) -> str:
+    """What pytest says of the tests in this folder, with the plugins of ours and none but those."""
+    plugins = ("xdist", "ci_plugin", "parallel_plugin", "no:cacheprovider")
+    command = [sys.executable, "-m", "pytest", "--config-file", os.devnull, "--rootdir", str(folder), spread]
+    command += [word for plugin in plugins for word in ("-p", plugin)]
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    path = os.pathsep.join([str(REPO / "tests"), os.environ.get("PYTHONPATH", "")])
+    env = {**ours, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **env}
+    return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False).stdout
+
+
+def test_where_ci_is_set_nothing_may_be_skipped(tmp_path: Path, spread: str) -> None:
+    (tmp_path / "test_one.py").write_text(SKIPPED)
+    assert "2 skipped" in run(tmp_path, spread, CI="")
+    said = run(tmp_path, spread, CI="true")
+    assert "1 failed, 1 error in" in said, "the mark's is one of its setup"
+    assert "no browser here (in CI nothing may be skipped)" in said
+
+
+def test_where_ci_is_set_no_module_may_be_skipped(tmp_path: Path, spread: str) -> None:
+    (tmp_path / "test_one.py").write_text(MODULE)
+    (tmp_path / "test_two.py").write_text("def test_another(): ...")
+    assert "1 skipped" in run(tmp_path, spread, CI="")
+    said = run(tmp_path, spread, CI="true")
+    assert "1 error" in said
+    assert "no_such_module_anywhere" in said
+
+
+def test_what_tests_have_counted_is_shown_at_the_end(tmp_path: Path, spread: str) -> None:
+    (tmp_path / "test_one.py").write_text(COUNTED)
+    said = run(tmp_path, spread).splitlines()
+    assert {"chaos: 3 rounds, 0 lost", "chaos: 2 rounds, 1 lost"} <= set(said)
+
+
+def test_folders_are_spread_and_single_files_are_not(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    def workers(*arguments: object) -> int:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pytestconfig, "args", list(map(str, arguments)))
+            return parallel_plugin.pytest_xdist_auto_num_workers(pytestconfig)
+
+    file = tmp_path / "test_one.py"
+    assert workers(tmp_path) == workers(file, tmp_path) == (os.cpu_count() or 1) + 2
+    assert workers(file) == workers(f"{file}::test") == workers(file, f"{file}::test") == 0
+
+
+def test_no_port_is_given_twice() -> None:
+    ports = [free_port() for _ in range(100)]
+    assert len(set(ports)) == 100
+    assert max(ports) < 32_768, "a client might take one while its server is down"
