@@ -6,16 +6,16 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from hypercorn.asyncio.task_group import TaskGroup
+from hypercorn.asyncio.task_group import TaskGroup, _handle
 from quart.asgi import ASGIWebsocketConnection
 
 from chat.server.addresses import behind
 from chat.server.answers import Answer, Headers, whole_answer
 from chat.server.fast_path import fast_path
 from chat.server.guards import Guard, around
-from chat.server.inbox import Holding, Inbox
+from chat.server.inbox import Holding, Inbox, SmallQueue
 from chat.server.rates import FrameCount
 from chat.server.text_reader import text_reader
 from chat.server.turns import Place
@@ -23,7 +23,14 @@ from chat.server.worker import Worker
 
 
 class BoundedWebsocket(ASGIWebsocketConnection):
-    """For `app.asgi_websocket_class`: Quart would queue without end what a handler has no time for."""
+    """For `app.asgi_websocket_class`: Quart would queue without end what a handler has no time for.
+
+    It would also take three tasks; here the handler runs in the one that Hypercorn made, and what arrives
+    is put into its inbox by who reads it.
+    """
+
+    _task: asyncio.Task[Any] | None = None
+    _left = False
 
     def __init__(self, app: Any, scope: Any) -> None:
         super().__init__(app, scope)
@@ -32,24 +39,58 @@ class BoundedWebsocket(ASGIWebsocketConnection):
         # While the queue is full, nobody reads the news that the peer has gone: it makes room for itself.
         scope.get("chat.gone", []).append(partial(_make_room, self.queue))
 
+    async def __call__(self, receive: Any, send: Any) -> None:
+        exchange: Exchange | None = self.scope.pop("chat.exchange", None)  # type: ignore[typeddict-item]
+        if exchange is None:
+            await super().__call__(receive, send)
+            return
+        task = self._task = asyncio.current_task()
+        exchange.pass_on(self.queue, self._leave)
+        try:
+            await self.handle_websocket(self._create_websocket_from_scope(send), send)
+        except asyncio.CancelledError:
+            if not self._left or task is None or task.uncancel():
+                raise
+        finally:
+            self._task = None
+
+    def _leave(self) -> None:
+        """The peer has gone."""
+        if self._task is not None:
+            self._left = True
+            self._task.cancel()
+
 
 @around(TaskGroup, "spawn_app")
 async def _spawn_app(original: Guard, self: Any, app: Any, config: Any, scope: Any, send: Any) -> Any:
     """Let no event wait for an application that has ended, and no news of a peer's end wait for anything."""
-    exchange = _Exchange(scope, send)
-    exchange.put = await original(_Watched(self, exchange.end), app, config, scope, exchange.send_or_end)
+    exchange = Exchange(scope, send, SmallQueue(config.max_app_queue_size))
+    # As Hypercorn does it, with a smaller queue, and without what only WSGI applications need.
+    work = _handle(
+        cast(Any, _served), config, scope, exchange.events.get, exchange.send_or_end, app, cast(Any, None)
+    )
+    self._task_group.create_task(work).add_done_callback(exchange.end)
     exchange.start(scope)
     return exchange.put_in_time
 
 
-class _Exchange:
+def _served(scope: Any, receive: Any, send: Any, app: Any, _: Any) -> Awaitable[None]:
+    """Quart's answer, without the three calls that lead to it and stay on the stack of each socket."""
+    quart: Any = app.app
+    if scope["type"] == "websocket" and hasattr(quart, "asgi_websocket_class"):
+        return quart.asgi_websocket_class(quart, scope)(receive, send)  # type: ignore[no-any-return]
+    return app(scope, receive, send, None, None)  # type: ignore[no-any-return]
+
+
+class Exchange:
     """The events between a peer and the application that answers it, and what is held for them."""
 
-    put: Callable[[Any], Awaitable[None]]  # into the queue of the application
     _answer: Answer | None = None
 
-    def __init__(self, scope: Any, send: Any) -> None:
+    def __init__(self, scope: Any, send: Any, events: SmallQueue) -> None:
         self._send, stream = send, send.__self__
+        self.events = events  # for the application
+        self._inbox: asyncio.Queue[Any] | None = None
         self._gone: list[Callable[[], None]] = []
         self._ends: list[Callable[[], None]] = []
         self._holding: Holding | None = None
@@ -77,7 +118,10 @@ class _Exchange:
 
     def start(self, scope: Any) -> None:
         """There is an application: it gives back what is held."""
-        scope["chat.arrived"] = self._queue
+        if scope["type"] == "http":
+            scope["chat.arrived"] = self.events
+        else:
+            scope["chat.exchange"] = self
         if self._place is not None:
             self._place.used = True
 
@@ -86,14 +130,17 @@ class _Exchange:
             self._place.give_back()
         if not self._ended:
             self._ended = True
-            _make_room(self._queue, always=True)
+            _make_room(self.events, always=True)
             for end in self._ends:
                 end()
 
-    @property
-    def _queue(self) -> asyncio.Queue[Any]:
-        queue: asyncio.Queue[Any] = self.put.__self__  # type: ignore[attr-defined]
-        return queue
+    def pass_on(self, inbox: asyncio.Queue[Any], leave: Callable[[], None]) -> None:
+        """From now on messages go to the inbox of the handler, and the news that the peer has gone to it."""
+        self._inbox = inbox
+        self._gone.append(leave)
+        while not self.events.empty():  # it holds "websocket.connect", which nobody asks for
+            if self.events.get_nowait()["type"] == "websocket.disconnect":
+                leave()
 
     async def send_or_end(self, message: Any) -> None:
         if message is None:
@@ -112,27 +159,17 @@ class _Exchange:
         if self._ended:
             return
         if event["type"] in {"websocket.disconnect", "http.disconnect"}:
-            _make_room(self._queue)
+            _make_room(self.events)
             for make_room in self._gone:
                 make_room()
-            self._queue.put_nowait(event)
+            self.events.put_nowait(event)
+        elif event["type"] != "websocket.receive":
+            await self.events.put(event)
         else:
-            if event["type"] == "websocket.receive" and self._holding is not None:
-                await self._holding.admit(sys.getsizeof(event["bytes"] or event["text"]))
-            await self.put(event)
-
-
-class _Watched:
-    """A group of tasks that says when a task has ended: one cancelled before its first step says nothing."""
-
-    def __init__(self, group: Any, ended: Callable[..., None]) -> None:
-        self._group, self._ended = group, ended
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._group, name)
-
-    def spawn(self, func: Callable[..., Any], *args: Any) -> None:
-        self._group._task_group.create_task(func(*args)).add_done_callback(self._ended)
+            message = event["bytes"] or event["text"]
+            if self._holding is not None:
+                await self._holding.admit(sys.getsizeof(message))
+            await (self.events.put(event) if self._inbox is None else self._inbox.put(message))
 
 
 def _make_room(queue: asyncio.Queue[Any], always: bool = False) -> None:

@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from io import BytesIO
 from typing import Any
 
+import h11
 from hypercorn.protocol import ws_stream
 from hypercorn.protocol.events import StreamClosed
+from hypercorn.protocol.h11 import H11WSConnection
 from hypercorn.protocol.ws_stream import FrameTooLargeError, Handshake, WebsocketBuffer, WSStream
 from wsproto.connection import Connection, ConnectionState
-from wsproto.events import CloseConnection, TextMessage
+from wsproto.events import CloseConnection, Ping, TextMessage
 from wsproto.frame_protocol import CloseReason
 
 from chat.server import bounds
@@ -176,11 +178,36 @@ async def _handle(original: Callable[..., Awaitable[None]], self: Any, event: An
         await _hang_up(self, 0)
 
 
+class _Accepted:
+    """In place of the handshake: nothing else is asked of it."""
+
+    accepted = True
+
+
+_ACCEPTED, _SPENT = _Accepted(), h11.Connection(h11.SERVER)
+_SPENT.send_failed()
+
+
+@around(WSStream, "_accept")
+async def _forget_the_handshake(original: Guard, self: Any, message: Any) -> None:
+    """A dozen objects that each socket would hold for hours."""
+    await original(self, message)
+    self.handshake = _ACCEPTED
+    connection = getattr(self.send.__self__, "connection", None)
+    if isinstance(connection, H11WSConnection):
+        connection.h11_connection = _SPENT
+
+
 @around(WSStream, "_send_pings")
 async def _send_pings(original: Guard, self: Any) -> None:
-    """The task sleeps between pings, and its connection could not end before it woke."""
+    """A timer instead of a task that sleeps between pings, and keeps its connection from ending meanwhile."""
     self.pings = asyncio.current_task()
-    await original(self)
+    if not self.closed:
+        await self._send_wsproto_event(Ping())
+    if not self.closed:
+        self.pings = asyncio.get_running_loop().call_later(
+            self.config.websocket_ping_interval, self.task_group.spawn, self._send_pings
+        )
 
 
 def _stop_pings(stream: Any) -> None:
