@@ -22,7 +22,9 @@ from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.upkeep import look_around, remove_expired_rooms
 from chat.web import pages, sockets
 from chat.web.admission import Refusal, refuse_host, refuse_origin
+from chat.web.headers import FRAMED_POLICY, HEADERS, HSTS, USUAL_POLICY
 from chat.web.requests import client_info, current_chat, found_identity, give_cookie
+from chat.web.static_files import PREFIX, StaticFiles
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
 WORTH_COMPRESSING = 500  # bytes
@@ -30,25 +32,6 @@ TOO_MUCH_TO_COMPRESS = (
     300_000  # bytes: such a page holds little but what its reader just sent, and takes 30 ms
 )
 
-POLICY = {
-    "default-src": "'self'",
-    "connect-src": "'self' data:",  # data: is what the page fetches from itself, e.g. the next field
-    "object-src": "'none'",
-    "base-uri": "'none'",
-    "form-action": "'self'",
-    "frame-src": "'self'",
-    "frame-ancestors": "'none'",
-}
-USUAL_POLICY = "; ".join(f"{name} {value}" for name, value in POLICY.items())
-FRAMED_POLICY = USUAL_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
-HSTS = "max-age=15552000"  # 180 days; of this host only, as others may be somebody else's
-HEADERS = {
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 ERRORS = {
     400: ("That did not work", "The server did not understand this request."),
     403: ("Not for you", "You are not in this room, or the request came from another site."),
@@ -67,6 +50,13 @@ AGAIN = "The server cannot reach its database. This page tries again by itself."
 
 
 class Chat(Quart):
+    async def asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            files: StaticFiles | None = self.extensions.get("files")
+            if files is not None and await files.serve(scope, send):
+                return
+        await super().asgi_app(scope, receive, send)
+
     def create_url_adapter(self, request: Any) -> Any:
         """Route by path alone if the Host is none: Quart would fail before it could show an error page."""
         try:
@@ -118,6 +108,7 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
             app.extensions[server.refusal.KEY] = " ".join(str(error).split())
             raise
         app.extensions["chat"] = chat
+        app.extensions["files"] = StaticFiles(chat.assets, settings.trusted_proxies)
         app.extensions["terminating"] = chat.hub.terminate
         hub = chat.hub
         always = hub.run_checks(), hub.run_contact(), hub.run_beats(), chat.presence.run(), count_nodes(chat)

@@ -29,6 +29,7 @@ from chat.store.clock import ClockWatch
 from chat.store.quota import Quota
 from chat.store.write_probe import WriteProbe
 from chat.views.links import linked
+from chat.web.headers import HEADERS
 
 NOBODYS = "ZZZZ2222"  # a room that does not exist
 
@@ -1523,6 +1524,47 @@ async def test_static_files_are_compressed_and_whole(alice: Person, code: str) -
     assert gzip.decompress(packed.body) == plain.body
     assert packed.headers["Vary"] == "Accept-Encoding"
     assert plain.headers["Content-Type"] == "text/javascript; charset=utf-8"
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+@pytest.mark.parametrize("old", [False, True])
+async def test_a_static_file_that_a_browser_has_is_not_sent_again(
+    alice: Person, code: str, encoding: str, old: bool
+) -> None:
+    url = (await alice.look(code)).all("script")[0]["src"]
+    if old:
+        url = url.replace(url.split("/")[2], "0123456789")
+    whole = await alice.get(url, accept_encoding=encoding)
+    tag = whole.headers["ETag"]
+    for known in (tag, f"W/{tag}", f'"x", {tag}'):
+        reply = await alice.get(url, accept_encoding=encoding, if_none_match=known)
+        assert (reply.status, reply.body) == (304, b"")
+        kept = ("ETag", "Cache-Control", "Vary", "Content-Security-Policy", "X-Content-Type-Options")
+        assert {name: reply.headers[name] for name in kept} == {name: whole.headers[name] for name in kept}
+    for other in ('"x"', tag.replace('"', ""), tag.replace('"', '"0', 1)):
+        assert (await alice.get(url, accept_encoding=encoding, if_none_match=other)).status == 200
+
+
+async def test_a_static_file_is_another_one_when_compressed(alice: Person, code: str) -> None:
+    url = (await alice.look(code)).all("script")[0]["src"]
+    packed, plain = await alice.get(url, accept_encoding="gzip"), await alice.get(url)
+    assert packed.headers["ETag"] != plain.headers["ETag"]
+    assert (await alice.get(url, if_none_match=packed.headers["ETag"])).status == 200
+    refused = await alice.get(url, accept_encoding="gzip;q=0, identity")
+    assert "Content-Encoding" not in refused.headers
+
+
+async def test_a_static_file_says_all_that_a_page_says_for_safety(alice: Person, code: str) -> None:
+    page = await alice.get(f"/rooms/{code}")
+    url = page.page.all("script")[0]["src"]
+    for reply in (await alice.get(url), await alice.ask("HEAD", url)):
+        for name in HEADERS:
+            assert reply.headers[name] == page.headers[name]
+        assert reply.headers["Content-Security-Policy"] == page.headers["Content-Security-Policy"]
+        assert "Strict-Transport-Security" not in reply.headers
+    assert reply.body == b""
+    assert (await alice.ask("GET", url, scheme="https")).headers["Strict-Transport-Security"]
+    assert (await alice.post(url)).status == 405
 
 
 async def test_everything_a_page_links_is_our_own_and_exists(alice: Person, code: str) -> None:

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from quart import Response, abort, redirect, request
+from quart import Response, abort, redirect
 from quart.typing import ResponseReturnValue
 
 from chat.views.renderer import SEATS
 from chat.web import fields
+from chat.web.headers import FOREVER
 from chat.web.requests import current_chat, pages
-
-FOREVER = "public, max-age=31536000, immutable"
 
 
 @pages.get("/static/<path:path>")
 async def static(path: str) -> ResponseReturnValue:
-    chat = current_chat()
-    asset = chat.assets.find(path)
-    if asset is None:
-        abort(404)
-    zipped = asset.compressed is not None and request.accept_encodings.quality("gzip") > 0
-    response = Response(asset.compressed if zipped else asset.body, content_type=asset.type)
-    response.headers["Cache-Control"] = FOREVER if asset.url.endswith(path) else "no-cache"
-    if asset.compressed is not None:
-        response.headers["Vary"] = "Accept-Encoding"
-    if zipped:
-        response.headers["Content-Encoding"] = "gzip"
-    return response
+    """Files that there are were answered before: chat/web/static_files.py."""
+    abort(404)
 
 
 @pages.get("/seats/<numbers>.css")
