@@ -173,3 +173,12 @@ def test_the_newcomers_page_names_what_is_there() -> None:
     assert len(named) > 10
     for name, path in named:
         assert name.rpartition(".")[2] in (REPO / path).read_text("utf-8"), f"{name} in {path}"
+
+
+def test_comments_of_a_stylesheet_can_be_taken_out() -> None:
+    """chat.views.assets does so by a pattern that knows nothing of strings."""
+    for path in (REPO / "static").glob("*.css"):
+        strings = re.findall(
+            r"\"[^\"\n]*\"", re.sub(r"/\*.*?\*/", "", path.read_text("utf-8"), flags=re.DOTALL)
+        )
+        assert not any("/*" in text or "*/" in text for text in strings), _name(path)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 WORTH_COMPRESSING = 500  # bytes; below, a header would cost more
+COMMENT = re.compile(rb"/\*.*?\*/\s*", re.DOTALL)  # of a stylesheet: a sixth of it, compressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,11 @@ class Assets:
         self._assets: dict[str, Asset] = {}
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.suffix in {".css", ".js", ".svg", ".png", ".txt"}:
-                self.add(path.relative_to(folder).as_posix(), path.read_bytes())
+                body = path.read_bytes()
+                self.add(
+                    path.relative_to(folder).as_posix(),
+                    COMMENT.sub(b"", body) if path.suffix == ".css" else body,
+                )
 
     def add(self, name: str, body: bytes) -> None:
         version = hashlib.sha256(body).hexdigest()[:10]

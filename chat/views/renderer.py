@@ -46,9 +46,9 @@ INLINE = {
 OWN = """\
 .m[data-by="SEAT"]{--side:end;--first:2;--second:1;--bubble:var(--own);--left:var(--round);--right:.35rem}
 @media screen{.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}}
-main:has([data-by="SEAT"] .by>:checked) .own{display:inline-block}
+body:has([data-by="SEAT"] .by>:checked) #pal:valid .own{display:inline-block}
 .reacts [data-r~="SEAT"]{display:none}
-.mine [data-r~="SEAT"]{display:inline-block!important}
+.mine [data-r~="SEAT"]{display:inline-block}
 #roster [data-by="SEAT"] bdi::after{content:" (you)"}
 """
 

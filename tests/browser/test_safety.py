@@ -27,7 +27,10 @@ CORPUS = [
     "https://example.org/<script>window.hacked=1</script>",
 ]
 NAMES = ["<b>x</b>", '"><img src=x onerror=hacked=1>', "<hx-partial></hx-partial>", "'\"`{{7*7}}&lt;"]
-FOREIGN = ":is(script, img, svg, style, base, meta, form, input, hx-partial)"
+# But for the buttons of ours that choose a message, and those that tell its versions apart.
+FOREIGN = (
+    ":is(script, img, svg, style, base, meta, form, input:not(.by > [form=pal], li > [hidden]), hx-partial)"
+)
 INLINE_SCRIPT = """() => { const script = document.createElement("script");
   script.textContent = "window.hacked = 1"; document.body.append(script) }"""
 
