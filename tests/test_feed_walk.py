@@ -65,6 +65,12 @@ class Shapes:
     def extras(self, code: str, message: Message) -> str:
         raise AssertionError("texts change here, and nothing else does")
 
+    def heartbeat(self) -> str:
+        return "beat "
+
+    def trouble(self, trouble: str) -> str:
+        return f"trouble {trouble} "
+
     def newest(self, code: str, shown: Shown) -> str:
         return "".join(["page ", *shown.fragments])
 

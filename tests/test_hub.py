@@ -49,6 +49,12 @@ class Shapes:
     def extras(self, code: str, message: Message) -> str:
         raise AssertionError("texts change here, and nothing else does")
 
+    def heartbeat(self) -> str:
+        return "beat "
+
+    def trouble(self, trouble: str) -> str:
+        return f"trouble {trouble} "
+
     def newest(self, code: str, shown: Shown) -> str:
         return "".join(["page ", *shown.fragments])
 
@@ -369,7 +375,7 @@ async def test_a_slow_reader_holds_a_cursor_and_nothing_else(room: Room) -> None
     assert slow.connection.cursor == 0
     kept = [getattr(slow.connection, name) for name in Connection.__slots__]
     assert not [value for value in kept if isinstance(value, list | dict | set | bytes) and value]
-    assert slow.connection.outbox == {}
+    assert len(slow.connection.slots) == 0
     assert slow.seen == []
     await slow.read_until(200)
     assert slow.seen == quick.seen
@@ -682,7 +688,7 @@ async def test_every_connection_gets_one_heartbeat_a_turn(
     counts = []
     while seconds <= hub_module.BEAT:
         await sleep(0)
-        counts.append(sum(reader.connection.beat for reader in readers))
+        counts.append(sum("beat" in reader.connection.slots for reader in readers))
     assert counts[-1] == 30
     assert max(b - a for a, b in itertools.pairwise(counts)) <= 2  # spread evenly over the turn
     beats.cancel()

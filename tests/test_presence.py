@@ -376,7 +376,7 @@ async def test_everybody_gets_the_roster_with_a_count(house: House) -> None:
     await house.enter("Bob", "Cid")
     await house.wait(2 * PACE)
     assert connection.feed is not None
-    roster = parse(connection.feed.roster).one("hx-partial[hx-target=#roster]")
+    roster = parse(connection.feed.panels.since(0)).one("hx-partial[hx-target=#roster]")
     assert [line.one("bdi").text for line in roster.all("li")] == ["Ann", "Bob", "Cid"]
     assert roster.one(".count").text == "3"
 
@@ -445,7 +445,7 @@ async def test_who_follows_a_room_that_was_left_alone_sees_who_is_there(house: H
     house.node(ann).presence.follow(ROOM)
     await house.wait(2)
     assert connection.feed is not None
-    assert [line.words for line in parse(connection.feed.roster).all("li bdi")] == ["Ann"]
+    assert [line.words for line in parse(connection.feed.panels.since(0)).all("li bdi")] == ["Ann"]
 
 
 # Restarts ---------------------------------------------------------------------------------------------

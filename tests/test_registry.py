@@ -212,7 +212,7 @@ async def test_the_roster_is_pushed_when_somebody_comes_elsewhere(house: House) 
     two.arrive(bob)
     await house.until(lambda: one.rosters and parse(one.rosters[-1]).one(".count").text == "2")
     assert listener.feed is not None
-    assert "Bob" in listener.feed.roster
+    assert "Bob" in listener.feed.panels.since(0)
 
 
 async def test_who_has_a_tab_on_another_node_has_not_left(house: House) -> None:

@@ -520,9 +520,9 @@ async def test_a_refused_text_is_not_lost_behind_an_alert(
         await live.send(k="unknown")
         await until(lambda: not leaves)
         first.set()
-        await until(lambda: "precious" in "".join(connection.outbox.values()))
+        await until(lambda: "precious" in connection.slots.text)
         second.set()
-        await until(lambda: "did not understand" in "".join(connection.outbox.values()))
+        await until(lambda: "did not understand" in connection.slots.text)
         gate.set()
         assert (await _refused(live)).one("textarea").value.startswith("precious")
 
@@ -554,9 +554,9 @@ async def test_a_page_that_does_not_read_has_a_bounded_outbox(
         _hold_back(live, gate)
         for n in range(10):
             await live.send(key=f"key {n}", body=["x" * 9000] * BODIES)
-        await until(lambda: live.connection._send_queue.qsize() < 9 and connection.outbox)
+        await until(lambda: live.connection._send_queue.qsize() < 9 and connection.unanswered)
         await asyncio.sleep(0.1)
-        assert len(connection.outbox) <= 2 * BODIES
+        assert len(connection.slots) <= 2 * BODIES
         gate.set()
         refused = 0
         while refused < 10 * BODIES:
@@ -976,9 +976,9 @@ async def test_whoever_does_not_read_is_not_answered_any_further(
         _hold_back(live, gate)
         for n in range(20):
             await live.say("x" * 9000, key=f"k{n}")
-        await until(lambda: live.connection._send_queue.qsize() < 19 and connection.outbox)
+        await until(lambda: live.connection._send_queue.qsize() < 19 and connection.unanswered)
         await asyncio.sleep(0.1)
-        assert sum(map(len, connection.outbox.values())) < 2 * 9000
+        assert len(connection.slots.text) < 2 * 9000
         gate.set()
         for _ in range(20):
             await _refused(live)
@@ -1043,8 +1043,7 @@ async def test_whoever_is_slow_to_resume_sees_who_is_here_all_the_same(
 async def test_a_heartbeat_shows_that_the_server_is_there(alice: Person, code: str, chat: Context) -> None:
     async with alice.in_room(code) as live:
         (connection,) = chat.hub.feeds[code].connections
-        connection.beat = True
-        connection.wake()
+        connection.show("beat", chat.render.heartbeat())
         assert (await live.until("hx-partial[hx-target=#beat]")).words
 
 

@@ -1,4 +1,4 @@
-"""An open page: its place in a room's feed, and what it has yet to be sent."""
+"""An open page: its place in a room's feed, and what it has yet to be shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chat.live.feed import Feed
-from chat.model.errors import Trouble
+from chat.live.slots import Slots
 from chat.model.members import Member
 
 RESTART = 1012  # the browser comes back by itself
@@ -28,21 +28,18 @@ class Connection:
     """One connection's place in a feed. Everything pending for it is worked out when it asks."""
 
     __slots__ = (
+        "_answers",
         "_asked",
         "_ready",
         "address",
-        "beat",
         "counts",
         "cursor",
         "farewell",
         "feed",
         "id",
         "member",
-        "outbox",
-        "progress",
-        "roster",
-        "trouble",
-        "unstored",
+        "panels_seen",
+        "slots",
         "write_frame",
     )
 
@@ -53,16 +50,11 @@ class Connection:
         self.counts = False  # among the few of its person
         self.feed: Feed[Connection] | None = None
         self.cursor: int | None = None  # None: has not said what it has; -1: wants the newest page
-        self.roster = 0
-        self.beat = False
-        self.trouble: Trouble = ""  # what its page says of the node
-        self.unstored = False  # its page says that something could not be stored
-        self.outbox: dict[str, str] = {}  # fragments for this page alone, the newest of each slot
-        self.progress: tuple[int, int] | str | None = (
-            None  # controls to remove and new `acked`, or the fragment
-        )
+        self.panels_seen = 0  # the version of its room's panels
+        self.slots = Slots()  # what this page alone is to be shown
         self.farewell: Farewell | None = None
         self.write_frame: Callable[[bytes], bool] | None = None  # takes a framed text if the socket is free
+        self._answers: set[str] = set()  # the slots that its peer has to read before it is heard further
         self._asked: asyncio.Future[None] | None = None
         self._ready = False
 
@@ -72,9 +64,28 @@ class Connection:
         return self._asked is not None and not self._ready
 
     def show(self, slot: str, fragment: str) -> None:
-        """Send this page a fragment soon, in place of an older one in the same slot."""
-        self.outbox[slot] = fragment
+        """Send this page a fragment soon, in place of an older one in the same slot.
+
+        A page with too many comes back, and says what it has not seen acknowledged. None is left out, for
+        the text that a person wrote may be in it.
+        """
+        self.slots.show(slot, fragment)
+        if self.slots.is_full:
+            self.close(Farewell(LATER))
         self.wake()
+
+    def answer(self, slot: str, fragment: str) -> None:
+        """Show what its peer caused: one that does not read it is not heard any further."""
+        self._answers.add(slot)
+        self.show(slot, fragment)
+
+    @property
+    def unanswered(self) -> bool:
+        return bool(self._answers)
+
+    def take_slots(self) -> dict[str, str]:
+        self._answers.clear()
+        return self.slots.take()
 
     def wake(self) -> None:
         self._ready = True

@@ -11,6 +11,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from chat.live.slots import Panels
 from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.rooms import Position
@@ -60,8 +61,7 @@ class Feed(Generic[F]):
         self.position = Position("", 0)
         self.connections: set[F] = set()
         self.ended: set[int] = set()  # seats that ended while this feed was live
-        self.roster = ""
-        self.roster_version = 0
+        self.panels = Panels()
         self.wanted = 0  # the newest rev a hint has told of
         self.repairing: asyncio.Task[None] | None = None
         self.loaded = asyncio.Event()
@@ -194,9 +194,9 @@ class Feed(Generic[F]):
         self._frames.clear()
         self._frames_bytes = 0
 
-    def show_roster(self, fragment: str) -> None:
-        self.roster = fragment
-        self.roster_version += 1
+    def show(self, panel: str, fragment: str) -> None:
+        """Send everybody here a fragment soon, in place of an older one of the same panel."""
+        self.panels.show(panel, fragment)
         for connection in self.connections:
             connection.wake()
 

@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from itertools import chain
+from typing import Protocol
 
 from chat.live.budget import Budget
 from chat.live.bus import Bus
@@ -40,12 +41,20 @@ log = logging.getLogger("chat")
 TOO_MANY_TABS = Farewell(POLICY, f"You have this chat open more than {SOCKETS} times; this one was closed.")
 
 
+class Fragments(Shapes, Protocol):
+    """What the hub shows besides messages."""
+
+    def heartbeat(self) -> str: ...
+
+    def trouble(self, trouble: Trouble) -> str: ...
+
+
 class Hub:
     def __init__(
         self,
         store: Store,
         bus: Bus,
-        shapes: Shapes,
+        shapes: Fragments,
         check: float = CHECK,
         delivered: Callable[[int, int], None] = lambda frames, changes: None,
         registry: PresenceRegistry | None = None,
@@ -333,8 +342,9 @@ class Hub:
             return
         self._told = self.trouble
         log.warning("trouble part=%s", self._told or "none")
+        fragment = self.shapes.trouble(self._told)
         for connection in self._open.values():
-            connection.wake()
+            connection.show("trouble", fragment)
 
     async def run_contact(self) -> None:
         """Look for ever whether the store answers; ends by cancellation."""
@@ -360,12 +370,11 @@ class Hub:
 
     async def run_beats(self) -> None:
         """Let every connection send a heartbeat every BEAT seconds, spread evenly; ends by cancellation."""
-        turn = 0
+        turn, fragment = 0, self.shapes.heartbeat()
         while True:
             await asyncio.sleep(1)
             for connection in self._beats[turn % BEAT]:
-                connection.beat = True
-                connection.wake()
+                connection.show("beat", fragment)
             turn += 1
 
     async def terminate(self) -> None:
@@ -376,6 +385,11 @@ class Hub:
             for connection in everybody[start : start + 500]:
                 connection.close(Farewell(RESTART))
             await asyncio.sleep(0.02)
+
+    def show(self, person: str, slot: str, fragment: str) -> None:
+        """Send every page of a person a fragment soon, whatever room it is in."""
+        for connection in self._persons.get(person, []):
+            connection.show(slot, fragment)
 
     def close_connections(self, code: str, person: str, farewell: Farewell) -> None:
         """End every connection that a person has to a room."""

@@ -148,7 +148,7 @@ class Presence:
     def follow(self, code: str) -> None:
         """A connection follows its room from now on: it must see the roster even if nobody comes or goes."""
         room, feed = self._rooms.get(code), self._hub.feeds.get(code)
-        if room is not None and feed is not None and not feed.roster:
+        if room is not None and feed is not None and "roster" not in feed.panels:
             room.roster_due = True
             self._mark_busy(code)
 
@@ -286,4 +286,4 @@ class Presence:
         room.roster_at = now + PACE * (1 + len(people) / CROWD)
         feed = self._hub.feeds.get(code)
         if feed is not None:
-            feed.show_roster(self._roster(people, self.frozen))
+            feed.show("roster", self._roster(people, self.frozen))

@@ -36,6 +36,7 @@ class Receipts:
         self.life = ""  # dealt to a page that had none
         self.acked = 0
         self.controls = 0  # dealt with, but not yet taken away
+        self.leaving = 0  # those that the page is about to be told of
         self.generation = 0  # of `key`: a text that was sent under a former key changes nothing here
         self._writing: set[tuple[int, int]] = set()  # place and hash of texts on their way to the store
         self.counts: list[int] = []  # what the page may believe `acked` to be

@@ -30,9 +30,8 @@ def _drop_controls(chat: Context, connection: Connection, sent: Receipts) -> Non
         _tell_count(chat, connection, sent, sent.acked)
         asyncio.get_running_loop().call_later(AGAIN, _tell_count, chat, connection, sent, sent.acked)
     elif not _send_at_once(chat, connection, chat.render.acknowledged(sent.controls, sent.acked)):
-        waiting = connection.progress[0] if isinstance(connection.progress, tuple) else 0
-        connection.progress = (waiting + sent.controls, sent.acked)
-        connection.wake()
+        sent.leaving = sent.controls + (sent.leaving if "acknowledged" in connection.slots else 0)
+        connection.show("acknowledged", chat.render.acknowledged(sent.leaving, sent.acked))
     sent.controls = 0
 
 
@@ -41,8 +40,7 @@ def _tell_count(chat: Context, connection: Connection, sent: Receipts, acked: in
     if sent.counts and sent.counts[0] < acked == sent.acked:
         fragment = chat.render.taken(sent.key, sent.tell(), acked)
         if not _send_at_once(chat, connection, fragment):
-            connection.progress = fragment
-            connection.wake()
+            connection.show("acknowledged", fragment)
 
 
 def _send_at_once(chat: Context, connection: Connection, fragment: str) -> bool:
@@ -70,6 +68,6 @@ def begin_life(chat: Context, connection: Connection, sent: Receipts, pending: b
     key that its page knows.
     """
     sent.life = sent.life or secrets.token_urlsafe(9)
-    connection.show("life", chat.render.life(sent.life))
+    connection.answer("life", chat.render.life(sent.life))
     if pending:
-        connection.show("pending", chat.render.send_pending())
+        connection.answer("pending", chat.render.send_pending())

@@ -186,13 +186,13 @@ async def act_by_frame(chat: Context, connection: Connection, frame: dict[str, A
     if not call.asks:
         answer = await perform(chat, connection.member, connection.address, action, call.id, call.fields)
         if not isinstance(answer, Failure):
-            connection.show(slot, answer.fragment)
+            connection.answer(slot, answer.fragment)
             return
         failure = answer
     else:
         await pace(chat, connection)
     shown = await _form(chat, connection.member, action, call, failure) if call.asks or call.typed else ""
-    connection.show(slot, shown or chat.render.notice(failure.text if failure else NOT_THERE))
+    connection.answer(slot, shown or chat.render.notice(failure.text if failure else NOT_THERE))
 
 
 async def _form(chat: Context, member: Member, action: Action, call: Call, failure: Failure | None) -> str:

@@ -20,9 +20,9 @@ async def pace(chat: Context, connection: Connection, since: float | None = None
     return wait > patience
 
 
-async def outbox_sent(connection: Connection) -> None:
+async def answers_sent(connection: Connection) -> None:
     """A peer that does not read is not answered any further."""
-    while connection.outbox:
+    while connection.unanswered:
         await asyncio.sleep(0.05)
 
 

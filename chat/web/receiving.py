@@ -18,7 +18,7 @@ from chat.model.rooms import Position
 from chat.web import fields
 from chat.web.acknowledging import begin_life
 from chat.web.act import act_by_frame
-from chat.web.pacing import outbox_sent, pace
+from chat.web.pacing import answers_sent, pace
 from chat.web.reports import report
 from chat.web.sending import ComeBack
 from chat.web.texts import Intake
@@ -71,7 +71,7 @@ class FastPath:
 
 
 async def _receive_once(chat: Context, connection: Connection, intake: Intake, fast: FastPath) -> None:
-    await outbox_sent(connection)
+    await answers_sent(connection)
     fast.idle = True
     frame = frames.parse(await socket_inbox().take())
     fast.idle = False
@@ -112,19 +112,19 @@ async def _take(chat: Context, connection: Connection, intake: Intake, frame: di
     elif kind == "pending":
         await pace(chat, connection)  # nothing was waiting
     if kind == "resume":
-        await _resume(chat, connection, frame)
+        await _resume(chat, connection, intake, frame)
         if isinstance(life := frame.get("life"), str) and not read_life(life)[0]:
             begin_life(chat, connection, intake.receipts, pending="body" in frame)
 
 
-async def _resume(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:
+async def _resume(chat: Context, connection: Connection, intake: Intake, frame: dict[str, Any]) -> None:
     """Bring the page up to date from what it says it has, and follow the room from there."""
     position = Position(fields.token(frame, "epoch") or "", fields.number(frame.get("since")))
-    match frame.get("trouble"):
-        case "write":
-            connection.unstored = True
-        case "store" | "all" as said:
-            connection.trouble = said
+    said = frame.get("trouble") or ""
+    if said == "write":
+        intake.submitter.unstored = True
+    elif said != chat.hub.trouble:
+        connection.show("trouble", chat.render.trouble(chat.hub.trouble))
     if connection.feed is not None:
         await pace(chat, connection)  # once is free; asking again and again is not
     await _pace_resuming(chat, connection)

@@ -32,4 +32,4 @@ def report(chat: Context, connection: Connection, error: Exception) -> None:
 
 def _alert(chat: Context, connection: Connection, fragment: str) -> None:
     chat.metrics.refusals.labels("frame").inc()
-    connection.show("alert", fragment)
+    connection.answer("alert", fragment)

@@ -32,8 +32,8 @@ async def send(chat: Context, connection: Connection) -> None:
             if connection.write_frame is None or not connection.write_frame(websocket_frame(frame)):
                 await _send_slowly(chat, connection, frame)
         if connection.farewell is not None:
-            if connection.outbox:  # what came while the last frame was on its way
-                await websocket.send(private_fragments(connection))
+            if last := connection.take_slots():  # what came while the last frame was on its way
+                await websocket.send("".join(last.values()))
             return
 
 
@@ -52,29 +52,12 @@ def ask_to_come_back(chat: Context, connection: Connection, refused: ComeBack) -
 
 
 async def _pending(chat: Context, connection: Connection) -> str:
-    """Everything this connection has not seen, messages first."""
-    parts = [await _changes(chat, connection)]
-    if connection.progress is not None:
-        progress, connection.progress = connection.progress, None
-        parts.append(progress if isinstance(progress, str) else chat.render.acknowledged(*progress))
-    if connection.trouble != chat.hub.trouble and not connection.unstored:
-        connection.trouble = chat.hub.trouble
-        parts.append(chat.render.trouble(connection.trouble))
-    parts.append(private_fragments(connection))
-    feed = connection.feed
-    if feed is not None and connection.roster != feed.roster_version:
-        connection.roster = feed.roster_version
-        parts.append(feed.roster)
-    if connection.beat:
-        connection.beat = False
-        parts.append(chat.render.heartbeat())
+    """Everything this connection has not seen: messages, then what is for it alone, then the panels."""
+    parts = [await _changes(chat, connection), *connection.take_slots().values()]
+    if (feed := connection.feed) is not None and connection.panels_seen != feed.panels.version:
+        parts.append(feed.panels.since(connection.panels_seen))
+        connection.panels_seen = feed.panels.version
     return "".join(parts)
-
-
-def private_fragments(connection: Connection) -> str:
-    fragments = "".join(connection.outbox.values())
-    connection.outbox.clear()
-    return fragments
 
 
 async def _changes(chat: Context, connection: Connection) -> str:

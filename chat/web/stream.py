@@ -46,6 +46,8 @@ async def _stream(chat: Context, member: Member, seats: list[int], shown: Shown)
         lines = StreamLines(shown.page.messages, shown.page.position.rev)
         yield chat.render.stream_start(member.code, seats, shown, lines).encode()
         await chat.hub.join(connection, shown.page.position)
+        if chat.hub.trouble:
+            connection.show("trouble", "")  # what is said of it here has another shape
         while connection.farewell is None:
             await connection.ready()
             if text := await _stream_part(chat, connection, lines):
@@ -68,7 +70,6 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
         chat.presence.forget(connection.member)  # perhaps they left on another node
         connection.close(Farewell(POLICY))
         return ""
-    told, connection.trouble = connection.trouble, chat.hub.trouble
     part = feed.part(connection.cursor)
     if part is None:
         connection.close(Farewell(POLICY))  # too far behind: the page reloads itself and starts at the newest
@@ -76,9 +77,9 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
     connection.cursor = part.rev
     if part.rev < feed.position.rev:
         connection.wake()  # for the rest, once this is taken
-    beat, connection.beat = connection.beat, False
+    slots = connection.take_slots()
     html = chat.hub.rendered.of(connection.member.code).message
     parts = list(lines.of((message, html(message)) for message in chain(part.changed, part.created)))
-    if connection.trouble != told:
-        parts.append(lines.aside(chat.render.stream_trouble(connection.trouble)))
-    return "".join(parts) or ("<!-- -->\n" if beat else "")
+    if "trouble" in slots:
+        parts.append(lines.aside(chat.render.stream_trouble(chat.hub.trouble)))
+    return "".join(parts) or ("<!-- -->\n" if slots else "")

@@ -20,7 +20,7 @@ from chat.model.receipts import BODIES, Receipts
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
 from chat.store.writes import PendingWrite
 from chat.web.acknowledging import acknowledge
-from chat.web.pacing import bytes_wait, outbox_sent, pace
+from chat.web.pacing import answers_sent, bytes_wait, pace
 from chat.web.reports import report
 
 FAULT = "Something went wrong here, and this was not sent."
@@ -63,6 +63,7 @@ class Submitter:
         self._pacing: asyncio.Task[None] | None = None
         self._has_place: asyncio.Future[None] | None = None
         self._ended = False
+        self.unstored = False  # the page says that something could not be stored
 
     @property
     def is_full(self) -> bool:
@@ -76,7 +77,7 @@ class Submitter:
         while self._pending and (self.is_full or self._length + len(text.body) > AS_TYPED):
             self._has_place = asyncio.get_running_loop().create_future()
             await self._has_place
-            await outbox_sent(self._connection)
+            await answers_sent(self._connection)
         self.add(text)
 
     def add(self, text: Text) -> None:
@@ -177,15 +178,14 @@ class Submitter:
 
     def end_unstored(self) -> None:
         """If a page says that something could not be stored, say that this is over once all is stored."""
-        connection = self._connection
-        if connection.unstored and not self._pending and not self._ended:
-            connection.unstored, connection.trouble = False, self._chat.hub.trouble
-            connection.show("trouble", self._chat.render.trouble(connection.trouble))
+        if self.unstored and not self._pending and not self._ended:
+            self.unstored = False
+            self._connection.show("trouble", self._chat.render.trouble(self._chat.hub.trouble))
 
     def _end_refused(self, again: str) -> None:
         """The form of a refused text goes; if it was refused again, it has come back already."""
         if again.replace("-", "").replace("_", "").isalnum() and again.isascii():
-            self._connection.show(f"sent again {again}", self._chat.render.sent_again(again))
+            self._connection.answer(f"sent again {again}", self._chat.render.sent_again(again))
 
     def _refuse(self, text: Text, reason: str) -> None:
         """A text comes back beside the composer, and counts as dealt with."""
@@ -200,7 +200,7 @@ class Submitter:
         body = body.encode(errors="replace").decode()  # half a character cannot be sent back
         fragment = self._chat.render.refused(self._connection.member.code, id, key, place, body, reason)
         # Every refused text has a slot of its own: none may take another's place.
-        self._connection.show(f"refused {id}", fragment)
+        self._connection.answer(f"refused {id}", fragment)
 
     def _fault(self, error: BaseException | None = None) -> str:
         code = self._chat.codes.logged(self._connection.member.code)

@@ -37,7 +37,7 @@ class Intake:
         has_key = read_life(life)[0] if isinstance(life, str) else isinstance(frame.get("key"), str)
         if not (has_key and isinstance(bodies, frames.Texts) and self.submitter.has_place_for(bodies)):
             return False
-        if connection.outbox or connection.farewell or not connection.counts:
+        if connection.unanswered or connection.farewell or not connection.counts:
             return False
         new = list(self._new_texts(frame, bodies))
         for text in new:

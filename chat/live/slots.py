@@ -1,0 +1,67 @@
+"""What is shown besides messages, the newest of each: slots of one page, panels of a whole room."""
+
+from __future__ import annotations
+
+import sys
+
+SLOTS = 256  # of one page; far more than one frame of texts can have refused
+SLOT_BYTES = 1024 * 1024  # of a page's fragments as Python holds them
+PANELS = 16  # of one room
+PANEL_BYTES = 256 * 1024  # of a room's panels as Python holds them
+
+
+class Slots:
+    """Fragments for one page, in the order in which their slots were filled."""
+
+    __slots__ = ("_bytes", "_fragments")
+
+    def __init__(self) -> None:
+        self._fragments: dict[str, str] = {}
+        self._bytes = 0
+
+    def __contains__(self, slot: str) -> bool:
+        return slot in self._fragments
+
+    def __len__(self) -> int:
+        return len(self._fragments)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._fragments) >= SLOTS or self._bytes >= SLOT_BYTES
+
+    @property
+    def text(self) -> str:
+        return "".join(self._fragments.values())
+
+    def show(self, slot: str, fragment: str) -> None:
+        if (old := self._fragments.get(slot)) is not None:
+            self._bytes -= sys.getsizeof(old)
+        self._fragments[slot] = fragment
+        self._bytes += sys.getsizeof(fragment)
+
+    def take(self) -> dict[str, str]:
+        taken, self._fragments, self._bytes = self._fragments, {}, 0
+        return taken
+
+
+class Panels:
+    """Parts of the page that are the same for everybody in a room, such as the roster."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._shown: dict[str, tuple[int, str]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._shown
+
+    def show(self, name: str, fragment: str) -> None:
+        """Raises ValueError if it is too much: whatever people can make grow has a bound of its own."""
+        others = [old for key, (_, old) in self._shown.items() if key != name]
+        if len(others) >= PANELS or sum(map(sys.getsizeof, [*others, fragment])) > PANEL_BYTES:
+            raise ValueError(f"The panel {name} does not fit.")
+        self.version += 1
+        self._shown[name] = self.version, fragment
+
+    def since(self, version: int) -> str:
+        """Those that were shown after `version`."""
+        return "".join(fragment for shown, fragment in self._shown.values() if shown > version)
