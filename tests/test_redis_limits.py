@@ -13,6 +13,7 @@ from faults import Proxy
 from people import until
 from redis_server import RedisCluster, RedisServer
 
+from chat.cluster import limits as redis_limits
 from chat.cluster.client import CONNECTIONS
 from chat.cluster.connection import Redis
 from chat.cluster.limits import SCRIPT, WAIT, RedisLimits
@@ -169,3 +170,52 @@ async def test_switched_off_nothing_is_counted(server: RedisServer) -> None:
     assert type(limits_for(redis, False)) is Limits
     assert type(limits_for(None, True)) is Limits
     assert type(limits_for(redis, True)) is RedisLimits
+
+
+MANY = Rate("many", every=100.0, burst=10)
+
+
+async def test_what_is_taken_ahead_is_not_more_than_the_nodes_allow_together(url: str, doer: str) -> None:
+    async with limits(url, url) as (one, two):
+        assert not one.take_now(MANY, doer)  # nothing is taken ahead for somebody who does little
+        await asyncio.sleep(0.05)
+        assert not one._stocks["many", doer].left
+        taken = 0
+        for _ in range(40):
+            taken += one.take_now(MANY, doer)
+            await asyncio.sleep(0.01)
+        assert taken == MANY.burst
+        assert await two.take(MANY, doer) == pytest.approx(100, abs=5)
+
+
+async def test_what_was_taken_ahead_does_not_last(
+    server: RedisServer, doer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_limits, "LASTS", 0.05)
+    async with limits(server.url) as (one,):
+        one.take_now(MANY, doer)
+        one.take_now(MANY, doer)
+        await until(lambda: one._stocks["many", doer].left)
+        await asyncio.sleep(0.06)
+        assert not one.take_now(MANY, doer)
+
+
+async def test_while_redis_is_away_nothing_is_taken_ahead(server: RedisServer, doer: str) -> None:
+    async with Proxy(server.port) as proxy, limits(proxy.through(server.url)) as (one,):
+        proxy.black_hole()
+        for _ in range(5):
+            assert not one.take_now(MANY, doer)
+            await asyncio.sleep(0.01)
+        await until(lambda: one._stocks["many", doer].filling is None)
+        assert not one._stocks["many", doer].left
+
+
+async def test_who_did_nothing_lately_is_forgotten(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_limits, "SWEEP", 10)
+    monkeypatch.setattr(redis_limits, "LASTS", 0.0)
+    async with limits(server.url) as (one,):
+        for number in range(100):
+            one.take_now(MANY, f"somebody {number}")
+            assert len(one._stocks) <= 11
