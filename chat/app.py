@@ -150,10 +150,10 @@ async def _check_host() -> ResponseReturnValue | None:
 async def _check_origin() -> ResponseReturnValue | None:
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         return None
-    arrival = client_info()
-    if same_origin(request.headers, arrival.scheme, arrival.host):
+    client = client_info()
+    if same_origin(request.headers, client.scheme, client.host):
         return None
-    return _refused("origin", refuse_origin(request.headers, arrival, current_chat().repeats))
+    return _refused("origin", refuse_origin(request.headers, client, current_chat().repeats))
 
 
 def _refused(reason: str, refusal: Refusal) -> ResponseReturnValue:

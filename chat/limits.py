@@ -58,7 +58,7 @@ SWEEP = 10_000  # entries; only those with something to remember survive a sweep
 
 
 class OwnLimits:
-    """Remembers, for each rate and doer, when the next one is due (the generic cell rate algorithm).
+    """Remembers, for each rate and subject, when the next one is due (the generic cell rate algorithm).
 
     Counts what this process did, in memory.
     """
@@ -69,7 +69,7 @@ class OwnLimits:
         self._due: dict[tuple[str, str], float] = {}
         self._swept = 0.0
 
-    def take(self, rate: Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
+    def take(self, rate: Rate, subject: str, patience: float = 0.0, count: int = 1) -> float:
         """Seconds until this may be done, 0 if now. It counts as done unless that exceeds `patience`."""
         if not self._enabled:
             return 0.0
@@ -77,20 +77,20 @@ class OwnLimits:
         if len(self._due) > SWEEP and now > self._swept + 1:
             self._swept = now
             self._due = {key: due for key, due in self._due.items() if due > now}
-        due = max(self._due.get((rate.name, doer), now), now)
+        due = max(self._due.get((rate.name, subject), now), now)
         wait = _wait(rate, due - now, count)
         if wait <= patience:
-            self._due[(rate.name, doer)] = due + rate.every * count
+            self._due[(rate.name, subject)] = due + rate.every * count
         return wait
 
-    def give_back(self, rate: Rate, doer: str, count: int = 1) -> None:
+    def give_back(self, rate: Rate, subject: str, count: int = 1) -> None:
         """Undo one `take`: it need not count after all."""
-        if (rate.name, doer) in self._due:
-            self._due[(rate.name, doer)] -= rate.every * count
+        if (rate.name, subject) in self._due:
+            self._due[(rate.name, subject)] -= rate.every * count
 
-    def spent(self, rate: Rate, doer: str) -> float:
+    def peek(self, rate: Rate, subject: str) -> float:
         """Seconds until this may be done, without doing it."""
-        return _wait(rate, self._due.get((rate.name, doer), 0.0) - self._now())
+        return _wait(rate, self._due.get((rate.name, subject), 0.0) - self._now())
 
     def take_both(
         self,
@@ -107,8 +107,8 @@ class OwnLimits:
             return 0.0
         wanted = _both(person, address)
         longest = 0.0
-        for n, (rate, doer) in enumerate(wanted):
-            longest = max(longest, self.take(rate, doer, patience, count))
+        for n, (rate, subject) in enumerate(wanted):
+            longest = max(longest, self.take(rate, subject, patience, count))
             if longest > patience:
                 for taken in wanted[:n]:
                     self.give_back(*taken, count)
@@ -138,21 +138,21 @@ class Limits:
     def __init__(self, enabled: bool = True, now: Callable[[], float] = time.monotonic) -> None:
         self._own = OwnLimits(enabled, now)
 
-    async def take(self, rate: Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
+    async def take(self, rate: Rate, subject: str, patience: float = 0.0, count: int = 1) -> float:
         """As `OwnLimits.take`."""
-        return self._own.take(rate, doer, patience, count)
+        return self._own.take(rate, subject, patience, count)
 
-    def take_now(self, rate: Rate, doer: str) -> bool:
+    def take_now(self, rate: Rate, subject: str) -> bool:
         """Whether this may be done now; it counts then. False, too, where that takes a moment to know."""
-        return not self._own.take(rate, doer)
+        return not self._own.take(rate, subject)
 
-    async def give_back(self, rate: Rate, doer: str, count: int = 1) -> None:
+    async def give_back(self, rate: Rate, subject: str, count: int = 1) -> None:
         """As `OwnLimits.give_back`."""
-        self._own.give_back(rate, doer, count)
+        self._own.give_back(rate, subject, count)
 
-    async def spent(self, rate: Rate, doer: str) -> float:
-        """As `OwnLimits.spent`."""
-        return self._own.spent(rate, doer)
+    async def peek(self, rate: Rate, subject: str) -> float:
+        """As `OwnLimits.peek`."""
+        return self._own.peek(rate, subject)
 
 
 async def take_address(

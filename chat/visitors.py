@@ -125,7 +125,7 @@ class HeaderLines(Protocol):
     def getlist(self, key: str, /) -> list[str]: ...
 
 
-class Arrival(NamedTuple):
+class ClientInfo(NamedTuple):
     """How a request reached us, seen from the browser."""
 
     address: str
@@ -136,7 +136,7 @@ class Arrival(NamedTuple):
 SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
-def arrival(headers: HeaderLines, peer: str, scheme: str, host: str, trusted: Networks) -> Arrival:
+def parse_client(headers: HeaderLines, peer: str, scheme: str, host: str, trusted: Networks) -> ClientInfo:
     """Believe X-Forwarded-* of trusted proxies only; the rightmost address that is not one is the client."""
     address = addresses.parse(peer)
     scheme = SCHEMES.get(scheme, scheme)
@@ -144,7 +144,7 @@ def arrival(headers: HeaderLines, peer: str, scheme: str, host: str, trusted: Ne
         address = addresses.client(peer, headers.getlist("X-Forwarded-For"), trusted)
         scheme = SCHEMES.get(_last(headers, "X-Forwarded-Proto").lower(), scheme)
         host = _last(headers, "X-Forwarded-Host") or host
-    return Arrival(addresses.bucket_of(address, peer), scheme, host)
+    return ClientInfo(addresses.bucket_of(address, peer), scheme, host)
 
 
 def _last(headers: HeaderLines, name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from chat.model.changes import Change, Window
-from chat.model.lookalikes import looks
+from chat.model.lookalikes import skeleton
 from chat.model.members import Member
 from chat.model.messages import Amendment, Edit, Message, Previous
 from chat.model.meta import NO_META, Meta
@@ -170,7 +170,7 @@ def _told(notice: Notice) -> Meta:
 
 
 def _alike(seat: Seat, name: str) -> bool:
-    one, other = looks(seat.member.name), looks(name)
+    one, other = skeleton(seat.member.name), skeleton(name)
     return one.folded == other.folded or one.shape == other.shape
 
 

@@ -144,7 +144,7 @@ async def test_what_the_wider_rate_refuses_is_not_counted_for_the_address() -> N
     for n in range(4):
         assert not await limits.take_address(taken, rate, bucket(f"2001:db8:1:{n}::1"))
     assert await limits.take_address(taken, rate, last := bucket("2001:db8:1:9::1"))
-    assert await taken.spent(rate, last) == 0
+    assert await taken.peek(rate, last) == 0
 
 
 @pytest.mark.parametrize("written", ["::ffff:10.0.0.0/104", "::ffff:10.1.2.3/104"])

@@ -16,7 +16,7 @@ from store_model import Clock
 from test_store import BACKENDS, Place
 
 from chat.model.errors import Refused
-from chat.model.lookalikes import looks
+from chat.model.lookalikes import skeleton
 from chat.store import AlreadyExists, NotFound, OutcomeUnknown, Store, Unavailable, members, queries, rooms
 from chat.store.postgres.server import SESSION
 from chat.store.postgres.store import PostgresStore
@@ -194,7 +194,7 @@ def steps_of_mark(path: Path, person: str, name: str) -> int:
             return 0
 
         db.set_progress_handler(count, 1)
-        execute(db, queries.MARK, 1, person, *looks(name)).fetchall()
+        execute(db, queries.MARK, 1, person, *skeleton(name)).fetchall()
         return taken
 
 
@@ -218,7 +218,7 @@ async def test_a_mark_is_one_look_into_each_index_of_postgres(tmp_path: Path, cl
     await store.open_room(ROOM)
     await crowd(store, 300, name="Ann")
     db = await asyncpg.connect(store._server._hosts[0], server_settings=SESSION)
-    plan = [row[0] for row in await db.fetch(f"EXPLAIN ANALYZE {queries.MARK}", 1, "new", *looks("Ann"))]
+    plan = [row[0] for row in await db.fetch(f"EXPLAIN ANALYZE {queries.MARK}", 1, "new", *skeleton("Ann"))]
     await db.close()
     await store.close()
     scans = [line for line in plan if " using seat_" in line]

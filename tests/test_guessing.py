@@ -198,16 +198,16 @@ async def test_a_join_that_is_refused_takes_nobody_s_place(
 
 @ON_BOTH
 async def test_what_is_given_back_may_be_taken_again_and_no_more(chats: list[Context]) -> None:
-    slow, doer = limits.Rate("slow", every=1000.0, burst=3), secrets.token_hex(4)
+    slow, subject = limits.Rate("slow", every=1000.0, burst=3), secrets.token_hex(4)
     one, other = chats[0].limits, chats[-1].limits
-    assert [await one.take(slow, doer) for _ in range(3)] == [0, 0, 0]
-    assert await one.take(slow, doer) > 0
-    await other.give_back(slow, doer)
-    assert await one.take(slow, doer) == 0
-    assert await one.take(slow, doer) > 0
+    assert [await one.take(slow, subject) for _ in range(3)] == [0, 0, 0]
+    assert await one.take(slow, subject) > 0
+    await other.give_back(slow, subject)
+    assert await one.take(slow, subject) == 0
+    assert await one.take(slow, subject) > 0
     for _ in range(10):  # more than was taken
-        await other.give_back(slow, doer)
-    assert [await one.take(slow, doer) for _ in range(3)] == [0, 0, 0]
-    assert await one.take(slow, doer) > 0
-    await one.give_back(slow, doer + "-nobody")
-    assert await one.take(slow, doer + "-nobody") == 0
+        await other.give_back(slow, subject)
+    assert [await one.take(slow, subject) for _ in range(3)] == [0, 0, 0]
+    assert await one.take(slow, subject) > 0
+    await one.give_back(slow, subject + "-nobody")
+    assert await one.take(slow, subject + "-nobody") == 0

@@ -1,4 +1,4 @@
-"""Rate limits: a burst, then a pace; per doer and per rate."""
+"""Rate limits: a burst, then a pace; per subject and per rate."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ async def test_whoever_is_patient_is_told_how_long_to_wait_and_is_counted(held: 
 
 
 async def test_looking_does_not_count(held: Limits, clock: FakeClock) -> None:
-    assert [await held.spent(SLOW, "ann") for _ in range(9)] == [0] * 9
+    assert [await held.peek(SLOW, "ann") for _ in range(9)] == [0] * 9
     for _ in range(3):
         await held.take(SLOW, "ann")
-    assert await held.spent(SLOW, "ann") == pytest.approx(2.0)
+    assert await held.peek(SLOW, "ann") == pytest.approx(2.0)
     clock.pass_by(2.0)
-    assert await held.spent(SLOW, "ann") == 0
+    assert await held.peek(SLOW, "ann") == 0
 
 
 async def test_switched_off_everything_passes() -> None:
     off = Limits(enabled=False)
     assert {await off.take(SLOW, "ann") for _ in range(1000)} == {0.0}
-    assert await off.spent(SLOW, "ann") == 0
+    assert await off.peek(SLOW, "ann") == 0
 
 
 async def test_memory_is_bounded_by_forgetting_those_who_may_do_it_again(

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.model.invisible import INVISIBLE
-from chat.model.lookalikes import looks
+from chat.model.lookalikes import skeleton
 from chat.model.members import clean_name
 
 UNSEEN = [c for c in map(chr, range(sys.maxunicode + 1)) if INVISIBLE.match(c)]
 
 
 def _alike(one: str, other: str) -> bool:
-    a, b = looks(one), looks(other)
+    a, b = skeleton(one), skeleton(other)
     return a.folded == b.folded or a.shape == b.shape
 
 
@@ -75,12 +75,12 @@ def test_these_two_are_told_apart_by_anybody(one: str, other: str) -> None:
 
 
 def test_looks_are_stable_under_being_asked_again() -> None:
-    assert looks("Аnn") == looks("Аnn")
+    assert skeleton("Аnn") == skeleton("Аnn")
 
 
 @pytest.mark.parametrize("name", ["", " ", "\u0301", "👩\u200d🚀", "ﷺ", "\U0001d400", "x" * 32])
-def test_any_name_has_looks(name: str) -> None:
-    assert isinstance(looks(name).folded, str)
+def test_any_name_has_a_skeleton(name: str) -> None:
+    assert isinstance(skeleton(name).folded, str)
 
 
 @given(
@@ -91,7 +91,7 @@ def test_no_invisible_character_makes_a_name_another_one(name: str, unseen: list
     disguised = name
     for place, character in unseen:
         disguised = disguised[:place] + character + disguised[place:]
-    assert looks(disguised) == looks(name)
+    assert skeleton(disguised) == skeleton(name)
 
 
 @pytest.mark.parametrize("blank", ["\u115f", "\u1160", "\u2800", "\u3164", "\uffa0"])

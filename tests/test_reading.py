@@ -131,8 +131,8 @@ async def test_what_an_address_refuses_does_not_use_up_the_person() -> None:
     assert not own.take(limits.PAGES, "ann")
 
 
-def _use_up(own: limits.OwnLimits, rate: limits.Rate, doer: str) -> None:
-    while not own.take(rate, doer):
+def _use_up(own: limits.OwnLimits, rate: limits.Rate, subject: str) -> None:
+    while not own.take(rate, subject):
         pass
 
 

@@ -22,13 +22,13 @@ from chat.startup import limits_for
 
 SLOW = Rate("slow", every=100.0, burst=3)
 QUICK = Rate("quick", every=0.05, burst=3)
-doers = itertools.count()
+subjects = itertools.count()
 
 
 @pytest.fixture
-def doer() -> str:
+def subject() -> str:
     """Nobody whom Redis has seen before."""
-    return f"person-{next(doers)}"
+    return f"person-{next(subjects)}"
 
 
 @asynccontextmanager
@@ -48,83 +48,85 @@ def url(request: pytest.FixtureRequest) -> str:
     return server.url
 
 
-async def test_a_burst_is_shared_by_the_nodes(url: str, doer: str) -> None:
+async def test_a_burst_is_shared_by_the_nodes(url: str, subject: str) -> None:
     async with limits(url, url) as (one, two):
-        assert [await node.take(SLOW, doer) for node in (one, two, one)] == [0, 0, 0]
+        assert [await node.take(SLOW, subject) for node in (one, two, one)] == [0, 0, 0]
         for node in (one, two):
-            assert await node.take(SLOW, doer) == pytest.approx(100, abs=5)
-            assert await node.spent(SLOW, doer) == pytest.approx(100, abs=5)
+            assert await node.take(SLOW, subject) == pytest.approx(100, abs=5)
+            assert await node.peek(SLOW, subject) == pytest.approx(100, abs=5)
 
 
-async def test_one_passes_again_in_its_time(server: RedisServer, doer: str) -> None:
+async def test_one_passes_again_in_its_time(server: RedisServer, subject: str) -> None:
     async with limits(server.url, server.url) as (one, two):
-        while not (wait := await one.take(QUICK, doer)):
+        while not (wait := await one.take(QUICK, subject)):
             pass
         assert 0 < wait <= QUICK.every
         await asyncio.sleep(wait)
-        assert await two.take(QUICK, doer) == 0
+        assert await two.take(QUICK, subject) == 0
 
 
 async def test_whoever_is_patient_is_told_how_long_to_wait_and_is_counted(
-    server: RedisServer, doer: str
+    server: RedisServer, subject: str
 ) -> None:
     async with limits(server.url, server.url) as nodes:
         turns = itertools.cycle(nodes)
-        waits = [await next(turns).take(SLOW, doer, patience=250.0) for _ in range(7)]
+        waits = [await next(turns).take(SLOW, subject, patience=250.0) for _ in range(7)]
         assert waits == pytest.approx([0, 0, 0, 100, 200, 300, 300], abs=5)
 
 
-async def test_a_refused_attempt_and_a_look_cost_nothing(server: RedisServer, doer: str) -> None:
+async def test_a_refused_attempt_and_a_look_cost_nothing(server: RedisServer, subject: str) -> None:
     async with limits(server.url) as (one,):
         for _ in range(20):
-            await one.spent(SLOW, doer)
-        assert [await one.take(SLOW, doer) for _ in range(3)] == [0, 0, 0]
+            await one.peek(SLOW, subject)
+        assert [await one.take(SLOW, subject) for _ in range(3)] == [0, 0, 0]
         for _ in range(20):
-            wait = await one.take(SLOW, doer)
+            wait = await one.take(SLOW, subject)
         assert wait <= 100
 
 
-async def test_people_and_rates_are_counted_apart(server: RedisServer, doer: str) -> None:
+async def test_people_and_rates_are_counted_apart(server: RedisServer, subject: str) -> None:
     async with limits(server.url) as (one,):
         for _ in range(3):
-            await one.take(SLOW, doer)
-        assert await one.take(SLOW, doer + "-other") == 0
-        assert await one.take(WRONG_CODES, doer) == 0
-        assert await one.take(SLOW, doer) > 0
+            await one.take(SLOW, subject)
+        assert await one.take(SLOW, subject + "-other") == 0
+        assert await one.take(WRONG_CODES, subject) == 0
+        assert await one.take(SLOW, subject) > 0
 
 
-async def test_redis_forgets_whoever_has_nothing_to_be_remembered_for(server: RedisServer, doer: str) -> None:
+async def test_redis_forgets_subjects_without_recent_use(server: RedisServer, subject: str) -> None:
     async with limits(server.url) as (one,):
-        await one.take(QUICK, doer)
-        (key,) = server.ask("KEYS", f"*{doer}*")
+        await one.take(QUICK, subject)
+        (key,) = server.ask("KEYS", f"*{subject}*")
         assert 0 < int(server.ask("PTTL", key)) <= 50
-        await one.spent(QUICK, doer + "-looked")
-        assert server.ask("KEYS", f"*{doer}-looked*") == []
+        await one.peek(QUICK, subject + "-looked")
+        assert server.ask("KEYS", f"*{subject}-looked*") == []
 
 
 @pytest.mark.parametrize("fault", ["kill", "black hole"])
 async def test_without_redis_each_node_counts_for_itself_and_nobody_waits_for_it(
-    own: RedisServer, fault: str, doer: str
+    own: RedisServer, fault: str, subject: str
 ) -> None:
     async with Proxy(own.port) as proxy, limits(proxy.through(own.url)) as (one,):
-        await one.take(SLOW, doer)
+        await one.take(SLOW, subject)
         if fault == "kill":
             own.kill()
         else:
             proxy.black_hole()
-        assert [await one.take(SLOW, doer) for _ in range(3)] == [0, 0, 0]
+        assert [await one.take(SLOW, subject) for _ in range(3)] == [0, 0, 0]
         async with asyncio.timeout(0.5):  # the first one found out; the others do not ask
-            assert await one.take(SLOW, doer) == pytest.approx(100, abs=5)
-            assert await one.spent(SLOW, doer) == pytest.approx(100, abs=5)
+            assert await one.take(SLOW, subject) == pytest.approx(100, abs=5)
+            assert await one.peek(SLOW, subject) == pytest.approx(100, abs=5)
 
 
 async def test_when_every_connection_waits_nobody_waits_longer_and_later_all_are_answered(
-    own: RedisServer, doer: str
+    own: RedisServer, subject: str
 ) -> None:
     async with Proxy(own.port) as proxy, limits(proxy.through(own.url)) as (one,):
 
         async def crowd() -> set[float]:
-            return set(await asyncio.gather(*(one.take(SLOW, f"{doer}-{n}") for n in range(4 * CONNECTIONS))))
+            return set(
+                await asyncio.gather(*(one.take(SLOW, f"{subject}-{n}") for n in range(4 * CONNECTIONS)))
+            )
 
         assert await crowd() == {0}
         assert own.ask("INFO", "clients")["connected_clients"] <= CONNECTIONS + 1  # and the one that asks
@@ -139,16 +141,16 @@ async def test_when_every_connection_waits_nobody_waits_longer_and_later_all_are
             assert await crowd() == {0}
         assert min(await crowd()) > 0
         assert not one._redis.away
-        assert len(own.ask("KEYS", f"*{doer}-*")) == 4 * CONNECTIONS
+        assert len(own.ask("KEYS", f"*{subject}-*")) == 4 * CONNECTIONS
 
 
 async def test_a_cluster_that_changes_amid_many_questions_never_fails_who_is_writing(
-    tmp_path: Path, doer: str
+    tmp_path: Path, subject: str
 ) -> None:
     """When redis-py looks at a cluster anew it closes connections that others are just using."""
     with RedisCluster(tmp_path, "--cluster-node-timeout", "1000") as cluster:
         async with limits(cluster.url) as (one,):
-            asking = asyncio.create_task(_ask_for_ever(one, doer))
+            asking = asyncio.create_task(_ask_for_ever(one, subject))
             await asyncio.to_thread(cluster.servers[0].kill)
             await until(lambda: asking.done() or not cluster.whole)
             await asyncio.to_thread(cluster.servers[0].start)
@@ -158,10 +160,10 @@ async def test_a_cluster_that_changes_amid_many_questions_never_fails_who_is_wri
                 await asking
 
 
-async def _ask_for_ever(limits: RedisLimits, doer: str) -> None:
+async def _ask_for_ever(limits: RedisLimits, subject: str) -> None:
     for n in itertools.count():
         limits._redis.away = False  # as it is after every answer to others
-        await asyncio.gather(*(limits.take(SLOW, f"{doer}-{n}-{m}") for m in range(40)))
+        await asyncio.gather(*(limits.take(SLOW, f"{subject}-{n}-{m}") for m in range(40)))
         await asyncio.sleep(0)
 
 
@@ -175,39 +177,39 @@ async def test_switched_off_nothing_is_counted(server: RedisServer) -> None:
 MANY = Rate("many", every=100.0, burst=10)
 
 
-async def test_what_is_taken_ahead_is_not_more_than_the_nodes_allow_together(url: str, doer: str) -> None:
+async def test_what_is_taken_ahead_is_not_more_than_the_nodes_allow_together(url: str, subject: str) -> None:
     async with limits(url, url) as (one, two):
-        assert not one.take_now(MANY, doer)  # nothing is taken ahead for somebody who does little
+        assert not one.take_now(MANY, subject)  # nothing is taken ahead for somebody who does little
         await asyncio.sleep(0.05)
-        assert not one._stocks["many", doer].left
+        assert not one._stocks["many", subject].left
         taken = 0
         for _ in range(40):
-            taken += one.take_now(MANY, doer)
+            taken += one.take_now(MANY, subject)
             await asyncio.sleep(0.01)
         assert taken == MANY.burst
-        assert await two.take(MANY, doer) == pytest.approx(100, abs=5)
+        assert await two.take(MANY, subject) == pytest.approx(100, abs=5)
 
 
 async def test_what_was_taken_ahead_does_not_last(
-    server: RedisServer, doer: str, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, subject: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_limits, "LASTS", 0.05)
     async with limits(server.url) as (one,):
-        one.take_now(MANY, doer)
-        one.take_now(MANY, doer)
-        await until(lambda: one._stocks["many", doer].left)
+        one.take_now(MANY, subject)
+        one.take_now(MANY, subject)
+        await until(lambda: one._stocks["many", subject].left)
         await asyncio.sleep(0.06)
-        assert not one.take_now(MANY, doer)
+        assert not one.take_now(MANY, subject)
 
 
-async def test_while_redis_is_away_nothing_is_taken_ahead(server: RedisServer, doer: str) -> None:
+async def test_while_redis_is_away_nothing_is_taken_ahead(server: RedisServer, subject: str) -> None:
     async with Proxy(server.port) as proxy, limits(proxy.through(server.url)) as (one,):
         proxy.black_hole()
         for _ in range(5):
-            assert not one.take_now(MANY, doer)
+            assert not one.take_now(MANY, subject)
             await asyncio.sleep(0.01)
-        await until(lambda: one._stocks["many", doer].filling is None)
-        assert not one._stocks["many", doer].left
+        await until(lambda: one._stocks["many", subject].filling is None)
+        assert not one._stocks["many", subject].left
 
 
 async def test_who_did_nothing_lately_is_forgotten(

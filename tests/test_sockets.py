@@ -739,11 +739,11 @@ class Shuffled(limits.Limits):
 
     asked = 0
 
-    def take_now(self, rate: limits.Rate, doer: str) -> bool:
+    def take_now(self, rate: limits.Rate, subject: str) -> bool:
         return False
 
-    async def take(self, rate: limits.Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
-        wait = await super().take(rate, doer, patience, count)
+    async def take(self, rate: limits.Rate, subject: str, patience: float = 0.0, count: int = 1) -> float:
+        wait = await super().take(rate, subject, patience, count)
         self.asked += 1
         await asyncio.sleep(0.1 / self.asked)
         return wait
@@ -767,12 +767,12 @@ class ClosedLimits(limits.Limits):
         super().__init__()
         self.gate = asyncio.Event()
 
-    def take_now(self, rate: limits.Rate, doer: str) -> bool:
+    def take_now(self, rate: limits.Rate, subject: str) -> bool:
         return False
 
-    async def take(self, rate: limits.Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
+    async def take(self, rate: limits.Rate, subject: str, patience: float = 0.0, count: int = 1) -> float:
         await self.gate.wait()
-        return await super().take(rate, doer, patience, count)
+        return await super().take(rate, subject, patience, count)
 
 
 async def _forever(*_: Any) -> None:

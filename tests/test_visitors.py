@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import pytest
 from werkzeug.datastructures import Headers
 
-from chat.visitors import Arrival, Identities, arrival
+from chat.visitors import ClientInfo, Identities, parse_client
 
 PROXY = (ip_network("10.0.0.0/8"),)
 
@@ -53,41 +53,41 @@ def test_a_changed_cookie_and_one_of_another_server_are_nobody(identities: Ident
 # Where from -------------------------------------------------------------------------------------------
 
 
-def _reached(peer: str, **headers: str) -> Arrival:
+def _client(peer: str, **headers: str) -> ClientInfo:
     spelled = {name.replace("_", "-"): value for name, value in headers.items()}
-    return arrival(Headers(spelled), peer, "http", "chat.example", PROXY)
+    return parse_client(Headers(spelled), peer, "http", "chat.example", PROXY)
 
 
 def test_without_a_proxy_the_peer_is_the_client() -> None:
-    assert _reached("192.0.2.7") == ("192.0.2.7", "http", "chat.example")
+    assert _client("192.0.2.7") == ("192.0.2.7", "http", "chat.example")
 
 
 def test_what_a_stranger_says_of_itself_is_not_believed() -> None:
-    said = _reached(
+    said = _client(
         "192.0.2.7", X_Forwarded_For="1.1.1.1", X_Forwarded_Proto="https", X_Forwarded_Host="evil.example"
     )
     assert said == ("192.0.2.7", "http", "chat.example")
 
 
 def test_a_trusted_proxy_is_believed() -> None:
-    said = _reached(
+    said = _client(
         "10.0.0.1", X_Forwarded_For="192.0.2.7", X_Forwarded_Proto="https", X_Forwarded_Host="talk.example"
     )
     assert said == ("192.0.2.7", "https", "talk.example")
 
 
 def test_the_client_is_the_last_address_that_is_no_proxy() -> None:
-    assert _reached("10.0.0.1", X_Forwarded_For="6.6.6.6, 192.0.2.7, 10.0.0.2").address == "192.0.2.7"
+    assert _client("10.0.0.1", X_Forwarded_For="6.6.6.6, 192.0.2.7, 10.0.0.2").address == "192.0.2.7"
 
 
 def test_a_proxy_alone_is_its_own_client() -> None:
-    assert _reached("10.0.0.1").address == "10.0.0.1"
-    assert _reached("10.0.0.1", X_Forwarded_For="10.0.0.3, 10.0.0.2").address == "10.0.0.3"
+    assert _client("10.0.0.1").address == "10.0.0.1"
+    assert _client("10.0.0.1", X_Forwarded_For="10.0.0.3, 10.0.0.2").address == "10.0.0.3"
 
 
 @pytest.mark.parametrize("said", [",", " , ,", "unknown", "999.1.1.1", "\0", "x" * 5000, "192.0.2.7:4711"])
 def test_nonsense_from_a_proxy_is_an_address_of_bounded_length(said: str) -> None:
-    assert len(_reached("10.0.0.1", X_Forwarded_For=said).address) <= 64
+    assert len(_client("10.0.0.1", X_Forwarded_For=said).address) <= 64
 
 
 def test_every_line_of_a_proxy_counts_and_the_last_one_decides() -> None:
@@ -102,21 +102,21 @@ def test_every_line_of_a_proxy_counts_and_the_last_one_decides() -> None:
             ("X-Forwarded-Host", "talk.example"),
         ]
     )
-    assert arrival(lines, "10.0.0.1", "http", "x", PROXY) == ("192.0.2.7", "https", "talk.example")
+    assert parse_client(lines, "10.0.0.1", "http", "x", PROXY) == ("192.0.2.7", "https", "talk.example")
 
 
 def test_a_proxy_may_name_the_scheme_of_a_websocket() -> None:
-    assert _reached("10.0.0.1", X_Forwarded_Proto="wss").scheme == "https"
-    assert _reached("10.0.0.1", X_Forwarded_Proto="gopher").scheme == "http"
-    assert arrival(Headers(), "192.0.2.7", "wss", "x", PROXY).scheme == "https"
+    assert _client("10.0.0.1", X_Forwarded_Proto="wss").scheme == "https"
+    assert _client("10.0.0.1", X_Forwarded_Proto="gopher").scheme == "http"
+    assert parse_client(Headers(), "192.0.2.7", "wss", "x", PROXY).scheme == "https"
 
 
 def test_a_household_s_ipv6_addresses_are_one() -> None:
-    one, other = _reached("2001:db8:1:2::1").address, _reached("2001:db8:1:2:ffff::9").address
+    one, other = _client("2001:db8:1:2::1").address, _client("2001:db8:1:2:ffff::9").address
     assert one == other
-    assert one != _reached("2001:db8:1:3::1").address
+    assert one != _client("2001:db8:1:3::1").address
 
 
 @pytest.mark.parametrize("peer", ["", "<local>", "unix:", "fe80::1%eth0"])
 def test_a_peer_without_an_address_is_no_error(peer: str) -> None:
-    assert _reached(peer).host == "chat.example"
+    assert _client(peer).host == "chat.example"

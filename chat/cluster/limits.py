@@ -35,49 +35,49 @@ class RedisLimits(Limits):
         self._redis = redis
         self._stocks: dict[tuple[str, str], Stock] = {}
 
-    async def take(self, rate: Rate, doer: str, patience: float = 0.0, count: int = 1) -> float:
-        wait = await self._ask(rate, doer, round(patience * MICRO), count)
-        return await super().take(rate, doer, patience, count) if wait is None else wait
+    async def take(self, rate: Rate, subject: str, patience: float = 0.0, count: int = 1) -> float:
+        wait = await self._ask(rate, subject, round(patience * MICRO), count)
+        return await super().take(rate, subject, patience, count) if wait is None else wait
 
-    def take_now(self, rate: Rate, doer: str) -> bool:
+    def take_now(self, rate: Rate, subject: str) -> bool:
         """From what was taken ahead: one question to Redis for several, and nobody waits for it."""
         now = time.monotonic()
         if len(self._stocks) > SWEEP:
             self._stocks = {who: stock for who, stock in self._stocks.items() if stock.asked + LASTS > now}
-        stock = self._stocks.setdefault((rate.name, doer), Stock())
+        stock = self._stocks.setdefault((rate.name, subject), Stock())
         does_much, stock.asked = stock.asked + MUCH > now, now
         if stock.until < now:
             stock.left = 0
         if does_much and stock.left <= 1 and stock.filling is None:
-            stock.filling = asyncio.create_task(self._fill(stock, rate, doer))
+            stock.filling = asyncio.create_task(self._fill(stock, rate, subject))
         if not stock.left:
             return False
         stock.left -= 1
         return True
 
-    async def _fill(self, stock: Stock, rate: Rate, doer: str) -> None:
+    async def _fill(self, stock: Stock, rate: Rate, subject: str) -> None:
         count = max(1, min(AHEAD, rate.burst // 2))
         try:
-            if await self._ask(rate, doer, 0, count) == 0:
+            if await self._ask(rate, subject, 0, count) == 0:
                 stock.left, stock.until = stock.left + count, time.monotonic() + LASTS
             else:
                 stock.asked = float("-inf")  # those are asked for one by one for a while
         finally:
             stock.filling = None
 
-    async def give_back(self, rate: Rate, doer: str, count: int = 1) -> None:
-        if await self._ask(rate, doer, 0, count=-count) is None:
-            await super().give_back(rate, doer, count)
+    async def give_back(self, rate: Rate, subject: str, count: int = 1) -> None:
+        if await self._ask(rate, subject, 0, count=-count) is None:
+            await super().give_back(rate, subject, count)
 
-    async def spent(self, rate: Rate, doer: str) -> float:
-        wait = await self._ask(rate, doer, -1)  # less patient than any wait: nothing is counted
-        return await super().spent(rate, doer) if wait is None else wait
+    async def peek(self, rate: Rate, subject: str) -> float:
+        wait = await self._ask(rate, subject, -1)  # less patient than any wait: nothing is counted
+        return await super().peek(rate, subject) if wait is None else wait
 
-    async def _ask(self, rate: Rate, doer: str, patience: int, count: int = 1) -> float | None:
+    async def _ask(self, rate: Rate, subject: str, patience: int, count: int = 1) -> float | None:
         """Seconds to wait, None if Redis does not say."""
         if self._redis.away:
             return None
-        key = f"{self._redis.prefix}:limit:{{{rate.name} {doer}}}"
+        key = f"{self._redis.prefix}:limit:{{{rate.name} {subject}}}"
         try:
             wait = await self._redis.run(
                 SCRIPT, key, round(rate.every * MICRO), rate.burst, patience, count, wait=WAIT

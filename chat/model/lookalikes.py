@@ -11,7 +11,7 @@ from confusable_homoglyphs.confusables import confusables_data
 from chat.model.invisible import INVISIBLE
 
 
-class Looks(NamedTuple):
+class Skeleton(NamedTuple):
     """Two names are look-alikes if either of these is equal.
 
     Two, because capitals confuse otherwise than small letters: "Ian" is "ian" spelled in another case and
@@ -22,10 +22,10 @@ class Looks(NamedTuple):
     shape: str
 
 
-def looks(name: str) -> Looks:
+def skeleton(name: str) -> Skeleton:
     # Before, because an invisible character keeps a letter from its accent; after, for what turns into one.
     text = INVISIBLE.sub("", unicodedata.normalize("NFKC", INVISIBLE.sub("", name)))
-    return Looks(folded=_shape(text.casefold()), shape=_shape(text).casefold())
+    return Skeleton(folded=_shape(text.casefold()), shape=_shape(text).casefold())
 
 
 def _shape(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chat.model.changes import Change
 from chat.model.errors import Refused
-from chat.model.lookalikes import looks
+from chat.model.lookalikes import skeleton
 from chat.model.members import Member
 from chat.model.notices import Verb, folded, renamed
 from chat.store import NotFound, queries
@@ -35,8 +35,8 @@ async def _seat_named(tx: Transaction, room: int, code: str, person: str, name: 
 
 async def _new_seat(tx: Transaction, room: int, person: str, name: str) -> Sequence[int]:
     await _check_names(tx, room, person)
-    ((mark,),) = await tx.fetch(queries.MARK, room, person, *looks(name))
-    (row,) = await tx.fetch(queries.NEW_SEAT, room, person, name, mark, *looks(name), tx.now)
+    ((mark,),) = await tx.fetch(queries.MARK, room, person, *skeleton(name))
+    (row,) = await tx.fetch(queries.NEW_SEAT, room, person, name, mark, *skeleton(name), tx.now)
     return row
 
 

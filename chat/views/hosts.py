@@ -7,7 +7,7 @@ import re
 import unicodedata
 
 from chat.model.invisible import INVISIBLE
-from chat.model.lookalikes import looks
+from chat.model.lookalikes import skeleton
 
 # Thai to Burmese, kana, Chinese, Korean: a word of these follows an address without a space between.
 _UNSPACED = (
@@ -68,13 +68,13 @@ def _fits(character: str) -> bool:
 
 def _misleads(label: str) -> bool:
     """Whether a label reads as an ASCII one, or mixes scripts as no language does."""
-    label = label.lower().replace("ß", "")  # a letter of its own in hosts, but looks() spells it ss
+    label = label.lower().replace("ß", "")  # a letter of its own in hosts, but skeleton() spells it ss
     if label.isascii():
         return False
     names = [unicodedata.name(c, "") for c in label if c.isalpha()]
     scripts = {name.partition(" ")[0] for name in names}
     return (
-        looks(label).shape.isascii()
+        skeleton(label).shape.isascii()
         or any("SMALL CAPITAL" in name for name in names)
         or (len(scripts) > 1 and not scripts <= _EAST_ASIAN)
     )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from chat.logs import Repeats, quoted
 from chat.origins import Headers, Host, is_allowed, parse_host
-from chat.visitors import Arrival
+from chat.visitors import ClientInfo
 
 BEHIND_A_PROXY = (
     "If you run this chat behind a proxy: have the proxy send X-Forwarded-Host and X-Forwarded-Proto, and "
@@ -21,31 +21,31 @@ class Refusal(NamedTuple):
     text: str
 
 
-def refuse_host(reached: Arrival, allowed: Sequence[Host], repeats: Repeats) -> Refusal | None:
+def refuse_host(client: ClientInfo, allowed: Sequence[Host], repeats: Repeats) -> Refusal | None:
     """Whether nothing is served under this address."""
-    host = parse_host(reached.host)
+    host = parse_host(client.host)
     if host is None:
-        repeats.event("host-refused", host=quoted(reached.host), reason="unreadable")
+        repeats.event("host-refused", host=quoted(client.host), reason="unreadable")
         return Refusal(
             400,
             "This address does not work",
-            f"The server was asked for as “{reached.host[:100]}”, which is not how the name of a host is "
+            f"The server was asked for as “{client.host[:100]}”, which is not how the name of a host is "
             "written. Names in other scripts are sent as punycode (xn--…), as browsers do.",
         )
-    if is_allowed(host, reached.scheme, allowed):
+    if is_allowed(host, client.scheme, allowed):
         return None
-    repeats.event("host-refused", host=quoted(reached.host), reason="not-in-CHAT_HOSTS")
+    repeats.event("host-refused", host=quoted(client.host), reason="not-in-CHAT_HOSTS")
     return Refusal(
         421,
         "This address does not work",
-        f"The chat is not served under {reached.host}. If it should be, its operator can add that to "
+        f"The chat is not served under {client.host}. If it should be, its operator can add that to "
         "CHAT_HOSTS.",
     )
 
 
-def refuse_origin(headers: Headers, reached: Arrival, repeats: Repeats) -> Refusal:
+def refuse_origin(headers: Headers, client: ClientInfo, repeats: Repeats) -> Refusal:
     """What to say of a form or a WebSocket that is not known to come from one of our pages."""
-    origin, ours = headers.get("Origin"), f"{reached.scheme}://{reached.host}"
+    origin, ours = headers.get("Origin"), f"{client.scheme}://{client.host}"
     repeats.event(
         "origin-refused",
         origin=quoted(origin or "-"),

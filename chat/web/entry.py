@@ -179,8 +179,8 @@ async def existing_code(chat: Context, code: str) -> str:
         wrong = not is_code(code) or await chat.store.find_room(code) is None
     finally:
         if guess and not wrong:
-            for rate, doer in _guesses():
-                await limits.give_back_address(chat.limits, rate, doer)
+            for rate, subject in _guesses():
+                await limits.give_back_address(chat.limits, rate, subject)
     if wrong:
         raise Refused(seats.NO_ROOM, "code")
     return code
@@ -189,13 +189,13 @@ async def existing_code(chat: Context, code: str) -> str:
 async def _count_guess(chat: Context) -> None:
     """Raises RateLimited, having counted nothing."""
     taken: list[tuple[Rate, str]] = []
-    for rate, doer in _guesses():
-        if wait := await limits.take_address(chat.limits, rate, doer):
+    for rate, subject in _guesses():
+        if wait := await limits.take_address(chat.limits, rate, subject):
             chat.metrics.refusals.labels(rate.name).inc()
             for earlier in taken:
                 await limits.give_back_address(chat.limits, *earlier)
             raise RateLimited("Too many wrong codes.", wait, "code")
-        taken.append((rate, doer))
+        taken.append((rate, subject))
 
 
 def _guesses() -> list[tuple[Rate, str]]:

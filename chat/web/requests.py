@@ -18,7 +18,7 @@ from chat.model.members import Member
 from chat.store import HISTORY, Unavailable
 from chat.store.visits import Visit, visit
 from chat.views.messages import PAGE
-from chat.visitors import COOKIE_AGE, Arrival, Found, arrival
+from chat.visitors import COOKIE_AGE, ClientInfo, Found, parse_client
 from chat.web import fields
 
 pages = Blueprint("pages", __name__)
@@ -29,13 +29,13 @@ def current_chat() -> Context:
     return context
 
 
-def client_info() -> Arrival:
+def client_info() -> ClientInfo:
     """Where the request comes from, and which address the browser used for us."""
-    known: Arrival | None = _noted().get("client")
+    known: ClientInfo | None = _noted().get("client")
     if known is None:
         trusted = current_chat().settings.trusted_proxies
         host = request.headers.get("Host", "")
-        known = arrival(request.headers, request.remote_addr or "", request.scheme, host, trusted)
+        known = parse_client(request.headers, request.remote_addr or "", request.scheme, host, trusted)
         _noted()["client"] = known
     return known
 

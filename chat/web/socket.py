@@ -14,7 +14,7 @@ from chat.model.codes import clean_code
 from chat.model.errors import Refused
 from chat.model.members import Member
 from chat.origins import behind_unknown_proxy, same_origin
-from chat.visitors import Arrival, arrival
+from chat.visitors import ClientInfo, parse_client
 from chat.web import fields
 from chat.web.admission import BEHIND_A_PROXY, refuse_host, refuse_origin
 from chat.web.receiving import receive, socket_inbox
@@ -29,25 +29,25 @@ sockets = Blueprint("sockets", __name__)
 async def live(code: str) -> None:
     """Admit a visitor, then converse until either side has enough."""
     chat: Context = current_app.extensions["chat"]
-    reached = arrival(
+    client = parse_client(
         websocket.headers,
         websocket.remote_addr or "",
         websocket.scheme,
         websocket.headers.get("Host", ""),
         chat.settings.trusted_proxies,
     )
-    ours = _check_origin(chat, reached)
+    ours = _check_origin(chat, client)
     try:
         code = clean_code(code[: fields.LIMITS["code"]])
     except Refused:
         code = ""  # nobody has a seat there
-    found = chat.identities.find(websocket.cookies, reached.scheme)
+    found = chat.identities.find(websocket.cookies, client.scheme)
     person = None if found is None else found.person
     member = None if person is None else await _member(chat, code, person)
-    _hold_openings(chat, member, reached.address)
+    _hold_openings(chat, member, client.address)
     frames: Any = websocket.scope.get("chat.frames")
     if frames is not None:
-        frames.belongs_to(person, reached.address)
+        frames.belongs_to(person, client.address)
     await websocket.accept()
     if not ours:
         await _say_goodbye(
@@ -56,19 +56,19 @@ async def live(code: str) -> None:
     elif member is None:
         await _say_goodbye(chat, code, Farewell(POLICY, "You are not in this room.", over=True), person)
     else:
-        await _converse(chat, member, reached.address)
+        await _converse(chat, member, client.address)
 
 
-def _check_origin(chat: Context, reached: Arrival) -> bool:
+def _check_origin(chat: Context, client: ClientInfo) -> bool:
     """False for a page of ours that may be told why nothing arrives on it; ends the handshake for others."""
-    if refuse_host(reached, chat.settings.hosts, chat.repeats):
+    if refuse_host(client, chat.settings.hosts, chat.repeats):
         chat.metrics.refusals.labels("host").inc()
         abort(421)
-    if same_origin(websocket.headers, reached.scheme, reached.host, required=True):
+    if same_origin(websocket.headers, client.scheme, client.host, required=True):
         return True
     chat.metrics.refusals.labels("origin").inc()
-    refuse_origin(websocket.headers, reached, chat.repeats)
-    if not behind_unknown_proxy(websocket.headers, reached.host):
+    refuse_origin(websocket.headers, client, chat.repeats)
+    if not behind_unknown_proxy(websocket.headers, client.host):
         abort(403)
     return False
 

@@ -9,7 +9,7 @@ from werkzeug.http import parse_accept_header
 
 from chat.addresses import Networks
 from chat.views.assets import Asset, Assets
-from chat.visitors import arrival
+from chat.visitors import parse_client
 from chat.web.headers import FOREVER, HEADERS, HSTS, USUAL_POLICY
 
 PREFIX = "/static/"
@@ -40,7 +40,7 @@ class StaticFiles:
         same = answer.tag in _tags(lines.getlist("If-None-Match"))
         headers = answer.unchanged if same else answer.headers
         if (
-            arrival(lines, (scope["client"] or ("",))[0], scope["scheme"], "", self._proxies).scheme
+            parse_client(lines, (scope["client"] or ("",))[0], scope["scheme"], "", self._proxies).scheme
             == "https"
         ):
             headers = [*headers, SECURE]

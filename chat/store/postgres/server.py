@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import asyncpg
 
 from chat.logs import waiting
-from chat.model.lookalikes import looks
+from chat.model.lookalikes import skeleton
 from chat.model.rooms import new_epoch
 from chat.settings import Misconfigured
 from chat.store import queries
@@ -153,7 +153,7 @@ class Server:
         while True:
             try:
                 db = await self.prepared(MIGRATING)
-                looks("")  # reads the table of look-alikes now rather than while others wait
+                skeleton("")  # reads the table of look-alikes now rather than while others wait
                 return db
             except Occupied:
                 if time.monotonic() >= deadline:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from chat.logs import waiting
-from chat.model.lookalikes import looks
+from chat.model.lookalikes import skeleton
 from chat.private import require_private
 from chat.settings import Misconfigured
 from chat.store import queries
@@ -163,7 +163,7 @@ def _prepared(db: sqlite3.Connection) -> sqlite3.Connection:
         if db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             raise sqlite3.OperationalError("this file system cannot hold a write-ahead log")
         _migrate(db)
-        looks("")  # reads the table of look-alikes now rather than while others wait
+        skeleton("")  # reads the table of look-alikes now rather than while others wait
     except BaseException:
         db.close()
         raise

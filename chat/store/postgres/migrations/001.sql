@@ -29,7 +29,7 @@ CREATE TABLE seat (
   person text NOT NULL,
   name text NOT NULL,
   mark bigint NOT NULL,
-  folded text NOT NULL, -- chat.model.lookalikes.looks(name)
+  folded text NOT NULL, -- chat.model.lookalikes.skeleton(name)
   shape text NOT NULL,
   present bigint NOT NULL DEFAULT 0, -- 0 or 1
   taken bigint NOT NULL,

@@ -29,7 +29,7 @@ CREATE TABLE seat (
   person TEXT NOT NULL,
   name TEXT NOT NULL,
   mark INTEGER NOT NULL,
-  folded TEXT NOT NULL, -- chat.model.lookalikes.looks(name)
+  folded TEXT NOT NULL, -- chat.model.lookalikes.skeleton(name)
   shape TEXT NOT NULL,
   present INTEGER NOT NULL DEFAULT 0, -- 0 or 1
   taken INTEGER NOT NULL,
