@@ -35,7 +35,7 @@ ALL_WRONG_CODES = per_minute("all-wrong-codes", 120)  # over all addresses, of w
 ROOMS = per_minute("rooms", 30)
 LOGOUTS = per_minute("logouts", 300)
 
-# What is only looked at, counted by each process for itself: it is its own work that they bound.
+# Reading. Each process counts for itself, since these limits bound its own work.
 PAGES = Rate("pages", 1 / 2, 60)  # per person
 PAGES_OF_ADDRESS = Rate("pages-of-address", 1 / 20, 1200)
 PAGES_OF_STRANGERS = Rate("pages-of-strangers", 1 / 20, 1200)  # at an address: members do not pay for them
@@ -47,8 +47,8 @@ RESUMES_OF_ADDRESS = Rate("resumes-of-address", 1 / 200, 2000)
 CATCH_UPS = Rate("catch-ups", 1 / 8, 64)  # frames read from the log, per person
 CATCH_UPS_OF_ADDRESS = Rate("catch-ups-of-address", 1 / 64, 2000)
 
-# Bytes of disk, likewise: with the burst, an address writes at most 8 MB in any minute. A school of 1,000
-# behind one address, each of whom writes six short messages a minute, stays below.
+# Bytes of disk, also counted by each process. With the burst, an address writes at most 8 MB in
+# any minute. A school of 1,000 behind one address, each writing six short messages a minute, stays below.
 BYTES = Rate("bytes", 60 / 1_000_000, 1_000_000)  # per person
 BYTES_OF_ADDRESS = Rate("bytes-of-address", 60 / 4_000_000, 4_000_000)
 
@@ -84,7 +84,7 @@ class OwnLimits:
         return wait
 
     def give_back(self, rate: Rate, subject: str, count: int = 1) -> None:
-        """Undo one `take`: it need not count after all."""
+        """Undo one `take`."""
         if (rate.name, subject) in self._due:
             self._due[(rate.name, subject)] -= rate.every * count
 
@@ -99,9 +99,9 @@ class OwnLimits:
         patience: float = 0.0,
         count: int = 1,
     ) -> float:
-        """As `take`, of a person's rate, if it is somebody, and of their address's and its network's.
+        """As `take`, for a person (if known), their address and its network.
 
-        What one of them refuses is not counted for the others: neighbours do not pay for it.
+        If one of them refuses, nothing is counted for the others.
         """
         if not self._enabled:
             return 0.0
@@ -130,7 +130,7 @@ def _both(person: tuple[Rate, str | None], address: tuple[Rate, str]) -> list[tu
 
 
 class Limits:
-    """The same for what may be counted by all nodes together: here it is by this process alone.
+    """Limits that all nodes can share. This class counts for one process only.
 
     chat.cluster.limits counts for all nodes.
     """

@@ -1,6 +1,6 @@
 """One line per event that matters: its name, then key=value. Never a text, a cookie or a whole code.
 
-Lines of one kind that come again and again are counted, not written: nobody can fill a disk by asking.
+Repeated lines of one kind are counted, not written, so that requests cannot fill the disk.
 """
 
 from __future__ import annotations

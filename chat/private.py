@@ -1,4 +1,4 @@
-"""Files that are nobody else's to read: the key and the database."""
+"""Files that only the server's user may read: the key and the database."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ SMALLEST = 10 * 2**20  # bytes; the write-ahead log alone takes four
 
 
 class Misconfigured(Exception):
-    """For the operator to fix; the text names the setting and how."""
+    """A setting is wrong. The message names it and says how to fix it."""
 
 
 @dataclass(frozen=True, slots=True)

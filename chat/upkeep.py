@@ -1,4 +1,4 @@
-"""What a node does now and then, while nobody waits for it."""
+"""Periodic background work of a node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chat.store.quota import Quota
 
 EVERY = 60.0  # s between looks for rooms that have expired
 MEASURE = 5.0  # s between looks at how much is stored, and at the clock
-PAUSE = 0.2  # s between portions, for others to write in
+PAUSE = 0.2  # s between batches, so that other writes get through
 
 
 async def look_around(quota: Quota, clock: ClockWatch, every: float = MEASURE) -> None:
@@ -32,7 +32,7 @@ async def remove_expired_rooms(store: Store, every: float = EVERY) -> None:
                 removed += rows
                 await asyncio.sleep(PAUSE)
         except (Unavailable, OutcomeUnknown):
-            continue  # said by whoever looks after the store's health
+            continue  # the health check of the store reports it
         finally:
             if removed:
                 logs.event("unused-rooms-removed", rows=removed)

@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 
 class Identities:
-    """Random person ids, signed so that nobody can take another's."""
+    """Random person ids, signed so that they cannot be forged."""
 
     def __init__(self, secret: str) -> None:
         self._signer = Signer(secret, salt="chat.person")
@@ -78,7 +78,7 @@ class Identities:
 
 
 def fingerprint(secret: str) -> str:
-    """What tells a secret from others without telling it."""
+    """Identifies a secret without revealing it."""
     return hmac.new(secret.encode(), b"room chat: which key this is", hashlib.sha256).hexdigest()[:16]
 
 
@@ -126,7 +126,7 @@ class HeaderLines(Protocol):
 
 
 class ClientInfo(NamedTuple):
-    """How a request reached us, seen from the browser."""
+    """The client's address, and the scheme and host that it used."""
 
     address: str
     scheme: str

@@ -107,7 +107,7 @@ class CountedBody(Body):
             self.set_complete()
         super().append(data)
         if self._must_raise is not None:
-            self._data.clear()  # nobody will read it, though the answer may take a while
+            self._data.clear()  # it will not be read, though the response may take a while
 
     def release(self) -> None:
         if self._must_raise is not None:

@@ -73,7 +73,7 @@ class Holding:
             _wake(self._waiter)
 
     def close(self) -> None:
-        """The application has ended; nobody need wait any longer."""
+        """The application has ended; stop waiting."""
         for part in ("arriving", "queued", "handled"):
             self.set(part, 0)
         self.closed = True

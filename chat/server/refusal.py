@@ -77,7 +77,7 @@ def _end_manager(workers: int, trigger: Any) -> None:
 
 
 def _others_ended(manager: int) -> bool:
-    """Wait for the end of the manager's other workers; False if they cannot be told or do not end."""
+    """Wait for the end of the manager's other workers; False if they cannot be signalled or do not end."""
     deadline = time.monotonic() + OTHERS_END
     try:
         children = Path(f"/proc/{manager}/task/{manager}/children").read_text().split()

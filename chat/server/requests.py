@@ -99,7 +99,7 @@ async def _refuse_what_is_odd(original: Guard, self: Any, request: Any) -> None:
 
 
 def is_dropped(protocol: Any) -> bool:
-    """Whether nobody wants what still comes on a connection: its answer has been given."""
+    """Whether the rest of the input can be discarded, since the response was sent."""
     connection = protocol.connection
     rest_of_body = connection.their_state is h11.SEND_BODY and connection.our_state in ANSWERED
     return rest_of_body or hasattr(protocol.stream, "lingers")
