@@ -26,6 +26,7 @@ from chat.model.messages import Delete, Edit, Message
 from chat.model.rooms import Position
 from chat.store import NotFound, Store
 from chat.store.sqlite.store import SQLiteStore
+from chat.views.look import LOOK, Look
 from chat.views.messages import Shown
 
 T = TypeVar("T")
@@ -56,13 +57,13 @@ def _small_bounds() -> Iterator[None]:
 
 
 class Shapes:
-    def message(self, code: str, message: Message) -> str:
+    def message(self, code: str, message: Message, look: Look = LOOK) -> str:
         return f"+{message.id}:{message.rev}={message.body} "
 
-    def amended(self, code: str, message: Message) -> str:
+    def amended(self, code: str, message: Message, look: Look = LOOK) -> str:
         return f"~{message.id}:{message.rev}={message.body} "
 
-    def extras(self, code: str, message: Message) -> str:
+    def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
         raise AssertionError("texts change here, and nothing else does")
 
     def heartbeat(self) -> str:
@@ -71,7 +72,7 @@ class Shapes:
     def trouble(self, trouble: str) -> str:
         return f"trouble {trouble} "
 
-    def newest(self, code: str, shown: Shown) -> str:
+    def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
         return "".join(["page ", *shown.fragments])
 
 
@@ -291,7 +292,7 @@ class Walk(RuleBasedStateMachine):
             return
         feed, cursor = connection.feed, connection.cursor
         assert feed
-        frame = feed.frame(cursor) or await self.hub.catch_up(feed, cursor)
+        frame = feed.frame(LOOK, cursor) or await self.hub.catch_up(feed, cursor)
         if connection.feed is not feed or connection.cursor != cursor or tab.connection is not connection:
             return
         connection.cursor = frame.rev

@@ -28,6 +28,7 @@ from chat.model.messages import Delete, Edit, Message
 from chat.model.rooms import Position
 from chat.store import Store, Unavailable
 from chat.store.sqlite.store import SQLiteStore
+from chat.views.look import LOOK, Look
 from chat.views.messages import Shown
 
 ROOM = "BCDFGHJK"
@@ -39,14 +40,14 @@ class Shapes:
     def __init__(self) -> None:
         self.rendered: list[int] = []
 
-    def message(self, code: str, message: Message) -> str:
+    def message(self, code: str, message: Message, look: Look = LOOK) -> str:
         self.rendered.append(message.id)
-        return f"+{message.id}={message.body} "
+        return f"+{message.id}={message.body}{_shown(look)} "
 
-    def amended(self, code: str, message: Message) -> str:
-        return f"~{message.id}={message.body} "
+    def amended(self, code: str, message: Message, look: Look = LOOK) -> str:
+        return f"~{message.id}={message.body}{_shown(look)} "
 
-    def extras(self, code: str, message: Message) -> str:
+    def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
         raise AssertionError("texts change here, and nothing else does")
 
     def heartbeat(self) -> str:
@@ -55,8 +56,12 @@ class Shapes:
     def trouble(self, trouble: str) -> str:
         return f"trouble {trouble} "
 
-    def newest(self, code: str, shown: Shown) -> str:
-        return "".join(["page ", *shown.fragments])
+    def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
+        return "".join([f"page{_shown(look)} ", *shown.fragments])
+
+
+def _shown(look: Look) -> str:
+    return "" if look == LOOK else f"({look.language})"
 
 
 class DeafBus(LocalBus):
@@ -145,9 +150,9 @@ class Room:
 class Reader:
     """A connection as chat.web has it, which reads when the test says so."""
 
-    def __init__(self, hub: Hub, member: Member) -> None:
+    def __init__(self, hub: Hub, member: Member, look: Look = LOOK) -> None:
         self.hub = hub
-        self.connection = Connection(member)
+        self.connection = Connection(member, look=look)
         self.frames: list[str] = []
 
     async def join(self, since: Position) -> None:
@@ -159,7 +164,9 @@ class Reader:
         connection, feed = self.connection, self.connection.feed
         assert feed is not None
         assert connection.cursor is not None
-        frame = feed.frame(connection.cursor) or await self.hub.catch_up(feed, connection.cursor)
+        frame = feed.frame(connection.look, connection.cursor) or await self.hub.catch_up(
+            feed, connection.cursor, connection.look
+        )
         connection.cursor = frame.rev
         if frame.rev < feed.position.rev:
             connection.wake()
@@ -189,8 +196,10 @@ async def room(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Room]:
     await store.close()
 
 
-async def _reader(hub: Hub, room: Room, since: Position | None = None, person: str = "person-a") -> Reader:
-    reader = Reader(hub, Member(ROOM, 1, person, "Ann", 1))
+async def _reader(
+    hub: Hub, room: Room, since: Position | None = None, person: str = "person-a", look: Look = LOOK
+) -> Reader:
+    reader = Reader(hub, Member(ROOM, 1, person, "Ann", 1), look)
     await reader.join(since or await room.head())
     return reader
 
@@ -360,6 +369,43 @@ async def test_a_message_is_rendered_once_for_everybody(room: Room) -> None:
         frames = {await reader.read() for reader in readers}
         assert frames == {f"+{n + 1}=m{n} "}
     assert room.shapes.rendered == list(range(1, 11))
+
+
+GERMAN, FRENCH = Look("de"), Look("fr")
+
+
+async def test_a_message_is_rendered_once_for_each_look_that_is_present(room: Room) -> None:
+    hub = room.hub()
+    readers = {look: [await _reader(hub, room, look=look) for _ in range(10)] for look in (GERMAN, FRENCH)}
+    for n in range(10):
+        await room.write(f"m{n}")
+        for look, of_one in readers.items():
+            assert {await reader.read() for reader in of_one} == {f"+{n + 1}=m{n}({look.language}) "}
+    assert room.shapes.rendered == [id for id in range(1, 11) for _ in readers]
+
+
+async def test_who_is_behind_gets_what_they_lack_in_their_look(room: Room) -> None:
+    hub = room.hub()
+    start = await room.head()
+    await room.write(*(f"m{n}" for n in range(RING + 10)))
+    await _reader(hub, room)  # so that the ring begins with what is newest
+    for look in (GERMAN, FRENCH):
+        behind = await _reader(hub, room, start, look=look)
+        assert (await behind.read()).startswith(f"+1=m0({look.language}) ")
+        elsewhere = await _reader(hub, room, Position("restored", 1), look=look)
+        assert (await elsewhere.read()).startswith(f"page({look.language}) ")
+
+
+async def test_what_changed_is_kept_in_no_look_as_it_was(room: Room) -> None:
+    hub = room.hub()
+    readers = [await _reader(hub, room, look=look) for look in (LOOK, GERMAN)]
+    await room.write("a secret")
+    for reader in readers:
+        await reader.read()
+    await room.delete(1)
+    for reader in readers:
+        await reader.read()
+    assert "a secret" not in "".join(hub.rendered._kept.values())
 
 
 # Readers who are behind -------------------------------------------------------------------------------

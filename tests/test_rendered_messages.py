@@ -15,6 +15,7 @@ from chat.context import Context
 from chat.model.changes import Page
 from chat.model.messages import Message
 from chat.model.rooms import Position
+from chat.views.look import LOOK, Look
 from chat.views.messages import RenderedMessages, Shown
 
 FRAME = 256 * 1024
@@ -44,19 +45,19 @@ class Shapes:
         self.took = took
         self.rendered: list[int] = []
 
-    def message(self, code: str, message: Message) -> str:
+    def message(self, code: str, message: Message, look: Look = LOOK) -> str:
         self.took()
         self.rendered.append(message.id)
         return f"+{message.body}"
 
-    def amended(self, code: str, message: Message) -> str:
+    def amended(self, code: str, message: Message, look: Look = LOOK) -> str:
         self.rendered.append(-message.id)
         return f"~{message.body}"
 
-    def extras(self, code: str, message: Message) -> str:
+    def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
         raise AssertionError("texts change here, and nothing else does")
 
-    def newest(self, code: str, shown: Shown) -> str:
+    def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
         return "".join(shown.fragments)
 
 

@@ -10,12 +10,13 @@ from chat.live.feed import Frame, join
 from chat.model.rooms import Position
 from chat.store import HISTORY, WINDOW, Resync, Store
 from chat.store.windows import Part
+from chat.views.look import LOOK, Look
 from chat.views.messages import PAGE, RenderedMessages, Shown
 
 READ = 64 * 1024  # bytes of the log that are read at once: of short texts, as much as makes one frame
 FRAMES = 8 * 1024 * 1024  # bytes of frames that are kept for others at the same place, over all rooms
 
-Place = tuple[str, Position, int]  # a room, where its reader stands, and the rev that is its newest
+Place = tuple[Look, str, Position, int]  # a room, where its reader stands, and the rev that is its newest
 
 
 class CatchUp:
@@ -29,18 +30,18 @@ class CatchUp:
         self._kept: OrderedDict[Place, Frame] = OrderedDict()
         self.held = 0
 
-    async def frame(self, code: str, since: Position, head: int) -> Frame:
+    async def frame(self, code: str, since: Position, head: int, look: Look = LOOK) -> Frame:
         """The start of what a reader lacks, or the newest page; raises store errors.
 
         `head` is what the room's feed has come to: once it moves on, nothing that was kept is used again.
         """
-        place = code, since, head
+        place = look, code, since, head
         if place in self._kept:
             self._kept.move_to_end(place)
             return self._kept[place]
         reading = self._reading.get(place)
         if reading is None:
-            reading = self._reading[place] = asyncio.create_task(self._read(code, since))
+            reading = self._reading[place] = asyncio.create_task(self._read(code, since, look))
             reading.add_done_callback(lambda task: self._keep(place, task))
         return await asyncio.shield(reading)
 
@@ -54,19 +55,20 @@ class CatchUp:
             _, oldest = self._kept.popitem(last=False)
             self.held -= sys.getsizeof(oldest.text)
 
-    async def _read(self, code: str, since: Position) -> Frame:
+    async def _read(self, code: str, since: Position, look: Look) -> Frame:
         if since.rev >= 0:
             try:
                 window = await self._store.changes(code, since, WINDOW, READ)
                 if window.head - since.rev <= WINDOW:
-                    await self._rendered.prepare(code, window.created, window.changed)
+                    await self._rendered.prepare(code, window.created, window.changed, look)
                     part = Part(window.changed, window.created, window.position.rev)
-                    return join(self._rendered.of(code), part, since.rev)
+                    return join(self._rendered.of(code, look), part, since.rev)
             except Resync:
                 pass
-        shown = await self.page(code)
-        return Frame(self._rendered.newest(code, shown), shown.page.position.rev)
+        shown = await self.page(code, look=look)
+        return Frame(self._rendered.newest(code, shown, look), shown.page.position.rev)
 
-    async def page(self, code: str, before: int | None = None) -> Shown:
+    async def page(self, code: str, before: int | None = None, look: Look = LOOK) -> Shown:
         """The newest messages, or the newest older than `before`: as many as make a page. Raises NotFound."""
-        return await self._rendered.page(code, await self._store.history(code, before, HISTORY, PAGE))
+        history = await self._store.history(code, before, HISTORY, PAGE)
+        return await self._rendered.page(code, history, look)

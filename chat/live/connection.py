@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from chat.live.feed import Feed
 from chat.live.slots import Slots
 from chat.model.members import Member
+from chat.views.look import LOOK, Look
 
 RESTART = 1012  # the browser comes back by itself
 POLICY = 1008  # the browser stays away
@@ -37,15 +38,17 @@ class Connection:
         "farewell",
         "feed",
         "id",
+        "look",
         "member",
         "panels_seen",
         "slots",
         "write_frame",
     )
 
-    def __init__(self, member: Member, address: str = "") -> None:
+    def __init__(self, member: Member, address: str = "", look: Look = LOOK) -> None:
         self.member = member
         self.address = address  # where it comes from
+        self.look = look
         self.id = 0  # given by the hub
         self.counts = False  # among the few of its person
         self.feed: Feed[Connection] | None = None

@@ -16,13 +16,16 @@ from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store.windows import Part, first_part, weight
-from chat.views.messages import RoomMessages, byte_length
+from chat.views.look import Look
+from chat.views.messages import RenderedMessages, RoomMessages, byte_length
 
 RING = 256  # revs kept in memory per live room
 RING_BYTES = 256 * 1024  # of texts as Python holds them, so that a room of long messages costs no more
 FRAME = 64 * 1024  # bytes of a frame; one message may be longer, by itself
 LIKELY = FRAME // 4  # bytes of messages that make one frame, unless they are full of links
 FRAMES = 128 * 1024  # bytes of frames that are kept for others at the same place, per room
+
+Place = tuple[Look, int]  # the look and the cursor of readers
 
 
 class Frame(NamedTuple):
@@ -37,6 +40,7 @@ class Follower(Protocol):
 
     member: Member
     cursor: int | None
+    look: Look
     write_frame: Callable[[bytes], bool] | None
 
     @property
@@ -54,7 +58,7 @@ class Feed(Generic[F]):
     def __init__(
         self,
         code: str,
-        rendered: RoomMessages,
+        rendered: RenderedMessages,
         delivered: Callable[[int, int], None] = lambda frames, changes: None,
     ) -> None:
         self.code = code
@@ -66,11 +70,12 @@ class Feed(Generic[F]):
         self.repairing: asyncio.Task[None] | None = None
         self.loaded = asyncio.Event()
         self._rendered = rendered
+        self._looks: dict[Look, RoomMessages] = {}  # of those who have read here
         self._floor = 0  # cursors below this cannot be served from the ring
         self._ring: deque[tuple[int, int]] = deque()  # (rev, id), revs rising
         self._messages: dict[int, Message] = {}
         self._bytes = 0
-        self._frames: dict[int, Frame] = {}  # by cursor, for the present position
+        self._frames: dict[Place, Frame] = {}  # for the present position
         self._frames_bytes = 0
         self._flushing = False
         self._delivered = delivered
@@ -103,7 +108,7 @@ class Feed(Generic[F]):
     def flush(self) -> None:
         """Whatever came in a turn of the event loop: write it to free sockets, wake the others."""
         self._flushing = False
-        framed: dict[int, tuple[bytes, int]] = {}
+        framed: dict[Place, tuple[bytes, int]] = {}
         frames = changes = 0
         for connection in self.connections:
             cursor = connection.cursor
@@ -111,10 +116,11 @@ class Feed(Generic[F]):
             if connection.write_frame is None or cursor is None or has_ended or not connection.idle:
                 connection.wake()
                 continue
-            if cursor not in framed:
-                frame = self.frame(cursor)
-                framed[cursor] = (websocket_frame(frame.text), frame.rev) if frame else (b"", 0)
-            data, rev = framed[cursor]
+            place = connection.look, cursor
+            if place not in framed:
+                frame = self.frame(*place)
+                framed[place] = (websocket_frame(frame.text), frame.rev) if frame else (b"", 0)
+            data, rev = framed[place]
             if data and connection.write_frame(data):
                 connection.cursor = rev
                 frames, changes = frames + 1, changes + rev - cursor
@@ -130,7 +136,8 @@ class Feed(Generic[F]):
         if old is not None:
             self._bytes -= weight(old)
             if old.rev != message.rev:
-                self._rendered.forget(old)
+                for rendered in self._looks.values():
+                    rendered.forget(old)
         self._bytes += weight(message)
         self._messages[message.id] = message
         self._ring.append((rev, message.id))
@@ -145,14 +152,14 @@ class Feed(Generic[F]):
         if self._messages[id].rev == rev:  # otherwise a later entry of the ring still needs it
             self._bytes -= weight(self._messages.pop(id))
 
-    def part(self, cursor: int) -> Part | None:
+    def part(self, look: Look, cursor: int) -> Part | None:
         """Older messages that changed and messages created after `cursor`, each once and in id order.
 
         Only the start of it if all would be longer than a frame. None if the cursor is too old for the ring.
         """
         if cursor < self._floor:
             return None
-        return frame_part(self._rendered, self._after(cursor))
+        return frame_part(self._of(look), self._after(cursor))
 
     def _after(self, cursor: int) -> Part:
         ids: set[int] = set()
@@ -164,29 +171,35 @@ class Feed(Generic[F]):
         changed, created = [m for m in newest if m.id <= cursor], [m for m in newest if m.id > cursor]
         return Part(changed, created, max(cursor, self.position.rev))
 
-    def frame(self, cursor: int) -> Frame | None:
-        """What is after `cursor`, or the start of it, joined once for all who stand there."""
+    def _of(self, look: Look) -> RoomMessages:
+        rendered = self._looks.get(look)
+        if rendered is None:
+            rendered = self._looks[look] = self._rendered.of(self.code, look)
+        return rendered
+
+    def frame(self, look: Look, cursor: int) -> Frame | None:
+        """What is after `cursor`, or the start of it, joined once for all of one look who stand there."""
         if cursor >= self.position.rev:
             return Frame("", cursor)
-        frame = self._frames.get(cursor)
+        frame = self._frames.get((look, cursor))
         if frame is None:
             if cursor < self._floor:
                 return None
-            frame = self._newest(cursor) or join(self._rendered, self._after(cursor), cursor)
-            self._keep_frame(cursor, frame)
+            frame = self._newest(look, cursor) or join(self._of(look), self._after(cursor), cursor)
+            self._keep_frame((look, cursor), frame)
         return frame
 
-    def _newest(self, cursor: int) -> Frame | None:
+    def _newest(self, look: Look, cursor: int) -> Frame | None:
         """If it is all that comes after `cursor`: the usual case."""
         rev, id = self._ring[-1]
         message = self._messages[id]
         if not cursor + 1 == id == rev == message.rev == self.position.rev:
             return None
-        return Frame(self._rendered.message(message), rev)
+        return Frame(self._of(look).message(message), rev)
 
-    def _keep_frame(self, cursor: int, frame: Frame) -> None:
+    def _keep_frame(self, place: Place, frame: Frame) -> None:
         self._frames_bytes += sys.getsizeof(frame.text)
-        self._frames[cursor] = frame
+        self._frames[place] = frame
         while self._frames_bytes > FRAMES and len(self._frames) > 1:
             self._frames_bytes -= sys.getsizeof(self._frames.pop(next(iter(self._frames))).text)
 

@@ -27,6 +27,7 @@ from chat.model.errors import Trouble
 from chat.model.members import Member
 from chat.model.rooms import Position
 from chat.store import Resync, Store, Unavailable
+from chat.views.look import LOOK, Look
 from chat.views.messages import RenderedMessages, Shapes, Shown
 
 CHECK = 5.0  # s between comparisons with the log
@@ -153,7 +154,7 @@ class Hub:
     async def _feed(self, code: str, connection: Connection) -> Feed[Connection]:
         feed = self.feeds.get(code)
         if feed is None:
-            feed = self.feeds[code] = Feed(code, self.rendered.of(code), self._delivered)
+            feed = self.feeds[code] = Feed(code, self.rendered, self._delivered)
             self.bus.watch(code)
             feed.repairing = asyncio.create_task(self._load(feed))
         feed.connections.add(connection)
@@ -283,14 +284,14 @@ class Hub:
             connection.cursor = -1
             connection.wake()
 
-    async def catch_up(self, feed: Feed[Connection], cursor: int) -> Frame:
+    async def catch_up(self, feed: Feed[Connection], cursor: int, look: Look = LOOK) -> Frame:
         """A frame for a reader too far behind for the ring: the start of what they lack."""
         since = Position(feed.position.epoch, cursor)
-        return await self.catching_up.frame(feed.code, since, feed.position.rev)
+        return await self.catching_up.frame(feed.code, since, feed.position.rev, look)
 
-    async def page(self, code: str, before: int | None = None) -> Shown:
+    async def page(self, code: str, before: int | None = None, look: Look = LOOK) -> Shown:
         """The newest messages, or the newest older than `before`: as many as make a page. Raises NotFound."""
-        return await self.catching_up.page(code, before)
+        return await self.catching_up.page(code, before, look)
 
     def check_soon(self) -> None:
         self._check_now.set()

@@ -21,6 +21,7 @@ from chat.model.messages import BODY_FIELD, Message
 from chat.model.receipts import write_life
 from chat.views.assets import Assets
 from chat.views.links import linked
+from chat.views.look import LOOK, Look
 from chat.views.messages import Shown
 from chat.views.plain_messages import PlainMessages
 from chat.views.room_pages import RoomPages
@@ -224,17 +225,17 @@ class Renderer:
 
     # Fragments: the very shapes that the pages include ------------------------------------------------
 
-    def message(self, code: str, message: Message) -> str:
+    def message(self, code: str, message: Message, look: Look = LOOK) -> str:
         return self._plain.message(code, message) or str(self._shape(code, message))
 
-    def amended(self, code: str, message: Message) -> str:
+    def amended(self, code: str, message: Message, look: Look = LOOK) -> str:
         return self._fragment("room/amend_message.html", code=code, message=message)
 
-    def extras(self, code: str, message: Message) -> str:
+    def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
         """What features show below a message whose text is the same as before."""
         return self._fragment("reactions/replace_row.html", code=code, message=message, own=None)
 
-    def newest(self, code: str, shown: Shown) -> str:
+    def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
         return self._fragment(
             "room/replace_messages.html", code=code, page=shown.page, messages=_lines(shown)
         )

@@ -70,7 +70,7 @@ async def _changes(chat: Context, connection: Connection) -> str:
             held = await chat.store.find_seat(connection.member.code, connection.member.person)
             connection.close(Farewell(POLICY, seats.why_ended(held), over=held is None))
             return ""
-        frame = feed.frame(cursor) or await _catch_up(chat, connection, feed, cursor)
+        frame = feed.frame(connection.look, cursor) or await _catch_up(chat, connection, feed, cursor)
     except ComeBack as refused:
         ask_to_come_back(chat, connection, refused)
         return ""
@@ -100,4 +100,4 @@ async def _catch_up(chat: Context, connection: Connection, feed: Feed[Connection
         raise ComeBack("catch-ups")
     if wait:
         await asyncio.sleep(wait)
-    return await chat.hub.catch_up(feed, cursor)
+    return await chat.hub.catch_up(feed, cursor, connection.look)

@@ -70,7 +70,7 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
         chat.presence.forget(connection.member)  # perhaps they left on another node
         connection.close(Farewell(POLICY))
         return ""
-    part = feed.part(connection.cursor)
+    part = feed.part(connection.look, connection.cursor)
     if part is None:
         connection.close(Farewell(POLICY))  # too far behind: the page reloads itself and starts at the newest
         return ""
@@ -78,7 +78,7 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
     if part.rev < feed.position.rev:
         connection.wake()  # for the rest, once this is taken
     slots = connection.take_slots()
-    html = chat.hub.rendered.of(connection.member.code).message
+    html = chat.hub.rendered.of(connection.member.code, connection.look).message
     parts = list(lines.of((message, html(message)) for message in chain(part.changed, part.created)))
     if "trouble" in slots:
         parts.append(lines.aside(chat.render.stream_trouble(chat.hub.trouble)))

@@ -1,0 +1,16 @@
+"""What of a reader a message's HTML depends on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Look(NamedTuple):
+    """Whatever else differs between readers is in their stylesheet, never in the HTML of a message."""
+
+    language: str = "en"
+    zone: str = "UTC"
+    clock: str = "24"  # hours
+
+
+LOOK = Look()  # everybody's, as long as there is no way to choose another
