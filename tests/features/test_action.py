@@ -107,3 +107,17 @@ async def test_a_page_about_a_message_is_bounded(alice: Person, code: str) -> No
     assert reply.status == 200
     assert len(reply.body) < 256 * 1024
     assert reply.page.one("[aria-current=true]")["id"] == f"message-{id}"
+
+
+@pytest.mark.parametrize("name", list(ACTIONS))
+async def test_a_form_without_its_fields_is_refused_and_no_fault(
+    alice: Person, bob: Person, code: str, id: int, name: str
+) -> None:
+    for person in (bob, alice):
+        reply = await person.post(f"/rooms/{code}/{id}/{name}")
+        assert reply.status in (303, 403, 422)
+        if reply.status != 303:
+            assert reply.page.one("[role=alert]").text
+        async with person.in_room(code) as live:
+            await live.send(act=f"{id}/{name}")
+            assert (await live.frame()).all("hx-partial")
