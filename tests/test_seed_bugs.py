@@ -175,7 +175,7 @@ async def test_a_fault_shows_no_traceback(
     async def fail(*_: object) -> None:
         raise RuntimeError("our insides")
 
-    monkeypatch.setattr(chat.store, "history", fail)
+    monkeypatch.setattr(chat.store, "snapshot", fail)
     reply = await alice.get(f"/rooms/{code}")
     assert reply.status == 500
     assert "insides" not in reply.text
