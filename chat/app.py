@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from quart import Quart, Response, abort, has_request_context, request, websocket
+from quart.sessions import NullSession, SessionInterface
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import BadHost, HTTPException
 
@@ -49,7 +50,21 @@ ANY_HOST = {"pages.static", "pages.healthz", "pages.metrics"}  # probes ask by a
 AGAIN = "The server cannot reach its database. This page tries again by itself."
 
 
+class NoSessions(SessionInterface):
+    """Quart would make an empty one for each request and each open socket."""
+
+    _none = NullSession()
+
+    async def open_session(self, *_: Any) -> NullSession:
+        return self._none
+
+    def is_null_session(self, _: object) -> bool:
+        return True
+
+
 class Chat(Quart):
+    session_interface = NoSessions()  # type: ignore[assignment]
+
     async def asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             files: StaticFiles | None = self.extensions.get("files")

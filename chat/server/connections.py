@@ -137,11 +137,13 @@ class _Reader:
 @around(TCPServer, "_read_data")
 async def _read_to_the_end(original: Guard, self: Any) -> None:
     """Hypercorn would keep what it read last until more comes, and wait for another request after the end."""
-    with suppress(OSError):  # also a deadline
+    try:
         while not self.reader.at_eof():
             await self.protocol.handle(RawData(await self.reader.read(bounds.READ_AT_ONCE)))
             if is_dropped(self.protocol.protocol):
                 await self.context.worker.drops.wait()
+    except OSError:  # also a deadline
+        pass
     await self.protocol.handle(Closed())
     await self.idle_task.stop()
 

@@ -9,7 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, TypeVar
+from contextlib import suppress
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 from chat.model.changes import Change
 from chat.model.messages import Message
@@ -136,8 +138,11 @@ class SQLiteStore(Operations):
     async def _read(self, query: Query[T]) -> T:
         if self._readers is None:
             raise Unavailable("The store is closed.")
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[T] = loop.create_future()
+        self._readers.pool.submit(self._readers.answer, loop, found, query)
         try:
-            return await asyncio.wrap_future(self._readers.pool.submit(self._readers.run, query))
+            return await found
         except sqlite3.Error as error:
             raise Unavailable(f"The store cannot be read: {error}") from error
 
@@ -150,6 +155,15 @@ class Readers:
         self._path = path
         self._mine = threading.local()
         self._all: list[sqlite3.Connection] = []
+
+    def answer(self, loop: asyncio.AbstractEventLoop, found: asyncio.Future[T], query: Query[T]) -> None:
+        """Run a query for a coroutine. The futures of threads would take three locks and two calls more."""
+        try:
+            settle = partial(_settle, found, self.run(query), None)
+        except Exception as error:
+            settle = partial(_settle, found, None, error)
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits
+            loop.call_soon_threadsafe(settle)
 
     def run(self, query: Query[T]) -> T:
         db = self._connection()
@@ -171,6 +185,15 @@ class Readers:
         self.pool.shutdown(wait=True)
         for db in self._all:
             db.close()
+
+
+def _settle(found: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    if found.done():
+        return  # who asked was cancelled
+    if error is None:
+        found.set_result(result)
+    else:
+        found.set_exception(error)
 
 
 def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, body: str) -> Change:
