@@ -15,7 +15,17 @@ from browser.drivers.window import KEYS, Engine, NoDocument, Scheme, Window
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # The same without windows, menus and a back/forward cache: a third of the CPU for each person with a page.
 SHELL = shutil.which("chromium-headless-shell") or PROGRAM
+# Chromium takes the last such list, so Playwright's is repeated before what is ours: pages that it would load
+# for the address bar of every window, which cost half the CPU of most tests.
+WITHOUT = (
+    "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable", "LensOverlay", "MediaRouter", "PaintHolding",
+    "ThirdPartyStoragePartitioning", "AvoidCorsURLLoaderRestartOnRedirect", "OptimizationHints",
+    "NetworkTimeServiceQuerying", "AimEnabled", "PreconnectToSearch",
+    "WebUIOmniboxPopup", "WebUIOmniboxAimPopup",
+)  # fmt: skip
 OPTIONS = [
+    f"--disable-features={','.join(WITHOUT)}",
     "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run", "--disable-quic", *(["--no-sandbox"] if os.getuid() == 0 else []),
 ]  # fmt: skip
