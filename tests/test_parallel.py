@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import parallel_plugin
@@ -34,6 +36,27 @@ def test_counted(request):
 def test_failed(request):
     request.node.user_properties.append(("figures", "chaos: 2 rounds, 1 lost"))
     assert False
+"""
+
+
+TIMED = """
+import pathlib, time
+import pytest
+
+def note(name):
+    with open("times", "a") as file:
+        start = time.monotonic()
+        time.sleep(0.05)
+        file.write(f"{name} {start} {time.monotonic()}\\n")
+
+@pytest.mark.parametrize("n", range(20))
+def test_beside(n):
+    note("beside")
+
+@pytest.mark.quiet
+@pytest.mark.parametrize("n", range(3))
+def test_alone(n):
+    note("alone")
 """
 
 
@@ -74,6 +97,26 @@ def test_what_tests_have_counted_is_shown_at_the_end(tmp_path: Path, spread: str
     (tmp_path / "test_one.py").write_text(COUNTED)
     said = run(tmp_path, spread).splitlines()
     assert {"chaos: 3 rounds, 0 lost", "chaos: 2 rounds, 1 lost"} <= set(said)
+
+
+def test_nothing_runs_beside_a_test_that_needs_quiet(tmp_path: Path) -> None:
+    (tmp_path / "test_one.py").write_text(TIMED)
+    before = set(Path(tempfile.gettempdir()).glob("chat-tests-*"))
+    assert "23 passed" in run(tmp_path, "-n2")
+    times = [line.split() for line in (tmp_path / "times").read_text().splitlines()]
+    spans = [(name, float(start), float(end)) for name, start, end in times]
+    overlaps = [
+        {one, other}
+        for (one, start, end), (other, later, _) in itertools.combinations(sorted(spans, key=by_start), 2)
+        if start <= later < end
+    ]
+    assert {"beside"} in overlaps
+    assert all("alone" not in pair for pair in overlaps)
+    assert set(Path(tempfile.gettempdir()).glob("chat-tests-*")) <= before
+
+
+def by_start(span: tuple[str, float, float]) -> float:
+    return span[1]
 
 
 def test_folders_are_spread_and_single_files_are_not(pytestconfig: pytest.Config, tmp_path: Path) -> None:

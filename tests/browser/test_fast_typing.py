@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from deployments import ONE
+from playwright.async_api import Browser
 
 from browser.people import People, Tab
 
@@ -13,6 +14,12 @@ SETTINGS = {"CHAT_RATE_LIMIT": "off"}
 pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
 TEXTS = ["first message", "second one", "3", "the fourth of them"]
 DRAFT = "and a draft"
+
+
+@pytest.fixture
+def chromium(whole_chromium: Browser) -> Browser:
+    """When keys meet a swap differs without windows; people have this one."""
+    return whole_chromium
 
 
 async def press(tab: Tab, text: str, pace: float) -> None:
@@ -32,10 +39,10 @@ async def press(tab: Tab, text: str, pace: float) -> None:
     await asyncio.gather(*pressed)
 
 
-@pytest.mark.parametrize(
-    ("slower", "latency", "pace"),
-    [(1, 0, 0.02), (1, 400, 0.02), (6, 0, 0.06), (6, 400, 0.02), (1, 0, 0)],
-)
+GOOD = [pytest.param(1, latency, 0.02, marks=pytest.mark.quiet) for latency in (0, 400)]  # machines
+
+
+@pytest.mark.parametrize(("slower", "latency", "pace"), [*GOOD, (6, 0, 0.06), (6, 400, 0.02), (1, 0, 0)])
 async def test_nothing_typed_across_enter_is_lost_doubled_or_out_of_order(
     people: People, slower: int, latency: int, pace: float
 ) -> None:
