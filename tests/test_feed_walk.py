@@ -153,12 +153,12 @@ class Walk(RuleBasedStateMachine):
         self.late = Late(cast(Store, self.store))
         bus = Hints(random.Random(0))
         self.hub = Hub(cast(Store, self.late), bus, Shapes(), 3600.0)
-        self.store.on_commit = bus.announce
+        self.store.on_commit = self.hub.committed
         await self.store.open()
         await self.store.open_room(ROOM)
         await self.store.take_seat(ROOM, "ann", "Ann")
         await self._open_page()
-        self.store.on_commit = bus.announce
+        self.store.on_commit = self.hub.committed
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)

@@ -71,6 +71,14 @@ class DeafBus(LocalBus):
         pass
 
 
+class FaultyBus(LocalBus):
+    """Fails when it has passed a hint on."""
+
+    def announce(self, changes: Sequence[Change]) -> None:
+        super().announce(changes)
+        raise RuntimeError("the bus broke down")
+
+
 class MadBus(LocalBus):
     """Loses some hints, repeats some, and tells the rest late and in any order."""
 
@@ -130,7 +138,7 @@ class Room:
     def hub(self, bus: LocalBus | None = None, check: float = 3600.0) -> Hub:
         self.bus = bus or LocalBus()
         hub = Hub(cast(Store, self.watched), self.bus, self.shapes, check)
-        self.store.on_commit = self.bus.announce
+        self.store.on_commit = hub.committed
         return hub
 
     async def write(self, *bodies: str) -> list[Change]:
@@ -555,6 +563,28 @@ async def test_a_rewritten_history_reaches_everybody_as_the_newest_page(room: Ro
     room.store.on_commit = hub.heard
     await room.write("c")
     assert await reader.read() == "+3=c "
+
+
+async def test_what_this_process_stored_is_written_before_its_writer_goes_on(room: Room) -> None:
+    """And not a turn of the event loop later; a bus that fails keeps nothing back."""
+    hub = room.hub(FaultyBus())
+    reader = await _reader(hub, room)
+    await reader.connection.ready()
+    frames: list[bytes] = []
+
+    def write_frame(data: bytes) -> bool:
+        frames.append(data)
+        return True
+
+    reader.connection.write_frame = write_frame
+    waiting = asyncio.create_task(reader.connection.ready())
+    await until(lambda: reader.connection.idle)
+    seen: list[bytes] = []
+    write = room.store.append(ROOM, 1, "key", "hello")
+    write.add_done_callback(lambda _: seen.extend(frames))
+    await write
+    assert seen == [b"\x81\x09+1=hello "]
+    waiting.cancel()
 
 
 # Coming, going, failing -------------------------------------------------------------------------------
