@@ -20,13 +20,14 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from . import attacks, cluster, crowds, echo, parts, talk, visits
+from . import attacks, cluster, crowds, echo, looks, parts, talk, visits
 from .parts import Row
 from .servers import Options
 
 PARTS = {
     **parts.PARTS,
     **talk.PARTS,
+    **looks.PARTS,
     **echo.PARTS,
     **crowds.PARTS,
     **visits.PARTS,

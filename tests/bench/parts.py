@@ -54,7 +54,7 @@ async def serving(
             yield chat, tickets
 
 
-async def _flooded(
+async def flooded(
     members: Sequence[Member],
     senders: Sequence[Sender],
     window: int,
@@ -87,7 +87,7 @@ async def fan_out(options: Options) -> list[Row]:
         members = [sender, *map(Member, tickets[1:])]
         await connect_all(members, port)
         await asyncio.sleep(SETTLE if chat else 0)
-        result = await _flooded(members, [sender], window, seconds, cpu, profiled(options, chat, "a"))
+        result = await flooded(members, [sender], window, seconds, cpu, profiled(options, chat, "a"))
         hang_up(members)
         return result
 
@@ -335,7 +335,7 @@ async def appends(options: Options) -> list[Row]:
         await connect_all(senders, chat.port)
         await asyncio.sleep(SETTLE)
         profile = profiled(options, chat, "g")
-        sent, use = await _flooded(senders, senders, 1, options.seconds(5), chat.cpu, profile)
+        sent, use = await flooded(senders, senders, 1, options.seconds(5), chat.cpu, profile)
         hang_up(senders)
     return [
         Row("g appends per s at the store, 100 senders", store["rate"], "", least=5000),

@@ -10,11 +10,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from serving import REPO, Server, free_port
 
@@ -60,8 +61,10 @@ class Chat(Server):
         *,
         app: str = "chat.app:create_app()",
         tree: Path | None = None,
+        env: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         env = {
+            **env,
             "CHAT_DATABASE_URL": url,
             "CHAT_REDIS_URL": redis,
             "CHAT_SECRET_KEY": SECRET,

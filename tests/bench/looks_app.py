@@ -1,0 +1,24 @@
+"""The chat whose pages have looks of their own, dealt in turn to as many as LOOKS says."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+from quart import Quart
+
+from chat import app
+from chat.live.connection import Connection
+from chat.model.members import Member
+from chat.views.look import Look
+from chat.web import socket
+
+
+def create_app() -> Quart:
+    looks = itertools.cycle([Look(language=f"look-{n}") for n in range(int(os.environ["LOOKS"]))])
+
+    def connection(member: Member, address: str) -> Connection:
+        return Connection(member, address, next(looks))
+
+    socket.Connection = connection  # type: ignore[assignment, misc]
+    return app.create_app()
