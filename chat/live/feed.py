@@ -108,19 +108,21 @@ class Feed(Generic[F]):
     def flush(self) -> None:
         """Whatever came in a turn of the event loop: write it to free sockets, wake the others."""
         self._flushing = False
-        framed: dict[Place, tuple[bytes, int]] = {}
+        framed: dict[tuple[int, int], tuple[bytes, int]] = {}
         frames = changes = 0
+        last: tuple[Look | None, int] = None, 0
+        data, rev = b"", 0
         for connection in self.connections:
-            cursor = connection.cursor
+            cursor, look = connection.cursor, connection.look
             has_ended = self.ended and connection.member.number in self.ended
             if connection.write_frame is None or cursor is None or has_ended or not connection.idle:
                 connection.wake()
                 continue
-            place = connection.look, cursor
-            if place not in framed:
-                frame = self.frame(*place)
-                framed[place] = (websocket_frame(frame.text), frame.rev) if frame else (b"", 0)
-            data, rev = framed[place]
+            if cursor != last[1] or look is not last[0]:  # most stand where the one before does
+                last, place = (look, cursor), (id(look), cursor)  # the hash of a look takes longer
+                if place not in framed:
+                    framed[place] = self._framed(look, cursor)
+                data, rev = framed[place]
             if data and connection.write_frame(data):
                 connection.cursor = rev
                 frames, changes = frames + 1, changes + rev - cursor
@@ -129,6 +131,11 @@ class Feed(Generic[F]):
             else:
                 connection.wake()
         self._delivered(frames, changes)
+
+    def _framed(self, look: Look, cursor: int) -> tuple[bytes, int]:
+        """The bytes of a frame and the rev it leads to; none for a cursor that is too old."""
+        frame = self.frame(look, cursor)
+        return (websocket_frame(frame.text), frame.rev) if frame else (b"", 0)
 
     def _keep(self, rev: int, message: Message) -> None:
         """`rev` is the message's, or its first one if its last change has yet to come."""
