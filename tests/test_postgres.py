@@ -22,6 +22,7 @@ from store_model import Clock
 from tls import certified
 
 from chat.model.changes import Change
+from chat.model.errors import Forbidden
 from chat.model.members import Member
 from chat.model.messages import Delete, Edit
 from chat.settings import Misconfigured
@@ -634,6 +635,18 @@ async def test_a_node_that_is_too_old_for_the_database_does_not_read_it_either(
         await store.find_room(ROOM)
     await sql(url, "UPDATE metadata SET value = '1' WHERE name IN ('schema', 'oldest')")
     assert await store.find_room(ROOM)
+
+
+async def test_a_refusal_of_what_was_asked_for_costs_no_connection(store: PostgresStore) -> None:
+    async def refused(tx: Transaction) -> None:
+        pids.append((await tx.fetch("SELECT pg_backend_pid()"))[0][0])
+        raise Forbidden("Not yours.")
+
+    pids: list[int] = []
+    for ask in (store.read, store.snapshot, store.snapshot, store.read):
+        with pytest.raises(Forbidden):
+            await ask(refused)
+    assert len(set(pids)) == 1
 
 
 async def test_a_black_hole_is_bounded_and_heals(

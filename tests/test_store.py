@@ -21,10 +21,13 @@ from chat.model.changes import Change
 from chat.model.errors import Refused
 from chat.model.members import Member
 from chat.model.messages import Delete, Edit, Message
+from chat.model.meta import with_meta
 from chat.model.rooms import Position
 from chat.store import AlreadyExists, NotFound, Resync, Store, Unavailable
+from chat.store.log import change_message, find_message
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
+from chat.store.transaction import Transaction
 from chat.store.visits import visit
 from chat.store.windows import UNBOUNDED, weight
 
@@ -309,6 +312,44 @@ async def test_a_listener_that_fails_does_not_fail_the_writer(
     store.on_commit = broken
     assert (await say(store, alice, "hello")).position.rev == 1
     assert "broken listener" in caplog.text
+
+
+# Functions of a transaction
+
+
+async def two_changes(tx: Transaction, refused: bool) -> str:
+    """What no operation of ours does: two changes in one write, of which it returns neither."""
+    for number in (1, 2):
+        message = await find_message(tx, ROOM, 1)
+        await change_message(tx, ROOM, message, meta=with_meta(message.meta, number=number))
+    if refused:
+        raise Refused("Not like this.")
+    return "done"
+
+
+async def test_every_change_of_a_write_is_told_whatever_it_returns(store: Store, alice: Member) -> None:
+    await say(store, alice, "hello")
+    told: list[Change] = []
+    store.on_commit = told.extend
+    assert await store.write(ROOM, two_changes, False) == "done"
+    assert [change.position.rev for change in told] == [2, 3]
+    assert await everything(store) == [told[-1].message]
+
+
+async def test_what_a_write_did_before_it_refused_is_not_kept(store: Store, alice: Member) -> None:
+    first = await say(store, alice, "hello")
+    told: list[Change] = []
+    store.on_commit = told.extend
+    results = await asyncio.gather(
+        say(store, alice, "before"),
+        store.write(ROOM, two_changes, True),
+        say(store, alice, "after"),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [Change, Refused, Change]
+    assert [change.position.rev for change in told] == [2, 3]
+    assert [(m.rev, m.body) for m in await everything(store)] == [(1, "hello"), (2, "before"), (3, "after")]
+    assert (await everything(store))[0] == first.message
 
 
 # Edits and deletions

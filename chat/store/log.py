@@ -33,6 +33,13 @@ async def rise(tx: Transaction, room: int) -> Head:
     return Head(*row)
 
 
+def changed(tx: Transaction, code: str, message: Message, head: Head) -> Change:
+    """The change that led to `head`, which the store is to tell of."""
+    change = Change(code, message, head.position)
+    tx.changes.append(change)
+    return change
+
+
 async def write_notice(
     tx: Transaction, code: str, notice_after: Callable[[Message | None, int], tuple[Notice, bool]]
 ) -> Change:
@@ -50,7 +57,7 @@ async def write_notice(
         meta = with_meta(NO_META, notice=dump_notice(notice))
         message = Message(head.rev, head.rev, tx.now, None, "", 1, None, "notice", meta, before)
         await tx.fetch(tx.dialect.insert, *columns(head.room, message, None))
-    return Change(code, message, head.position)
+    return changed(tx, code, message, head)
 
 
 async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, change: Amendment) -> Change:
@@ -65,7 +72,7 @@ async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, c
     body, meta = _amended(old, change, tx.now, head.rev)
     await _rewrite(tx, room, old, head.rev, body, meta)
     await tx.fetch(queries.REMEMBER, room, author, key, id, head.rev, tx.now)
-    return Change(code, replace(old, rev=head.rev, body=body, meta=meta), head.position)
+    return changed(tx, code, replace(old, rev=head.rev, body=body, meta=meta), head)
 
 
 def _amended(old: Message, change: Amendment, now: int, rev: int) -> tuple[str | None, Meta]:
@@ -98,7 +105,7 @@ async def change_message(tx: Transaction, code: str, message: Message, *, meta: 
     """Keep another meta with a message, and tell the room."""
     head = await rise(tx, (await head_of(tx, code)).room)
     await tx.fetch(queries.SET_META, head.rev, dump_meta(meta), head.room, message.id)
-    return Change(code, replace(message, rev=head.rev, meta=meta), head.position)
+    return changed(tx, code, replace(message, rev=head.rev, meta=meta), head)
 
 
 async def repeated(tx: Transaction, code: str, author: int, key: str) -> Change | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from chat.model.changes import Change
@@ -11,9 +10,9 @@ from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.meta import with_meta
 from chat.store import NotFound, queries
-from chat.store.log import head_of, is_storable, rise
+from chat.store.log import change_message, head_of, is_storable
 from chat.store.queries import LARGEST
-from chat.store.records import dump_meta, message_of
+from chat.store.records import message_of
 from chat.store.transaction import Transaction
 
 
@@ -44,10 +43,7 @@ async def own_text(tx: Transaction, member: Member, id: int) -> Message:
 
 async def set_meta(tx: Transaction, code: str, message: Message, **values: Any) -> Change:
     """Keep what a feature has to say of a message, or forget what is None, and tell the room."""
-    head = await rise(tx, (await head_of(tx, code)).room)
-    meta = with_meta(message.meta, **values)
-    await tx.fetch(queries.SET_META, head.rev, dump_meta(meta), head.room, message.id)
-    return Change(code, replace(message, rev=head.rev, meta=meta), head.position)
+    return await change_message(tx, code, message, meta=with_meta(message.meta, **values))
 
 
 async def around(

@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from chat.model.changes import Change
+
 Rows = Sequence[Sequence[Any]]
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +43,10 @@ class Transaction(Protocol):
     @property
     def now(self) -> int:
         """ms since 1970 by the store's clock; only where something is written."""
+
+    @property
+    def changes(self) -> list[Change]:
+        """What it changed in the log so far: the store tells of it once it is committed."""
 
     async def fetch(self, sql: str, *values: Any) -> Rows:
         """The rows that a statement with parameters $1, $2, … returns."""

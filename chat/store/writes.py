@@ -23,6 +23,7 @@ class PendingWrite(Generic[T]):
     """
 
     result: T = field(init=False)
+    changes: Sequence[Change] = field(init=False, default=())
     error: Exception | None = field(init=False, default=None)
     after: PendingWrite[Any] | None = field(init=False, default=None)
     is_settled: bool = field(init=False, default=False)  # or nobody waits for it any more
@@ -31,11 +32,12 @@ class PendingWrite(Generic[T]):
     _callback: Callable[[PendingWrite[T]], object] | None = field(init=False, default=None)
     _waiter: asyncio.Future[None] | None = field(init=False, default=None)
 
-    def succeed(self, result: T) -> None:
-        self.result, self.error = result, None
+    def succeed(self, result: T, changes: Sequence[Change] = ()) -> None:
+        """`changes` are what is told of it."""
+        self.result, self.changes, self.error = result, changes, None
 
     def fail(self, error: Exception) -> None:
-        self.error = error
+        self.changes, self.error = (), error
 
     @property
     def must_fail(self) -> bool:
@@ -110,7 +112,7 @@ def notify(
     jobs: Sequence[PendingWrite[Any]],
 ) -> None:
     """Pass on what changed, in commit order, and then let the writers continue."""
-    changes = [job.result for job in jobs if job.error is None and _is_new(job.result)]
+    changes = [change for job in jobs for change in job.changes]
     try:
         if changes:
             on_commit(changes)
@@ -123,7 +125,3 @@ def notify(
             job.resolve()
         except Exception:
             log.exception("A writer could not be told of its write")
-
-
-def _is_new(result: object) -> bool:
-    return isinstance(result, Change) and not result.duplicate

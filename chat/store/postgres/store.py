@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from chat.model.changes import Change
+from chat.model.errors import Refused
 from chat.settings import Misconfigured
 from chat.store import NotFound, Resync, Unavailable, queries, rooms
 from chat.store.aging import aging_of
@@ -40,6 +41,8 @@ USED = (
     "FROM unnest('{metadata,room,seat,message,idempotency_key}'::text[]) AS known (name)"
 )
 PING = 3.0  # s
+
+ANSWERS = (NotFound, Refused, Resync)  # of a function that is given a transaction; its connection is well
 
 T = TypeVar("T")
 
@@ -202,7 +205,7 @@ class Readers:
         async with self._pool.acquire(timeout=CONNECT) as db:
             try:
                 return await (_at_one_moment(db, work) if one_moment else work(PostgresTransaction(db)))
-            except (NotFound, Resync):
+            except ANSWERS:
                 raise
             except BaseException:
                 db.terminate()
@@ -222,7 +225,7 @@ async def _at_one_moment(db: Connection, work: Question[T]) -> T:
     await db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
         result = await work(PostgresTransaction(db))
-    except (NotFound, Resync):
+    except ANSWERS:
         await db.execute("ROLLBACK")
         raise
     await db.execute("ROLLBACK")

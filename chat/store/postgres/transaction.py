@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from chat.model.changes import Change
 from chat.store import queries
 from chat.store.postgres.server import Connection
 from chat.store.records import ESCAPE
@@ -42,8 +43,11 @@ class PostgresTransaction:
     def __init__(self, db: Connection, now: int = 0) -> None:
         self._db = db
         self.now = now
+        self.changes: list[Change] = []
+        self.has_written = False
 
     async def fetch(self, sql: str, *values: Any) -> Rows:
+        self.has_written = self.has_written or not sql.startswith("SELECT")
         rows: Rows = await self._db.fetch(sql, *map(to_postgres, values))
         return rows
 

@@ -342,10 +342,7 @@ class Writer:
                 await self._append(db, run)
                 continue
             for write in run:
-                try:
-                    write.succeed(await write.work(PostgresTransaction(db, now)))  # type: ignore[operator]
-                except (NotFound, AlreadyExists, Refused) as error:
-                    write.fail(error)
+                await _do(db, write, now)
 
     async def _append(self, db: Connection, run: Sequence[Write]) -> None:
         asked: dict[tuple[str, int, str], list[Write]] = {}  # a text may be here twice
@@ -369,7 +366,7 @@ class Writer:
             else:
                 message = Message(id, id, at, author, name, mark, body, before=before_of(*before))
                 result = Change(code, message, Position(epoch, id))
-                writes[0].succeed(result)
+                writes[0].succeed(result, (result,))
                 for write in writes[1:]:
                     write.succeed(replace(result, duplicate=True))
 
@@ -392,6 +389,17 @@ class Writer:
         except (*LOST, asyncpg.PostgresError) as error:
             log.warning("Housekeeping failed and will be tried again: %s", said(error))
             self._drop(error)
+
+
+async def _do(db: Connection, write: Write, now: int) -> None:
+    """Do a write that is no text. One that is refused before it wrote anything does not disturb its batch."""
+    tx = PostgresTransaction(db, now)
+    try:
+        write.succeed(await write.work(tx), tx.changes)  # type: ignore[operator]
+    except (NotFound, AlreadyExists, Refused) as error:
+        if tx.has_written:
+            raise
+        write.fail(error)
 
 
 def _runs(batch: Sequence[Write]) -> Iterator[list[Write]]:

@@ -110,7 +110,7 @@ class SQLiteStore(Operations):
 
     def append(self, code: str, author: int, key: str, body: str) -> PendingWrite[Change]:
         text = Text(code, author, key, body)
-        return self._submit(lambda tx: _append(tx.db, tx.now, *text), code, text)
+        return self._submit(lambda tx: _append(tx, *text), code, text)
 
     async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._read(lambda db: run(work(SQLiteTransaction(db), *args, **kwargs)))
@@ -196,7 +196,8 @@ def _settle(found: asyncio.Future[Any], result: Any, error: Exception | None) ->
         found.set_exception(error)
 
 
-def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, body: str) -> Change:
+def _append(tx: SQLiteTransaction, code: str, author: int, key: str, body: str) -> Change:
+    db, now = tx.db, tx.now
     # One question instead of four: this decides how many messages a second there can be.
     sql = (
         "SELECT room.id, done.message, seat.name, seat.mark, message.author, message.at FROM room "
@@ -211,7 +212,7 @@ def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, 
     if row is None:
         raise NotFound(f"There is no room {code}.")
     room, repeats, name, mark, before_author, before_at = row
-    if repeats and (done := run(log.repeated(SQLiteTransaction(db), code, author, key))):
+    if repeats and (done := run(log.repeated(tx, code, author, key))):
         return done
     if name is None:
         raise NotFound(f"Nobody holds seat {author}.")
@@ -221,4 +222,4 @@ def _append(db: sqlite3.Connection, now: int, code: str, author: int, key: str, 
     text = db.execute("INSERT INTO text (body) VALUES (?)", (encode_text(body),)).lastrowid
     execute(db, DIALECT.insert, *columns(room, message, text))
     execute(db, queries.REMEMBER, room, author, key, message.id, head.rev, now)
-    return Change(code, message, head.position)
+    return log.changed(tx, code, message, head)

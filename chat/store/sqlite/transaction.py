@@ -8,6 +8,7 @@ import sqlite3
 from functools import cache
 from typing import Any
 
+from chat.model.changes import Change
 from chat.store import queries
 from chat.store.transaction import Dialect, Rows
 
@@ -41,6 +42,7 @@ class SQLiteTransaction:
     def __init__(self, db: sqlite3.Connection, now: int = 0) -> None:
         self.db = db
         self.now = now
+        self.changes: list[Change] = []
         self.erases = False
 
     async def fetch(self, sql: str, *values: Any) -> Rows:

@@ -48,7 +48,7 @@ class Write(PendingWrite[T]):
         written = db.total_changes
         try:
             tx = SQLiteTransaction(db, now)
-            self.succeed(self.work(tx))
+            self.succeed(self.work(tx), tx.changes)
             self.erases = tx.erases
         except Exception as error:
             self.fail(_refusal(error))
@@ -182,7 +182,7 @@ class Writer:
             except Exception:  # whose it is, and whether it is one, is found out one by one
                 return False
             for job, change in zip(jobs, changes, strict=True):
-                job.succeed(change)
+                job.succeed(change, (change,))
         return True
 
     def _run_one(self, job: Write[Any]) -> bool:
