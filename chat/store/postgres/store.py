@@ -19,6 +19,7 @@ from chat.settings import Misconfigured
 from chat.store import NotFound, Resync, Unavailable, queries, rooms
 from chat.store.aging import aging_of
 from chat.store.operations import Operations
+from chat.store.postgres.batches import Text
 from chat.store.postgres.server import (
     CONNECT,
     LOST,
@@ -31,7 +32,7 @@ from chat.store.postgres.server import (
     said,
 )
 from chat.store.postgres.transaction import PostgresTransaction, Question
-from chat.store.postgres.writer import NOW, Text, Write, Writer
+from chat.store.postgres.writer import NOW, Write, Writer
 from chat.store.transaction import P, Transaction, Work
 from chat.store.writes import AuthorOrder, PendingWrite, notify
 

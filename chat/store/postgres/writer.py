@@ -6,25 +6,18 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import groupby
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import asyncpg
 
-from chat.model.changes import Change
-from chat.model.errors import Refused
-from chat.model.messages import Message
-from chat.model.rooms import Position
 from chat.settings import Misconfigured
-from chat.store import AlreadyExists, NotFound, OutcomeUnknown, Unavailable
+from chat.store import OutcomeUnknown, Unavailable
 from chat.store.aging import aging_of
-from chat.store.log import repeated
+from chat.store.postgres.batches import Text, append, do, runs_of
 from chat.store.postgres.server import LOST, STATEMENT, Connection, Server, said
-from chat.store.postgres.transaction import PostgresTransaction, Question, to_postgres
-from chat.store.queries import LARGEST
-from chat.store.records import before_of, encode_text
+from chat.store.postgres.transaction import Question, to_postgres
 from chat.store.writes import PendingWrite
 
 BATCH = 256  # writes that share one commit
@@ -42,34 +35,6 @@ NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
-# A question of its own: one asked together with the lock would not see what was committed while that waited.
-# All that a message needs is worked out in it, for each answer costs the writer a turn of the event loop.
-APPEND = (
-    "WITH moment AS (SELECT coalesce($5, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS now), "
-    "known AS (SELECT asked.*, room.id AS room, room.epoch, room.rev, seat.name, seat.mark, "
-    "done.message AS repeats, last.author AS last_author, last.at AS last_at, moment.now, "
-    "moment.now AS at "
-    "FROM moment, unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) WITH ORDINALITY "
-    "AS asked (code, author, key, body, place) LEFT JOIN room ON room.code = asked.code "
-    "LEFT JOIN idempotency_key AS done "
-    "ON done.room = room.id AND done.author = asked.author AND done.key = asked.key "
-    "LEFT JOIN seat ON seat.room = room.id AND seat.number = asked.author AND seat.ended IS NULL "
-    "LEFT JOIN LATERAL (SELECT author, at FROM message WHERE message.room = room.id "
-    "ORDER BY id DESC LIMIT 1) AS last ON true), "
-    "fresh AS (SELECT place, room, rev + row_number() OVER turn AS id, at, author, key, body, now, "
-    "CASE row_number() OVER turn WHEN 1 THEN last_author ELSE lag(author) OVER turn END AS before_author, "
-    "CASE row_number() OVER turn WHEN 1 THEN last_at ELSE at END AS before_at "
-    "FROM known WHERE repeats IS NULL AND name IS NOT NULL "
-    "WINDOW turn AS (PARTITION BY room ORDER BY place)), "
-    "risen AS (UPDATE room SET rev = last.id, expires = NULL "
-    "FROM (SELECT room, max(id) AS id FROM fresh GROUP BY room) AS last WHERE room.id = last.room), "
-    "remembered AS (INSERT INTO idempotency_key (room, author, key, message, rev, at) "
-    "SELECT room, author, key, id, id, now FROM fresh), "
-    "written AS (INSERT INTO message (room, id, rev, at, author, body, before_author, before_at) "
-    "SELECT room, id, id, at, author, body, before_author, before_at FROM fresh) "
-    "SELECT epoch, name, mark, repeats, fresh.id, fresh.at, before_author, before_at "
-    "FROM known LEFT JOIN fresh USING (place) ORDER BY place"
-)
 PRUNE = (
     "WITH old AS (SELECT room, author, key FROM idempotency_key WHERE at < $1 ORDER BY at LIMIT $2 "
     "FOR UPDATE SKIP LOCKED), "
@@ -79,15 +44,6 @@ PRUNE = (
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A message to be appended."""
-
-    author: int
-    key: str
-    body: str
 
 
 @dataclass(slots=True, eq=False)
@@ -333,42 +289,16 @@ class Writer:
             await db.fetch(LOCK, [to_postgres(code) for code in codes])
 
     async def _write(self, db: Connection, batch: Sequence[Write]) -> None:
-        runs = list(_runs(batch))
+        runs = list(runs_of(batch))
         now = 0
         if len(runs) > 1 or not batch[0].appends:
             now = self._given_time() or await db.fetchval(NOW)
         for run in runs:
             if run[0].appends:
-                await self._append(db, run)
+                await append(db, run, self._given_time() or None)
                 continue
             for write in run:
-                await _do(db, write, now)
-
-    async def _append(self, db: Connection, run: Sequence[Write]) -> None:
-        asked: dict[tuple[str, int, str], list[Write]] = {}  # a text may be here twice
-        for write in filter(_askable, run):
-            asked.setdefault(_once(write), []).append(write)
-        if not asked:
-            return
-        texts = [writes[0].work.body for writes in asked.values()]  # type: ignore[union-attr]
-        codes, authors, keys = zip(*asked, strict=True)
-        columns = [to_postgres(list(codes)), authors, keys, list(map(encode_text, texts))]
-        rows = await db.fetch(APPEND, *columns, self._given_time() or None)
-        for ((code, author, key), writes), body, row in zip(asked.items(), texts, rows, strict=True):
-            epoch, name, mark, repeats, id, at, *before = row
-            if epoch is None:
-                _fail(writes, f"There is no room {code}.")
-            elif repeats:
-                for write in writes:
-                    write.succeed(await repeated(PostgresTransaction(db), code, author, key))
-            elif name is None:
-                _fail(writes, f"Nobody holds seat {author}.")
-            else:
-                message = Message(id, id, at, author, name, mark, body, before=before_of(*before))
-                result = Change(code, message, Position(epoch, id))
-                writes[0].succeed(result, (result,))
-                for write in writes[1:]:
-                    write.succeed(replace(result, duplicate=True))
+                await do(db, write, now)
 
     def _given_time(self) -> int:
         return int(self._clock() * 1000) if self._clock else 0
@@ -391,43 +321,9 @@ class Writer:
             self._drop(error)
 
 
-async def _do(db: Connection, write: Write, now: int) -> None:
-    """Do a write that is no text. One that is refused before it wrote anything does not disturb its batch."""
-    tx = PostgresTransaction(db, now)
-    try:
-        write.succeed(await write.work(tx), tx.changes)  # type: ignore[operator]
-    except (NotFound, AlreadyExists, Refused) as error:
-        if tx.has_written:
-            raise
-        write.fail(error)
-
-
-def _runs(batch: Sequence[Write]) -> Iterator[list[Write]]:
-    """Neighbours that can be written together, in the order of arrival."""
-    return (list(run) for _, run in groupby(batch, key=lambda write: write.appends))
-
-
 def _plain(code: str) -> bool:
     """Whether it may be written into a statement as it is."""
     return code.isascii() and code.isalnum()
-
-
-def _askable(write: Write) -> bool:
-    assert isinstance(write.work, Text)
-    if abs(write.work.author) > LARGEST:
-        write.fail(NotFound(f"Nobody holds seat {write.work.author}."))
-        return False
-    return True
-
-
-def _once(write: Write) -> tuple[str, int, str]:
-    assert isinstance(write.work, Text)
-    return str(write.code), write.work.author, write.work.key
-
-
-def _fail(writes: Iterable[Write], why: str) -> None:
-    for write in writes:
-        write.fail(NotFound(why))
 
 
 def _refusal(error: Exception) -> Exception:
