@@ -9,6 +9,7 @@ from deployments import ONE
 from playwright.async_api import expect
 
 from browser.people import People
+from browser.reading import still
 from browser.visitors import Visitor, Visitors
 
 # What the browsers differ in has nothing to do with how many nodes there are.
@@ -27,6 +28,14 @@ def dots(text: str) -> str:
     )
 
 
+async def choose(visitor: Visitor, text: str) -> None:
+    """Click a message's dots. Afterwards nothing moves that is to be clicked."""
+    await visitor.window.wait_for("document.querySelectorAll('#texts > *').length === 1")
+    await visitor.window.evaluate(f"{dots(text)}.click()")
+    await visitor.window.wait_for(SHOWN)
+    await still(visitor.window)
+
+
 async def focus_newest(visitor: Visitor) -> None:
     """Shift+Tab from the field, in a way that every driver has."""
     await visitor.window.evaluate("[...document.querySelectorAll('.by>input')].at(-1).focus()")
@@ -38,8 +47,7 @@ async def test_an_author_changes_a_text_in_place_and_the_draft_stays(visitors: V
     await bob.say("second")
     await ann.shows(["frist", "second"])
     await ann.type("a draft")
-    await ann.window.evaluate(f"{dots('frist')}.click()")
-    await ann.window.wait_for(SHOWN)
+    await choose(ann, "frist")
     await ann.window.click("#pal [value='edit?ask']")
     await ann.window.wait_for("document.activeElement.matches('#acting textarea')")
     assert not await ann.window.evaluate(SHOWN)
@@ -86,8 +94,7 @@ async def test_deleting_asks_first_and_keeps_the_focus_in_the_page(visitors: Vis
     ann, bob = await visitors.two()
     await ann.say("a slip")
     await bob.sees("a slip")
-    await ann.window.evaluate(f"{dots('a slip')}.click()")
-    await ann.window.wait_for(SHOWN)
+    await choose(ann, "a slip")
     await ann.window.click("#pal [value='delete?ask']")
     await ann.window.wait_for("document.activeElement.matches('#acting .bad')")
     await ann.window.click("#acting .bad")
@@ -126,18 +133,20 @@ async def test_a_reaction_is_given_and_taken_back_in_place(visitors: Visitors) -
     await ann.say("a text")
     await bob.sees("a text")
     path = await bob.window.evaluate("location.href")
-    await bob.window.evaluate(f"{dots('a text')}.click()")
-    await bob.window.wait_for(SHOWN)
+    await choose(bob, "a text")
     await bob.window.click("#pal [aria-label='Thumbs up']")
     await bob.window.wait_for(f"""{chips("a text")} === '[["👍 1","true"]]'""")
     await ann.window.wait_for(f"""{chips("a text")} === '[["👍 1","false"]]'""")
     assert not await bob.window.evaluate(SHOWN)
+    await still(ann.window)
     await ann.window.click(".reacts form:not(.mine) button")
     await ann.window.wait_for(f"""{chips("a text")} === '[["👍 2","true"]]'""")
     await bob.window.wait_for(f"""{chips("a text")} === '[["👍 2","true"]]'""")
+    await still(bob.window)
     await bob.window.click(".reacts .mine button")
     await bob.window.wait_for(f"""{chips("a text")} === '[["👍 1","false"]]'""")
     await ann.window.wait_for(f"""{chips("a text")} === '[["👍 1","true"]]'""")
+    await still(ann.window)
     await ann.window.click(".reacts .mine button")
     for visitor in (ann, bob):
         await visitor.window.wait_for(f"{chips('a text')} === '[]'")
@@ -158,8 +167,7 @@ async def test_a_refused_reaction_says_why(visitors: Visitors) -> None:
     ann, bob = await visitors.two()
     await ann.say("a text")
     await bob.sees("a text")
-    await bob.window.evaluate(f"{dots('a text')}.click()")
-    await bob.window.wait_for(SHOWN)
+    await choose(bob, "a text")
     await bob.window.click("#pal [aria-label='Another emoji']")
     await bob.window.wait_for("document.activeElement.matches('#react [name=emoji]')")
     await bob.window.type("no\n")
