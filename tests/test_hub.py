@@ -587,6 +587,27 @@ async def test_what_this_process_stored_is_written_before_its_writer_goes_on(roo
     waiting.cancel()
 
 
+async def test_a_free_socket_gets_its_heartbeat_at_once(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.live.hub.BEAT", 1)
+    hub = room.hub()
+    reader = await _reader(hub, room)
+    await reader.connection.ready()
+    waiting = asyncio.create_task(reader.connection.ready())
+    await until(lambda: reader.connection.idle)
+    written: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def write_frame(data: bytes) -> bool:
+        written.put_nowait(data)
+        return True
+
+    reader.connection.write_frame = write_frame
+    beats = asyncio.create_task(hub.run_beats())
+    assert await asyncio.wait_for(written.get(), 5) == b"\x81\x05beat "
+    assert reader.connection.idle
+    beats.cancel()
+    waiting.cancel()
+
+
 # Coming, going, failing -------------------------------------------------------------------------------
 
 

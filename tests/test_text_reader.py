@@ -191,13 +191,20 @@ async def test_a_text_waits_behind_what_went_to_hypercorn_until_that_is_dealt_wi
     assert (setup.messages[-1], setup.fast) == ("four", 1)
 
 
-async def test_a_pong_goes_to_hypercorn_and_no_text_waits_for_it() -> None:
+async def test_a_ping_goes_to_hypercorn_and_no_text_waits_for_it() -> None:
     setup = Setup()
     pong, ping = masked(PONG, b""), masked(PING, b"x" * 125)
     setup.reader.data_received(masked(TEXT, b"one") + pong + masked(TEXT, b"two") + ping)
     setup.reader.data_received(masked(TEXT, b"three"))
     assert (setup.messages, setup.fast) == (["one", "two", "three"], 3)
-    assert setup.hypercorn._buffer == pong + ping
+    assert setup.hypercorn._buffer == ping
+
+
+async def test_pongs_are_counted_and_cost_hypercorn_nothing() -> None:
+    rates = FrameRates(Pace(1, 5), Pace(1000, 1000), Pace(1000, 1000), now=lambda: 100.0)
+    setup = Setup(frames=FrameCount(rates))
+    setup.reader.data_received(masked(PONG, b"") * 20)
+    assert setup.hypercorn._buffer == masked(PONG, b"") * 14
 
 
 FAULTS = {
@@ -390,6 +397,16 @@ async def test_who_writes_is_heard_of_though_hypercorn_reads_nothing(server: Ser
             assert await socket.recv() == f"fast {number}"
             await asyncio.sleep(0.3)
         assert await socket.recv() == CUT
+
+
+async def test_who_only_answers_pings_stays(server: Server) -> None:
+    async with asyncio.timeout(20), await Socket.connect(server.port, "/texts") as socket:
+        await socket.send_text("one")
+        assert await socket.recv() == "fast one"
+        listening = asyncio.create_task(socket.recv())
+        await asyncio.wait([listening], timeout=2.5)
+        await socket.send_text("two")
+        assert await listening == "fast two"
 
 
 async def test_a_text_that_is_not_utf_8_ends_the_socket_with_1007(server: Server) -> None:

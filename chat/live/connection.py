@@ -77,6 +77,10 @@ class Connection:
             self.close(Farewell(LATER))
         self.wake()
 
+    def write_now(self, frame: bytes) -> bool:
+        """Write a framed fragment if the socket is free and nothing else waits; whether it was."""
+        return self.write_frame is not None and self.idle and self.write_frame(frame)
+
     def answer(self, slot: str, fragment: str) -> None:
         """Show what its peer caused: one that does not read it is not heard any further."""
         self._answers.add(slot)

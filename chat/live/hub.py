@@ -20,7 +20,7 @@ from chat.live.budget import Budget
 from chat.live.bus import Bus
 from chat.live.catch_up import READ, CatchUp
 from chat.live.connection import POLICY, RESTART, Connection, Farewell
-from chat.live.feed import RING, Feed, Frame
+from chat.live.feed import RING, Feed, Frame, websocket_frame
 from chat.live.registry import LocalRegistry, PresenceRegistry
 from chat.model.changes import Change
 from chat.model.errors import Trouble
@@ -372,10 +372,14 @@ class Hub:
     async def run_beats(self) -> None:
         """Let every connection send a heartbeat every BEAT seconds, spread evenly; ends by cancellation."""
         turn, fragment = 0, self.shapes.heartbeat()
+        frame = websocket_frame(fragment)
         while True:
             await asyncio.sleep(1)
             for connection in self._beats[turn % BEAT]:
-                connection.show("beat", fragment)
+                if connection.write_now(frame):
+                    self._delivered(1, 0)
+                else:
+                    connection.show("beat", fragment)
             turn += 1
 
     async def terminate(self) -> None:

@@ -20,10 +20,10 @@ MASKED, LENGTH = 0x80, 0x7F  # bits of the second byte
 class TextReader(asyncio.Protocol):
     """Stands between the transport of a WebSocket and Hypercorn.
 
-    A text in one whole, masked frame of moderate length goes to the application. A ping or pong goes to
-    Hypercorn, and no text need wait for that. From the first byte of anything else (a fragment, a fault, a
-    text that the application declines), all goes to Hypercorn, until everything that went there has been
-    dealt with. So no message overtakes another.
+    A text in one whole, masked frame of moderate length goes to the application. A pong ends here, as
+    Hypercorn does nothing with it; a ping goes to Hypercorn, and no text need wait for that. From the first
+    byte of anything else (a fragment, a fault, a text that the application declines), all goes to Hypercorn,
+    until everything that went there has been dealt with. So no message overtakes another.
     """
 
     def __init__(self, server: Any, hypercorn: Any) -> None:
@@ -99,9 +99,13 @@ class TextReader(asyncio.Protocol):
         frames: FrameCount | None = getattr(self._hypercorn.stream, "frames", None)
         if self._take is None or (frames is not None and frames.over):
             return False
-        if data[at] != TEXT:
+        if data[at] == PING:
             self._inner.data_received(data[at:end])
             return True
+        if data[at] == PONG:
+            if frames is not None:
+                frames.spend(1)
+            return True  # that it came is all there is to know
         start = at + (6 if data[at + 1] & LENGTH < 126 else 8)
         taken = self._take(_unmasked(data[start - 4 : start], data[start:end]))
         if taken and frames is not None:
