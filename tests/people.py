@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
@@ -249,3 +249,8 @@ def notices(page: Element) -> list[str]:
 def _spelled(headers: Mapping[str, str]) -> dict[str, str]:
     """Keyword arguments as header names: content_type is Content-Type."""
     return {name.replace("_", "-").title(): value for name, value in headers.items()}
+
+
+def on_its_way(write: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., asyncio.Future[Any]]:
+    """In place of `append`, which is no coroutine."""
+    return lambda *text: asyncio.ensure_future(write(*text))

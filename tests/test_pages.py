@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 import pytest
 from deployments import ON_BOTH
 from dom import Element, parse
-from people import ORIGIN, FakeClock, Person, Reply, Turn, notices, texts, until
+from people import ORIGIN, FakeClock, Person, Reply, Turn, notices, on_its_way, texts, until
 from quart import Quart
 
 from chat import limits
@@ -744,7 +744,7 @@ async def test_another_person_may_write_meanwhile(alice: Person, bob: Person, co
 async def test_a_text_that_could_not_be_stored_comes_back(
     alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    monkeypatch.setattr(chat.store, "append", _failing(failure))
+    monkeypatch.setattr(chat.store, "append", on_its_way(_failing(failure)))
     reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
     assert reply.status == 503
     assert reply.page.one("#texts [name=body]").value == "precious"
@@ -1768,7 +1768,7 @@ async def test_logs_say_what_happened_but_not_what_was_said(
         await live.until("li", "another-private-text")
         await live.send_text("garbage-private-text")
         await live.until("[role=alert]")
-        monkeypatch.setattr(chat.store, "append", _failing(RuntimeError("oops")))
+        monkeypatch.setattr(chat.store, "append", on_its_way(_failing(RuntimeError("oops"))))
         await live.say("third-private-text", key="private-key", acked=1)
         await live.until("[role=alert]", "Something went wrong")
     await alice.post(f"/rooms/{code}/messages", {"body": "fourth-private-text"})

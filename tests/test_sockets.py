@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from deployments import BOTH, ONE
 from dom import Element
-from people import Agree, FakeClock, Live, Person, Turn, notices, texts, until
+from people import Agree, FakeClock, Live, Person, Turn, notices, on_its_way, texts, until
 from postgres import the_server
 from quart import Quart
 from quart.testing.connections import WebsocketResponseError
@@ -46,11 +46,6 @@ def _failing(error: Exception) -> Callable[..., Coroutine[Any, Any, Any]]:
         raise error
 
     return fail
-
-
-def _on_its_way(write: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., asyncio.Future[Any]]:
-    """In place of `append`, which is no coroutine."""
-    return lambda *text: asyncio.ensure_future(write(*text))
 
 
 async def _refusal(person: Person, code: str, **headers: str) -> Any:
@@ -324,7 +319,7 @@ async def test_a_text_is_not_acknowledged_before_it_is_stored(
         await gate.wait()
         return await append(*args)
 
-    monkeypatch.setattr(chat.store, "append", _on_its_way(slowly))
+    monkeypatch.setattr(chat.store, "append", on_its_way(slowly))
     async with alice.in_room(code) as live:
         await live.say("hello")
         await asyncio.sleep(0.05)
@@ -536,7 +531,7 @@ async def test_a_refused_text_is_not_lost_behind_an_outage(
         _hold_back(live, gate)
         await bob.write(code, "something to send")
         await until(lambda: not connection.idle and not connection._ready)
-        monkeypatch.setattr(type(chat.store), "append", _on_its_way(_failing(Unavailable("full"))))
+        monkeypatch.setattr(type(chat.store), "append", on_its_way(_failing(Unavailable("full"))))
         await live.send(key="page", body=["precious" + "x" * 9000, "cannot be stored"])
         await until(lambda: connection.farewell)
         gate.set()
@@ -674,7 +669,7 @@ async def test_a_failing_store_sends_the_page_away_to_come_back_with_its_text(
     page = await alice.look(code)
     for failure in (Unavailable("away"), OutcomeUnknown("perhaps")):
         with monkeypatch.context() as patch:
-            patch.setattr(chat.store, "append", _on_its_way(_failing(failure)))
+            patch.setattr(chat.store, "append", on_its_way(_failing(failure)))
             async with alice.live(code) as live:
                 await live.resume(page)
                 await live.say("precious")
@@ -706,7 +701,7 @@ async def test_a_fault_of_ours_is_said_politely_and_noted(
 ) -> None:
     async with alice.in_room(code) as live:
         with monkeypatch.context() as patch:
-            patch.setattr(chat.store, "append", _on_its_way(_failing(RuntimeError("oops"))))
+            patch.setattr(chat.store, "append", on_its_way(_failing(RuntimeError("oops"))))
             await live.say("precious")
             form = await live.until("form.refused")
         assert "Something went wrong" in form.text

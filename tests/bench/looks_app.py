@@ -20,5 +20,5 @@ def create_app() -> Quart:
     def connection(member: Member, address: str) -> Connection:
         return Connection(member, address, next(looks))
 
-    socket.Connection = connection  # type: ignore[assignment, misc]
+    setattr(socket, "Connection", connection)  # noqa: B010
     return app.create_app()
