@@ -29,6 +29,7 @@ from chat.web.static_files import PREFIX, StaticFiles
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
 WORTH_COMPRESSING = 500  # bytes
+EFFORT = 4  # of nine: with 6 a page takes 1.5 % fewer bytes and 1.7 times the time
 TOO_MUCH_TO_COMPRESS = (
     300_000  # bytes: such a page holds little but what its reader just sent, and takes 30 ms
 )
@@ -202,7 +203,7 @@ async def _finish(response: Response) -> Response:
 async def _compress(response: Response) -> None:
     body = await response.get_data(as_text=False)
     if WORTH_COMPRESSING <= len(body) <= TOO_MUCH_TO_COMPRESS:
-        response.set_data(gzip.compress(body, 6, mtime=0))
+        response.set_data(gzip.compress(body, EFFORT, mtime=0))
         response.headers["Content-Encoding"] = "gzip"
 
 
