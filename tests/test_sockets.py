@@ -24,6 +24,7 @@ from chat.context import Context
 from chat.live import frames, goodbyes
 from chat.live.connection import LATER, POLICY, RESTART
 from chat.live.hub import SOCKETS
+from chat.model.notices import folded
 from chat.model.receipts import BODIES
 from chat.store import OutcomeUnknown, Unavailable
 from chat.web import acknowledging, fields
@@ -1252,6 +1253,25 @@ async def test_a_seat_that_ended_elsewhere_ends_its_sockets(
         await chat.store.end_seat(code, person)
         assert await live.ended() == POLICY
         await his.until("li.notice", "Alice")
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [("left", "You left this room."), ("removed", "You are not in this room any more.")],
+)
+async def test_a_page_says_why_its_seat_ended(
+    alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch, verb: str, said: str
+) -> None:
+    """A newer release may write a kind of notice that this one does not know."""
+    monkeypatch.setattr(
+        "chat.store.members.folded", lambda *args: (replace(folded(*args)[0], verb=verb), False)
+    )
+    async with alice.in_room(code) as live:
+        person = chat.identities.person(next(iter(alice.client.cookie_jar or ())).value) or ""
+        await chat.store.end_seat(code, person)
+        assert (await live.until(".farewell")).text.startswith(said)
+        await live.send(k="farewell")
+        assert await live.ended() == POLICY
 
 
 async def test_writing_without_a_seat_is_the_end(

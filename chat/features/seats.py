@@ -42,9 +42,15 @@ async def rename(store: Store, member: Member, name: str) -> Member:
     return renamed
 
 
-def why_ended(seat: Member | None) -> str:
-    """What the open pages of a seat that ended are to say; `seat` is the one its person holds now."""
-    return f"You are {seat.label} in this room now." if seat else "You left this room."
+def why_ended(seat: Member | None, verb: str = "left") -> str:
+    """What the open pages of a seat that ended are to say.
+
+    `seat` is the one its person holds now, `verb` that of the notice. A newer release may write one that
+    this one does not know: then it does not say that they left.
+    """
+    if seat:
+        return f"You are {seat.label} in this room now."
+    return "You left this room." if verb in ("left", "renamed") else "You are not in this room any more."
 
 
 async def leave_room(store: Store, member: Member) -> Change | None:

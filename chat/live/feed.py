@@ -64,7 +64,7 @@ class Feed(Generic[F]):
         self.code = code
         self.position = Position("", 0)
         self.connections: set[F] = set()
-        self.ended: set[int] = set()  # seats that ended while this feed was live
+        self.ended: dict[int, str] = {}  # seats that ended while this feed was live: the verb of each
         self.panels = Panels()
         self.wanted = 0  # the newest rev a hint has told of
         self.repairing: asyncio.Task[None] | None = None
@@ -149,7 +149,7 @@ class Feed(Generic[F]):
         self._messages[message.id] = message
         self._ring.append((rev, message.id))
         if message.notice:
-            self.ended.update(message.notice.ended)
+            self.ended.update(dict.fromkeys(message.notice.ended, message.notice.verb))
         while len(self._ring) > RING or (self._bytes > RING_BYTES and len(self._ring) > 1):
             self._forget_oldest()
 

@@ -190,7 +190,7 @@ class Hub:
         seat = await self.store.find_seat(member.code, member.person)
         if seat is None or seat.number != member.number:
             return True
-        feed.ended.discard(member.number)
+        feed.ended.pop(member.number, None)
         return False
 
     async def _load(self, feed: Feed[Connection]) -> None:

@@ -68,7 +68,8 @@ async def _changes(chat: Context, connection: Connection) -> str:
         if connection.member.number in feed.ended and await chat.hub.has_left(feed, connection.member):
             chat.presence.forget(connection.member)  # perhaps they left on another node
             held = await chat.store.find_seat(connection.member.code, connection.member.person)
-            connection.close(Farewell(POLICY, seats.why_ended(held), over=held is None))
+            why = seats.why_ended(held, feed.ended.get(connection.member.number, ""))
+            connection.close(Farewell(POLICY, why, over=held is None))
             return ""
         frame = feed.frame(connection.look, cursor) or await _catch_up(chat, connection, feed, cursor)
     except ComeBack as refused:
