@@ -12,6 +12,7 @@ from chat import app
 from chat.features import posting
 from chat.server import bounds
 from chat.server.turns import Places
+from chat.web.static_files import StaticFiles
 
 bounds.WAITING_PER_ADDRESS = int(os.environ.get("WAITING", bounds.WAITING_PER_ADDRESS))
 bounds.PLACE_PATIENCE = float(os.environ.get("PATIENCE", bounds.PLACE_PATIENCE))
@@ -52,6 +53,16 @@ def create_app() -> Quart:
     async def done(response: Response) -> Response:
         print("answered", _peer(request.scope), flush=True)
         return response
+
+    serve = StaticFiles.serve
+
+    async def serve_and_tell(files: StaticFiles, scope: Any, send: Any) -> bool:
+        print("began", _peer(scope), flush=True)
+        done = await serve(files, scope, send)
+        print("answered", _peer(scope), flush=True)
+        return done
+
+    StaticFiles.serve = serve_and_tell  # type: ignore[method-assign]
 
     @counted.get("/held")
     async def held() -> str:

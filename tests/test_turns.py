@@ -13,6 +13,7 @@ from unittest.mock import Mock
 
 import pytest
 from bench import attacker, burst
+from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.config import Config
 from serving import Server
@@ -533,7 +534,7 @@ async def test_a_cancelled_application_gives_everything_back(small: Places, when
 
     async with TaskGroup(asyncio.get_running_loop()) as spawning:
         group: Any = spawning
-        await group.spawn_app(app, Config(), stream.scope, stream.send)
+        await group.spawn_app(ASGIWrapper(app), Config(), stream.scope, stream.send)
         stream.scope["chat.ended"].append(released)
         if when == "while it works":
             await settled()

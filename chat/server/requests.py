@@ -153,6 +153,8 @@ async def _send_while_it_can_be_heard(original: Guard, self: Any, event: Any) ->
     connection = self.connection
     if isinstance(connection, H11WSConnection):
         connection = connection.h11_connection
+    if connection.our_state is h11.SEND_BODY and isinstance(event, h11.Response | h11.InformationalResponse):
+        return  # another answer has begun: the peer is being refused
     over = connection.our_state in OVER or connection.their_state is h11.ERROR
     try:
         await original(self, event)
