@@ -112,8 +112,11 @@ async def test_all_are_notified_in_their_order_whatever_one_of_them_does(
 ) -> None:
     heard: list[Any] = []
     writes = [_write() for _ in range(5)]
-    for write, result in zip(writes, (_change(1), _change(1, True), "no change", _change(2)), strict=False):
-        write.succeed(result)
+    one, two = _change(1), _change(2)
+    for write, result, changes in zip(
+        writes, (one, _change(1, True), "no change", two), ((one,), (), (), (two,)), strict=False
+    ):
+        write.succeed(result, changes)
     writes[4].fail(OutcomeUnknown("lost"))
     for write in writes:
         write.add_done_callback(heard.append)
@@ -123,6 +126,5 @@ async def test_all_are_notified_in_their_order_whatever_one_of_them_does(
 
     writes[1].add_done_callback(fails)
     notify(heard.append, lambda: heard.append("unknown"), writes)
-    changes = [writes[0].result, writes[3].result]
-    assert heard == [changes, writes[0], writes[2], writes[3], "unknown", writes[4]]
+    assert heard == [[one, two], writes[0], writes[2], writes[3], "unknown", writes[4]]
     assert "oops" in caplog.text
