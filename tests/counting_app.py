@@ -62,7 +62,7 @@ def create_app() -> Quart:
         print("answered", _peer(scope), flush=True)
         return done
 
-    StaticFiles.serve = serve_and_tell  # type: ignore[method-assign]
+    StaticFiles.serve = serve_and_tell  # type: ignore[method-assign,assignment]
 
     @counted.get("/held")
     async def held() -> str:

@@ -12,6 +12,7 @@ import pytest
 from people import FakeClock
 from postgres import the_server
 from quart import Quart
+from quart.testing import TestApp
 from redis_server import RedisServer
 from serving import Server
 
@@ -54,13 +55,16 @@ def deployed(how: str, folder: Path, settings: Mapping[str, str]) -> AbstractCon
     return one(folder, **settings) if how == ONE else several(folder, 2, **settings)
 
 
+PATIENCE = 20  # s for a node to start or end, while many tests run at once
+
+
 @asynccontextmanager
 async def within(*nodes: Settings) -> AsyncIterator[list[Quart]]:
     """Nodes in this very process, serving."""
     async with AsyncExitStack() as stack:
         apps = [create_app(settings) for settings in nodes]
         for app in apps:
-            await stack.enter_async_context(app.test_app())  # type: ignore[arg-type]
+            await stack.enter_async_context(TestApp(app, PATIENCE, PATIENCE))  # type: ignore[arg-type]
         yield apps
 
 
