@@ -543,6 +543,34 @@ async def test_what_nobody_waits_for_any_more_is_not_written(
     assert await bodies(store) == ["first", "second"]
 
 
+async def test_nor_is_what_was_given_up_stored_before_the_text_that_failed(
+    store: PostgresStore, alice: Member, url: str
+) -> None:
+    """A socket that is told of a failure gives up what followed, though that is in the same batch."""
+    fails = "'BEGIN RAISE ''no space''; END'"
+    await sql(url, f"CREATE FUNCTION no_space() RETURNS trigger AS {fails} LANGUAGE plpgsql")
+    when = "BEFORE INSERT ON message FOR EACH ROW WHEN (NEW.body = 'first')"
+    await sql(url, f"CREATE TRIGGER no_space {when} EXECUTE FUNCTION no_space()")
+    texts = ("first", "second", "third")
+
+    def give_up(_: object) -> None:
+        for write in (second, third):
+            write.cancel()
+
+    async with held(url):
+        before = asyncio.create_task(say(store, alice, "before"))
+        await waiting(url)
+        first, second, third = (store.append(ROOM, alice.number, f"key {t}", t) for t in texts)
+        first.add_done_callback(give_up)
+    await before
+    with pytest.raises(Unavailable):
+        await first
+    await sql(url, "DROP TRIGGER no_space ON message")
+    for text in texts:  # said again
+        await store.append(ROOM, alice.number, f"key {text}", text)
+    assert await bodies(store) == ["before", *texts]
+
+
 async def test_a_text_that_waited_too_long_takes_along_what_its_author_wrote_after_it(
     store: PostgresStore,
     alice: Member,

@@ -374,6 +374,29 @@ async def test_a_text_that_cannot_be_stored_takes_along_what_its_author_wrote_af
     assert await bodies(store) == ["one", "four", "three"]
 
 
+async def test_nor_is_what_was_given_up_stored_before_the_text_that_failed(
+    store: SQLiteStore, alice: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket that is told of a failure gives up what followed, while the next batch is being written."""
+    monkeypatch.setattr(sqlite_writer, "BATCH", 1)
+    full = "BEFORE INSERT ON text WHEN NEW.body = 'first' BEGIN SELECT RAISE(ABORT, 'no space'); END"
+    await store._write(lambda tx: tx.db.execute(f"CREATE TEMP TRIGGER full {full}"))
+    texts = ("first", "second", "third")
+
+    def give_up(_: object) -> None:
+        for write in (second, third):
+            write.cancel()
+
+    async with Pause(store):
+        first, second, third = (store.append(ROOM, alice.number, f"key {t}", t) for t in texts)
+        first.add_done_callback(give_up)
+    await store._write(lambda tx: tx.db.execute("DROP TRIGGER full"))
+    assert isinstance(first.exception(), Unavailable)
+    for text in texts:  # said again
+        await store.append(ROOM, alice.number, f"key {text}", text)
+    assert await bodies(store) == list(texts)
+
+
 async def test_a_cancelled_caller_keeps_the_write(store: SQLiteStore, alice: Member) -> None:
     told: list[Change] = []
     store.on_commit = told.extend

@@ -95,6 +95,22 @@ async def test_what_an_author_wrote_behind_a_failure_fails_too(error: Exception)
     assert not writes[2].must_fail
 
 
+async def test_one_that_was_given_up_fails_with_the_one_before_it_all_the_same() -> None:
+    """Whoever is told of the first failure gives the others up, before the store has come to them."""
+    order, writes = AuthorOrder(), [_write() for _ in range(3)]
+    for write in writes:
+        order.append(ALICE, write)
+    for write in writes[1:]:
+        write.cancel()
+    writes[0].fail(Unavailable("full"))
+    assert writes[1].must_fail
+    writes[1].fail(Unavailable("the text before it"))
+    assert writes[2].must_fail
+    for write in writes:
+        write.resolve()
+    assert (order._last, [write.after for write in writes]) == ({}, [None] * 3)
+
+
 async def test_a_refusal_takes_nobody_along_and_nothing_is_kept() -> None:
     order, first, second = AuthorOrder(), _write(), _write()
     order.append(ALICE, first)

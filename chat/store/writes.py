@@ -45,6 +45,7 @@ class PendingWrite(Generic[T]):
         return self.after is not None and isinstance(self.after.error, Unavailable | OutcomeUnknown)
 
     def resolve(self) -> None:
+        self.after = None
         if self.is_settled:
             return
         self._settle()
@@ -54,12 +55,15 @@ class PendingWrite(Generic[T]):
             self._callback(self)
 
     def cancel(self) -> None:
-        """Nobody waits for it any more: it need not be done if it has not begun."""
+        """Nobody waits for it any more: it need not be done if it has not begun.
+
+        It still stands or falls with the one before it, for whoever gave it up may say both again.
+        """
         if not self.is_settled:
             self._settle()
 
     def _settle(self) -> None:
-        self.is_settled, self.after = True, None
+        self.is_settled = True
         if self.order is not None:
             self.order.remove(self)
 
