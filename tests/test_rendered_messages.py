@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -99,9 +100,31 @@ def test_a_forgotten_message_takes_nothing() -> None:
     rendered = RenderedMessages(Shapes())
     rendered.message(ROOM, _message(1))
     rendered.amended(ROOM, _message(1))
-    rendered.forget(ROOM, _message(1))
-    rendered.forget(ROOM, _message(2))
+    rendered.message(ROOM, _message(1), Look(clock="12"))
+    rendered.forget(ROOM, 2)
+    rendered.forget("another", 1)
+    assert rendered.held
+    rendered.forget(ROOM, 1)
     assert rendered.held == 0
+
+
+def test_a_message_is_kept_as_it_is_and_not_as_it_was_besides() -> None:
+    rendered = RenderedMessages(Shapes())
+    rendered.message(ROOM, _message(1, "a secret"))
+    rendered.message(ROOM, replace(_message(1), body=None))
+    assert [message.body for message, _ in rendered._kept.values()] == [None]
+
+
+@pytest.mark.parametrize("somebody_is_here", [True, False])
+async def test_a_deleted_text_is_in_no_memory_that_a_page_has_filled(
+    chat: Context, alice: Person, code: str, somebody_is_here: bool
+) -> None:
+    await alice.write(code, "a secret")
+    id = int((await alice.look(code)).one("#earlier li[data-by]")["id"].removeprefix("message-"))
+    async with alice.in_room(code) if somebody_is_here else nullcontext():
+        assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303
+        kept = chat.hub.rendered._kept.values()
+        assert not [html for message, html in kept if "a secret" in f"{message.body} {html}"]
 
 
 async def test_others_have_their_turn_while_much_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,9 +142,8 @@ class Feed(Generic[F]):
         old = self._messages.get(message.id)
         if old is not None:
             self._bytes -= weight(old)
-            if old.rev != message.rev:
-                for rendered in self._looks.values():
-                    rendered.forget(old)
+        if message.rev != message.id:
+            self._rendered.forget(self.code, message.id)
         self._bytes += weight(message)
         self._messages[message.id] = message
         self._ring.append((rev, message.id))

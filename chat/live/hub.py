@@ -239,6 +239,9 @@ class Hub:
 
     def committed(self, changes: Sequence[Change]) -> None:
         """This process has stored something: tell the bus, and those who are here without another turn."""
+        for change in changes:
+            if change.message.rev != change.message.id:  # though nobody is in its room
+                self.rendered.forget(change.code, change.message.id)
         self._flushing = True
         try:
             self.bus.announce(changes)

@@ -1,8 +1,8 @@
 """Rendered messages, kept for whoever needs them next: the page, the push and those who catch up.
 
-The HTML of a message depends on nothing but its room, the message and the look of its readers. These are the
-key: whatever changes (an edit, a name, the message before it, a restored back-up) makes another one, and
-nothing stale is shown.
+The HTML of a message depends on nothing but its room, the message and the look of its readers. It is kept
+with the message that it shows: whatever changes (an edit, a name, the message before it, a restored back-up)
+makes another one in its place, and nothing stale is shown.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import asyncio
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from chat.model.changes import Page
 from chat.model.messages import Message
@@ -26,8 +26,9 @@ ENTRY = 400  # bytes of an entry besides its strings, about
 PAGE = 128 * 1024  # bytes of a page's messages; "Earlier messages" leads to those that do not fit
 SLICE = 0.005  # s of rendering until everybody else gets a turn
 
-Shape = Callable[[str, Message, Look], str]
-Key = tuple[Look, str, str, Message]  # look, kind of fragment, room, message
+Kind = Literal["message", "amended", "extras"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Key = tuple[Look, Kind, str, int]  # look, kind of fragment, room, id of the message
 
 
 class Shapes(Protocol):
@@ -56,7 +57,8 @@ class RenderedMessages:
     def __init__(self, shapes: Shapes, most: int = CACHE) -> None:
         self._shapes = shapes
         self._most = most
-        self._kept: OrderedDict[Key, str] = OrderedDict()
+        self._kept: OrderedDict[Key, tuple[Message, str]] = OrderedDict()
+        self._looks: set[Look] = set()
         self._turn = asyncio.Lock()
         self._since = 0.0  # when the present slice of rendering began
         self.held = 0
@@ -65,45 +67,45 @@ class RenderedMessages:
         return RoomMessages(self, code, look)
 
     def message(self, code: str, message: Message, look: Look = LOOK) -> str:
-        return self._get((look, "message", code, message), self._shapes.message)
+        return self._get("message", code, message, look)
 
     def amended(self, code: str, message: Message, look: Look = LOOK) -> str:
-        return self._get((look, "amended", code, message), self._shapes.amended)
+        return self._get("amended", code, message, look)
 
     def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
-        return self._get((look, "extras", code, message), self._shapes.extras)
+        return self._get("extras", code, message, look)
 
     def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
         """A page in place of what a reader has; not kept here."""
         return self._shapes.newest(code, shown, look)
 
-    def forget(self, code: str, message: Message, look: Look = LOOK) -> None:
-        """It has changed: nobody asks for it as it was, and a deleted text is to be nowhere."""
-        for shape in ("message", "amended", "extras"):
-            html = self._kept.pop(key := (look, shape, code, message), None)
-            if html is not None:
-                self.held -= _size(key, html)
+    def forget(self, code: str, id: int) -> None:
+        """A message has changed: nobody asks for it as it was, and a deleted text is to be nowhere."""
+        for look in self._looks:
+            for kind in KINDS:
+                self._drop((look, kind, code, id))
 
     async def prepare(
         self, code: str, created: Iterable[Message], changed: Iterable[Message] = (), look: Look = LOOK
     ) -> None:
         """Render what is not yet there, giving way to everybody else now and then."""
         for message in created:
-            await self._in_turn((look, "message", code, message), self._shapes.message)
+            await self._in_turn("message", code, message, look)
         for message in changed:
-            await self._in_turn((look, "amended", code, message), self._shapes.amended)
+            await self._in_turn("amended", code, message, look)
 
     async def each(self, code: str, messages: Iterable[Message], look: Look = LOOK) -> AsyncIterator[str]:
         for message in messages:
-            yield await self._in_turn((look, "message", code, message), self._shapes.message)
+            yield await self._in_turn("message", code, message, look)
 
     async def page(self, code: str, page: Page, look: Look = LOOK) -> Shown:
         """The newest messages of a page that fit, at least one; whatever else there is, is earlier."""
         parts: list[str] = []
         total = 0
         for message in reversed(page.messages):
-            key, shape = (look, "message", code, message), self._shapes.message
-            html = self._get(key, shape) if key in self._kept else await self._in_turn(key, shape)
+            html = self._found((look, "message", code, message.id), message)
+            if html is None:
+                html = await self._in_turn("message", code, message, look)
             total += byte_length(html)
             if total > PAGE and parts:
                 page = replace(page, messages=page.messages[-len(parts) :], more=True)
@@ -111,26 +113,43 @@ class RenderedMessages:
             parts.append(html)
         return Shown(page, parts[::-1])
 
-    async def _in_turn(self, key: Key, shape: Shape) -> str:
+    async def _in_turn(self, kind: Kind, code: str, message: Message, look: Look) -> str:
         """As `_get`, but what takes long is done in slices, one of them in a turn of the event loop."""
-        if key not in self._kept:
+        html = self._found((look, kind, code, message.id), message)
+        if html is None:
             async with self._turn:
                 if time.perf_counter() > self._since + SLICE:
                     await asyncio.sleep(0)
                     self._since = time.perf_counter()
-                return self._get(key, shape)
-        return self._get(key, shape)
-
-    def _get(self, key: Key, shape: Shape) -> str:
-        html = self._kept.get(key)
-        if html is not None:
-            self._kept.move_to_end(key)
-            return html
-        html = self._kept[key] = shape(key[2], key[3], key[0])
-        self.held += _size(key, html)
-        while self.held > self._most:
-            self.held -= _size(*self._kept.popitem(last=False))
+                html = self._get(kind, code, message, look)
         return html
+
+    def _get(self, kind: Kind, code: str, message: Message, look: Look) -> str:
+        key = look, kind, code, message.id
+        html = self._found(key, message)
+        if html is None:
+            html = getattr(self._shapes, kind)(code, message, look)
+            self._keep(key, message, html)
+        return html
+
+    def _found(self, key: Key, message: Message) -> str | None:
+        kept = self._kept.get(key)
+        if kept is None or kept[0] != message:
+            return None
+        self._kept.move_to_end(key)
+        return kept[1]
+
+    def _keep(self, key: Key, message: Message, html: str) -> None:
+        self._drop(key)
+        self._looks.add(key[0])
+        self._kept[key] = message, html
+        self.held += _size(message, html)
+        while self.held > self._most:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: Key) -> None:
+        if kept := self._kept.pop(key, None):
+            self.held -= _size(*kept)
 
 
 class RoomMessages:
@@ -140,11 +159,10 @@ class RoomMessages:
         self.message = partial(rendered.message, code, look=look)
         self.amended = partial(rendered.amended, code, look=look)
         self.extras = partial(rendered.extras, code, look=look)
-        self.forget = partial(rendered.forget, code, look=look)
 
 
-def _size(key: Key, html: str) -> int:
-    return sys.getsizeof(html) + weight(key[3]) + ENTRY
+def _size(message: Message, html: str) -> int:
+    return sys.getsizeof(html) + weight(message) + ENTRY
 
 
 def byte_length(text: str) -> int:
