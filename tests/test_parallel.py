@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import parallel_plugin
 import pytest
-from serving import REPO, free_port
+import pytest_runs
+from serving import free_port
 
 SKIPPED = """
 import pytest
@@ -66,14 +65,7 @@ def spread(request: pytest.FixtureRequest) -> str:
 
 
 def run(folder: Path, spread: str, **env: str) -> str:
-    """What pytest says of the tests in this folder, with the plugins of ours and none but those."""
-    plugins = ("xdist", "ci_plugin", "parallel_plugin", "no:cacheprovider")
-    command = [sys.executable, "-m", "pytest", "--config-file", os.devnull, "--rootdir", str(folder), spread]
-    command += [word for plugin in plugins for word in ("-p", plugin)]
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    path = os.pathsep.join([str(REPO / "tests"), os.environ.get("PYTHONPATH", "")])
-    env = {**ours, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **env}
-    return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False).stdout
+    return pytest_runs.run(folder, ("xdist", "ci_plugin", "parallel_plugin"), spread, **env)
 
 
 def test_where_ci_is_set_nothing_may_be_skipped(tmp_path: Path, spread: str) -> None:

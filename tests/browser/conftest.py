@@ -13,12 +13,15 @@ from playwright.async_api import Browser, async_playwright, expect
 from serving import Server
 
 from browser.drivers import ENGINES, Engine
-from browser.drivers.chromium import PROGRAM, SHELL, Chromium, launch
+from browser.drivers.chromium import PROGRAM, SHELL, Chromium, ChromiumWindow, launch
+from browser.failures import keep_pictures, pytest_runtest_makereport
 from browser.people import TIMEOUT, People
 from browser.visitors import Visitors
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent / ".cache"
+
+__all__ = ["pytest_runtest_makereport"]  # a hook that pytest finds here
 
 expect.set_options(timeout=TIMEOUT)
 
@@ -76,9 +79,12 @@ def server(nodes: list[Server]) -> Server:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def people(chromium: Browser, nodes: list[Server]) -> AsyncIterator[People]:
+async def people(
+    request: pytest.FixtureRequest, chromium: Browser, nodes: list[Server]
+) -> AsyncIterator[People]:
     group = People(chromium, [node.url for node in nodes])
     yield group
+    await keep_pictures(request.node, [ChromiumWindow(tab.page) for tab in group.tabs])
     await group.go_home()
 
 
@@ -91,7 +97,8 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visitors(engine: Engine, server: Server) -> AsyncIterator[Visitors]:
+async def visitors(request: pytest.FixtureRequest, engine: Engine, server: Server) -> AsyncIterator[Visitors]:
     visitors = Visitors(engine, server.url)
     yield visitors
+    await keep_pictures(request.node, [visitor.window for visitor in visitors.present])
     await visitors.go_home()

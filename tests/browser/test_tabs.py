@@ -22,9 +22,10 @@ from serving import Server
 from browser.drivers import ENGINES
 from browser.drivers.chromium_profile import ChromiumProfile
 from browser.drivers.firefox_profile import FirefoxProfile
-from browser.drivers.profile import Profile, until
+from browser.drivers.profile import DiscardingProfile, Profile, until
 from browser.drivers.webkit_profile import WebKitProfile
 from browser.drivers.window import Window
+from browser.failures import keep_pictures
 from browser.visitors import FIELD, UNREACHABLE, Visitor
 
 pytestmark = pytest.mark.parametrize("deployment", [ONE])
@@ -112,11 +113,14 @@ async def wire(server: Server) -> AsyncIterator[Proxy]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def profile(tmp_path: Path, browser: str, javascript: bool) -> AsyncIterator[Profile]:
+async def profile(
+    request: pytest.FixtureRequest, tmp_path: Path, browser: str, javascript: bool
+) -> AsyncIterator[Profile]:
     ENGINES[browser].require()
     profile = PROFILES[browser](tmp_path, javascript)
     await profile.start()
     yield profile
+    await keep_pictures(request.node, profile.windows)
     await profile.quit()
 
 
@@ -145,6 +149,7 @@ async def duplicated(profile: Profile, window: Window) -> Window:
 
 
 async def discarded(profile: Profile, window: Window) -> Window:
+    assert isinstance(profile, DiscardingProfile)
     return await profile.discard(window)
 
 
@@ -153,12 +158,11 @@ async def restored(profile: Profile, window: Window) -> Window:
 
 
 BEGINNINGS = [back, duplicated, discarded, restored]
-IMPOSSIBLE = {
-    # MiniBrowser, WebKit's browser here, has no command that discards a tab.
-    ("WebKit", discarded, True),
-    ("WebKit", discarded, False),
-}
-POSSIBLE = [case for case in product(PROFILES, BEGINNINGS, [True, False]) if case not in IMPOSSIBLE]
+POSSIBLE = [
+    (browser, begins_again, javascript)
+    for browser, begins_again, javascript in product(PROFILES, BEGINNINGS, [True, False])
+    if begins_again is not discarded or issubclass(PROFILES[browser], DiscardingProfile)
+]
 
 
 @pytest.mark.parametrize(("browser", "begins_again", "javascript"), POSSIBLE)
@@ -242,3 +246,19 @@ async def test_a_text_on_its_way_is_sent_once_after_back(profile: Profile, serve
     await first.shows(["on its way"])
     await first.says("ok", ["on its way", "ok"])
     await first.rest()
+
+
+@pytest.mark.parametrize("javascript", [False])
+@pytest.mark.parametrize("browser", PROFILES)
+async def test_a_picture_of_a_tab_shows_what_is_in_it(
+    profile: Profile, server: Server, tmp_path: Path
+) -> None:
+    [window] = profile.windows
+    pictures = []
+    for path in ("/", "/nowhere"):
+        await window.open(server.url + path)
+        await window.screenshot(tmp_path / "picture.png")
+        pictures.append((tmp_path / "picture.png").read_bytes())
+        size = [int.from_bytes(pictures[-1][at : at + 4]) for at in (16, 20)]  # of a PNG
+        assert size == await window.evaluate("[innerWidth, innerHeight]")
+    assert pictures[0] != pictures[1]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from pathlib import Path
 
 from playwright.async_api import BrowserContext, Error, Page, Worker, async_playwright
 
 from browser.drivers.chromium import OPTIONS, PROGRAM, ChromiumWindow
-from browser.drivers.profile import Profile, until
+from browser.drivers.profile import DiscardingProfile, until
 from browser.drivers.window import Window
 
 EXTENSION = {
@@ -32,8 +32,12 @@ DISCARD = f"""async () => {{ const tab = await ({ACTIVE})(); await chrome.tabs.c
 LOOK_AT = "async tab => { await chrome.tabs.update(tab, {active: true}) }"
 
 
-class ChromiumProfile(Profile):
+class ChromiumProfile(DiscardingProfile):
     name = "Chromium"
+
+    @property
+    def windows(self) -> Sequence[Window]:
+        return [ChromiumWindow(page) for page in self._context.pages]
 
     async def start(self) -> None:
         self._extension = self.folder / "extension"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from browser.drivers.firefox import FirefoxWindow, Process
-from browser.drivers.profile import Profile, until
+from browser.drivers.profile import DiscardingProfile, until
 from browser.drivers.window import Window
 
 SESSION = {
@@ -32,8 +33,12 @@ SAVE = """(async () => {
 })()"""
 
 
-class FirefoxProfile(Profile):
+class FirefoxProfile(DiscardingProfile):
     name = "Firefox"
+
+    @property
+    def windows(self) -> Sequence[Window]:
+        return list(self._process.connection.listeners.values())
 
     async def start(self) -> None:
         self._process = Process("light", self.javascript, SESSION)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -34,6 +34,11 @@ class Profile(ABC):
         self.javascript = javascript
         self.first: Window
 
+    @property
+    @abstractmethod
+    def windows(self) -> Sequence[Window]:
+        """Every tab that was opened, and perhaps some that are closed."""
+
     @abstractmethod
     async def start(self) -> None:
         """Start the browser, with its `first` tab."""
@@ -43,12 +48,16 @@ class Profile(ABC):
         """A second tab like this one, made by the browser's own command; it has the focus."""
 
     @abstractmethod
-    async def discard(self, window: Window) -> Window:
-        """Take the tab's memory away, as a browser does that has too little, then look at it again."""
-
-    @abstractmethod
     async def restore(self) -> Window:
         """Kill the browser, start it again, and have it restore the only tab."""
 
     @abstractmethod
     async def quit(self) -> None: ...
+
+
+class DiscardingProfile(Profile):
+    """Of a browser that can take a tab's memory away and load it again when it is looked at."""
+
+    @abstractmethod
+    async def discard(self, window: Window) -> Window:
+        """Do that to the tab, as a browser does that has too little memory."""

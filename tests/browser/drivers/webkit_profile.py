@@ -2,18 +2,23 @@
 
 A window that WebKitWebDriver opens has none of these, and no page without JavaScript. The inspector has
 no keyboard: texts are inserted by the command that pasting uses, and sent by the form. MiniBrowser saves its
-session when its window is closed. It cannot duplicate a tab, so two are begun from the same session; nor
-discard one.
+session when its window is closed. It cannot duplicate a tab, so two are begun from the same session.
+
+WebKitGTK does not discard tabs: no function of its API and no command of MiniBrowser does. What it has,
+webkit_web_view_terminate_web_process(), ends a page without loading it again when it is looked at. So this is
+no DiscardingProfile.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 import os
 import re
 import urllib.request
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -139,7 +144,10 @@ class InspectedWindow(Window):
         await self._ask("Page.reload")
 
     async def screenshot(self, path: Path) -> None:
-        raise NotImplementedError
+        width, height = await self.evaluate("[innerWidth, innerHeight]")
+        view = {"x": 0, "y": 0, "width": width, "height": height, "coordinateSystem": "Viewport"}
+        url = (await self._ask("Page.snapshotRect", **view))["result"]["dataURL"]
+        path.write_bytes(base64.b64decode(url.partition(",")[2]))
 
     async def end(self) -> None:
         """As its close button does, which saves the session."""
@@ -167,6 +175,10 @@ class WebKitProfile(Profile):
     name = "WebKit"
     repeats_forms = False
 
+    @property
+    def windows(self) -> Sequence[Window]:
+        return self._windows
+
     async def start(self) -> None:
         self.first = self._first = await self._another()
         self._windows = [self._first]
@@ -181,9 +193,6 @@ class WebKitProfile(Profile):
         await self._first.start()
         self._windows.append(await self._another())
         return self._windows[-1]
-
-    async def discard(self, window: Window) -> Window:
-        raise NotImplementedError
 
     async def restore(self) -> Window:
         """Ended in order, which saves the session; begun again, and then killed."""
