@@ -106,6 +106,15 @@ class Watched:
         self.fail_next = ""  # the name of a method
         self.gate = asyncio.Event()
         self.gate.set()
+        self.held_back = 0  # answers that are known and have yet to be given
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    def hold_answers(self) -> None:
+        self.answers.clear()
+
+    def let_go(self) -> None:
+        self.answers.set()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.store, name)
@@ -118,7 +127,11 @@ class Watched:
             if self.broken or self.fail_once or self.fail_next == name:
                 self.fail_once, self.fail_next = False, ""
                 raise Unavailable("The store is away.")
-            return await method(*args)
+            answer = await method(*args)
+            self.held_back += 1
+            await self.answers.wait()
+            self.held_back -= 1
+            return answer
 
         return asked
 
@@ -414,6 +427,54 @@ async def test_what_changed_is_kept_in_no_look_as_it_was(room: Room) -> None:
     for reader in readers:
         await reader.read()
     assert "a secret" not in "".join(html for _, html in hub.rendered._kept.values())
+
+
+@pytest.mark.parametrize("somebody_is_here", [True, False])
+async def test_a_deleted_text_is_in_no_frame_that_was_kept_for_those_behind(
+    room: Room, somebody_is_here: bool
+) -> None:
+    hub = room.hub()
+    start = await room.head()
+    await room.write("a secret", *(f"m{n}" for n in range(RING)))
+    behind = await _reader(hub, room, start)
+    assert "a secret" in await behind.read()
+    assert hub.catching_up.held
+    if not somebody_is_here:
+        hub.leave(behind.connection)
+    await room.delete(1)
+    assert "a secret" not in _kept_frames(hub)
+    assert hub.catching_up.held == 0
+
+
+async def test_a_frame_read_before_a_deletion_is_not_kept(room: Room) -> None:
+    hub = room.hub()
+    start = await room.head()
+    await room.write("a secret", *(f"m{n}" for n in range(RING)))
+    behind, next_one = await _reader(hub, room, start), await _reader(hub, room, start)
+    room.watched.hold_answers()
+    reading = asyncio.create_task(behind.read())
+    await until(lambda: room.watched.held_back)
+    await room.delete(1)
+    room.watched.let_go()
+    assert "a secret" in await reading
+    assert hub.catching_up.held == 0
+    assert "a secret" not in await next_one.read()
+
+
+async def test_frames_of_an_older_head_are_kept_no_longer_than_it_is_the_head(room: Room) -> None:
+    hub = room.hub()
+    start = await room.head()
+    await room.write(*("x" for _ in range(RING + 10)))
+    behind, next_one = await _reader(hub, room, start), await _reader(hub, room, start)
+    await behind.read()
+    held = hub.catching_up.held
+    await room.write("y")
+    await next_one.read()
+    assert hub.catching_up.held == held
+
+
+def _kept_frames(hub: Hub) -> str:
+    return "".join(frame.text for room in hub.catching_up._rooms.values() for frame in room.frames.values())
 
 
 # Readers who are behind -------------------------------------------------------------------------------

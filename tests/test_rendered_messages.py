@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from people import Person, texts
@@ -101,10 +102,10 @@ def test_a_forgotten_message_takes_nothing() -> None:
     rendered.message(ROOM, _message(1))
     rendered.amended(ROOM, _message(1))
     rendered.message(ROOM, _message(1), Look(clock="12"))
-    rendered.forget(ROOM, 2)
-    rendered.forget("another", 1)
+    rendered.forget(ROOM, _message(2))
+    rendered.forget("another", _message(1))
     assert rendered.held
-    rendered.forget(ROOM, 1)
+    rendered.forget(ROOM, _message(1))
     assert rendered.held == 0
 
 
@@ -113,6 +114,53 @@ def test_a_message_is_kept_as_it_is_and_not_as_it_was_besides() -> None:
     rendered.message(ROOM, _message(1, "a secret"))
     rendered.message(ROOM, replace(_message(1), body=None))
     assert [message.body for message, _ in rendered._kept.values()] == [None]
+
+
+def test_what_was_read_before_a_change_is_rendered_and_not_kept() -> None:
+    rendered = RenderedMessages(Shapes())
+    rendered.forget(ROOM, replace(_message(1), body=None, rev=2))
+    assert rendered.message(ROOM, _message(1, "a secret")) == "+a secret"
+    assert rendered.held == 0
+    rendered.message(ROOM, replace(_message(1), body=None, rev=2))
+    held = rendered.held
+    assert held
+    rendered.forget(ROOM, replace(_message(1), body=None, rev=2))  # heard of again
+    rendered.message(ROOM, _message(1, "a secret"))
+    assert rendered.held == held
+
+
+def test_few_changes_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.views.messages.CHANGES", 3)
+    rendered = RenderedMessages(Shapes())
+    for id in range(1, 10):
+        rendered.forget(ROOM, replace(_message(id), rev=id + 1))
+    assert len(rendered._changed) == 3
+    rendered.message(ROOM, _message(9))
+    assert rendered.held == 0
+
+
+async def test_a_page_read_before_a_deletion_keeps_nothing_of_the_text(
+    chat: Context, alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.write(code, "a secret")
+    id = int((await alice.look(code)).one("#earlier li[data-by]")["id"].removeprefix("message-"))
+    history, was_read, go_on = chat.store.history, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*asked: Any) -> Page:
+        page = await history(*asked)
+        was_read.set()
+        await go_on.wait()
+        return page
+
+    with monkeypatch.context() as patched:
+        patched.setattr(chat.store, "history", slowly)
+        reading = asyncio.create_task(chat.hub.page(code))
+        await was_read.wait()
+    assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303
+    go_on.set()
+    await reading
+    kept = chat.hub.rendered._kept.values()
+    assert not [html for message, html in kept if "a secret" in f"{message.body} {html}"]
 
 
 @pytest.mark.parametrize("somebody_is_here", [True, False])

@@ -7,6 +7,7 @@ import sys
 from collections import OrderedDict
 
 from chat.live.feed import Frame, join
+from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store import HISTORY, WINDOW, Resync, Store
 from chat.store.windows import Part
@@ -16,7 +17,16 @@ from chat.views.messages import PAGE, RenderedMessages, Shown
 READ = 64 * 1024  # bytes of the log that are read at once: of short texts, as much as makes one frame
 FRAMES = 8 * 1024 * 1024  # bytes of frames that are kept for others at the same place, over all rooms
 
-Place = tuple[Look, str, Position, int]  # a room, where its reader stands, and the rev that is its newest
+Place = tuple[Look, Position]  # the look of readers, and where they stand
+
+
+class RoomFrames:
+    """Of one room, for one newest rev: what is being read and what was."""
+
+    def __init__(self, head: int) -> None:
+        self.head = head
+        self.reading: dict[Place, asyncio.Task[Frame]] = {}
+        self.frames: OrderedDict[Place, Frame] = OrderedDict()  # the least recently used first
 
 
 class CatchUp:
@@ -26,8 +36,7 @@ class CatchUp:
         self._store = store
         self._rendered = rendered
         self._most = most
-        self._reading: dict[Place, asyncio.Task[Frame]] = {}
-        self._kept: OrderedDict[Place, Frame] = OrderedDict()
+        self._rooms: OrderedDict[str, RoomFrames] = OrderedDict()  # the least recently asked for first
         self.held = 0
 
     async def frame(self, code: str, since: Position, head: int, look: Look = LOOK) -> Frame:
@@ -35,25 +44,53 @@ class CatchUp:
 
         `head` is what the room's feed has come to: once it moves on, nothing that was kept is used again.
         """
-        place = look, code, since, head
-        if place in self._kept:
-            self._kept.move_to_end(place)
-            return self._kept[place]
-        reading = self._reading.get(place)
+        place, room = (look, since), self._room(code, head)
+        if place in room.frames:
+            room.frames.move_to_end(place)
+            return room.frames[place]
+        reading = room.reading.get(place)
         if reading is None:
-            reading = self._reading[place] = asyncio.create_task(self._read(code, since, look))
-            reading.add_done_callback(lambda task: self._keep(place, task))
+            reading = room.reading[place] = asyncio.create_task(self._read(code, since, look))
+            reading.add_done_callback(lambda task: self._keep(code, room, place, task))
         return await asyncio.shield(reading)
 
-    def _keep(self, place: Place, reading: asyncio.Task[Frame]) -> None:
-        del self._reading[place]
-        if reading.cancelled() or reading.exception():
+    def forget(self, code: str, message: Message) -> None:
+        """A message has changed: nothing is kept with it as it was."""
+        self._rendered.forget(code, message)
+        self._drop(code)
+
+    def _room(self, code: str, head: int) -> RoomFrames:
+        room = self._rooms.get(code)
+        if room is None or room.head != head:
+            self._drop(code)
+            room = self._rooms[code] = RoomFrames(head)
+        self._rooms.move_to_end(code)
+        return room
+
+    def _drop(self, code: str) -> None:
+        """What is being read goes to those who wait for it, and is not kept."""
+        if room := self._rooms.pop(code, None):
+            self.held -= sum(map(_size, room.frames.values()))
+
+    def _keep(self, code: str, room: RoomFrames, place: Place, reading: asyncio.Task[Frame]) -> None:
+        del room.reading[place]
+        failed = reading.cancelled() or reading.exception()  # in any case: the exception counts as seen
+        if self._rooms.get(code) is not room:
             return
-        self._kept[place] = frame = reading.result()
-        self.held += sys.getsizeof(frame.text)
-        while self.held > self._most:
-            _, oldest = self._kept.popitem(last=False)
-            self.held -= sys.getsizeof(oldest.text)
+        if not failed:
+            room.frames[place] = frame = reading.result()
+            self.held += _size(frame)
+            while self.held > self._most:
+                self._drop_oldest()
+        elif not room.frames and not room.reading:
+            self._drop(code)
+
+    def _drop_oldest(self) -> None:
+        code, room = next((code, room) for code, room in self._rooms.items() if room.frames)
+        _, frame = room.frames.popitem(last=False)
+        self.held -= _size(frame)
+        if not room.frames and not room.reading:
+            self._drop(code)
 
     async def _read(self, code: str, since: Position, look: Look) -> Frame:
         if since.rev >= 0:
@@ -72,3 +109,7 @@ class CatchUp:
         """The newest messages, or the newest older than `before`: as many as make a page. Raises NotFound."""
         history = await self._store.history(code, before, HISTORY, PAGE)
         return await self._rendered.page(code, history, look)
+
+
+def _size(frame: Frame) -> int:
+    return sys.getsizeof(frame.text)

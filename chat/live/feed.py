@@ -59,8 +59,10 @@ class Feed(Generic[F]):
         self,
         code: str,
         rendered: RenderedMessages,
-        delivered: Callable[[int, int], None] = lambda frames, changes: None,
+        delivered: Callable[[int, int], None],
+        forget: Callable[[str, Message], None],
     ) -> None:
+        """`forget` drops what is kept of a message as it was before a change."""
         self.code = code
         self.position = Position("", 0)
         self.connections: set[F] = set()
@@ -79,6 +81,7 @@ class Feed(Generic[F]):
         self._frames_bytes = 0
         self._flushing = False
         self._delivered = delivered
+        self._forget = forget
 
     def start_at(self, position: Position) -> None:
         self.position = position
@@ -143,7 +146,7 @@ class Feed(Generic[F]):
         if old is not None:
             self._bytes -= weight(old)
         if message.rev != message.id:
-            self._rendered.forget(self.code, message.id)
+            self._forget(self.code, message)
         self._bytes += weight(message)
         self._messages[message.id] = message
         self._ring.append((rev, message.id))

@@ -154,7 +154,7 @@ class Hub:
     async def _feed(self, code: str, connection: Connection) -> Feed[Connection]:
         feed = self.feeds.get(code)
         if feed is None:
-            feed = self.feeds[code] = Feed(code, self.rendered, self._delivered)
+            feed = self.feeds[code] = Feed(code, self.rendered, self._delivered, self.catching_up.forget)
             self.bus.watch(code)
             feed.repairing = asyncio.create_task(self._load(feed))
         feed.connections.add(connection)
@@ -241,7 +241,7 @@ class Hub:
         """This process has stored something: tell the bus, and those who are here without another turn."""
         for change in changes:
             if change.message.rev != change.message.id:  # though nobody is in its room
-                self.rendered.forget(change.code, change.message.id)
+                self.catching_up.forget(change.code, change.message)
         self._flushing = True
         try:
             self.bus.announce(changes)

@@ -2,7 +2,9 @@
 
 The HTML of a message depends on nothing but its room, the message and the look of its readers. It is kept
 with the message that it shows: whatever changes (an edit, a name, the message before it, a restored back-up)
-makes another one in its place, and nothing stale is shown.
+makes another one in its place, and nothing stale is shown. Nor is a deleted text kept on a node that hears of
+the deletion: one that stores it or has somebody in the room. Any other node has it until it is the least
+recently used.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from chat.views.look import LOOK, Look
 CACHE = 32 * 1024 * 1024  # bytes of rendered messages in memory, over all rooms
 ENTRY = 400  # bytes of an entry besides its strings, about
 PAGE = 128 * 1024  # bytes of a page's messages; "Earlier messages" leads to those that do not fit
+CHANGES = 10_000  # of messages that are remembered: far more than are made while a page is read
 SLICE = 0.005  # s of rendering until everybody else gets a turn
 
 Kind = Literal["message", "amended", "extras"]
@@ -59,6 +62,7 @@ class RenderedMessages:
         self._most = most
         self._kept: OrderedDict[Key, tuple[Message, str]] = OrderedDict()
         self._looks: set[Look] = set()
+        self._changed: OrderedDict[tuple[str, int], int] = OrderedDict()  # revs of what changed lately
         self._turn = asyncio.Lock()
         self._since = 0.0  # when the present slice of rendering began
         self.held = 0
@@ -79,11 +83,18 @@ class RenderedMessages:
         """A page in place of what a reader has; not kept here."""
         return self._shapes.newest(code, shown, look)
 
-    def forget(self, code: str, id: int) -> None:
-        """A message has changed: nobody asks for it as it was, and a deleted text is to be nowhere."""
+    def forget(self, code: str, message: Message) -> None:
+        """This message has changed: what was rendered before is dropped and not kept again."""
+        changed = code, message.id
+        if self._changed.get(changed, 0) >= message.rev:
+            return
         for look in self._looks:
             for kind in KINDS:
-                self._drop((look, kind, code, id))
+                self._drop((look, kind, *changed))
+        self._changed[changed] = message.rev
+        self._changed.move_to_end(changed)
+        if len(self._changed) > CHANGES:
+            self._changed.popitem(last=False)
 
     async def prepare(
         self, code: str, created: Iterable[Message], changed: Iterable[Message] = (), look: Look = LOOK
@@ -140,6 +151,8 @@ class RenderedMessages:
         return kept[1]
 
     def _keep(self, key: Key, message: Message, html: str) -> None:
+        if message.rev < self._changed.get(key[2:], 0):  # read from the log before it changed
+            return
         self._drop(key)
         self._looks.add(key[0])
         self._kept[key] = message, html
