@@ -10,7 +10,7 @@ from chat.model.changes import Change
 from chat.model.errors import Conflict, Refused
 from chat.model.invisible import is_blank
 from chat.model.members import Member
-from chat.model.messages import Edit, Message, clean_body
+from chat.model.messages import BODY_TYPED, Edit, Message, clean_body
 from chat.store import quota
 from chat.store.log import amend
 from chat.store.messages import own_text
@@ -24,7 +24,7 @@ async def run(asked: Asked) -> Answer:
     """Put another text in place of one's own, unless it is not the one that was changed here."""
     chat, member = asked.chat, asked.member
     typed = asked.fields.get("body", "")
-    if is_blank(typed):
+    if len(typed) <= BODY_TYPED and is_blank(typed):
         raise Refused(NOTHING_LEFT, "body")
     body = clean_body(typed)
     await chat.store.write(member.code, change_text, member, asked.id, asked.fields.get("version", ""), body)

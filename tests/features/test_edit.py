@@ -10,6 +10,8 @@ from dom import Element
 from people import Person
 
 from chat import limits
+from chat.model.invisible import is_blank
+from chat.model.messages import BODY_TYPED
 
 
 @pytest.fixture(params=BOTH)
@@ -86,6 +88,25 @@ async def test_what_cannot_be_a_text_comes_back(
     assert form.one("[role=alert]").text
     assert form.one("textarea").value.removeprefix("\n") == body
     assert (await alice.texts(code))[1] == "frist"
+
+
+async def test_a_text_is_measured_before_it_is_searched(
+    alice: Person, code: str, id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[int] = []
+
+    def blank(text: str) -> bool:
+        searched.append(len(text))
+        return is_blank(text)
+
+    monkeypatch.setattr("chat.features.edit.is_blank", blank)
+    reply = await alice.post(f"/rooms/{code}/{id}/edit", {"body": " " * 100_000})
+    assert reply.status == 422
+    assert "too long" in reply.page.one("#edit [role=alert]").text
+    async with alice.in_room(code) as live:
+        await live.send(act=f"{id}/edit", body=["\u00ad" * 5000] * 20)
+        await live.until("[role=alert]", "too long")
+    assert max(searched, default=0) <= BODY_TYPED
 
 
 async def test_two_windows_of_one_author_keep_both_texts(alice: Person, code: str, id: int) -> None:
