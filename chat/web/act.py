@@ -57,6 +57,7 @@ def call_of(act: str, id: object, given: Mapping[str, str]) -> Call:
     except ValueError:  # too many
         more = {}
     found |= {name: fields.cut(name, value) for name, value in more.items() if name in FIELDS}
+    found = {name: fields.encodable(value) for name, value in found.items()}
     return Call(fields.number(number if slash else id), name, found, "ask" in more, typed)
 
 

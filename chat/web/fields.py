@@ -45,6 +45,11 @@ def cut(name: str, value: str) -> str:
     return value[: LIMITS[name] + 1]
 
 
+def encodable(value: str) -> str:
+    """Without halves of characters, which JSON can hold, but no page and no database."""
+    return value if value.isascii() else value.encode(errors="ignore").decode()
+
+
 def text(values: Values, name: str) -> str:
     """The field, or an empty text where there is none."""
     return cut(name, values.get(name, ""))

@@ -121,3 +121,29 @@ async def test_a_form_without_its_fields_is_refused_and_no_fault(
         async with person.in_room(code) as live:
             await live.send(act=f"{id}/{name}")
             assert (await live.frame()).all("hx-partial")
+
+
+HALF = "half \ud83d"  # of an emoji, as a field leaves it that cuts at its length
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"act": "edit", "body": HALF, "version": "99"},
+        {"act": "edit", "body": [HALF, "\ude00"], "version": HALF},
+        {"act": "edit", "body": "\ud83d"},
+        {"act": "delete", "body": HALF},
+        {"act": "reactions", "emoji": HALF, "on": HALF},
+        {"act": f"reactions?emoji={HALF}&on=1", "emoji": "x"},
+        {"act": f"edit?ask&body={HALF}"},
+        {"act": HALF, "body": HALF},
+    ],
+    ids=str,
+)
+async def test_half_a_character_ends_no_connection(
+    alice: Person, code: str, id: int, frame: dict[str, Any]
+) -> None:
+    async with alice.in_room(code) as live:
+        await live.send(**frame, id=str(id))
+        await live.send(body="alive", key="k", acked="0")
+        await live.until("li .text", "alive")
