@@ -18,7 +18,9 @@ from chat.model.errors import Forbidden, RateLimited
 from chat.model.members import Member
 from chat.model.messages import Message
 from chat.store import NotFound, Unavailable
+from chat.store.members import seats_of
 from chat.store.messages import around, text_message
+from chat.store.transaction import Transaction
 from chat.views.messages import PAGE, byte_length
 from chat.views.renderer import NOTHING, Draft
 from chat.web import fields
@@ -82,8 +84,7 @@ async def _message_page(
     failure: Failure | None = None,
     given: Mapping[str, str] = NOTHING,
 ) -> str:
-    before, found, after = await chat.store.snapshot(around, member.code, id, AROUND)
-    seats = await chat.store.seats_of(member.code, member.person)
+    (before, found, after), seats = await chat.store.snapshot(_read_page, member, id)
     return chat.render.message_page(
         member,
         seats,
@@ -94,6 +95,13 @@ async def _message_page(
         failure,
         given,
     )
+
+
+async def _read_page(
+    tx: Transaction, member: Member, id: int
+) -> tuple[tuple[list[Message], Message, list[Message]], list[int]]:
+    """A message with those around it, and the reader's seats. Raises NotFound."""
+    return await around(tx, member.code, id, AROUND), await seats_of(tx, member.code, member.person)
 
 
 async def _nearest(chat: Context, code: str, messages: Sequence[Message]) -> list[str]:
@@ -197,14 +205,22 @@ async def act_by_frame(chat: Context, connection: Connection, frame: dict[str, A
 
 
 async def _form(chat: Context, member: Member, action: Action, call: Call, failure: Failure | None) -> str:
-    """The action's form on a live page, empty if this member has none for the message."""
-    if failure and failure.status in (404, 503):
+    """The action's form on a live page, empty if this member has none for the message.
+
+    It is also empty after a refusal that has nothing to do with what was typed: the page keeps its own form.
+    So what comes over the rate is refused without a read.
+    """
+    if failure and failure.status in (404, 429, 503):
         return ""
     try:
-        found = await chat.store.read(text_message, member, call.id)
-        seats = await chat.store.seats_of(member.code, member.person)
+        found, seats = await chat.store.snapshot(_read_text, member, call.id)
     except (NotFound, Forbidden):
         return ""
     if not (action.form and action.offered(found, seats)):
         return ""
     return chat.render.form(member.code, action.form, found, failure, call.fields)
+
+
+async def _read_text(tx: Transaction, member: Member, id: int) -> tuple[Message, list[int]]:
+    """A text, and the reader's seats. Raises NotFound, Forbidden."""
+    return await text_message(tx, member, id), await seats_of(tx, member.code, member.person)

@@ -123,6 +123,36 @@ async def test_a_form_without_its_fields_is_refused_and_no_fault(
             assert (await live.frame()).all("hx-partial")
 
 
+@pytest.mark.parametrize("name", list(ACTIONS))
+async def test_over_its_rate_a_frame_is_refused_without_a_read(
+    alice: Person, code: str, id: int, chat: Context, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    questions: list[Any] = []
+    fields = {"body": "typed", "version": "1", "emoji": "👍", "on": "1"}
+    async with alice.in_room(code) as live:
+        while True:
+            await live.send(act=f"{id}/{name}", **fields)
+            shown = await live.until("hx-partial")
+            if "very often" in shown.text:
+                break
+            if not questions:
+                for kind in ("read", "snapshot", "write"):
+                    monkeypatch.setattr(chat.store, kind, _counted(getattr(chat.store, kind), questions))
+        questions.clear()
+        await live.send(act=f"{id}/{name}", **fields)
+        refused = await live.until("hx-partial", "very often")
+        assert refused["hx-target"] == "#notice", "the form stays, with what was typed in it"
+        assert not questions
+
+
+def _counted(original: Any, calls: list[Any]) -> Any:
+    async def work(*args: Any, **more: Any) -> Any:
+        calls.append(args)
+        return await original(*args, **more)
+
+    return work
+
+
 HALF = "half \ud83d"  # of an emoji, as a field leaves it that cuts at its length
 
 
