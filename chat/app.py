@@ -125,9 +125,15 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
             raise
         app.extensions["chat"] = chat
         app.extensions["files"] = StaticFiles(chat.assets, settings.trusted_proxies)
-        app.extensions["terminating"] = chat.hub.terminate
+        app.extensions["terminating"] = chat.hub.connections.terminate
         hub = chat.hub
-        always = hub.run_checks(), hub.run_contact(), hub.run_beats(), chat.presence.run(), count_nodes(chat)
+        always = (
+            hub.repairs.run(),
+            hub.health.run(),
+            hub.heartbeats.run(),
+            chat.presence.run(),
+            count_nodes(chat),
+        )
         tasks.extend(
             map(_lasting, (*always, remove_expired_rooms(chat.store), look_around(chat.quota, chat.clock)))
         )
@@ -136,7 +142,7 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
     @app.after_serving
     async def stop() -> None:
         chat: Context = app.extensions["chat"]
-        await chat.hub.terminate()
+        await chat.hub.connections.terminate()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

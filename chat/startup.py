@@ -11,8 +11,9 @@ from chat import logs
 from chat.context import Context
 from chat.limits import Limits, OwnLimits
 from chat.live.bus import Bus, LocalBus
+from chat.live.connections import SOCKETS
 from chat.live.goodbyes import Goodbyes
-from chat.live.hub import SOCKETS, Hub
+from chat.live.hub import Hub
 from chat.live.presence import Presence
 from chat.live.registry import LocalRegistry, PresenceRegistry
 from chat.metrics import Metrics
@@ -130,7 +131,7 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
         metrics.often.messages += len(changes)
         hub.committed(changes)
 
-    store.on_commit, store.on_gap, store.on_unknown = committed, hub.check_soon, metrics.unknown.inc
+    store.on_commit, store.on_gap, store.on_unknown = committed, hub.repairs.check_soon, metrics.unknown.inc
     await bus.open()
     presence = Presence(store, hub, render.roster, registry=registry)
     await registry.open()

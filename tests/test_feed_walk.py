@@ -43,9 +43,9 @@ def _small_bounds() -> Iterator[None]:
             "chat.live.feed.FRAME": FRAME,
             "chat.live.feed.FRAMES": 1000,
             "chat.live.feed.RING": 8,
-            "chat.live.hub.RING": 8,
+            "chat.live.repairs.RING": 8,
             "chat.live.feed.RING_BYTES": 3500,
-            "chat.live.hub.READ": 1500,
+            "chat.live.repairs.READ": 1500,
             "chat.live.catch_up.READ": 1500,
             "chat.live.catch_up.WINDOW": 150,
             "chat.live.catch_up.PAGE": 4000,
@@ -69,8 +69,8 @@ class Shapes:
     def heartbeat(self) -> str:
         return "beat "
 
-    def trouble(self, trouble: str) -> str:
-        return f"trouble {trouble} "
+    def outage(self, outage: str) -> str:
+        return f"trouble {outage} "
 
     def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
         return "".join(["page ", *shown.fragments])
@@ -192,7 +192,7 @@ class Walk(RuleBasedStateMachine):
 
     async def _quiet(self) -> None:
         """Until the hub is as the log has it."""
-        await self.hub.check()
+        await self.hub.repairs.check()
         while any(feed.repairing for feed in self.hub.feeds.values()):
             await asyncio.sleep(0)
 

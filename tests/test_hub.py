@@ -17,11 +17,12 @@ from wsproto.connection import Connection as Protocol
 from wsproto.connection import ConnectionType
 from wsproto.events import TextMessage
 
-from chat.live import hub as hub_module
+from chat.live import heartbeats
 from chat.live.bus import LocalBus
 from chat.live.connection import POLICY, RESTART, Connection, Farewell
+from chat.live.connections import SOCKETS
 from chat.live.feed import RING, websocket_frame
-from chat.live.hub import SOCKETS, Hub
+from chat.live.hub import Hub
 from chat.model.changes import Change
 from chat.model.members import Member
 from chat.model.messages import Delete, Edit, Message
@@ -53,8 +54,8 @@ class Shapes:
     def heartbeat(self) -> str:
         return "beat "
 
-    def trouble(self, trouble: str) -> str:
-        return f"trouble {trouble} "
+    def outage(self, outage: str) -> str:
+        return f"trouble {outage} "
 
     def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
         return "".join([f"page{_shown(look)} ", *shown.fragments])
@@ -177,7 +178,7 @@ class Reader:
         self.frames: list[str] = []
 
     async def join(self, since: Position) -> None:
-        self.hub.admit(self.connection)
+        self.hub.connections.admit(self.connection)
         await self.hub.join(self.connection, since)
 
     async def read(self) -> str:
@@ -245,7 +246,7 @@ async def test_a_bus_that_loses_every_hint_costs_time_and_no_message(room: Room)
     reader = await _reader(hub, room)
     written = await room.write(*(f"m{n}" for n in range(400)))
     assert await reader.read() == ""
-    await hub.check()
+    await hub.repairs.check()
     await reader.read_until(400)
     assert reader.seen == _added(written)
 
@@ -253,7 +254,7 @@ async def test_a_bus_that_loses_every_hint_costs_time_and_no_message(room: Room)
 async def test_the_hub_looks_into_the_log_by_itself_now_and_then(room: Room) -> None:
     hub = room.hub(DeafBus(), check=0.01)
     reader = await _reader(hub, room)
-    checks = asyncio.create_task(hub.run_checks())
+    checks = asyncio.create_task(hub.repairs.run())
     written = await room.write("a", "b")
     await reader.read_until(2)
     assert reader.seen == _added(written)
@@ -263,7 +264,7 @@ async def test_the_hub_looks_into_the_log_by_itself_now_and_then(room: Room) -> 
 async def test_a_bus_that_knows_it_lost_something_makes_the_hub_look_at_once(room: Room) -> None:
     hub = room.hub(DeafBus(), check=3600.0)
     reader = await _reader(hub, room)
-    checks = asyncio.create_task(hub.run_checks())
+    checks = asyncio.create_task(hub.repairs.run())
     written = await room.write("a")
     room.bus.lost()
     await reader.read_until(1)
@@ -280,7 +281,7 @@ async def test_a_bus_that_loses_repeats_and_reorders_changes_nothing(room: Room,
     for n in range(60):
         written += await room.write(*(f"m{n}.{i}" for i in range(dice.choice((1, 1, 2, 5)))))
         await dice.choice(readers).read()
-    await hub.check()
+    await hub.repairs.check()
     await asyncio.gather(*(reader.read_until(len(written)) for reader in readers))
     assert all(reader.seen == _added(written) for reader in readers)
 
@@ -473,6 +474,25 @@ async def test_frames_of_an_older_head_are_kept_no_longer_than_it_is_the_head(ro
     assert hub.catching_up.held == held
 
 
+async def test_frames_for_those_behind_are_bounded_and_the_least_recently_used_goes_first(
+    room: Room,
+) -> None:
+    hub = room.hub()
+    start = await room.head()
+    written = await room.write(*("x" for _ in range(RING + 20)))
+    await _reader(hub, room)
+    catching_up, head = hub.catching_up, written[-1].position
+    catching_up._most = 10_000
+    frames = []
+    for rev in range(20):
+        frames.append(await catching_up.frame(ROOM, Position(start.epoch, rev), head.rev))
+        await catching_up.frame(ROOM, Position(start.epoch, 0), head.rev)
+        assert catching_up.held <= 10_000
+    kept = list(catching_up._rooms[ROOM].frames.values())
+    assert 1 < len(kept) < 20
+    assert {frame.text for frame in kept} == {frames[0].text, *(f.text for f in frames[1 - len(kept) :])}
+
+
 def _kept_frames(hub: Hub) -> str:
     return "".join(frame.text for room in hub.catching_up._rooms.values() for frame in room.frames.values())
 
@@ -618,7 +638,7 @@ async def test_a_rewritten_history_reaches_everybody_as_the_newest_page(room: Ro
     with sqlite3.connect(room.path) as db:
         db.execute("UPDATE room SET epoch = 'restored'")
     db.close()
-    await hub.check()
+    await hub.repairs.check()
     await until(lambda: reader.connection.cursor == -1)
     assert await reader.read() == "page +1=a +2=b "
     room.store.on_commit = hub.heard
@@ -649,7 +669,7 @@ async def test_what_this_process_stored_is_written_before_its_writer_goes_on(roo
 
 
 async def test_a_free_socket_gets_its_heartbeat_at_once(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.live.hub.BEAT", 1)
+    monkeypatch.setattr("chat.live.heartbeats.BEAT", 1)
     hub = room.hub()
     reader = await _reader(hub, room)
     await reader.connection.ready()
@@ -662,7 +682,7 @@ async def test_a_free_socket_gets_its_heartbeat_at_once(room: Room, monkeypatch:
         return True
 
     reader.connection.write_frame = write_frame
-    beats = asyncio.create_task(hub.run_beats())
+    beats = asyncio.create_task(hub.heartbeats.run())
     assert await asyncio.wait_for(written.get(), 5) == b"\x81\x05beat "
     assert reader.connection.idle
     beats.cancel()
@@ -680,8 +700,8 @@ async def test_a_feed_lives_while_somebody_follows_it(room: Room) -> None:
     hub.release(other.connection)
     assert hub.feeds == {}
     assert not room.bus._watched
-    assert hub._persons == {}
-    assert not any(hub._beats)
+    assert hub.connections._by_person == {}
+    assert not any(hub.heartbeats._shares)
 
 
 async def test_a_feed_begun_again_starts_from_the_log(room: Room) -> None:
@@ -737,10 +757,10 @@ async def test_a_rewritten_history_is_noticed_even_if_the_store_fails_meanwhile(
     with sqlite3.connect(room.path) as db:
         db.execute("UPDATE room SET epoch = 'restored'")
     db.close()
-    await hub.check()  # asks for the heads, and begins a repair
+    await hub.repairs.check()  # asks for the heads, and begins a repair
     room.watched.fail_next = "heads"
     await until(lambda: "feed-stale" in caplog.text)
-    await hub.check()
+    await hub.repairs.check()
     await until(lambda: reader.connection.cursor == -1)
     assert await reader.read() == "page +1=a "
 
@@ -754,9 +774,9 @@ async def test_a_repair_that_fails_is_tried_again(room: Room) -> None:
     await until(lambda: reader.connection.feed and reader.connection.feed.repairing is None)
     assert await reader.read() == ""
     with pytest.raises(Unavailable):
-        await hub.check()
+        await hub.repairs.check()
     room.watched.broken = False
-    await hub.check()
+    await hub.repairs.check()
     await reader.read_until(2)
     assert reader.seen == ["+1=a", "+2=b"]
 
@@ -764,7 +784,7 @@ async def test_a_repair_that_fails_is_tried_again(room: Room) -> None:
 async def test_checks_go_on_after_the_store_failed(room: Room, caplog: pytest.LogCaptureFixture) -> None:
     hub = room.hub(DeafBus(), check=0.005)
     reader = await _reader(hub, room)
-    checks = asyncio.create_task(hub.run_checks())
+    checks = asyncio.create_task(hub.repairs.run())
     room.watched.broken = True
     await room.write("a")
     await until(lambda: "check-failed" in caplog.text)
@@ -788,10 +808,10 @@ async def test_an_eleventh_connection_of_a_person_ends_the_oldest(room: Room) ->
 async def test_a_connection_ends_another_only_once_it_counts(room: Room) -> None:
     hub = room.hub()
     silent = Connection(Member(ROOM, 1, "person-a", "Ann", 1))
-    hub.admit(silent, counts=False)
+    hub.connections.admit(silent, counts=False)
     readers = [await _reader(hub, room) for _ in range(SOCKETS)]
     assert not [r for r in readers if r.connection.farewell]
-    hub.count(silent)
+    hub.connections.count(silent)
     ended = [silent.farewell, *(r.connection.farewell for r in readers)]
     assert [farewell is not None for farewell in ended] == [False, True] + [False] * (SOCKETS - 1)
 
@@ -806,8 +826,8 @@ async def test_a_person_is_shown_out_of_one_room_by_all_connections(room: Room) 
     hub = room.hub()
     mine = [await _reader(hub, room) for _ in range(3)]
     other = await _reader(hub, room, person="person-b")
-    hub.close_connections(ROOM, "person-a", Farewell(POLICY, "You left this room."))
-    hub.close_connections("22222222", "person-b", Farewell(POLICY))
+    hub.connections.close(ROOM, "person-a", Farewell(POLICY, "You left this room."))
+    hub.connections.close("22222222", "person-b", Farewell(POLICY))
     assert [r.connection.farewell for r in mine] == [Farewell(POLICY, "You left this room.")] * 3
     assert other.connection.farewell is None
 
@@ -815,7 +835,7 @@ async def test_a_person_is_shown_out_of_one_room_by_all_connections(room: Room) 
 async def test_at_the_end_everybody_is_told_to_come_back(room: Room) -> None:
     hub = room.hub()
     readers = [await _reader(hub, room, person=f"person-{n}") for n in range(20)]
-    await hub.terminate()
+    await hub.connections.terminate()
     late = await _reader(hub, room)
     assert {r.connection.farewell for r in [*readers, late]} == {Farewell(RESTART)}
 
@@ -824,7 +844,7 @@ async def test_the_first_reason_to_end_stays(room: Room) -> None:
     hub = room.hub()
     reader = await _reader(hub, room)
     reader.connection.close(Farewell(POLICY, "You left this room."))
-    await hub.terminate()
+    await hub.connections.terminate()
     assert reader.connection.farewell == Farewell(POLICY, "You left this room.")
 
 
@@ -839,12 +859,12 @@ async def test_every_connection_gets_one_heartbeat_a_turn(
     async def quick(_: float) -> None:
         nonlocal seconds
         seconds += 1
-        await sleep(0 if seconds <= hub_module.BEAT else 3600)
+        await sleep(0 if seconds <= heartbeats.BEAT else 3600)
 
-    monkeypatch.setattr("chat.live.hub.asyncio.sleep", quick)
-    beats = asyncio.create_task(hub.run_beats())
+    monkeypatch.setattr("chat.live.heartbeats.asyncio.sleep", quick)
+    beats = asyncio.create_task(hub.heartbeats.run())
     counts = []
-    while seconds <= hub_module.BEAT:
+    while seconds <= heartbeats.BEAT:
         await sleep(0)
         counts.append(sum("beat" in reader.connection.slots for reader in readers))
     assert counts[-1] == 30

@@ -157,8 +157,8 @@ async def test_the_age_of_the_comparison_with_the_log_rises_while_none_succeeds(
     ann: Person, code: str, database: Proxy, apps: list[Quart]
 ) -> None:
     hub = context(apps[0]).hub
-    hub._check = 0.1
-    hub.check_soon()
+    hub.repairs._check = 0.1
+    hub.repairs.check_soon()
     async with ann.in_room(code):
         await told(ann, lambda f: f["chat_check_age_seconds"] < 0.5)
         database.refuse()

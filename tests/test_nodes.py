@@ -17,7 +17,7 @@ from redis_server import RedisServer
 
 from chat import limits
 from chat.live.connection import POLICY
-from chat.live.hub import SOCKETS
+from chat.live.connections import SOCKETS
 from chat.settings import Settings
 from chat.views.assets import Assets
 from chat.views.renderer import Renderer

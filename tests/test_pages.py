@@ -1081,7 +1081,7 @@ async def test_the_live_page_ends_when_the_server_does(
     async with _streaming(bob, code) as stream:
         await _read(stream, "</template>")
         await until(lambda: any(feed.connections for feed in hub.feeds.values()))
-        await hub.terminate()
+        await hub.connections.terminate()
         async with asyncio.timeout(5):
             while await stream.receive():
                 pass  # the last chunk is empty

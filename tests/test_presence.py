@@ -16,7 +16,8 @@ from chat.cluster.connection import Redis
 from chat.cluster.registry import RedisRegistry
 from chat.live.bus import LocalBus
 from chat.live.connection import Connection
-from chat.live.hub import SOCKETS, Hub
+from chat.live.connections import SOCKETS
+from chat.live.hub import Hub
 from chat.live.presence import GRACE, PACE, RESTART_GRACE, Presence
 from chat.live.registry import LocalRegistry, PresenceRegistry
 from chat.model.members import Member

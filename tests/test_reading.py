@@ -265,7 +265,7 @@ async def test_twenty_sockets_that_resume_and_do_not_read_hold_one_frame_each(
             _hold_back(live, gate)
             await live.resume(page, since=0)
         await until(lambda: chat.hub.sending.in_flight > 0)
-        connections = list(chat.hub._open.values())
+        connections = list(chat.hub.connections._by_id.values())
         await until(lambda: all((connection.cursor or 0) > 0 for connection in connections))
         for _ in range(200):  # they have all the time to take more
             await asyncio.sleep(0)

@@ -398,7 +398,7 @@ async def nodes(store: SQLiteStore, url: str, bus: type[RedisBus] = RedisBus) ->
             stack.push_async_callback(redis.close)
             await one.open()
             stack.push_async_callback(one.close)
-        checks = [asyncio.create_task(hub.run_checks()) for hub in both.hubs]
+        checks = [asyncio.create_task(hub.repairs.run()) for hub in both.hubs]
         yield both
         for check in checks:
             check.cancel()

@@ -20,7 +20,8 @@ from chat.cluster.connection import Redis
 from chat.cluster.registry import RedisRegistry
 from chat.live import presence
 from chat.live.connection import POLICY, Connection
-from chat.live.hub import SOCKETS, Hub
+from chat.live.connections import SOCKETS
+from chat.live.hub import Hub
 from chat.live.presence import GRACE, RESTART_GRACE, Presence
 from chat.model.members import Member
 from chat.store import Store, Unavailable
@@ -599,7 +600,7 @@ async def test_nodes_on_a_redis_cluster_see_each_other_s_people(house: House, cl
 
 def _connect(node: Node, person: str = "person-a") -> Connection:
     listener = Connection(Member(ROOM, 1, person, "Ann", 1))
-    node.hub.admit(listener)
+    node.hub.connections.admit(listener)
     return listener
 
 

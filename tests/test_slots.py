@@ -86,7 +86,7 @@ async def test_a_slow_socket_gets_the_newest_state_of_each_panel_and_slot(
         await bob.write(code, "what came meanwhile")
         for n in range(50):
             feed.show("topic", BEAT.format(f"topic {n}"))
-            chat.hub.show(connection.member.person, "unread", BEAT.format(f"unread {n}"))
+            chat.hub.connections.show(connection.member.person, "unread", BEAT.format(f"unread {n}"))
         gate.set()
         await live.until("p", "topic 49")
     last = live.raw[-1]
@@ -108,7 +108,7 @@ async def test_every_refused_text_comes_back_to_a_page_that_reads_slowly(
         await until(lambda: not connection.idle and not connection._ready)
         await live.send(key="page", body=[text + "x" * 9000 for text in texts])
         await until(lambda: all(text + "x" in connection.slots.text for text in texts))
-        chat.hub.show(connection.member.person, "alert", BEAT.format("an alert"))
+        chat.hub.connections.show(connection.member.person, "alert", BEAT.format("an alert"))
         gate.set()
         await _refused(live)
         forms = [form for frame in live.frames for form in frame.all("form.refused")]
@@ -120,7 +120,7 @@ async def test_a_fragment_for_a_person_reaches_all_their_pages_and_nobody_else(
 ) -> None:
     async with alice.in_room(code) as one, alice.in_room(code) as other, bob.in_room(code) as his:
         person = next(m.person for m in chat.presence.people(code) if m.name == "Alice")
-        chat.hub.show(person, "unread", BEAT.format("for Alice"))
+        chat.hub.connections.show(person, "unread", BEAT.format("for Alice"))
         for live in (one, other):
             await live.until("p", "for Alice")
         await alice.write(code, "afterwards")

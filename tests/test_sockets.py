@@ -23,7 +23,7 @@ from chat import limits
 from chat.context import Context
 from chat.live import frames, goodbyes
 from chat.live.connection import LATER, POLICY, RESTART
-from chat.live.hub import SOCKETS
+from chat.live.connections import SOCKETS
 from chat.model.notices import folded
 from chat.model.receipts import BODIES
 from chat.store import OutcomeUnknown, Unavailable
@@ -294,7 +294,7 @@ async def test_after_a_restored_back_up_everybody_gets_the_newest_page(
     await bob.write(code, "one")
     async with alice.in_room(code) as live:
         _restore(chat.settings.database_url)
-        await chat.hub.check()
+        await chat.hub.repairs.check()
         assert texts((await live.frame()).one("hx-partial[hx-target=#messages]")) == ["one"]
         await bob.write(code, "two")
         assert texts(await live.frame()) == ["two"]
@@ -790,7 +790,7 @@ async def test_texts_that_wait_when_their_connection_ends_are_not_stored_behind_
         monkeypatch.setattr(chat.hub, "join", _forever)
         await live.resume(page, key="page", acked="0", body=["one", "two"])
         await until(lambda: [t for t in asyncio.all_tasks() if "_submit_waiting" in repr(t.get_coro())])
-        await chat.hub.terminate()
+        await chat.hub.connections.terminate()
         assert await live.ended() == RESTART
     closed.gate.set()
     await _posted()
@@ -1314,7 +1314,7 @@ async def test_at_the_end_of_the_server_every_socket_is_told_to_come_back(
     async with alice.in_room(code) as hers, bob.in_room(code) as his, alice.live(code) as silent:
         await alice.write(code, "last words")
         for chat in chats:
-            await chat.hub.terminate()
+            await chat.hub.connections.terminate()
         assert await hers.ended() == RESTART
         assert await his.ended() == RESTART
         assert "last words" in hers.texts

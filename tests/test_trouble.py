@@ -189,7 +189,7 @@ async def test_a_text_that_could_not_be_stored_is_stored_once_when_the_database_
             await _said(hers, "")
             assert await hers.ended() == 1013
         nodes.postgres.heal()
-        await until(lambda: not nodes.chat(0).hub.away)
+        await until(lambda: not nodes.chat(0).hub.health.store_down)
         page = await ann.look(code)
         async with ann.live(code) as hers:
             await hers.resume(page, body="kept", key="page", acked="0", trouble="write")
@@ -218,8 +218,8 @@ async def test_a_message_whose_outcome_was_unknown_is_shown_when_the_database_an
     hub = nodes.chat(0).hub
     async with ann.in_room(code) as hers, cat.in_room(code) as beside:
         await _announced(bob, code, "Ann", "Cat")
-        hub._check = 3600
-        hub.check_soon()
+        hub.repairs._check = 3600
+        hub.repairs.check_soon()
         nodes.postgres.lose_reply(b"COMMIT\0")
         await hers.say("perhaps", key="page")
         async with asyncio.timeout(

@@ -246,7 +246,7 @@ class Presence:
         room.in_log.discard(number)
 
     async def _write_notices(self, code: str, room: RoomPresence) -> None:
-        if self._hub.away:  # each would wait for it, and hold up the rooms behind
+        if self._hub.health.store_down:  # each would wait for it, and hold up the rooms behind
             return
         entering = [n for n in room.entering if self._registry.counted(code, n)]
         if self._now() < room.notice_at or not (entering or room.leaving):

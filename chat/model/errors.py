@@ -41,5 +41,5 @@ def _duration(seconds: float) -> str:
     )
 
 
-Trouble = Literal["", "write", "store", "all"]
+Outage = Literal["", "write", "store", "all"]
 """What a page says is out of order: nothing, a write that failed, the store, or all that the node shares."""

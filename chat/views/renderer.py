@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from chat.model.codes import grouped
-from chat.model.errors import Trouble
+from chat.model.errors import Outage
 from chat.model.marks import unlabelled
 from chat.model.members import Member
 from chat.model.messages import BODY_FIELD, Message
@@ -247,13 +247,13 @@ class Renderer:
     def roster(self, people: Sequence[Member], frozen: bool = False) -> str:
         return self._fragment("room/replace_roster.html", **self._roster(people, frozen))
 
-    def trouble(self, trouble: Trouble) -> str:
+    def outage(self, outage: Outage) -> str:
         """What is out of order, beside the composer until it is said to be over."""
-        return self._fragment("room/replace_trouble.html", trouble=trouble)
+        return self._fragment("room/replace_trouble.html", trouble=outage)
 
-    def stream_trouble(self, trouble: Trouble) -> str:
+    def stream_outage(self, outage: Outage) -> str:
         """The same as a line of the live page without JavaScript, which nothing can take away."""
-        return self._fragment("room/_trouble_line.html", trouble=trouble)
+        return self._fragment("room/_trouble_line.html", trouble=outage)
 
     def acknowledged(self, controls: int, acked: int) -> str:
         """Remove that many sent controls from the composer; `acked` are done since the page was loaded."""

@@ -138,7 +138,7 @@ async def _rename(chat: Context, member: Member, name: str) -> None:
         raise RateLimited("You have changed your name often just now.", wait, "name")
     renamed = await seats.rename(chat.store, member, name)
     chat.presence.forget(member)
-    chat.hub.close_connections(member.code, member.person, Farewell(POLICY, seats.why_ended(renamed)))
+    chat.hub.connections.close(member.code, member.person, Farewell(POLICY, seats.why_ended(renamed)))
     chat.presence.arrive(renamed)  # their page is about to open; if it does not, they have left
     chat.presence.depart(renamed)
     logs.event("seat-renamed", room=chat.codes.logged(member.code), seat=renamed.number)

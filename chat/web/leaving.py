@@ -65,5 +65,5 @@ def _forgotten(response: WerkzeugResponse) -> WerkzeugResponse:
 
 def _dismiss(chat: Context, member: Member, reason: str) -> None:
     chat.presence.forget(member)
-    chat.hub.close_connections(member.code, member.person, Farewell(POLICY, reason, over=True))
+    chat.hub.connections.close(member.code, member.person, Farewell(POLICY, reason, over=True))
     logs.event("seat-ended", room=chat.codes.logged(member.code), seat=member.number)

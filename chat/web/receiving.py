@@ -27,7 +27,7 @@ from chat.web.texts import Intake
 def count_page(chat: Context, connection: Connection) -> None:
     """From its first frame a page is open; one that only confirms a farewell is not, and takes no place."""
     if not connection.counts and connection.farewell is None:
-        chat.hub.count(connection)
+        chat.hub.connections.count(connection)
         chat.presence.arrive(connection.member)
 
 
@@ -123,8 +123,8 @@ async def _resume(chat: Context, connection: Connection, intake: Intake, frame: 
     said = frame.get("trouble") or ""
     if said == "write":
         intake.submitter.unstored = True
-    elif said != chat.hub.trouble:
-        connection.show("trouble", chat.render.trouble(chat.hub.trouble))
+    elif said != chat.hub.health.outage:
+        connection.show("trouble", chat.render.outage(chat.hub.health.outage))
     if connection.feed is not None:
         await pace(chat, connection)  # once is free; asking again and again is not
     await _pace_resuming(chat, connection)

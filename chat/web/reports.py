@@ -19,9 +19,9 @@ def report(chat: Context, connection: Connection, error: Exception) -> None:
             ask_to_come_back(chat, connection, error)
         case Unavailable() | OutcomeUnknown():
             # Coming back, the page says again what it has and what it has not seen acknowledged.
-            if not chat.hub.trouble:
+            if not chat.hub.health.outage:
                 chat.metrics.refusals.labels("frame").inc()
-                connection.show("trouble", chat.render.trouble("write"))
+                connection.show("trouble", chat.render.outage("write"))
             connection.close(Farewell(LATER))
         case NotFound():
             connection.close(Farewell(POLICY, "You are not in this room any more.", over=True))

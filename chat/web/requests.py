@@ -59,7 +59,7 @@ def known_person(chat: Context) -> str | None:
 
 
 def require_store(chat: Context) -> None:
-    if chat.hub.away:
+    if chat.hub.health.store_down:
         raise Unavailable("The store did not answer just now.")  # nobody need wait for it again
 
 

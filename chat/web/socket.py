@@ -87,7 +87,7 @@ def _hold_openings(chat: Context, member: Member | None, address: str) -> None:
 
 
 async def _member(chat: Context, code: str, person: str) -> Member | None:
-    if chat.hub.away and (member := chat.presence.member(code, person)):
+    if chat.hub.health.store_down and (member := chat.presence.member(code, person)):
         return member  # whoever was here a moment ago may go on reading what is in memory
     return await chat.store.find_seat(code, person)
 
@@ -106,7 +106,7 @@ async def _converse(chat: Context, member: Member, address: str) -> None:
 
 async def _follow(chat: Context, connection: Connection) -> None:
     """Send and receive until there is a reason to stop."""
-    chat.hub.admit(connection, counts=False)
+    chat.hub.connections.admit(connection, counts=False)
     try:
         async with asyncio.TaskGroup() as group:
             receiving = group.create_task(receive(chat, connection))

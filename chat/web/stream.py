@@ -39,14 +39,14 @@ async def stream(code: str) -> ResponseReturnValue:
 
 async def _stream(chat: Context, member: Member, seats: list[int], shown: Shown) -> AsyncIterator[bytes]:
     connection = Connection(member)
-    chat.hub.admit(connection)
+    chat.hub.connections.admit(connection)
     chat.presence.arrive(member)
     chat.metrics.streams.inc()
     try:
         lines = StreamLines(shown.page.messages, shown.page.position.rev)
         yield chat.render.stream_start(member.code, seats, shown, lines).encode()
         await chat.hub.join(connection, shown.page.position)
-        if chat.hub.trouble:
+        if chat.hub.health.outage:
             connection.show("trouble", "")  # what is said of it here has another shape
         while connection.farewell is None:
             await connection.ready()
@@ -81,5 +81,5 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
     html = chat.hub.rendered.of(connection.member.code, connection.look).message
     parts = list(lines.of((message, html(message)) for message in chain(part.changed, part.created)))
     if "trouble" in slots:
-        parts.append(lines.aside(chat.render.stream_trouble(chat.hub.trouble)))
+        parts.append(lines.aside(chat.render.stream_outage(chat.hub.health.outage)))
     return "".join(parts) or ("<!-- -->\n" if slots else "")

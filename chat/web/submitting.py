@@ -180,7 +180,7 @@ class Submitter:
         """If a page says that something could not be stored, say that this is over once all is stored."""
         if self.unstored and not self._pending and not self._ended:
             self.unstored = False
-            self._connection.show("trouble", self._chat.render.trouble(self._chat.hub.trouble))
+            self._connection.show("trouble", self._chat.render.outage(self._chat.hub.health.outage))
 
     def _end_refused(self, again: str) -> None:
         """The form of a refused text goes; if it was refused again, it has come back already."""

@@ -52,9 +52,9 @@ async def test_what_was_typed_is_kept_while_the_store_is_away(
     assert reply.status == 503
     assert reply.page.one("textarea").value.removeprefix("\n") == "a long text"
     assert not reply.page.has("form"), "sent by that, it would be another message"
-    chat.hub.away = True
+    chat.hub.health.store_down = True
     reply = await alice.post(f"/rooms/{code}/{id}/edit", {"body": "a long text"})
-    chat.hub.away = False
+    chat.hub.health.store_down = False
     assert (reply.status, reply.page.one("textarea").value.removeprefix("\n")) == (503, "a long text")
     async with alice.in_room(code) as live:
         await live.send(act=f"{id}/edit", body="a long text")
