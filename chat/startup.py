@@ -15,7 +15,7 @@ from chat.live.connections import SOCKETS
 from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
 from chat.live.presence import Presence
-from chat.live.registry import LocalRegistry, PresenceRegistry
+from chat.live.registry import Listeners, LocalRegistry, PresenceRegistry
 from chat.metrics import Metrics
 from chat.model.changes import Change
 from chat.model.codes import Codes
@@ -132,9 +132,9 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
         hub.committed(changes)
 
     store.on_commit, store.on_gap, store.on_unknown = committed, hub.repairs.check_soon, metrics.unknown.inc
-    await bus.open()
+    bus.open(hub.receive, hub.repairs.check_soon)
     presence = Presence(store, hub, render.roster, registry=registry)
-    await registry.open()
+    registry.open(listeners(hub, presence))
     await presence.restore()
     quota = Quota(store, settings.max_bytes)
     await quota.measure()
@@ -157,6 +157,11 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
         goodbyes=Goodbyes(),
         redis=redis,
     )
+
+
+def listeners(hub: Hub, presence: Presence) -> Listeners:
+    """What the registry of the nodes calls."""
+    return Listeners(presence.refresh, presence.recheck, hub.connections.evict, hub.health.announce)
 
 
 async def count_nodes(chat: Context) -> None:

@@ -23,6 +23,7 @@ from chat.context import Context
 from chat.limits import Limits
 from chat.live.presence import Presence
 from chat.settings import Settings
+from chat.startup import listeners
 from chat.views.assets import Assets, folder
 from chat.views.renderer import Renderer
 
@@ -82,8 +83,10 @@ async def _serving(app: Quart, clock: FakeClock) -> AsyncIterator[None]:
     async with app.test_app():
         opened: Context = app.extensions["chat"]
         hub = opened.hub
-        await hub.registry.close()  # its beats are the test's, too
+        await hub.registry.close()
         presence = Presence(opened.store, hub, opened.render.roster, clock, hub.registry)
+        hub.registry.open(listeners(hub, presence))
+        await hub.registry.close()  # its beats are the test's, too
         app.extensions["chat"] = replace(opened, presence=presence)
         if opened.redis:
             await _settled(opened.redis)

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,7 @@ from wsproto.connection import ConnectionType
 from wsproto.events import TextMessage
 
 from chat.live import heartbeats
-from chat.live.bus import LocalBus
+from chat.live.bus import LocalBus, Receive
 from chat.live.connection import POLICY, RESTART, Connection, Farewell
 from chat.live.connections import SOCKETS
 from chat.live.feed import RING, websocket_frame
@@ -67,6 +67,10 @@ def _shown(look: Look) -> str:
 
 class DeafBus(LocalBus):
     """Loses every hint."""
+
+    def open(self, receive: Receive, on_gap: Callable[[], None]) -> None:
+        super().open(receive, on_gap)
+        self.on_gap = on_gap
 
     def announce(self, changes: Sequence[Change]) -> None:
         pass
@@ -152,6 +156,7 @@ class Room:
     def hub(self, bus: LocalBus | None = None, check: float = 3600.0) -> Hub:
         self.bus = bus or LocalBus()
         hub = Hub(cast(Store, self.watched), self.bus, self.shapes, check)
+        self.bus.open(hub.receive, hub.repairs.check_soon)
         self.store.on_commit = hub.committed
         return hub
 
@@ -262,11 +267,12 @@ async def test_the_hub_looks_into_the_log_by_itself_now_and_then(room: Room) -> 
 
 
 async def test_a_bus_that_knows_it_lost_something_makes_the_hub_look_at_once(room: Room) -> None:
-    hub = room.hub(DeafBus(), check=3600.0)
+    bus = DeafBus()
+    hub = room.hub(bus, check=3600.0)
     reader = await _reader(hub, room)
     checks = asyncio.create_task(hub.repairs.run())
     written = await room.write("a")
-    room.bus.lost()
+    bus.on_gap()
     await reader.read_until(1)
     assert reader.seen == _added(written)
     checks.cancel()
@@ -291,8 +297,8 @@ async def test_repeated_and_old_hints_are_not_delivered_again(room: Room) -> Non
     reader = await _reader(hub, room)
     written = await room.write("a", "b", "c")
     for order in itertools.permutations(written):
-        hub.heard(order)
-        hub.heard([order[0], order[0]])
+        hub.receive(order)
+        hub.receive([order[0], order[0]])
     await reader.read_until(3)
     await reader.read()
     assert reader.seen == _added(written)
@@ -308,7 +314,7 @@ async def test_a_hint_of_what_the_log_does_not_have_is_looked_up_once(room: Room
     await reader.read_until(1)
     room.watched.asked.clear()
     far = Position(written.position.epoch if epoch == "ours" else "another", 999)
-    hub.heard([Change(ROOM, replace(written.message, id=999, rev=999), far)])
+    hub.receive([Change(ROOM, replace(written.message, id=999, rev=999), far)])
     feed = hub.feeds[ROOM]
     while feed.repairing:
         await asyncio.sleep(0)
@@ -323,7 +329,7 @@ async def test_a_hint_of_another_room_is_nobody_s(room: Room) -> None:
     await room.store.open_room("22222222")
     await room.store.take_seat("22222222", "person-a", "Ann")
     done = await room.store.append("22222222", 1, "k", "elsewhere")
-    hub.heard([done])
+    hub.receive([done])
     assert await reader.read() == ""
 
 
@@ -625,7 +631,7 @@ async def test_a_storm_of_hints_makes_one_repair(room: Room) -> None:
     written = await room.write(*(f"m{n}" for n in range(100)))
     room.watched.asked.clear()
     for done in reversed(written):
-        hub.heard([done])
+        hub.receive([done])
     await reader.read_until(100)
     assert room.watched.asked == ["changes"]
     assert reader.seen == _added(written)
@@ -641,7 +647,7 @@ async def test_a_rewritten_history_reaches_everybody_as_the_newest_page(room: Ro
     await hub.repairs.check()
     await until(lambda: reader.connection.cursor == -1)
     assert await reader.read() == "page +1=a +2=b "
-    room.store.on_commit = hub.heard
+    room.store.on_commit = hub.receive
     await room.write("c")
     assert await reader.read() == "+3=c "
 
@@ -770,7 +776,7 @@ async def test_a_repair_that_fails_is_tried_again(room: Room) -> None:
     reader = await _reader(hub, room)
     written = await room.write("a")
     room.watched.broken = True
-    hub.heard([written[0], *await room.write("b")][1:])
+    hub.receive([written[0], *await room.write("b")][1:])
     await until(lambda: reader.connection.feed and reader.connection.feed.repairing is None)
     assert await reader.read() == ""
     with pytest.raises(Unavailable):

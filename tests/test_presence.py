@@ -22,6 +22,7 @@ from chat.live.presence import GRACE, PACE, RESTART_GRACE, Presence
 from chat.live.registry import LocalRegistry, PresenceRegistry
 from chat.model.members import Member
 from chat.settings import Settings
+from chat.startup import listeners
 from chat.store import OutcomeUnknown, Store, Unavailable
 from chat.views.assets import Assets
 from chat.views.renderer import ROSTER, Renderer
@@ -51,18 +52,25 @@ class Flaky:
         return getattr(self.store, name)
 
 
+class Still(RedisRegistry):
+    """Exchanges what there is when a test says so."""
+
+    async def _work(self) -> None:
+        pass
+
+
 class Node:
     """One process, to which nobody is connected yet."""
 
     def __init__(self, house: House, store: Store) -> None:
         bus = LocalBus()
-        self.registry: PresenceRegistry = (
-            RedisRegistry(house.redis, SOCKETS) if house.redis else LocalRegistry()
-        )
+        self.registry: PresenceRegistry = Still(house.redis, SOCKETS) if house.redis else LocalRegistry()
         self.hub = Hub(store, bus, house.render, registry=self.registry)
         store.on_commit = bus.announce
         flaky = cast(Store, Flaky(store, house))
         self.presence = Presence(flaky, self.hub, house.roster, house.clock, self.registry)
+        bus.open(self.hub.receive, self.hub.repairs.check_soon)
+        self.registry.open(listeners(self.hub, self.presence))
 
 
 class House:

@@ -57,8 +57,7 @@ class Ear:
         self.bus = bus
         self.heard: list[Change] = []
         self.lost = 0
-        bus.heard = self.heard.extend
-        bus.lost = self._lose
+        bus.open(self.heard.extend, self._lose)
 
     def _lose(self) -> None:
         self.lost += 1
@@ -77,7 +76,6 @@ async def node(url: str, ping: float = 5.0, silence: float = 10.0) -> AsyncItera
     redis = Redis(url)
     await redis.open()
     ear = Ear(RedisBus(redis, ping, silence))
-    await ear.bus.open()
     try:
         yield await ear.listening()
     finally:
@@ -300,7 +298,6 @@ async def test_a_redis_that_is_away_at_the_start_is_waited_for_in_the_background
     assert redis.away
     assert "redis-away" in caplog.text
     ear = Ear(RedisBus(redis))
-    await ear.bus.open()
     ear.bus.watch(ROOM)
     ear.bus.announce([change(1)])
     assert ear.revs == [1]
@@ -356,6 +353,8 @@ class Nodes:
         self.shapes = Shapes()
         self.hubs = [Hub(store, bus, self.shapes, check=0.3) for bus in ears]
         self.count = 0
+        for hub in self.hubs:
+            hub.bus.open(hub.receive, hub.repairs.check_soon)
         store.on_commit = self._committed
 
     def _committed(self, changes: Sequence[Change]) -> None:
@@ -391,12 +390,11 @@ async def store(tmp_path: Path, clock: FakeClock) -> AsyncIterator[SQLiteStore]:
 async def nodes(store: SQLiteStore, url: str, bus: type[RedisBus] = RedisBus) -> AsyncIterator[Nodes]:
     async with AsyncExitStack() as stack:
         redises = [Redis(url) for _ in range(2)]
-        buses = [bus(redis) for redis in redises]
-        both = Nodes(store, buses)
-        for redis, one in zip(redises, buses, strict=True):
+        for redis in redises:
             await redis.open()
             stack.push_async_callback(redis.close)
-            await one.open()
+        both = Nodes(store, [bus(redis) for redis in redises])
+        for one in both.buses:
             stack.push_async_callback(one.close)
         checks = [asyncio.create_task(hub.repairs.run()) for hub in both.hubs]
         yield both

@@ -24,6 +24,7 @@ from chat.live.connections import SOCKETS
 from chat.live.hub import Hub
 from chat.live.presence import GRACE, RESTART_GRACE, Presence
 from chat.model.members import Member
+from chat.startup import listeners
 from chat.store import Store, Unavailable
 from chat.views.assets import Assets
 from chat.views.renderer import Renderer
@@ -57,11 +58,14 @@ class Node:
     async def open(self, restore: bool = False) -> Node:
         await self.log.open()
         await self.redis.open()
-        await self.bus.open()
-        await self.registry.open()
+        self.bus.open(self.hub.receive, self.hub.repairs.check_soon)
+        self.join()
         if restore:
             await self.presence.restore()
         return self
+
+    def join(self) -> None:
+        self.registry.open(listeners(self.hub, self.presence))
 
     async def kill(self) -> None:
         """What a SIGKILL leaves behind: nothing is said any more."""
@@ -492,7 +496,7 @@ async def test_a_node_that_was_given_up_says_everything_again(house: House) -> N
     await one.registry.close()
     await house.until_told("Ann and Bob have entered", "Ann has left the room")
     assert two.here == ["Bob"]
-    await one.registry.open()
+    one.join()
     house.nodes.append(one)
     await house.until_told("Ann and Bob have entered", "Ann has left the room", "Ann has entered the room")
     await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
@@ -549,7 +553,7 @@ async def test_an_outage_longer_than_the_lease_ends_nobody_s_stay(
         proxy.heal()
         await house.until(lambda: not one.presence.frozen, seen, one)
         await house.beats(4)
-        await two.registry.open()
+        two.join()
         await house.until(lambda: not two.presence.frozen, seen, one)
         await house.beats(int(2 * LEASE / BEAT))
         assert seen == {("Ann", "Bob")}

@@ -20,6 +20,7 @@ from chat.cluster.connection import Redis, RedisUnavailable
 from chat.cluster.publications import dump_publications, load_publication
 from chat.cluster.subscriber import PING, SILENCE, Subscriber
 from chat.cluster.tasks import end
+from chat.live.bus import Receive
 from chat.model.changes import Change
 
 CHANNELS = 8
@@ -30,9 +31,6 @@ log = logging.getLogger("chat")
 
 
 class RedisBus:
-    heard: Callable[[Sequence[Change]], None]
-    lost: Callable[[], None]
-
     def __init__(
         self,
         redis: Redis,
@@ -43,17 +41,21 @@ class RedisBus:
     ) -> None:
         self._redis = redis
         self._hinted = hinted
+        self._interrupted = interrupted
+        self._ping, self._silence = ping, silence
+        self._receive: Receive = lambda changes: None
         self._node = secrets.token_hex(4)
         self._channels = [f"{redis.prefix}:hints:{n}" for n in range(CHANNELS)]
-        self._subscriber = Subscriber(
-            redis, self._channels, self._receive, lambda: self.lost(), interrupted, ping, silence
-        )
         self._watched: set[str] = set()
         self._waiting: deque[Change] = deque(maxlen=WAITING)
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def open(self) -> None:
+    def open(self, receive: Receive, on_gap: Callable[[], None]) -> None:
+        self._receive = receive
+        self._subscriber = Subscriber(
+            self._redis, self._channels, self._load, on_gap, self._interrupted, self._ping, self._silence
+        )
         self._tasks = [asyncio.create_task(self._subscriber.run()), asyncio.create_task(self._publish())]
 
     async def close(self) -> None:
@@ -74,7 +76,7 @@ class RedisBus:
 
     def _deliver(self, changes: Sequence[Change]) -> None:
         if ours := [change for change in changes if change.code in self._watched]:
-            self.heard(ours)
+            self._receive(ours)
 
     async def _publish(self) -> None:
         """Publish what is waiting, for ever. Changes that arrive meanwhile form the next batch."""
@@ -105,7 +107,7 @@ class RedisBus:
     def _channel(self, code: str) -> str:
         return self._channels[zlib.crc32(code.encode()) % CHANNELS]
 
-    def _receive(self, payload: bytes) -> None:
+    def _load(self, payload: bytes) -> None:
         try:
             changes = load_publication(payload, self._node, self._watched)
         except (ValueError, TypeError, KeyError, RecursionError):

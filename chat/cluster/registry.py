@@ -14,7 +14,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from chat.cluster.connection import Redis, RedisUnavailable, Script
 from chat.cluster.other_nodes import OtherNodes
 from chat.cluster.own_entries import Batch, OwnEntries, parse_seats
 from chat.cluster.tasks import end
+from chat.live.registry import Listeners
 from chat.model.members import Member
 
 LEASE = 13.5  # s without a sign of a node until its people are gone; with all that follows, 16
@@ -38,11 +39,6 @@ log = logging.getLogger("chat")
 
 
 class RedisRegistry:
-    changed: Callable[[Collection[str], bool], None]
-    doubtful: Callable[[], None]
-    surplus: Callable[[int], None]
-    freezing: Callable[[], None]
-
     def __init__(self, redis: Redis, tabs: int, lease: float = LEASE, beat: float = BEAT) -> None:
         self.frozen = False
         self._redis = redis
@@ -67,7 +63,8 @@ class RedisRegistry:
     def nodes(self) -> int:
         return 0 if self.frozen else self._nodes
 
-    async def open(self) -> None:
+    def open(self, listeners: Listeners) -> None:
+        self._listeners = listeners
         self._task = asyncio.create_task(self._work())
 
     async def close(self) -> None:
@@ -164,8 +161,8 @@ class RedisRegistry:
         if frozen != self.frozen:
             self.frozen = frozen
             log.warning("presence-frozen" if frozen else "presence-moves")
-            self.freezing()
-            self.changed(list(self._own.rooms), False)
+            self._listeners.on_freeze()
+            self._listeners.on_change(list(self._own.rooms), False)
 
     async def _exchange(self) -> None:
         self._own.wake.clear()
@@ -226,13 +223,13 @@ class RedisRegistry:
         self._others.changed(map(bytes.decode, changed))
         rejoined, self._joined, self._paused, self._seq = not self._joined, True, bool(paused), seq
         for connection in surplus:
-            self.surplus(int(connection))
+            self._listeners.on_surplus(int(connection))
         if sweep or rejoined:
-            self.doubtful()
+            self._listeners.on_doubt()
 
     async def _read(self) -> None:
         if different := await self._others.read(add_only=self._paused):
-            self.changed(different, self._node_lost)
+            self._listeners.on_change(different, self._node_lost)
         self._node_lost = False
 
     async def _run(self, verb: str, request: Any) -> Any:

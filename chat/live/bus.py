@@ -7,16 +7,15 @@ from typing import Protocol
 
 from chat.model.changes import Change
 
+Receive = Callable[[Sequence[Change]], None]
+
 
 class Bus(Protocol):
     """Carries changes after their commit. The log is the truth; losing every hint costs only time."""
 
-    heard: Callable[[Sequence[Change]], None]
-    """Called in the event loop with changes of watched rooms. Set it before `open`."""
-    lost: Callable[[], None]
-    """Called when hints may have been missed, e.g. after a reconnection."""
-
-    async def open(self) -> None: ...
+    def open(self, receive: Receive, on_gap: Callable[[], None]) -> None:
+        """Call `receive` in the event loop with changes of watched rooms, and `on_gap` when hints may have
+        been missed, e.g. after a reconnection."""
 
     async def close(self) -> None: ...
 
@@ -31,14 +30,12 @@ class Bus(Protocol):
 class LocalBus:
     """The bus of a single process: a hint is a function call."""
 
-    heard: Callable[[Sequence[Change]], None]
-    lost: Callable[[], None]
-
     def __init__(self) -> None:
         self._watched: set[str] = set()
+        self._receive: Receive = lambda changes: None
 
-    async def open(self) -> None:
-        pass
+    def open(self, receive: Receive, on_gap: Callable[[], None]) -> None:
+        self._receive = receive
 
     async def close(self) -> None:
         pass
@@ -51,4 +48,4 @@ class LocalBus:
 
     def announce(self, changes: Sequence[Change]) -> None:
         if ours := [change for change in changes if change.code in self._watched]:
-            self.heard(ours)
+            self._receive(ours)

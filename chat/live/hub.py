@@ -64,10 +64,6 @@ class Hub:
         self._delivered = delivered
         self._grown: dict[str, Feed[Connection]] = {}  # feeds with changes that are to be flushed
         self._flushing = False  # is about to happen
-        bus.heard = self.heard
-        bus.lost = self.repairs.check_soon
-        self.registry.surplus = self.connections.evict
-        self.registry.freezing = self.health.announce
 
     async def join(self, connection: Connection, since: Position) -> None:
         """Let a connection follow its room from `since`. Raises store errors.
@@ -132,7 +128,7 @@ class Hub:
         feed.ended.pop(member.number, None)
         return False
 
-    def heard(self, changes: Sequence[Change]) -> None:
+    def receive(self, changes: Sequence[Change]) -> None:
         """Take hints: the next change is applied as it is, anything else makes the hub read the log."""
         for done in changes:
             feed = self.feeds.get(done.code)

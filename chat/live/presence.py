@@ -69,8 +69,6 @@ class Presence:
         self._wake = asyncio.Event()
         self._doubtful = False
         self._compare_at = 0.0
-        self._registry.changed = self._changed
-        self._registry.doubtful = self._recheck
 
     def people(self, code: str) -> list[Member]:
         """On this node, and on the others if this one has people in the room."""
@@ -185,11 +183,12 @@ class Presence:
                     room.entering.append(number)
                     self._mark_busy(code)
 
-    def _recheck(self) -> None:
+    def recheck(self) -> None:
+        """The log may be wrong about who is here."""
         self._doubtful = True
         self._wake.set()
 
-    def _changed(self, codes: Collection[str], urgent: bool) -> None:
+    def refresh(self, codes: Collection[str], urgent: bool) -> None:
         """The rosters of these rooms look different now, because of other nodes."""
         for code in codes:
             if room := self._rooms.get(code):

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chat.model.members import Member
+
+
+class Listeners(NamedTuple):
+    """What a registry calls when it hears of other nodes."""
+
+    on_change: Callable[[Collection[str], bool], None]
+    """With rooms of this node's people that look different now, and whether it is urgent: a node and all its
+    people are gone."""
+    on_doubt: Callable[[], None]
+    """When the log may say of people that they are here who are not, or the other way round."""
+    on_surplus: Callable[[int], None]
+    """With a connection of this node whose person has opened too many newer ones."""
+    on_freeze: Callable[[], None]
+    """When `frozen` has changed."""
 
 
 class PresenceRegistry(Protocol):
@@ -17,16 +31,6 @@ class PresenceRegistry(Protocol):
     is never written after the "entered" that follows it.
     """
 
-    changed: Callable[[Collection[str], bool], None]
-    """Called with rooms of this node's people that look different now, and whether it is urgent: a node and
-    all its people are gone. Set it before `open`."""
-    doubtful: Callable[[], None]
-    """Called when the log may say of people that they are here who are not, or the other way round."""
-    surplus: Callable[[int], None]
-    """Called with a connection of this node whose person has opened too many newer ones."""
-    freezing: Callable[[], None]
-    """Called when `frozen` has changed."""
-
     @property
     def frozen(self) -> bool:
         """True while the other nodes cannot be asked: their people are those last known."""
@@ -35,7 +39,7 @@ class PresenceRegistry(Protocol):
     def nodes(self) -> int:
         """How many there are, this one included; 0 if that is not known."""
 
-    async def open(self) -> None: ...
+    def open(self, listeners: Listeners) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -71,14 +75,10 @@ class PresenceRegistry(Protocol):
 class LocalRegistry:
     """The registry of a single process: nobody is elsewhere."""
 
-    changed: Callable[[Collection[str], bool], None]
-    doubtful: Callable[[], None]
-    surplus: Callable[[int], None]
-    freezing: Callable[[], None]
     frozen = False
     nodes = 1
 
-    async def open(self) -> None:
+    def open(self, listeners: Listeners) -> None:
         pass
 
     async def close(self) -> None:
