@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
 from chat.model.changes import Change, Page, Window
@@ -14,20 +15,20 @@ from chat.store.transaction import P, T, Work
 from chat.store.windows import UNBOUNDED
 
 
-class Operations:
+class Operations(ABC):
     """The operations that `chat.store.Store` describes, but for those that differ between backends."""
 
+    @abstractmethod
     async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """What a function finds that only reads; each of its questions may see another moment."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def snapshot(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As `read`, but all of its questions see the same moment."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def write(self, code: str | None, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """What a function returns, once that is committed; nobody else writes to the room meanwhile."""
-        raise NotImplementedError
 
     async def probe(self) -> None:
         await self.write(None, metadata.probe)
