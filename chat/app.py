@@ -24,7 +24,7 @@ from chat.upkeep import look_around, remove_expired_rooms
 from chat.web import pages, sockets
 from chat.web.admission import Refusal, refuse_host, refuse_origin
 from chat.web.headers import FRAMED_POLICY, HEADERS, HSTS, USUAL_POLICY
-from chat.web.requests import client_info, current_chat, found_identity, give_cookie
+from chat.web.requests import client_info, current_chat, current_look, found_identity, give_cookie
 from chat.web.static_files import PREFIX, StaticFiles
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
@@ -180,7 +180,7 @@ async def _check_origin() -> ResponseReturnValue | None:
 
 def _refused(reason: str, refusal: Refusal) -> ResponseReturnValue:
     current_chat().metrics.refusals.labels(reason).inc()
-    return current_chat().render.error(*refusal), refusal.status
+    return current_chat().render.pages.error(*refusal, current_look()), refusal.status
 
 
 async def _check_type() -> None:
@@ -247,4 +247,4 @@ def _handle_errors(app: Quart) -> None:
 
 def _error(status: int, text: str = "") -> tuple[str, int]:
     title, usual = ERRORS.get(status, ERRORS[400 if status < 500 else 500])
-    return current_chat().render.error(status, title, text or usual), status
+    return current_chat().render.pages.error(status, title, text or usual, current_look()), status

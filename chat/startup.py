@@ -133,7 +133,7 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
 
     store.on_commit, store.on_gap, store.on_unknown = committed, hub.repairs.check_soon, metrics.unknown.inc
     bus.open(hub.receive, hub.repairs.check_soon)
-    presence = Presence(store, hub, render.roster, registry=registry)
+    presence = Presence(store, hub, render.people.roster, registry=registry)
     registry.open(listeners(hub, presence))
     await presence.restore()
     quota = Quota(store, settings.max_bytes)

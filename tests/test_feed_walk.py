@@ -57,6 +57,9 @@ def _small_bounds() -> Iterator[None]:
 
 
 class Shapes:
+    def __init__(self) -> None:
+        self.messages = self.alerts = self
+
     def message(self, code: str, message: Message, look: Look = LOOK) -> str:
         return f"+{message.id}:{message.rev}={message.body} "
 
@@ -66,10 +69,10 @@ class Shapes:
     def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
         raise AssertionError("texts change here, and nothing else does")
 
-    def heartbeat(self) -> str:
+    def heartbeat(self, look: Look) -> str:
         return "beat "
 
-    def outage(self, outage: str) -> str:
+    def outage(self, outage: str, look: Look) -> str:
         return f"trouble {outage} "
 
     def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
@@ -248,7 +251,7 @@ class Walk(RuleBasedStateMachine):
         self.run(self._open_page())
 
     async def _open_page(self) -> None:
-        shown = await self.hub.page(ROOM)
+        shown = await self.hub.page(ROOM, None, LOOK)
         self.tabs.append(Tab(shown.page.position, {m.id: (m.rev, str(m.body)) for m in shown.page.messages}))
 
     @precondition(lambda self: self.tabs)
@@ -259,7 +262,7 @@ class Walk(RuleBasedStateMachine):
             self.run(self._connect(tab))
 
     async def _connect(self, tab: Tab) -> None:
-        tab.connection = Connection(Member(ROOM, 1, "ann", "Ann", 1))
+        tab.connection = Connection(Member(ROOM, 1, "ann", "Ann", 1), LOOK)
         await self.hub.join(tab.connection, Position(tab.epoch, tab.since))
 
     @precondition(lambda self: self.tabs)
@@ -293,7 +296,7 @@ class Walk(RuleBasedStateMachine):
             return
         feed, cursor = connection.feed, connection.cursor
         assert feed
-        frame = feed.frame(LOOK, cursor) or await self.hub.catch_up(feed, cursor)
+        frame = feed.frame(LOOK, cursor) or await self.hub.catch_up(feed, cursor, LOOK)
         if connection.feed is not feed or connection.cursor != cursor or tab.connection is not connection:
             return
         connection.cursor = frame.rev

@@ -40,6 +40,7 @@ class Shapes:
 
     def __init__(self) -> None:
         self.rendered: list[int] = []
+        self.messages = self.alerts = self
 
     def message(self, code: str, message: Message, look: Look = LOOK) -> str:
         self.rendered.append(message.id)
@@ -51,10 +52,10 @@ class Shapes:
     def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
         raise AssertionError("texts change here, and nothing else does")
 
-    def heartbeat(self) -> str:
+    def heartbeat(self, look: Look) -> str:
         return "beat "
 
-    def outage(self, outage: str) -> str:
+    def outage(self, outage: str, look: Look) -> str:
         return f"trouble {outage} "
 
     def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
@@ -179,7 +180,7 @@ class Reader:
 
     def __init__(self, hub: Hub, member: Member, look: Look = LOOK) -> None:
         self.hub = hub
-        self.connection = Connection(member, look=look)
+        self.connection = Connection(member, look)
         self.frames: list[str] = []
 
     async def join(self, since: Position) -> None:
@@ -491,8 +492,8 @@ async def test_frames_for_those_behind_are_bounded_and_the_least_recently_used_g
     catching_up._most = 10_000
     frames = []
     for rev in range(20):
-        frames.append(await catching_up.frame(ROOM, Position(start.epoch, rev), head.rev))
-        await catching_up.frame(ROOM, Position(start.epoch, 0), head.rev)
+        frames.append(await catching_up.frame(ROOM, Position(start.epoch, rev), head.rev, LOOK))
+        await catching_up.frame(ROOM, Position(start.epoch, 0), head.rev, LOOK)
         assert catching_up.held <= 10_000
     kept = list(catching_up._rooms[ROOM].frames.values())
     assert 1 < len(kept) < 20
@@ -813,7 +814,7 @@ async def test_an_eleventh_connection_of_a_person_ends_the_oldest(room: Room) ->
 
 async def test_a_connection_ends_another_only_once_it_counts(room: Room) -> None:
     hub = room.hub()
-    silent = Connection(Member(ROOM, 1, "person-a", "Ann", 1))
+    silent = Connection(Member(ROOM, 1, "person-a", "Ann", 1), LOOK)
     hub.connections.admit(silent, counts=False)
     readers = [await _reader(hub, room) for _ in range(SOCKETS)]
     assert not [r for r in readers if r.connection.farewell]
@@ -879,7 +880,7 @@ async def test_every_connection_gets_one_heartbeat_a_turn(
 
 
 async def test_a_wake_before_the_wait_is_not_lost(room: Room) -> None:
-    connection = Connection(room.member)
+    connection = Connection(room.member, LOOK)
     connection.wake()
     connection.wake()
     async with asyncio.timeout(1):

@@ -20,6 +20,7 @@ from chat.live.connection import POLICY
 from chat.live.connections import SOCKETS
 from chat.settings import Settings
 from chat.views.assets import Assets
+from chat.views.look import LOOK
 from chat.views.renderer import Renderer
 
 
@@ -164,5 +165,5 @@ def test_no_password_is_shown_with_the_other_settings() -> None:
 
 
 def test_rosters_say_when_they_are_old(compiled: tuple[Assets, Renderer]) -> None:
-    roster = parse(compiled[1].roster([], frozen=True))
+    roster = parse(compiled[1].people.roster([], frozen=True, look=LOOK))
     assert roster.one("h2").words.startswith("Here now (as of a moment ago)")

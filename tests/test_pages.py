@@ -29,6 +29,7 @@ from chat.store.clock import ClockWatch
 from chat.store.quota import Quota
 from chat.store.write_probe import WriteProbe
 from chat.views.links import linked
+from chat.views.look import LOOK
 from chat.web.headers import HEADERS
 
 NOBODYS = "ZZZZ2222"  # a room that does not exist
@@ -1789,7 +1790,7 @@ async def test_a_position_is_kept_by_the_page(alice: Person, code: str, chat: Co
 
 
 async def test_a_farewell_is_written_in_the_page_s_own_words(chat: Context, code: str) -> None:
-    fragment = parse(chat.render.farewell(code, Farewell(1008, "You <left>.").reason))
+    fragment = parse(chat.render.alerts.farewell(code, Farewell(1008, "You <left>.").reason, LOOK))
     assert [part["hx-target"] for part in fragment.all("hx-partial")] == ["#triggers", "#signs", "#foot"]
     assert "You <left>." in fragment.one("[role=alert]").text
     assert fragment.one("a")["href"] == f"/rooms/{code}"

@@ -25,7 +25,9 @@ from chat.settings import Settings
 from chat.startup import listeners
 from chat.store import OutcomeUnknown, Store, Unavailable
 from chat.views.assets import Assets
-from chat.views.renderer import ROSTER, Renderer
+from chat.views.look import LOOK, Look
+from chat.views.people import ROSTER
+from chat.views.renderer import Renderer
 
 ROOM = "BCDFGHJK"
 LEASES = f"{CENSUS}:nodes"
@@ -107,8 +109,8 @@ class House:
         for one in self.nodes:
             await one.presence.restore()
 
-    def roster(self, people: Any, frozen: bool) -> str:
-        self.rosters.append(self.render.roster(people, frozen))
+    def roster(self, people: Any, frozen: bool, look: Look) -> str:
+        self.rosters.append(self.render.people.roster(people, frozen, look))
         return self.rosters[-1]
 
     def node(self, member: Member) -> Node:
@@ -152,14 +154,15 @@ class House:
             await self.tick()
 
     async def follow(self, member: Member) -> Connection:
-        connection = Connection(member)
+        connection = Connection(member, LOOK)
         await self.node(member).hub.join(connection, (await self.store.heads([ROOM]))[ROOM])
         return connection
 
     async def told(self) -> list[str]:
         """What the room's notices say, oldest first."""
         page = await self.store.history(ROOM)
-        return notices(parse("".join(self.render.message(ROOM, message) for message in page.messages)))
+        html = [self.render.messages.message(ROOM, message, LOOK) for message in page.messages]
+        return notices(parse("".join(html)))
 
     async def here(self) -> list[str]:
         """Whom a page shows, whichever node it comes from."""
@@ -385,7 +388,7 @@ async def test_everybody_gets_the_roster_with_a_count(house: House) -> None:
     await house.enter("Bob", "Cid")
     await house.wait(2 * PACE)
     assert connection.feed is not None
-    roster = parse(connection.feed.panels.since(0)).one("hx-partial[hx-target=#roster]")
+    roster = parse(connection.feed.panels.since(0, LOOK)).one("hx-partial[hx-target=#roster]")
     assert [line.one("bdi").text for line in roster.all("li")] == ["Ann", "Bob", "Cid"]
     assert roster.one(".count").text == "3"
 
@@ -454,7 +457,7 @@ async def test_who_follows_a_room_that_was_left_alone_sees_who_is_there(house: H
     house.node(ann).presence.follow(ROOM)
     await house.wait(2)
     assert connection.feed is not None
-    assert [line.words for line in parse(connection.feed.panels.since(0)).all("li bdi")] == ["Ann"]
+    assert [line.words for line in parse(connection.feed.panels.since(0, LOOK)).all("li bdi")] == ["Ann"]
 
 
 # Restarts ---------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from chat.store.migrate import migrations_in, pending
 from chat.store.records import columns, dump_change, encode_text, load_change
 from chat.store.transaction import Transaction
 from chat.views.assets import Assets, folder
+from chat.views.look import LOOK
 from chat.views.renderer import Renderer
 
 ROOM = "BCDFGHJK"
@@ -118,7 +119,7 @@ def test_a_message_of_any_kind_and_meta_is_shown_somehow(
     author = author or (1 if kind == "text" else None)
     name = "Ann" if author else ""
     message = Message(7, 9, 1_800_000_000_000, author, name, 1, body, kind, with_meta(meta))
-    html = RENDER.message(ROOM, message)
+    html = RENDER.messages.message(ROOM, message, LOOK)
     assert html.startswith('<li id="message-7"')
     assert 'value="9"></data></li>' in html
 
@@ -133,7 +134,9 @@ def test_a_message_of_any_kind_and_meta_is_shown_somehow(
     ],
 )
 def test_what_is_not_known_is_a_neutral_line(kind: str, meta: Any) -> None:
-    html = RENDER.message(ROOM, Message(7, 9, 1_800_000_000_000, None, "", 1, None, kind, with_meta(meta)))
+    html = RENDER.messages.message(
+        ROOM, Message(7, 9, 1_800_000_000_000, None, "", 1, None, kind, with_meta(meta)), LOOK
+    )
     assert 'class="m notice"' in html
     assert "newer version" in html
     assert "Tea" not in html

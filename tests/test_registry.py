@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from chat.model.members import Member
 from chat.startup import listeners
 from chat.store import Store, Unavailable
 from chat.views.assets import Assets
+from chat.views.look import LOOK, Look
 from chat.views.renderer import Renderer
 
 ROOM = "BCDFGHJK"
@@ -51,8 +52,8 @@ class Node:
         self.alive = True
         self.fails = False
 
-    def _roster(self, people: Collection[Member], frozen: bool) -> str:
-        self.rosters.append(self.house.render.roster(list(people), frozen))
+    def _roster(self, people: Sequence[Member], frozen: bool, look: Look) -> str:
+        self.rosters.append(self.house.render.people.roster(people, frozen, look))
         return self.rosters[-1]
 
     async def open(self, restore: bool = False) -> Node:
@@ -162,7 +163,8 @@ class House:
 
     async def told(self) -> list[str]:
         page = await self.store.history(ROOM)
-        return notices(parse("".join(self.render.message(ROOM, message) for message in page.messages)))
+        html = [self.render.messages.message(ROOM, message, LOOK) for message in page.messages]
+        return notices(parse("".join(html)))
 
     async def marked(self) -> list[str]:
         """Whom the log says to be here."""
@@ -211,13 +213,13 @@ async def test_the_roster_is_pushed_when_somebody_comes_elsewhere(house: House) 
     one, two = await house.node(), await house.node()
     ann, bob = await house.seat("Ann"), await house.seat("Bob")
     one.arrive(ann)
-    listener = Connection(ann)
+    listener = Connection(ann, LOOK)
     await one.hub.join(listener, (await house.store.heads([ROOM]))[ROOM])
     await house.wait(3)
     two.arrive(bob)
     await house.until(lambda: one.rosters and parse(one.rosters[-1]).one(".count").text == "2")
     assert listener.feed is not None
-    assert "Bob" in listener.feed.panels.since(0)
+    assert "Bob" in listener.feed.panels.since(0, LOOK)
 
 
 async def test_who_has_a_tab_on_another_node_has_not_left(house: House) -> None:
@@ -394,7 +396,7 @@ async def test_a_crowd_that_disappears_with_its_node_is_off_the_rosters_at_once_
     ann, bob, dan = [await house.seat(name) for name in ("Ann", "Bob", "Dan")]
     await house.enter(one, ann, bob)
     await house.enter(two, dan)
-    await two.hub.join(Connection(dan), (await house.store.history(ROOM)).position)
+    await two.hub.join(Connection(dan, LOOK), (await house.store.history(ROOM)).position)
     monkeypatch.setattr("chat.live.presence.CROWD", 0.01)  # as if there were thousands
     eve = await house.seat("Eve")
     await house.enter(two, eve)
@@ -514,7 +516,7 @@ async def test_without_redis_presence_stands_still_and_says_so_then_goes_on(
     await house.enter(one, ann)
     await house.enter(two, bob)
     await house.enter(two, cid)
-    listener = Connection(ann)
+    listener = Connection(ann, LOOK)
     await one.hub.join(listener, (await house.store.heads([ROOM]))[ROOM])
     await house.until_told("Ann, Bob and Cid have entered")
     await house.until(lambda: one.here == ["Ann", "Bob", "Cid"])
@@ -603,7 +605,7 @@ async def test_nodes_on_a_redis_cluster_see_each_other_s_people(house: House, cl
 
 
 def _connect(node: Node, person: str = "person-a") -> Connection:
-    listener = Connection(Member(ROOM, 1, person, "Ann", 1))
+    listener = Connection(Member(ROOM, 1, person, "Ann", 1), LOOK)
     node.hub.connections.admit(listener)
     return listener
 

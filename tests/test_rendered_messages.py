@@ -67,8 +67,8 @@ def test_each_shape_of_a_message_is_rendered_once() -> None:
     shapes = Shapes()
     rendered = RenderedMessages(shapes)
     for _ in range(3):
-        assert rendered.message(ROOM, _message(1)) == "+text"
-        assert rendered.amended(ROOM, _message(1)) == "~text"
+        assert rendered.message(ROOM, _message(1), LOOK) == "+text"
+        assert rendered.amended(ROOM, _message(1), LOOK) == "~text"
     assert shapes.rendered == [1, -1]
 
 
@@ -78,9 +78,9 @@ def test_each_shape_of_a_message_is_rendered_once() -> None:
 def test_whatever_changes_about_a_message_is_rendered_afresh(change: dict[str, object]) -> None:
     shapes = Shapes()
     rendered = RenderedMessages(shapes)
-    rendered.message(ROOM, _message(1))
+    rendered.message(ROOM, _message(1), LOOK)
     changed = replace(_message(1), **change)  # type: ignore[arg-type]
-    assert rendered.message(ROOM, changed) == f"+{changed.body}"
+    assert rendered.message(ROOM, changed, LOOK) == f"+{changed.body}"
     assert shapes.rendered == [1, 1]
 
 
@@ -89,18 +89,18 @@ def test_what_is_kept_is_bounded_in_bytes_and_the_least_recently_used_goes_first
     shapes = Shapes()
     rendered = RenderedMessages(shapes, most=100_000)
     for id in range(1, 1000):
-        rendered.message(ROOM, _message(id, text))
-        rendered.message(ROOM, _message(1, text))
+        rendered.message(ROOM, _message(id, text), LOOK)
+        rendered.message(ROOM, _message(1, text), LOOK)
         assert rendered.held <= 100_000
     assert shapes.rendered == list(range(1, 1000))
-    rendered.message(ROOM, _message(2, text))
+    rendered.message(ROOM, _message(2, text), LOOK)
     assert shapes.rendered[-1] == 2
 
 
 def test_a_forgotten_message_takes_nothing() -> None:
     rendered = RenderedMessages(Shapes())
-    rendered.message(ROOM, _message(1))
-    rendered.amended(ROOM, _message(1))
+    rendered.message(ROOM, _message(1), LOOK)
+    rendered.amended(ROOM, _message(1), LOOK)
     rendered.message(ROOM, _message(1), Look(clock="12"))
     rendered.forget(ROOM, _message(2))
     rendered.forget("another", _message(1))
@@ -111,21 +111,21 @@ def test_a_forgotten_message_takes_nothing() -> None:
 
 def test_a_message_is_kept_as_it_is_and_not_as_it_was_besides() -> None:
     rendered = RenderedMessages(Shapes())
-    rendered.message(ROOM, _message(1, "a secret"))
-    rendered.message(ROOM, replace(_message(1), body=None))
+    rendered.message(ROOM, _message(1, "a secret"), LOOK)
+    rendered.message(ROOM, replace(_message(1), body=None), LOOK)
     assert [message.body for message, _ in rendered._kept.values()] == [None]
 
 
 def test_what_was_read_before_a_change_is_rendered_and_not_kept() -> None:
     rendered = RenderedMessages(Shapes())
     rendered.forget(ROOM, replace(_message(1), body=None, rev=2))
-    assert rendered.message(ROOM, _message(1, "a secret")) == "+a secret"
+    assert rendered.message(ROOM, _message(1, "a secret"), LOOK) == "+a secret"
     assert rendered.held == 0
-    rendered.message(ROOM, replace(_message(1), body=None, rev=2))
+    rendered.message(ROOM, replace(_message(1), body=None, rev=2), LOOK)
     held = rendered.held
     assert held
     rendered.forget(ROOM, replace(_message(1), body=None, rev=2))  # heard of again
-    rendered.message(ROOM, _message(1, "a secret"))
+    rendered.message(ROOM, _message(1, "a secret"), LOOK)
     assert rendered.held == held
 
 
@@ -135,7 +135,7 @@ def test_few_changes_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     for id in range(1, 10):
         rendered.forget(ROOM, replace(_message(id), rev=id + 1))
     assert len(rendered._changed) == 3
-    rendered.message(ROOM, _message(9))
+    rendered.message(ROOM, _message(9), LOOK)
     assert rendered.held == 0
 
 
@@ -154,7 +154,7 @@ async def test_a_page_read_before_a_deletion_keeps_nothing_of_the_text(
 
     with monkeypatch.context() as patched:
         patched.setattr(chat.store, "history", slowly)
-        reading = asyncio.create_task(chat.hub.page(code))
+        reading = asyncio.create_task(chat.hub.page(code, None, LOOK))
         await was_read.wait()
     assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303
     go_on.set()
@@ -196,7 +196,9 @@ async def test_others_have_their_turn_while_much_is_rendered(monkeypatch: pytest
     messages = [_message(id) for id in range(1, 51)]
     page = Page(messages, Position("e", 50), more=False)
     await asyncio.gather(
-        rendered.page(ROOM, page), rendered.prepare(ROOM, messages), rendered.page(ROOM, page)
+        rendered.page(ROOM, page, LOOK),
+        rendered.prepare(ROOM, messages, [], LOOK),
+        rendered.page(ROOM, page, LOOK),
     )
     other.cancel()
     assert sorted(shapes.rendered) == list(range(1, 51))
@@ -206,8 +208,8 @@ async def test_others_have_their_turn_while_much_is_rendered(monkeypatch: pytest
 @pytest.mark.parametrize("body", WORST.values(), ids=list(WORST))
 async def test_no_text_makes_more_html_than_fits_in_a_frame(chat: Context, body: str) -> None:
     message = _message(1, body)
-    assert len(chat.render.message(ROOM, message).encode()) < FRAME - 64 * 1024
-    assert len(chat.render.amended(ROOM, message).encode()) < FRAME - 64 * 1024
+    assert len(chat.render.messages.message(ROOM, message, LOOK).encode()) < FRAME - 64 * 1024
+    assert len(chat.render.messages.amended(ROOM, message, LOOK).encode()) < FRAME - 64 * 1024
 
 
 async def test_a_page_whose_messages_are_in_memory_renders_none_of_them(
@@ -223,7 +225,7 @@ async def test_a_page_whose_messages_are_in_memory_renders_none_of_them(
         raise AssertionError("rendered again")
 
     await alice.look(code)  # notices of who came are rendered now
-    monkeypatch.setattr(chat.render, "message", never)
+    monkeypatch.setattr(chat.render.messages, "message", never)
     for query in ("", "?before=99"):
         assert texts(await alice.look(code, query)) == pushed
     assert texts((await alice.get(f"/rooms/{code}/earlier?before=99")).page) == pushed

@@ -14,8 +14,10 @@ from chat.model.messages import Message
 from chat.model.meta import NO_META
 from chat.model.rooms import Position
 from chat.views.assets import Assets, folder
+from chat.views.forms import Draft
+from chat.views.look import LOOK, Look
 from chat.views.messages import Shown
-from chat.views.renderer import Draft, Renderer
+from chat.views.renderer import Renderer
 from chat.views.room_pages import RoomPages
 
 RENDER = Renderer(folder("templates"), Assets(folder("static")))
@@ -57,23 +59,24 @@ def test_a_page_from_a_stencil_is_the_one_of_its_templates(
     shown = Shown(Page(messages, Position(epoch, 99), more), [f"<li>{name} &amp; %s</li>" for name in kinds])
     link = f"http://{host}/rooms/{code}"
     draft = Draft(code, key=key)
-    page = RENDER.room(member, seats, shown, people, link, draft, older=older, frozen=frozen)
+    page = RENDER.pages.room(member, seats, shown, people, link, draft, LOOK, older=older, frozen=frozen)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RENDER, "_room_pages", WithoutStencil(RENDER._room))
-        plain = RENDER.room(member, seats, shown, people, link, draft, older=older, frozen=frozen)
+        patch.setattr(RENDER.pages, "_room_pages", WithoutStencil(RENDER.pages._room))
+        plain = RENDER.pages.room(member, seats, shown, people, link, draft, LOOK, older=older, frozen=frozen)
     assert page == plain
     assert "\ufdd0" not in page
 
 
 class WithoutStencil(RoomPages):
-    def page(self, member: Member, shown: Shown, **values: Any) -> str:
+    def page(self, member: Member, shown: Shown, look: Look, **values: Any) -> str:
         values |= {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": ""}
-        return self._render(member=member, page=shown.page, **values)
+        return self._render(look, member=member, page=shown.page, **values)
 
 
 def test_what_was_typed_stands_in_the_field_again() -> None:
     member = Member("BCDFGHJK", 7, "person", "Ann", 1)
     shown = Shown(Page([], Position("epoch", 0), False), [])
-    page = RENDER.room(member, [7], shown, [], "link", Draft("BCDFGHJK", ["typed <b>"], "key", 2, True))
+    draft = Draft("BCDFGHJK", ["typed <b>"], "key", 2, True)
+    page = RENDER.pages.room(member, [7], shown, [], "link", draft, LOOK)
     assert 'value="typed &lt;b&gt;"' in page
     assert 'value="key.2"' in page

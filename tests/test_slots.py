@@ -11,10 +11,15 @@ from test_sockets import _hold_back, _refused
 
 from chat.context import Context
 from chat.live.connection import LATER, Connection
-from chat.live.slots import PANEL_BYTES, PANELS, SLOT_BYTES, SLOTS, Panels, Slots
+from chat.live.slots import PANEL_BYTES, PANELS, SLOT_BYTES, SLOTS, Panels, Render, Slots
 from chat.model.members import Member
+from chat.views.look import LOOK
 
 BEAT = '<hx-partial hx-target="#beat" hx-swap="innerHTML"><p>{}</p></hx-partial>'
+
+
+def _always(fragment: str) -> Render:
+    return lambda look: fragment
 
 
 def test_the_newest_of_each_slot_is_kept() -> None:
@@ -42,7 +47,7 @@ def test_slots_are_full_by_number_and_by_bytes_held() -> None:
 
 
 def test_a_page_with_too_much_in_its_slots_comes_back_and_loses_nothing() -> None:
-    connection = Connection(Member("BCDFGHJK", 1, "person", "Ann", 1))
+    connection = Connection(Member("BCDFGHJK", 1, "person", "Ann", 1), LOOK)
     for n in range(SLOTS + 10):
         connection.answer(f"refused {n}", f"{n} ")
     assert connection.farewell
@@ -53,24 +58,24 @@ def test_a_page_with_too_much_in_its_slots_comes_back_and_loses_nothing() -> Non
 
 def test_panels_are_given_to_whom_they_are_new() -> None:
     panels = Panels()
-    panels.show("roster", "Ann ")
+    panels.show("roster", _always("Ann "), [LOOK])
     seen = panels.version
-    panels.show("topic", "old ")
-    panels.show("topic", "new ")
-    assert panels.since(0) == "Ann new "
-    assert panels.since(seen) == "new "
-    assert panels.since(panels.version) == ""
+    panels.show("topic", _always("old "), [LOOK])
+    panels.show("topic", _always("new "), [LOOK])
+    assert panels.since(0, LOOK) == "Ann new "
+    assert panels.since(seen, LOOK) == "new "
+    assert panels.since(panels.version, LOOK) == ""
 
 
 def test_panels_are_bounded_by_number_and_by_bytes_held() -> None:
     panels = Panels()
     for n in range(PANELS):
-        panels.show(f"panel {n}", "x")
+        panels.show(f"panel {n}", _always("x"), [LOOK])
     with pytest.raises(ValueError, match="does not fit"):
-        panels.show("one more", "x")
-    panels.show("panel 0", "x" * (PANEL_BYTES - PANELS * sys.getsizeof("x")))
+        panels.show("one more", _always("x"), [LOOK])
+    panels.show("panel 0", _always("x" * (PANEL_BYTES - PANELS * sys.getsizeof("x"))), [LOOK])
     with pytest.raises(ValueError, match="does not fit"):
-        panels.show("panel 0", "x" * PANEL_BYTES)
+        panels.show("panel 0", _always("x" * PANEL_BYTES), [LOOK])
 
 
 async def test_a_slow_socket_gets_the_newest_state_of_each_panel_and_slot(
@@ -85,7 +90,7 @@ async def test_a_slow_socket_gets_the_newest_state_of_each_panel_and_slot(
         await until(lambda: not connection.idle and not connection._ready)  # the sender waits for the socket
         await bob.write(code, "what came meanwhile")
         for n in range(50):
-            feed.show("topic", BEAT.format(f"topic {n}"))
+            feed.show("topic", _always(BEAT.format(f"topic {n}")))
             chat.hub.connections.show(connection.member.person, "unread", BEAT.format(f"unread {n}"))
         gate.set()
         await live.until("p", "topic 49")

@@ -27,6 +27,7 @@ from chat.live.connections import SOCKETS
 from chat.model.notices import folded
 from chat.model.receipts import BODIES
 from chat.store import OutcomeUnknown, Unavailable
+from chat.views.look import LOOK
 from chat.web import acknowledging, fields
 
 NOBODYS = "ZZZZ2222"
@@ -1039,7 +1040,7 @@ async def test_whoever_is_slow_to_resume_sees_who_is_here_all_the_same(
 async def test_a_heartbeat_shows_that_the_server_is_there(alice: Person, code: str, chat: Context) -> None:
     async with alice.in_room(code) as live:
         (connection,) = chat.hub.feeds[code].connections
-        connection.show("beat", chat.render.heartbeat())
+        connection.show("beat", chat.render.alerts.heartbeat(LOOK))
         assert (await live.until("hx-partial[hx-target=#beat]")).words
 
 

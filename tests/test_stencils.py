@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from chat.model.messages import Message, Previous
 from chat.views.assets import Assets, folder
+from chat.views.look import LOOK, Look
+from chat.views.palette import PALETTE
 from chat.views.plain_messages import AUTHOR, ID, PlainMessages
-from chat.views.renderer import PALETTE, Renderer
+from chat.views.renderer import Renderer
 from chat.views.stencils import Stencil
 
 RENDER = Renderer(folder("templates"), Assets(folder("static")))
@@ -19,10 +21,11 @@ CODE = "BCDFGHJK"
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
 times = st.integers(0, 4_000_000_000_000)
 seats = st.integers(1, 10**6)
+looks = st.sampled_from([LOOK, Look(clock="12"), Look(language="de")])
 
 
-def _shape(code: str, message: Message) -> str:
-    return str(RENDER._shape(code, message))
+def _shape(code: str, message: Message, look: Look = LOOK) -> str:
+    return RENDER.engine.message(code, message, look)
 
 
 @st.composite
@@ -44,9 +47,9 @@ def messages(draw: st.DrawFn) -> Message:
     )
 
 
-@given(messages())
-def test_a_message_is_what_its_template_makes_of_it(message: Message) -> None:
-    assert RENDER.message(CODE, message) == _shape(CODE, message)
+@given(messages(), looks)
+def test_a_message_is_what_its_template_makes_of_it(message: Message, look: Look) -> None:
+    assert RENDER.messages.message(CODE, message, look) == _shape(CODE, message, look)
 
 
 HARD = [
@@ -67,7 +70,7 @@ def test_nothing_in_a_text_or_a_name_is_taken_for_a_hole(name: str, body: str, s
     for author in range(1, PALETTE + 2):
         before = Previous(None if starts_run else author, at)
         message = Message(12, 345, at, author, name, 1, body, before=before)
-        plain = PlainMessages(_shape, lambda seat: seat % PALETTE).message(CODE, message)
+        plain = PlainMessages(_shape).message(CODE, message, LOOK)
         assert plain == _shape(CODE, message)
 
 
@@ -85,15 +88,15 @@ def test_a_message_with_anything_besides_has_no_stencil(kind: str) -> None:
     usual: dict[str, Any] = {"mark": 1, "body": "text", "before": Previous(1, 1_800_000_000_000)}
     fields = {**usual, **UNUSUAL[kind]}
     message = Message(1, 1, 1_800_000_000_000, 1, "Ann", **fields)
-    assert PlainMessages(_shape, lambda seat: seat % PALETTE).message(CODE, message) is None
-    assert RENDER.message(CODE, message) == _shape(CODE, message)
+    assert PlainMessages(_shape).message(CODE, message, LOOK) is None
+    assert RENDER.messages.message(CODE, message, LOOK) == _shape(CODE, message)
 
 
 @given(st.integers(1, 100), st.integers(0, 10**15))
 @example(1, 10**9 + 1)
 def test_an_acknowledgement_is_what_its_template_makes_of_it(controls: int, acked: int) -> None:
-    expected = RENDER._fragment("room/acknowledge.html", controls=controls, acked=acked)
-    assert RENDER.acknowledged(controls, acked) == expected
+    expected = RENDER.engine.render("room/acknowledge.html", LOOK, controls=controls, acked=acked)
+    assert RENDER.composer.acknowledged(controls, acked, LOOK) == expected
 
 
 @given(
@@ -101,10 +104,10 @@ def test_an_acknowledgement_is_what_its_template_makes_of_it(controls: int, acke
 )
 def test_so_is_that_of_a_page_s_life(life: str, counts: list[int], acked: int) -> None:
     expected = "".join(
-        RENDER._fragment("room/take_controls.html", life=life, count=n, rest=acked - n, acked=acked)
+        RENDER.engine.render("room/take_controls.html", LOOK, life=life, count=n, rest=acked - n, acked=acked)
         for n in counts
     )
-    assert RENDER.taken(life, counts, acked) == expected
+    assert RENDER.composer.taken(life, counts, acked, LOOK) == expected
 
 
 def test_values_that_are_alike_cannot_be_cut_out() -> None:

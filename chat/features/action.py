@@ -13,6 +13,7 @@ from chat.model.errors import Conflict, Forbidden, RateLimited, Refused
 from chat.model.members import Member
 from chat.model.messages import Message
 from chat.store import NotFound, OutcomeUnknown, Unavailable
+from chat.views.look import Look
 
 NOT_STORED = "The server could not store this just now. Please send it again."
 NOT_THERE = "This message is not there any more."
@@ -30,6 +31,7 @@ class Asked(NamedTuple):
     member: Member
     id: int  # of a message
     fields: Fields
+    look: Look
 
 
 class Answer(NamedTuple):
@@ -66,7 +68,13 @@ class Action:
 
 
 async def perform(
-    chat: Context, member: Member | None, address: str, action: Action, id: int, fields: Fields
+    chat: Context,
+    member: Member | None,
+    address: str,
+    action: Action,
+    id: int,
+    fields: Fields,
+    look: Look,
 ) -> Answer | Failure:
     """Do what somebody at an address asks for, if they may. Only faults of ours are raised."""
     try:
@@ -75,7 +83,7 @@ async def perform(
         if action.role not in roles_of(member):
             raise Forbidden(NOT_YOURS)
         await _check_limits(chat, member, address, action, fields)
-        return await action.run(Asked(chat, member, id, fields))
+        return await action.run(Asked(chat, member, id, fields, look))
     except (Refused, NotFound, Unavailable, OutcomeUnknown) as error:
         chat.metrics.refusals.labels(action.name).inc()
         return failure_of(error)

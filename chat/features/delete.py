@@ -18,7 +18,7 @@ async def run(asked: Asked) -> Answer:
     """Remove one's own text for everybody. Nobody waits for the quota to do so."""
     chat, member = asked.chat, asked.member
     await chat.store.write(member.code, delete_text, member, asked.id)
-    return Answer(f"/{asked.id}", chat.render.form_done(asked.id, stays=False))
+    return Answer(f"/{asked.id}", chat.render.forms.done(asked.id, asked.look, stays=False))
 
 
 async def delete_text(tx: Transaction, member: Member, id: int) -> Change:

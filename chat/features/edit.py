@@ -28,7 +28,7 @@ async def run(asked: Asked) -> Answer:
         raise Refused(NOTHING_LEFT, "body")
     body = clean_body(typed)
     await chat.store.write(member.code, change_text, member, asked.id, asked.fields.get("version", ""), body)
-    return Answer(f"/{asked.id}", chat.render.form_done(asked.id))
+    return Answer(f"/{asked.id}", chat.render.forms.done(asked.id, asked.look))
 
 
 async def change_text(tx: Transaction, member: Member, id: int, version: str, body: str) -> Change | None:

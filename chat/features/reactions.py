@@ -37,7 +37,7 @@ async def run(asked: Asked) -> Answer:
     if on not in ("0", "1"):
         raise Refused("Please say whether the reaction is on (1) or not (0).", "on")
     await asked.chat.store.write(asked.member.code, react, asked.member, asked.id, emoji, on == "1")
-    return Answer(f"/{asked.id}", asked.chat.render.form_done(asked.id))
+    return Answer(f"/{asked.id}", asked.chat.render.forms.done(asked.id, asked.look))
 
 
 async def react(tx: Transaction, member: Member, id: int, emoji: str, on: bool) -> Change | None:

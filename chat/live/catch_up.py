@@ -11,7 +11,7 @@ from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store import HISTORY, WINDOW, Resync, Store
 from chat.store.windows import Part
-from chat.views.look import LOOK, Look
+from chat.views.look import Look
 from chat.views.messages import PAGE, RenderedMessages, Shown
 
 READ = 64 * 1024  # bytes of the log that are read at once: of short texts, as much as makes one frame
@@ -39,7 +39,7 @@ class CatchUp:
         self._rooms: OrderedDict[str, RoomFrames] = OrderedDict()  # the least recently asked for first
         self.held = 0
 
-    async def frame(self, code: str, since: Position, head: int, look: Look = LOOK) -> Frame:
+    async def frame(self, code: str, since: Position, head: int, look: Look) -> Frame:
         """The start of what a reader lacks, or the newest page; raises store errors.
 
         `head` is what the room's feed has come to: once it moves on, nothing that was kept is used again.
@@ -102,10 +102,10 @@ class CatchUp:
                     return join(self._rendered.of(code, look), part, since.rev)
             except Resync:
                 pass
-        shown = await self.page(code, look=look)
+        shown = await self.page(code, None, look)
         return Frame(self._rendered.newest(code, shown, look), shown.page.position.rev)
 
-    async def page(self, code: str, before: int | None = None, look: Look = LOOK) -> Shown:
+    async def page(self, code: str, before: int | None, look: Look) -> Shown:
         """The newest messages, or the newest older than `before`: as many as make a page. Raises NotFound."""
         history = await self._store.history(code, before, HISTORY, PAGE)
         return await self._rendered.page(code, history, look)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from chat.live.feed import Feed
 from chat.live.slots import Slots
 from chat.model.members import Member
-from chat.views.look import LOOK, Look
+from chat.views.look import Look
 
 RESTART = 1012  # the browser comes back by itself
 POLICY = 1008  # the browser stays away
@@ -45,7 +45,14 @@ class Connection:
         "write_frame",
     )
 
-    def __init__(self, member: Member, address: str = "", look: Look = LOOK) -> None:
+    def __init__(
+        self,
+        member: Member,
+        look: Look,
+        address: str = "",
+        write_frame: Callable[[bytes], bool] | None = None,
+    ) -> None:
+        """`write_frame` takes a framed text if the socket is free."""
         self.member = member
         self.address = address  # where it comes from
         self.look = look
@@ -56,7 +63,7 @@ class Connection:
         self.panels_seen = 0  # the version of its room's panels
         self.slots = Slots()  # what this page alone is to be shown
         self.farewell: Farewell | None = None
-        self.write_frame: Callable[[bytes], bool] | None = None  # takes a framed text if the socket is free
+        self.write_frame = write_frame
         self._answers: set[str] = set()  # the slots that its peer has to read before it is heard further
         self._asked: asyncio.Future[None] | None = None
         self._ready = False

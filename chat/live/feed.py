@@ -216,9 +216,9 @@ class Feed(Generic[F]):
         self._frames.clear()
         self._frames_bytes = 0
 
-    def show(self, panel: str, fragment: str) -> None:
+    def show(self, panel: str, render: Callable[[Look], str]) -> None:
         """Send everybody here a fragment soon, in place of an older one of the same panel."""
-        self.panels.show(panel, fragment)
+        self.panels.show(panel, render, {connection.look for connection in self.connections})
         for connection in self.connections:
             connection.wake()
 

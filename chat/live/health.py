@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from typing import Protocol
 
 from chat.live.connection import Connection
 from chat.live.registry import PresenceRegistry
 from chat.model.errors import Outage
 from chat.store import Store, Unavailable
+from chat.views.look import LOOKS, Look
 
 CONTACT = 1.5  # s between looks whether the store answers
 ANSWER = 3.0  # s for its answer: with the above, every page knows within 6 s
@@ -18,8 +20,8 @@ ANSWER = 3.0  # s for its answer: with the above, every page knows within 6 s
 log = logging.getLogger("chat")
 
 
-class Fragments(Protocol):
-    def outage(self, outage: Outage) -> str: ...
+class Alerts(Protocol):
+    def outage(self, outage: Outage, look: Look) -> str: ...
 
 
 class StoreHealth:
@@ -28,7 +30,7 @@ class StoreHealth:
         store: Store,
         registry: PresenceRegistry,
         connections: Iterable[Connection],
-        fragments: Fragments,
+        alerts: Alerts,
         recovered: Callable[[], None],
     ) -> None:
         self.store_down = False
@@ -36,7 +38,7 @@ class StoreHealth:
         self._store = store
         self._registry = registry
         self._connections = connections
-        self._fragments = fragments
+        self._alerts = alerts
         self._recovered = recovered
 
     @property
@@ -51,9 +53,9 @@ class StoreHealth:
             return
         self._announced = self.outage
         log.warning("trouble part=%s", self._announced or "none")
-        fragment = self._fragments.outage(self._announced)
+        fragment = lru_cache(LOOKS)(partial(self._alerts.outage, self._announced))
         for connection in self._connections:
-            connection.show("trouble", fragment)
+            connection.show("trouble", fragment(connection.look))
 
     async def run(self) -> None:
         """Look for ever; ends by cancellation."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 
 from chat.live.connection import Connection
 from chat.live.feed import websocket_frame
+from chat.views.look import LOOKS, Look
 
 BEAT = 15  # s between heartbeats of a connection
+SECOND = 1.0  # s between those of one share and the next
 
 
 class Heartbeats:
     """Each second has its share of the connections, so that they are spread evenly."""
 
-    def __init__(self, fragment: str, delivered: Callable[[int, int], None]) -> None:
-        self._fragment = fragment
+    def __init__(self, fragment: Callable[[Look], str], delivered: Callable[[int, int], None]) -> None:
+        self._fragment = lru_cache(LOOKS)(fragment)
+        self._frame = lru_cache(LOOKS)(lambda look: websocket_frame(self._fragment(look)))
         self._delivered = delivered
         self._shares: list[set[Connection]] = [set() for _ in range(BEAT)]
         self._added = 0
@@ -30,12 +34,12 @@ class Heartbeats:
 
     async def run(self) -> None:
         """Send for ever; ends by cancellation."""
-        turn, frame = 0, websocket_frame(self._fragment)
+        turn = 0
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(SECOND)
             for connection in self._shares[turn % BEAT]:
-                if connection.write_now(frame):
+                if connection.write_now(self._frame(connection.look)):
                     self._delivered(1, 0)
                 else:
-                    connection.show("beat", self._fragment)
+                    connection.show("beat", self._fragment(connection.look))
             turn += 1

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from chat.live import health
 from chat.live.budget import Budget
 from chat.live.bus import Bus
 from chat.live.catch_up import CatchUp
@@ -23,20 +24,25 @@ from chat.live.heartbeats import Heartbeats
 from chat.live.registry import LocalRegistry, PresenceRegistry
 from chat.live.repairs import CHECK, Repairs
 from chat.model.changes import Change
-from chat.model.errors import Outage
 from chat.model.members import Member
 from chat.model.rooms import Position
 from chat.store import Store
-from chat.views.look import LOOK, Look
+from chat.views.look import Look
 from chat.views.messages import RenderedMessages, Shapes, Shown
 
 
-class Fragments(Shapes, Protocol):
-    """What the hub shows besides messages."""
+class Alerts(health.Alerts, Protocol):
+    def heartbeat(self, look: Look) -> str: ...
 
-    def heartbeat(self) -> str: ...
 
-    def outage(self, outage: Outage) -> str: ...
+class Fragments(Protocol):
+    """What the hub shows, in the look of each reader."""
+
+    @property
+    def messages(self) -> Shapes: ...
+
+    @property
+    def alerts(self) -> Alerts: ...
 
 
 class Hub:
@@ -44,7 +50,7 @@ class Hub:
         self,
         store: Store,
         bus: Bus,
-        shapes: Fragments,
+        fragments: Fragments,
         check: float = CHECK,
         delivered: Callable[[int, int], None] = lambda frames, changes: None,
         registry: PresenceRegistry | None = None,
@@ -53,12 +59,12 @@ class Hub:
         self.store = store
         self.bus = bus
         self.registry = registry or LocalRegistry()
-        self.rendered = RenderedMessages(shapes)
+        self.rendered = RenderedMessages(fragments.messages)
         self.catching_up = CatchUp(store, self.rendered)
         self.sending = Budget()
         self.connections = Connections(self.registry)
-        self.heartbeats = Heartbeats(shapes.heartbeat(), delivered)
-        self.health = StoreHealth(store, self.registry, self.connections, shapes, self._recovered)
+        self.heartbeats = Heartbeats(fragments.alerts.heartbeat, delivered)
+        self.health = StoreHealth(store, self.registry, self.connections, fragments.alerts, self._recovered)
         self.feeds: dict[str, Feed[Connection]] = {}
         self.repairs = Repairs(store, self.feeds, self._drop, check, repaired)
         self._delivered = delivered
@@ -162,11 +168,11 @@ class Hub:
         for feed in grown.values():
             feed.flush()
 
-    async def catch_up(self, feed: Feed[Connection], cursor: int, look: Look = LOOK) -> Frame:
+    async def catch_up(self, feed: Feed[Connection], cursor: int, look: Look) -> Frame:
         """A frame for a reader too far behind for the ring: the start of what they lack."""
         since = Position(feed.position.epoch, cursor)
         return await self.catching_up.frame(feed.code, since, feed.position.rev, look)
 
-    async def page(self, code: str, before: int | None = None, look: Look = LOOK) -> Shown:
+    async def page(self, code: str, before: int | None, look: Look) -> Shown:
         """The newest messages, or the newest older than `before`: as many as make a page. Raises NotFound."""
         return await self.catching_up.page(code, before, look)

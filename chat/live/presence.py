@@ -11,11 +11,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from chat.live.hub import Hub
 from chat.live.registry import LocalRegistry, PresenceRegistry
 from chat.model.members import Member
 from chat.store import NotFound, OutcomeUnknown, Store, Unavailable
+from chat.views.look import Look
 
 GRACE = 10.0  # s after the last tab closed before somebody is away
 RESTART_GRACE = 30.0  # s after a start for those to come back who were here before
@@ -54,7 +56,7 @@ class Presence:
         self,
         store: Store,
         hub: Hub,
-        roster: Callable[[Sequence[Member], bool], str],
+        roster: Callable[[Sequence[Member], bool, Look], str],
         now: Callable[[], float] = time.monotonic,
         registry: PresenceRegistry | None = None,
     ) -> None:
@@ -285,4 +287,4 @@ class Presence:
         room.roster_at = now + PACE * (1 + len(people) / CROWD)
         feed = self._hub.feeds.get(code)
         if feed is not None:
-            feed.show("roster", self._roster(people, self.frozen))
+            feed.show("roster", partial(self._roster, people, self.frozen))

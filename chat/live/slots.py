@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from chat.views.look import Look
 
 SLOTS = 256  # of one page; far more than one frame of texts can have refused
 SLOT_BYTES = 1024 * 1024  # of a page's fragments as Python holds them
 PANELS = 16  # of one room
-PANEL_BYTES = 256 * 1024  # of a room's panels as Python holds them
+PANEL_BYTES = 256 * 1024  # of a room's panels in one look as Python holds them
+PANEL_LOOKS = 16  # of a room, in which a panel is kept
+
+Render = Callable[[Look], str]
 
 
 class Slots:
@@ -45,23 +52,30 @@ class Slots:
 
 
 class Panels:
-    """Parts of the page that are the same for everybody in a room, such as the roster."""
+    """Parts of the page that are the same for everybody of one look in a room, such as the roster."""
 
     def __init__(self) -> None:
         self.version = 0
-        self._shown: dict[str, tuple[int, str]] = {}
+        self._shown: dict[str, tuple[int, Render]] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._shown
 
-    def show(self, name: str, fragment: str) -> None:
-        """Raises ValueError if it is too much: whatever people can make grow has a bound of its own."""
-        others = [old for key, (_, old) in self._shown.items() if key != name]
-        if len(others) >= PANELS or sum(map(sys.getsizeof, [*others, fragment])) > PANEL_BYTES:
+    def show(self, name: str, render: Render, looks: Iterable[Look]) -> None:
+        """`looks` are those of the people here: for these it is rendered now, for others when they come.
+
+        Raises ValueError if it is too much: whatever people can make grow has a bound of its own.
+        """
+        shown = self._shown | {name: (self.version + 1, lru_cache(PANEL_LOOKS)(render))}
+        if len(shown) > PANELS or any(_size(shown.values(), look) > PANEL_BYTES for look in looks):
             raise ValueError(f"The panel {name} does not fit.")
         self.version += 1
-        self._shown[name] = self.version, fragment
+        self._shown = shown
 
-    def since(self, version: int) -> str:
+    def since(self, version: int, look: Look) -> str:
         """Those that were shown after `version`."""
-        return "".join(fragment for shown, fragment in self._shown.values() if shown > version)
+        return "".join(render(look) for shown, render in self._shown.values() if shown > version)
+
+
+def _size(panels: Iterable[tuple[int, Render]], look: Look) -> int:
+    return sum(sys.getsizeof(render(look)) for _, render in panels)

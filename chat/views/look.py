@@ -13,4 +13,5 @@ class Look(NamedTuple):
     clock: str = "24"  # hours
 
 
+LOOKS = 64  # whose stencils and the like are kept; rooms have few
 LOOK = Look()  # everybody's, as long as there is no way to choose another

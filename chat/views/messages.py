@@ -21,7 +21,7 @@ from typing import Literal, Protocol, get_args
 from chat.model.changes import Page
 from chat.model.messages import Message
 from chat.store.windows import weight
-from chat.views.look import LOOK, Look
+from chat.views.look import Look
 
 CACHE = 32 * 1024 * 1024  # bytes of rendered messages in memory, over all rooms
 ENTRY = 400  # bytes of an entry besides its strings, about
@@ -67,19 +67,19 @@ class RenderedMessages:
         self._since = 0.0  # when the present slice of rendering began
         self.held = 0
 
-    def of(self, code: str, look: Look = LOOK) -> RoomMessages:
+    def of(self, code: str, look: Look) -> RoomMessages:
         return RoomMessages(self, code, look)
 
-    def message(self, code: str, message: Message, look: Look = LOOK) -> str:
+    def message(self, code: str, message: Message, look: Look) -> str:
         return self._get("message", code, message, look)
 
-    def amended(self, code: str, message: Message, look: Look = LOOK) -> str:
+    def amended(self, code: str, message: Message, look: Look) -> str:
         return self._get("amended", code, message, look)
 
-    def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
+    def extras(self, code: str, message: Message, look: Look) -> str:
         return self._get("extras", code, message, look)
 
-    def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
+    def newest(self, code: str, shown: Shown, look: Look) -> str:
         """A page in place of what a reader has; not kept here."""
         return self._shapes.newest(code, shown, look)
 
@@ -97,7 +97,7 @@ class RenderedMessages:
             self._changed.popitem(last=False)
 
     async def prepare(
-        self, code: str, created: Iterable[Message], changed: Iterable[Message] = (), look: Look = LOOK
+        self, code: str, created: Iterable[Message], changed: Iterable[Message], look: Look
     ) -> None:
         """Render what is not yet there, giving way to everybody else now and then."""
         for message in created:
@@ -105,11 +105,11 @@ class RenderedMessages:
         for message in changed:
             await self._in_turn("amended", code, message, look)
 
-    async def each(self, code: str, messages: Iterable[Message], look: Look = LOOK) -> AsyncIterator[str]:
+    async def each(self, code: str, messages: Iterable[Message], look: Look) -> AsyncIterator[str]:
         for message in messages:
             yield await self._in_turn("message", code, message, look)
 
-    async def page(self, code: str, page: Page, look: Look = LOOK) -> Shown:
+    async def page(self, code: str, page: Page, look: Look) -> Shown:
         """The newest messages of a page that fit, at least one; whatever else there is, is earlier."""
         parts: list[str] = []
         total = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,10 +11,11 @@ from markupsafe import Markup, escape
 
 from chat.model.codes import grouped
 from chat.model.members import Member
+from chat.views.look import LOOKS, Look
 from chat.views.messages import Shown
 from chat.views.stencils import Stencil, Values
 
-Look = tuple[bool, bool, bool]  # a page of the past, with earlier messages, with a text
+KINDS = 8  # pages of the past or not, with earlier messages or not, with a text or not
 
 # Characters that Unicode keeps free of meaning: no page holds them.
 CODE = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4"
@@ -36,12 +38,13 @@ class RoomPages:
 
     def __init__(self, render: Callable[..., str]) -> None:
         self._render = render
-        self._stencils: dict[Look, Stencil] = {}
+        self._stencil = lru_cache(LOOKS * KINDS)(self._cut)
 
     def page(
         self,
         member: Member,
         shown: Shown,
+        look: Look,
         *,
         seats: str,
         messages: Markup,
@@ -51,10 +54,8 @@ class RoomPages:
         older: bool,
     ) -> str:
         page = shown.page
-        look = older, page.more, any(message.kind == "text" for message in page.messages)
-        if look not in self._stencils:
-            self._stencils[look] = self._cut(*look)
-        return self._stencils[look].fill(
+        has_text = any(message.kind == "text" for message in page.messages)
+        return self._stencil(look, older, page.more, has_text).fill(
             {
                 "code": escape(member.code),
                 "grouped": escape(grouped(member.code)),
@@ -68,13 +69,13 @@ class RoomPages:
             }
         )
 
-    def _cut(self, older: bool, more: bool, has_text: bool) -> Stencil:
+    def _cut(self, look: Look, older: bool, more: bool, has_text: bool) -> Stencil:
         message = SimpleNamespace(id=HOLES["oldest"], kind="text" if has_text else "notice")
         page: Any = SimpleNamespace(
             more=more, messages=[message], position=SimpleNamespace(epoch=HOLES["epoch"])
         )
         given = {name: HOLES[name] for name in ("seats", "messages", "roster", "link", "key")}
-        return Stencil(self._render(member=SOMEBODY, page=page, older=older, **EMPTY, **given), HOLES)
+        return Stencil(self._render(look, member=SOMEBODY, page=page, older=older, **EMPTY, **given), HOLES)
 
 
 EMPTY: Values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": ""}

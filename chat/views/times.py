@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from chat.views.look import Look
+
 
 def _utc(at: int) -> datetime:
     return datetime.fromtimestamp(at / 1000, UTC)
@@ -14,8 +16,8 @@ def iso(at: int) -> str:
     return _formatted(at // 1000, "%Y-%m-%dT%H:%M:%SZ")
 
 
-def clock(at: int) -> str:
-    return _formatted(at // 60_000 * 60, "%H:%M")
+def clock(at: int, look: Look) -> str:
+    return _formatted(at // 60_000 * 60, "%H:%M" if look.clock == "24" else "%I:%M %p")
 
 
 @lru_cache(4096)
@@ -27,6 +29,6 @@ def isoday(at: int) -> str:
     return f"{_utc(at):%Y-%m-%d}"
 
 
-def day(at: int) -> str:
+def day(at: int, look: Look) -> str:
     when = _utc(at)
     return f"{when:%A}, {when.day} {when:%B %Y}"

@@ -29,16 +29,20 @@ def _drop_controls(chat: Context, connection: Connection, sent: Receipts) -> Non
     if sent.counts:
         _tell_count(chat, connection, sent, sent.acked)
         asyncio.get_running_loop().call_later(AGAIN, _tell_count, chat, connection, sent, sent.acked)
-    elif not _send_at_once(chat, connection, chat.render.acknowledged(sent.controls, sent.acked)):
+    elif not _send_at_once(
+        chat, connection, chat.render.composer.acknowledged(sent.controls, sent.acked, connection.look)
+    ):
         sent.leaving = sent.controls + (sent.leaving if "acknowledged" in connection.slots else 0)
-        connection.show("acknowledged", chat.render.acknowledged(sent.leaving, sent.acked))
+        connection.show(
+            "acknowledged", chat.render.composer.acknowledged(sent.leaving, sent.acked, connection.look)
+        )
     sent.controls = 0
 
 
 def _tell_count(chat: Context, connection: Connection, sent: Receipts, acked: int) -> None:
     """Harmless if the page has taken it already; in vain while the page has no control but those sent."""
     if sent.counts and sent.counts[0] < acked == sent.acked:
-        fragment = chat.render.taken(sent.key, sent.tell(), acked)
+        fragment = chat.render.composer.taken(sent.key, sent.tell(), acked, connection.look)
         if not _send_at_once(chat, connection, fragment):
             connection.show("acknowledged", fragment)
 
@@ -66,6 +70,6 @@ def begin_life(chat: Context, connection: Connection, sent: Receipts, pending: b
     key that its page knows.
     """
     sent.life = sent.life or secrets.token_urlsafe(9)
-    connection.answer("life", chat.render.life(sent.life))
+    connection.answer("life", chat.render.composer.life(sent.life, connection.look))
     if pending:
-        connection.answer("pending", chat.render.send_pending())
+        connection.answer("pending", chat.render.composer.send_pending(connection.look))

@@ -21,14 +21,15 @@ from chat.store import NotFound, Unavailable
 from chat.store.members import seats_of
 from chat.store.messages import around, text_message
 from chat.store.transaction import Transaction
+from chat.views.forms import NOTHING, Draft
 from chat.views.messages import PAGE, byte_length
-from chat.views.renderer import NOTHING, Draft
 from chat.web import fields
 from chat.web.pacing import pace
 from chat.web.requests import (
     canonical_code,
     client_info,
     current_chat,
+    current_look,
     find_member,
     pace_reading,
     pages,
@@ -85,12 +86,13 @@ async def _message_page(
     given: Mapping[str, str] = NOTHING,
 ) -> str:
     (before, found, after), seats = await chat.store.snapshot(_read_page, member, id)
-    return chat.render.message_page(
+    return chat.render.pages.message(
         member,
         seats,
         found,
         (await _nearest(chat, member.code, before[::-1]), await _nearest(chat, member.code, after)),
         [action.form for action in ACTIONS.values() if action.form and action.offered(found, seats)],
+        current_look(),
         failed.form if failed else "",
         failure,
         given,
@@ -107,7 +109,7 @@ async def _read_page(
 async def _nearest(chat: Context, code: str, messages: Sequence[Message]) -> list[str]:
     """As many of the first ones as make half of a page, in the order of the room."""
     parts: list[str] = []
-    async for html in chat.hub.rendered.each(code, messages):
+    async for html in chat.hub.rendered.each(code, messages, current_look()):
         if sum(map(byte_length, parts)) + byte_length(html) > PAGE // 2:
             break
         parts.append(html)
@@ -152,7 +154,7 @@ async def _answer(code: str, call: Call) -> ResponseReturnValue:
         return await _failed(chat, None, action, call, failure_of(error))
     if call.asks and member:
         return redirect(f"/rooms/{member.code}/{call.id}", 303)
-    answer = await perform(chat, member, client_info().address, action, call.id, call.fields)
+    answer = await perform(chat, member, client_info().address, action, call.id, call.fields, current_look())
     if isinstance(answer, Failure):
         return await _failed(chat, member, action, call, answer)
     if "HX-Request" in request.headers:
@@ -175,7 +177,8 @@ async def _failed(
             pass
     body = call.fields.get("body")
     draft = Draft("", [body]) if body else None  # to be copied: sent again, it would be another message
-    return chat.render.error(failure.status, "Not done", failure.text, draft), failure.status, headers
+    page = chat.render.pages.error(failure.status, "Not done", failure.text, current_look(), draft)
+    return page, failure.status, headers
 
 
 async def act_by_frame(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:
@@ -193,18 +196,24 @@ async def act_by_frame(chat: Context, connection: Connection, frame: dict[str, A
         return
     failure, slot = None, f"act {call.id}"
     if not call.asks:
-        answer = await perform(chat, connection.member, connection.address, action, call.id, call.fields)
+        answer = await perform(
+            chat, connection.member, connection.address, action, call.id, call.fields, connection.look
+        )
         if not isinstance(answer, Failure):
             connection.answer(slot, answer.fragment)
             return
         failure = answer
     else:
         await pace(chat, connection)
-    shown = await _form(chat, connection.member, action, call, failure) if call.asks or call.typed else ""
-    connection.answer(slot, shown or chat.render.notice(failure.text if failure else NOT_THERE))
+    shown = await _form(chat, connection, action, call, failure) if call.asks or call.typed else ""
+    connection.answer(
+        slot, shown or chat.render.alerts.notice(failure.text if failure else NOT_THERE, connection.look)
+    )
 
 
-async def _form(chat: Context, member: Member, action: Action, call: Call, failure: Failure | None) -> str:
+async def _form(
+    chat: Context, connection: Connection, action: Action, call: Call, failure: Failure | None
+) -> str:
     """The action's form on a live page, empty if this member has none for the message.
 
     It is also empty after a refusal that has nothing to do with what was typed: the page keeps its own form.
@@ -212,13 +221,14 @@ async def _form(chat: Context, member: Member, action: Action, call: Call, failu
     """
     if failure and failure.status in (404, 429, 503):
         return ""
+    member = connection.member
     try:
         found, seats = await chat.store.snapshot(_read_text, member, call.id)
     except (NotFound, Forbidden):
         return ""
     if not (action.form and action.offered(found, seats)):
         return ""
-    return chat.render.form(member.code, action.form, found, failure, call.fields)
+    return chat.render.forms.show(member.code, action.form, found, failure, call.fields, connection.look)
 
 
 async def _read_text(tx: Transaction, member: Member, id: int) -> tuple[Message, list[int]]:

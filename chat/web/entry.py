@@ -15,11 +15,12 @@ from chat.model.codes import clean_code, is_code
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member, clean_name
 from chat.store import OutcomeUnknown, Unavailable, quota
-from chat.views.renderer import Form
+from chat.views.forms import Form
 from chat.web import fields
 from chat.web.requests import (
     client_info,
     current_chat,
+    current_look,
     find_member,
     give_cookie,
     known_person,
@@ -42,7 +43,7 @@ async def home() -> str:
 
 
 def home_page(chat: Context, form: Form) -> str:
-    return chat.render.home(form, known=known_person(chat) is not None)
+    return chat.render.pages.home(form, current_look(), known=known_person(chat) is not None)
 
 
 @pages.post("/")
@@ -94,9 +95,10 @@ async def join(code: str) -> ResponseReturnValue:
         return await _come_in(chat, code, member, name, choice)
     except Refused as refused:
         status = 429 if isinstance(refused, RateLimited) else 422
-        return chat.render.invitation(code, Form({"name": name}, {refused.field: refused.text})), status
+        field, text = refused.field, refused.text
     except (Unavailable, OutcomeUnknown):
-        return chat.render.invitation(code, Form({"name": name}, {"name": NOT_NOW})), 503
+        status, field, text = 503, "name", NOT_NOW
+    return chat.render.pages.invitation(code, Form({"name": name}, {field: text}), current_look()), status
 
 
 async def _create(chat: Context, name: str) -> ResponseReturnValue:
@@ -119,7 +121,7 @@ async def _come_in(
         return await _join(chat, code, name, chat.identities.new())
     if clean_name(name) != member.name:
         if choice != "rename":
-            return chat.render.already_here(member, clean_name(name)), 422
+            return chat.render.pages.already_here(member, clean_name(name), current_look()), 422
         await _rename(chat, member, name)
     return redirect(f"/rooms/{code}", 303)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from quart import Response, abort, redirect
 from quart.typing import ResponseReturnValue
 
-from chat.views.renderer import SEATS
+from chat.views import people
 from chat.web import fields
 from chat.web.headers import FOREVER
 from chat.web.requests import current_chat, pages
@@ -22,9 +22,11 @@ async def own_style(numbers: str) -> ResponseReturnValue:
     if len(numbers) > fields.SEAT_LIST:
         abort(404)
     seats = numbers.split(".")
-    if len(seats) > SEATS or not all(seat.isascii() and seat.isdigit() and len(seat) < 10 for seat in seats):
+    if len(seats) > people.SEATS or not all(
+        seat.isascii() and seat.isdigit() and len(seat) < 10 for seat in seats
+    ):
         abort(404)
-    style = current_chat().render.own_style(map(int, seats))
+    style = people.own_style(map(int, seats))
     return Response(style, content_type="text/css; charset=utf-8", headers={"Cache-Control": FOREVER})
 
 

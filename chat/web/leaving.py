@@ -14,7 +14,7 @@ from chat.features import seats
 from chat.live.connection import POLICY, Farewell
 from chat.model.members import Member
 from chat.store import NotFound
-from chat.views.renderer import Form
+from chat.views.forms import Form
 from chat.web.entry import home_page
 from chat.web.requests import check_rate, client_info, current_chat, find_member, known_person, pages
 

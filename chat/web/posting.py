@@ -15,12 +15,13 @@ from chat.features.action import NOT_STORED, failure_of
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
-from chat.views.renderer import Draft
+from chat.views.forms import Draft
 from chat.web import fields, repeats
 from chat.web.requests import (
     canonical_code,
     client_info,
     current_chat,
+    current_look,
     find_member,
     pages,
     require_member,
@@ -89,7 +90,7 @@ async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Excepti
 
 def draft_page(chat: Context, reason: str, draft: Draft, status: int = 503) -> ResponseReturnValue:
     """A page with nothing but what was written, to be sent again if its room is known."""
-    return chat.render.error(status, "Not sent", reason, draft), status
+    return chat.render.pages.error(status, "Not sent", reason, current_look(), draft), status
 
 
 @pages.post("/rooms/<code>/composer")
@@ -101,7 +102,7 @@ async def composer(code: str) -> ResponseReturnValue:
     text, many_lines = (form.getlist("body") or [""])[-1], fields.text(form, "lines") == "many"
     if "HX-Request" in request.headers:
         spare = fields.number(form.get("spare"))
-        return chat.render.composer_text(text, many_lines, member.code, spare)
+        return chat.render.composer.switched(text, many_lines, member.code, spare, current_look())
     draft = Draft(member.code, [text], secrets.token_urlsafe(9))
     try:
         return await room_page(chat, member, draft=draft, many_lines=many_lines)

@@ -124,7 +124,7 @@ async def _resume(chat: Context, connection: Connection, intake: Intake, frame: 
     if said == "write":
         intake.submitter.unstored = True
     elif said != chat.hub.health.outage:
-        connection.show("trouble", chat.render.outage(chat.hub.health.outage))
+        connection.show("trouble", chat.render.alerts.outage(chat.hub.health.outage, connection.look))
     if connection.feed is not None:
         await pace(chat, connection)  # once is free; asking again and again is not
     await _pace_resuming(chat, connection)

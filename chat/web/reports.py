@@ -14,22 +14,22 @@ def report(chat: Context, connection: Connection, error: Exception) -> None:
     """Tell the page. A fault of ours is logged, and never ends the connection by itself."""
     match error:
         case Refused():
-            _alert(chat, connection, chat.render.notice(error.text))
+            _alert(chat, connection, error.text)
         case ComeBack():
             ask_to_come_back(chat, connection, error)
         case Unavailable() | OutcomeUnknown():
             # Coming back, the page says again what it has and what it has not seen acknowledged.
             if not chat.hub.health.outage:
                 chat.metrics.refusals.labels("frame").inc()
-                connection.show("trouble", chat.render.outage("write"))
+                connection.show("trouble", chat.render.alerts.outage("write", connection.look))
             connection.close(Farewell(LATER))
         case NotFound():
             connection.close(Farewell(POLICY, "You are not in this room any more.", over=True))
         case _:
             logs.log.error("frame-failed room=%s", chat.codes.logged(connection.member.code), exc_info=error)
-            _alert(chat, connection, chat.render.notice("Something went wrong here. Please reload the page."))
+            _alert(chat, connection, "Something went wrong here. Please reload the page.")
 
 
-def _alert(chat: Context, connection: Connection, fragment: str) -> None:
+def _alert(chat: Context, connection: Connection, text: str) -> None:
     chat.metrics.refusals.labels("frame").inc()
-    connection.answer("alert", fragment)
+    connection.answer("alert", chat.render.alerts.notice(text, connection.look))

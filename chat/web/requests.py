@@ -17,6 +17,7 @@ from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.store import HISTORY, Unavailable
 from chat.store.visits import Visit, visit
+from chat.views.look import LOOK, Look
 from chat.views.messages import PAGE
 from chat.visitors import COOKIE_AGE, ClientInfo, Found, parse_client
 from chat.web import fields
@@ -27,6 +28,11 @@ pages = Blueprint("pages", __name__)
 def current_chat() -> Context:
     context: Context = current_app.extensions["chat"]
     return context
+
+
+def current_look() -> Look:
+    """That of the person who asks. So far nobody can choose another."""
+    return LOOK
 
 
 def client_info() -> ClientInfo:

@@ -15,12 +15,13 @@ from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.store import NotFound
 from chat.store.visits import Visit
-from chat.views.renderer import Draft, Form
+from chat.views.forms import Draft, Form
 from chat.web import repeats
 from chat.web.entry import existing_code
 from chat.web.requests import (
     client_info,
     current_chat,
+    current_look,
     find_visit,
     older_than,
     pace_reading,
@@ -45,7 +46,7 @@ async def room(code: str) -> ResponseReturnValue:
             abort(404)
         if existing != code:
             return redirect(f"/rooms/{existing}", 301)
-        return chat.render.invitation(code, Form())
+        return chat.render.pages.invitation(code, Form(), current_look())
     if found.member.code != code:
         return redirect(f"/rooms/{found.member.code}", 301)
     response = await make_response(await show_room(chat, found, older=before is not None))
@@ -87,13 +88,15 @@ async def show_room(
     member, seats, page = found
     address = client_info()
     draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
-    return chat.render.room(
+    look = current_look()
+    return chat.render.pages.room(
         member,
         seats,
-        await chat.hub.rendered.page(member.code, page),
+        await chat.hub.rendered.page(member.code, page, look),
         await chat.presence.everybody(member.code),
         f"{address.scheme}://{address.host}/rooms/{member.code}",
         draft,
+        look,
         many_lines=many_lines,
         error=error,
         older=older,
@@ -107,7 +110,8 @@ async def earlier(code: str) -> ResponseReturnValue:
     chat = current_chat()
     member = await require_member(chat, code)
     pace_reading(chat, member.person)
-    return chat.render.earlier(member.code, await chat.hub.page(member.code, older_than()))
+    shown = await chat.hub.page(member.code, older_than(), current_look())
+    return chat.render.messages.earlier(member.code, shown, current_look())
 
 
 @pages.get("/rooms/<code>/messages")

@@ -55,7 +55,7 @@ async def _pending(chat: Context, connection: Connection) -> str:
     """Everything this connection has not seen: messages, then what is for it alone, then the panels."""
     parts = [await _changes(chat, connection), *connection.take_slots().values()]
     if (feed := connection.feed) is not None and connection.panels_seen != feed.panels.version:
-        parts.append(feed.panels.since(connection.panels_seen))
+        parts.append(feed.panels.since(connection.panels_seen, connection.look))
         connection.panels_seen = feed.panels.version
     return "".join(parts)
 

@@ -18,6 +18,7 @@ from chat.visitors import ClientInfo, parse_client
 from chat.web import fields
 from chat.web.admission import BEHIND_A_PROXY, refuse_host, refuse_origin
 from chat.web.receiving import receive, socket_inbox
+from chat.web.requests import current_look
 from chat.web.sending import send
 
 LINGER = 2.0  # s for the peer to answer a close, so that the last fragment arrives
@@ -93,8 +94,8 @@ async def _member(chat: Context, code: str, person: str) -> Member | None:
 
 
 async def _converse(chat: Context, member: Member, address: str) -> None:
-    connection = Connection(member, address)
-    connection.write_frame = websocket.scope.get("chat.lane")  # type: ignore[assignment]
+    scope: Any = websocket.scope
+    connection = Connection(member, current_look(), address, scope.get("chat.lane"))
     chat.metrics.connections.inc()
     try:
         await _follow(chat, connection)
@@ -127,7 +128,9 @@ async def _say_goodbye(chat: Context, code: str, farewell: Farewell, person: str
     close = farewell.code
     if farewell.reason:
         chat.metrics.refusals.labels("farewell").inc()
-        await websocket.send(chat.render.farewell(code, farewell.reason, farewell.over))
+        await websocket.send(
+            chat.render.alerts.farewell(code, farewell.reason, current_look(), farewell.over)
+        )
         if close == POLICY and not await chat.goodbyes.confirmed(person, socket_inbox().take):
             close = LATER
     await websocket.close(close)

@@ -15,7 +15,7 @@ from chat.model.members import Member
 from chat.store import NotFound, Unavailable
 from chat.views.messages import Shown
 from chat.views.stream_lines import StreamLines
-from chat.web.requests import current_chat, pace_reading, pages, require_member
+from chat.web.requests import current_chat, current_look, pace_reading, pages, require_member
 
 
 @pages.get("/rooms/<code>/stream")
@@ -28,7 +28,7 @@ async def stream(code: str) -> ResponseReturnValue:
     if chat.hub.sending.full:
         raise Unavailable("Too much waits for slow readers.")  # the answer to that loads itself again
     pace_reading(chat, member.person)
-    shown = await chat.hub.page(member.code)
+    shown = await chat.hub.page(member.code, None, current_look())
     seats = await chat.store.seats_of(member.code, member.person)
     response = await make_response(_stream(chat, member, seats, shown))
     response.content_type = "text/html; charset=utf-8"
@@ -38,13 +38,13 @@ async def stream(code: str) -> ResponseReturnValue:
 
 
 async def _stream(chat: Context, member: Member, seats: list[int], shown: Shown) -> AsyncIterator[bytes]:
-    connection = Connection(member)
+    connection = Connection(member, current_look())
     chat.hub.connections.admit(connection)
     chat.presence.arrive(member)
     chat.metrics.streams.inc()
     try:
         lines = StreamLines(shown.page.messages, shown.page.position.rev)
-        yield chat.render.stream_start(member.code, seats, shown, lines).encode()
+        yield chat.render.pages.stream_start(member.code, seats, shown, lines, connection.look).encode()
         await chat.hub.join(connection, shown.page.position)
         if chat.hub.health.outage:
             connection.show("trouble", "")  # what is said of it here has another shape
@@ -81,5 +81,5 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
     html = chat.hub.rendered.of(connection.member.code, connection.look).message
     parts = list(lines.of((message, html(message)) for message in chain(part.changed, part.created)))
     if "trouble" in slots:
-        parts.append(lines.aside(chat.render.stream_outage(chat.hub.health.outage)))
+        parts.append(lines.aside(chat.render.alerts.stream_outage(chat.hub.health.outage, connection.look)))
     return "".join(parts) or ("<!-- -->\n" if slots else "")

@@ -180,12 +180,14 @@ class Submitter:
         """If a page says that something could not be stored, say that this is over once all is stored."""
         if self.unstored and not self._pending and not self._ended:
             self.unstored = False
-            self._connection.show("trouble", self._chat.render.outage(self._chat.hub.health.outage))
+            fragment = self._chat.render.alerts.outage(self._chat.hub.health.outage, self._connection.look)
+            self._connection.show("trouble", fragment)
 
     def _end_refused(self, again: str) -> None:
         """The form of a refused text goes; if it was refused again, it has come back already."""
         if again.replace("-", "").replace("_", "").isalnum() and again.isascii():
-            self._connection.answer(f"sent again {again}", self._chat.render.sent_again(again))
+            fragment = self._chat.render.composer.sent_again(again, self._connection.look)
+            self._connection.answer(f"sent again {again}", fragment)
 
     def _refuse(self, text: Text, reason: str) -> None:
         """A text comes back beside the composer, and counts as dealt with."""
@@ -198,7 +200,8 @@ class Submitter:
             key, place = id, 0
         body = text.body.replace("\r\n", "\n")[:BODY_FIELD]  # no field of a page holds more
         body = body.encode(errors="replace").decode()  # half a character cannot be sent back
-        fragment = self._chat.render.refused(self._connection.member.code, id, key, place, body, reason)
+        code, look = self._connection.member.code, self._connection.look
+        fragment = self._chat.render.composer.refused(code, id, key, place, body, reason, look)
         # Every refused text has a slot of its own: none may take another's place.
         self._connection.answer(f"refused {id}", fragment)
 

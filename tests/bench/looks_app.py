@@ -8,17 +8,11 @@ import os
 from quart import Quart
 
 from chat import app
-from chat.live.connection import Connection
-from chat.model.members import Member
 from chat.views.look import Look
 from chat.web import socket
 
 
 def create_app() -> Quart:
     looks = itertools.cycle([Look(language=f"look-{n}") for n in range(int(os.environ["LOOKS"]))])
-
-    def connection(member: Member, address: str) -> Connection:
-        return Connection(member, address, next(looks))
-
-    setattr(socket, "Connection", connection)  # noqa: B010
+    setattr(socket, "current_look", lambda: next(looks))  # noqa: B010
     return app.create_app()

@@ -1,0 +1,71 @@
+"""What people type: values of forms, and the form of an action."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from chat.model.messages import Message
+from chat.views.engine import Engine
+from chat.views.look import Look
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was typed and what is wrong with it, by field."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def focus(self) -> str:
+        """The field to put the cursor in: the first one at fault."""
+        return next(iter(self.errors), "name")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What somebody wrote and has yet to send: under which key, and how much of that was stored before."""
+
+    code: str  # of the room, empty if it cannot be sent to any
+    bodies: Sequence[str] = ("",)
+    key: str = ""
+    acked: int = 0
+    posted: bool = False  # by the ordinary form; it may have been stored
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.bodies)
+
+
+class ActionForms:
+    def __init__(self, engine: Engine) -> None:
+        self._render = engine.render
+
+    def show(
+        self,
+        code: str,
+        template: str,
+        message: Message,
+        failure: object,
+        fields: Mapping[str, str],
+        look: Look,
+    ) -> str:
+        """The form of an action above the composer, perhaps with what was typed and why it was not done."""
+        return self._render(
+            "actions/show_form.html",
+            look,
+            code=code,
+            form=template,
+            message=message,
+            failure=failure,
+            fields=fields,
+            live=True,
+        )
+
+    def done(self, id: int, look: Look, stays: bool = True) -> str:
+        """The form of an action to this message goes. The message takes the focus if it stays."""
+        return self._render("actions/form_done.html", look, id=id, stays=stays)

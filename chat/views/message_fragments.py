@@ -1,0 +1,43 @@
+"""Messages as the room shows them: the very shapes that its page includes."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from chat.model.messages import Message
+from chat.views.engine import Engine
+from chat.views.look import Look
+from chat.views.messages import Shown
+from chat.views.plain_messages import PlainMessages
+
+
+class MessageFragments:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._plain = PlainMessages(engine.message)
+
+    def message(self, code: str, message: Message, look: Look) -> str:
+        return self._plain.message(code, message, look) or self._engine.message(code, message, look)
+
+    def amended(self, code: str, message: Message, look: Look) -> str:
+        return self._engine.render("room/amend_message.html", look, code=code, message=message)
+
+    def extras(self, code: str, message: Message, look: Look) -> str:
+        """What features show below a message whose text is the same as before."""
+        return self._engine.render("reactions/replace_row.html", look, code=code, message=message, own=None)
+
+    def newest(self, code: str, shown: Shown, look: Look) -> str:
+        return self._engine.render(
+            "room/replace_messages.html", look, code=code, page=shown.page, messages=joined(shown)
+        )
+
+    def earlier(self, code: str, shown: Shown, look: Look) -> str:
+        messages = Markup("".join(shown.fragments))  # noqa: S704
+        return self._engine.render(
+            "room/insert_earlier.html", look, code=code, page=shown.page, messages=messages
+        )
+
+
+def joined(shown: Shown) -> Markup:
+    """The messages of a page, which were rendered before."""
+    return Markup("\n\n".join([*shown.fragments, ""]))  # noqa: S704

@@ -1,0 +1,134 @@
+"""Whole pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from chat.model.members import Member
+from chat.model.messages import Message
+from chat.model.receipts import write_life
+from chat.views.engine import Engine
+from chat.views.forms import NOTHING, Draft, Form
+from chat.views.look import Look
+from chat.views.message_fragments import joined
+from chat.views.messages import Shown
+from chat.views.people import People, dotted
+from chat.views.room_pages import RoomPages
+from chat.views.stream_lines import StreamLines
+
+
+class Pages:
+    def __init__(self, engine: Engine, people: People) -> None:
+        self._render = engine.render
+        self._people = people
+        self._room_pages = RoomPages(self._room)
+
+    def home(self, form: Form, look: Look, known: bool = False) -> str:
+        """`known` says that the browser has a cookie of ours."""
+        return self._render("home.html", look, form=form, known=known)
+
+    def invitation(self, code: str, form: Form, look: Look) -> str:
+        return self._render("join.html", look, code=code, form=form)
+
+    def already_here(self, member: Member, name: str, look: Look) -> str:
+        """What is meant by another name, typed by somebody who has a seat in the room?"""
+        return self._render("already_here.html", look, member=member, name=name)
+
+    def room(
+        self,
+        member: Member,
+        seats: Sequence[int],
+        shown: Shown,
+        people: Sequence[Member],
+        link: str,
+        draft: Draft,
+        look: Look,
+        *,
+        many_lines: bool = False,
+        error: str = "",
+        older: bool = False,
+        frozen: bool = False,
+    ) -> str:
+        """The room as one member sees it; `older` is a page of the past, without the live end.
+
+        `frozen` says that `people` may be out of date.
+        """
+        values: dict[str, Any] = {
+            "seats": dotted(seats),
+            "messages": joined(shown),
+            "roster": Markup(self._people.roster_of_page(people, member, frozen, look)),  # noqa: S704
+            "link": link,
+            "key": draft.key,
+            "older": older,
+        }
+        if not (error or many_lines or draft.text or draft.acked or draft.posted):
+            return self._room_pages.page(member, shown, look, **values)
+        return self._room(
+            look,
+            member=member,
+            page=shown.page,
+            draft=draft.text,
+            acked=draft.acked,
+            life=write_life(draft.key, draft.acked) if draft.posted else "",
+            many_lines=many_lines or "\n" in draft.text,
+            error=error,
+            **values,
+        )
+
+    def _room(self, look: Look, **values: object) -> str:
+        return self._render("room.html", look, spare=0, **values)
+
+    def message(
+        self,
+        member: Member,
+        seats: Sequence[int],
+        message: Message,
+        context: tuple[Sequence[str], Sequence[str]],
+        forms: Sequence[str],
+        look: Look,
+        failed: str = "",
+        failure: object = None,
+        fields: Mapping[str, str] = NOTHING,
+    ) -> str:
+        """A message among those around it, with what this member can do to it.
+
+        `failure` is why what they asked for by the form `failed` and with these fields was not done.
+        """
+        before, after = (Markup("\n".join(part)) for part in context)  # noqa: S704
+        return self._render(
+            "message.html",
+            look,
+            code=member.code,
+            seats=dotted(seats),
+            message=message,
+            own=seats,
+            before=before,
+            after=after,
+            forms=forms,
+            failed=failed,
+            failure=failure,
+            fields=fields,
+            live=False,
+        )
+
+    def error(self, status: int, title: str, text: str, look: Look, kept: Draft | None = None) -> str:
+        """`kept` is what was typed and could not be taken."""
+        return self._render("error.html", look, status=status, title=title, text=text, kept=kept)
+
+    def stream_start(
+        self, code: str, seats: Sequence[int], shown: Shown, lines: StreamLines, look: Look
+    ) -> str:
+        """The first part of the live page without JavaScript; messages follow as they come."""
+        messages = Markup("".join(lines.of(zip(shown.page.messages, shown.fragments, strict=True))))  # noqa: S704
+        return self._render(
+            "stream.html",
+            look,
+            page=shown.page,
+            messages=messages,
+            seats=dotted(seats),
+            code=code,
+            places=lines.places,
+        )

@@ -1,0 +1,49 @@
+"""Who is here, and how people know their own messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from chat.model.members import Member
+from chat.views.engine import Engine
+from chat.views.look import Look
+
+SEATS = 100  # seats of one person that their stylesheet knows
+ROSTER = 100  # people listed; the others are counted
+
+OWN = """\
+.m[data-by="SEAT"]{--side:end;--first:2;--second:1;--bubble:var(--own);--left:var(--round);--right:.35rem}
+@media screen{.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}}
+body:has([data-by="SEAT"] .by>:checked) #pal:valid .own{display:inline-block}
+.reacts [data-r~="SEAT"]{display:none}
+.mine [data-r~="SEAT"]{display:inline-block}
+#roster [data-by="SEAT"] bdi::after{content:" (you)"}
+"""
+
+
+class People:
+    def __init__(self, engine: Engine) -> None:
+        self._render = engine.render
+
+    def roster(self, people: Sequence[Member], frozen: bool, look: Look) -> str:
+        """The panel in place of the one before. `frozen` says that `people` may be out of date."""
+        return self._roster("room/replace_roster.html", people, frozen, look)
+
+    def roster_of_page(self, people: Sequence[Member], member: Member, frozen: bool, look: Look) -> str:
+        """The people here and the one who is just coming in."""
+        if all(m.number != member.number for m in people):
+            people = sorted([*people, member], key=lambda m: m.number)
+        return self._roster("room/_roster.html", people, frozen, look)
+
+    def _roster(self, template: str, people: Sequence[Member], frozen: bool, look: Look) -> str:
+        return self._render(template, look, people=people[:ROSTER], count=len(people), frozen=frozen)
+
+
+def own_style(seats: Iterable[int]) -> str:
+    """The stylesheet that makes a member's own messages look so; everybody's HTML is the same."""
+    return "".join(OWN.replace("SEAT", str(seat)) for seat in seats)
+
+
+def dotted(seats: Sequence[int]) -> str:
+    """The seats in the address of that stylesheet."""
+    return ".".join(map(str, seats[-SEATS:]))

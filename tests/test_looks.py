@@ -1,0 +1,154 @@
+"""Two looks that differ: each reader gets their own, however what they see was kept."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+from dom import Element
+from people import Live, Person, until
+
+from chat.context import Context
+from chat.live.connection import Connection
+from chat.live.heartbeats import Heartbeats
+from chat.model.members import Member
+from chat.views.look import LOOK, Look
+from chat.views.renderer import Renderer
+
+TWELVE = Look(clock="12")
+TIMES = {LOOK: "08:16", TWELVE: "08:16 AM"}
+
+
+@contextmanager
+def of(look: Look) -> Iterator[None]:
+    """Whoever asks meanwhile has this look."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chat.web.requests.LOOK", look)
+        yield
+
+
+def times(seen: Element) -> set[str]:
+    return {time.words for time in seen.all("li a time")}
+
+
+def _topic(n: int, look: Look) -> str:
+    return f"<p class=topic>{n} {look.clock}</p>"
+
+
+async def _time_of(text: str, live: Live) -> str:
+    await live.until("li .text", text)
+    message = next(item for item in live.frames[-1].all("li") if text in item.text)
+    return message.one("a time").words
+
+
+@pytest.mark.parametrize("path", ["", "/earlier?before=9", "/2", "?before=9"])
+async def test_pages_are_in_the_look_of_their_readers(alice: Person, code: str, path: str) -> None:
+    await alice.write(code, "a", "b")
+    for look in (LOOK, TWELVE, LOOK, TWELVE):
+        with of(look):
+            assert times((await alice.get(f"/rooms/{code}{path}")).page) == {TIMES[look]}
+
+
+async def test_pushes_and_what_is_caught_up_are_in_the_look_of_the_page(
+    alice: Person, bob: Person, code: str
+) -> None:
+    await bob.join(code)
+    with of(TWELVE):
+        page = await bob.look(code)
+        async with bob.live(code) as his, alice.live(code) as hers:
+            with of(LOOK):
+                await alice.write(code, "before they follow")
+            for live in (his, hers):
+                await live.resume(page, since=0)
+                assert await _time_of("before they follow", live) == TIMES[TWELVE]
+    async with alice.in_room(code) as hers:
+        with of(TWELVE):
+            page = await bob.look(code)
+            async with bob.live(code) as his:
+                await his.resume(page)
+                for text in ("one", "two"):
+                    await alice.write(code, text)
+                    for live, look in ((his, TWELVE), (hers, LOOK)):
+                        assert await _time_of(text, live) == TIMES[look]
+
+
+async def test_panels_are_in_the_look_of_the_page(alice: Person, code: str, chat: Context) -> None:
+    async with alice.in_room(code) as hers:
+        with of(TWELVE):
+            async with alice.in_room(code) as his:
+                feed = chat.hub.feeds[code]
+                for n in range(2):
+                    feed.show("topic", partial(_topic, n))
+                    await his.until(".topic", f"{n} 12")
+                    await hers.until(".topic", f"{n} 24")
+                async with alice.in_room(code) as late:
+                    await late.until(".topic", "1 12")
+
+
+async def test_the_roster_is_rendered_in_each_look(
+    alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[Look] = []
+
+    def roster(people: object, frozen: bool, look: Look) -> str:
+        rendered.append(look)
+        return f"<p class=roster>{look.clock}</p>"
+
+    monkeypatch.setattr(chat.presence, "_roster", roster)
+    async with alice.in_room(code) as hers:
+        with of(TWELVE):
+            async with alice.in_room(code) as his:
+                chat.presence.refresh([code], urgent=True)
+                await chat.presence.tick()
+                await his.until(".roster", "12")
+                await hers.until(".roster", "24")
+    assert sorted(rendered[-2:]) == [TWELVE, LOOK]
+
+
+async def test_alerts_are_in_the_look_of_the_page(chat: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    connections = [Connection(Member("BCDFGHJK", 1, "person", "Ann", 1), look) for look in (LOOK, TWELVE)]
+    for connection in connections:
+        chat.hub.connections.admit(connection)
+    monkeypatch.setattr(chat.hub.health._alerts, "outage", lambda outage, look: f"{outage} {look.clock}")
+    chat.hub.health._set_health(down=True)
+    assert [connection.take_slots() for connection in connections] == [
+        {"trouble": "store 24"},
+        {"trouble": "store 12"},
+    ]
+
+
+async def test_heartbeats_are_in_the_look_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    heartbeats = Heartbeats(lambda look: f"beat {look.clock}", lambda frames, changes: None)
+    sent: list[bytes] = []
+
+    def write(frame: bytes) -> bool:
+        sent.append(frame)
+        return True
+
+    member = Member("BCDFGHJK", 1, "person", "Ann", 1)
+    slow = Connection(member, TWELVE)
+    free = [Connection(member, look, write_frame=write) for look in (LOOK, TWELVE)]
+    waiting = [asyncio.create_task(connection.ready()) for connection in free]
+    for connection in (*free, slow):
+        heartbeats.add(connection)
+    monkeypatch.setattr("chat.live.heartbeats.SECOND", 0)
+    beating = asyncio.create_task(heartbeats.run())
+    await until(lambda: len(sent) > 3 and len(slow.slots))
+    for task in (beating, *waiting):
+        task.cancel()
+    assert set(sent) == {b"\x81\x07beat 24", b"\x81\x07beat 12"}
+    assert slow.take_slots() == {"beat": "beat 12"}
+
+
+def test_everything_is_rendered_for_a_look(compiled: tuple[object, Renderer]) -> None:
+    """None has a usual look: whoever forgets that of the reader is told by mypy."""
+    for name, part in vars(compiled[1]).items():
+        for method, function in inspect.getmembers(part, inspect.ismethod):
+            if not method.startswith("_"):
+                look = inspect.signature(function).parameters.get("look")
+                assert look, f"{name}.{method}"
+                assert look.default is inspect.Parameter.empty, f"{name}.{method}"
