@@ -38,7 +38,7 @@ COUNT = 30.0  # s between counts of the nodes
 async def open_context(settings: Settings) -> Context:
     """Everything a handler works with, opened. Raises Misconfigured."""
     _refuse_redis_with_sqlite(settings)
-    store = store_for(settings.database_url, alone=not settings.redis_url)
+    store = store_for(settings.database_url, exclusive=not settings.redis_url)
     if not settings.database_url.startswith("sqlite:"):
         secret_for(settings)  # missing, it is refused before the wait for a server
     await store.open()

@@ -34,7 +34,8 @@ OF_ONE_PROCESS = {
 }  # fmt: skip
 REFUSING = [  # where a node with neighbours is refused
     "cluster/client.py", "cluster/connection.py", "startup.py", "settings.py", "visitors.py",
-    "store/__init__.py", "store/postgres/server.py",
+    "store/__init__.py", "store/postgres/errors.py", "store/postgres/hosts.py",
+    "store/postgres/instance_lock.py", "store/postgres/schema.py", "store/postgres/server.py",
 ]  # fmt: skip
 LEVELS = {"event", "info", "warning", "error", "exception", "critical"}
 OF_SQLITE = ("{} cannot be written", "{} cannot be read", "{} holds no key")
@@ -149,9 +150,9 @@ def _refusals() -> Iterator[str]:
 def _saying(node: ast.AST) -> list[ast.expr]:
     """What a refusal is made of."""
     match node:
-        case ast.Call() if _name(node.func) in {"Misconfigured", "Occupied", "refused"}:
+        case ast.Call() if _name(node.func) in {"Misconfigured", "InUse", "refused"}:
             return node.args
-        case ast.FunctionDef(name="_mend" | "explain"):
+        case ast.FunctionDef(name="explain"):
             return [part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value]
     return []
 

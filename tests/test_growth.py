@@ -18,7 +18,7 @@ from test_store import BACKENDS, Place
 from chat.model.errors import Refused
 from chat.model.lookalikes import skeleton
 from chat.store import AlreadyExists, NotFound, OutcomeUnknown, Store, Unavailable, members, queries, rooms
-from chat.store.postgres.server import SESSION
+from chat.store.postgres.hosts import SESSION
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
 from chat.store.sqlite.transaction import execute
@@ -157,7 +157,7 @@ async def test_a_room_somebody_wrote_in_on_a_node_of_a_former_release_stays(
 
 async def _as_a_former_release_left_it(store: Store, sql: str) -> None:
     if isinstance(store, PostgresStore):
-        db = await asyncpg.connect(store._server._hosts[0], server_settings=SESSION)
+        db = await asyncpg.connect(store._server.hosts.urls[0], server_settings=SESSION)
         await db.execute(sql)
         await db.close()
     else:
@@ -217,7 +217,7 @@ async def test_a_mark_is_one_look_into_each_index_of_postgres(tmp_path: Path, cl
     await store.open()
     await store.open_room(ROOM)
     await crowd(store, 300, name="Ann")
-    db = await asyncpg.connect(store._server._hosts[0], server_settings=SESSION)
+    db = await asyncpg.connect(store._server.hosts.urls[0], server_settings=SESSION)
     plan = [row[0] for row in await db.fetch(f"EXPLAIN ANALYZE {queries.MARK}", 1, "new", *skeleton("Ann"))]
     await db.close()
     await store.close()

@@ -28,7 +28,8 @@ from chat.model.messages import Delete, Edit
 from chat.settings import Misconfigured
 from chat.store import AlreadyExists, OutcomeUnknown, Resync, Unavailable, store_for
 from chat.store.migrate import Migration
-from chat.store.postgres import server as postgres_server
+from chat.store.postgres import batches, hosts, schema, writer_connection
+from chat.store.postgres import queue as postgres_queue
 from chat.store.postgres import store as postgres
 from chat.store.postgres import writer as postgres_writer
 from chat.store.postgres.store import READERS, PostgresStore
@@ -200,12 +201,12 @@ async def test_a_newer_schema_that_we_can_live_with_is_accepted(
 async def test_a_newer_release_takes_over_from_running_nodes(
     store: PostgresStore, alice: Member, url: str, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = postgres_server.MIGRATIONS
+    ours = schema.MIGRATIONS
     second = Migration("ALTER TABLE message RENAME COLUMN body TO text", oldest=2)
-    monkeypatch.setattr(postgres_server, "MIGRATIONS", (*ours, second))
-    monkeypatch.setattr(postgres_writer, "PATIENCE", 0.5)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*ours, second))
+    monkeypatch.setattr(postgres_queue, "PATIENCE", 0.5)
     await node()
-    monkeypatch.setattr(postgres_server, "MIGRATIONS", ours)
+    monkeypatch.setattr(schema, "MIGRATIONS", ours)
     with pytest.raises(Unavailable):
         await say(store, alice, "from an old node")
     assert await sql(url, "SELECT count(*) FROM message") == 0
@@ -238,7 +239,7 @@ async def test_a_copy_of_a_database_beside_it_is_another_history(node: Node) -> 
 
 
 async def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_server, "OLDEST_SERVER", 99)
+    monkeypatch.setattr(schema, "OLDEST_SERVER", 99)
     assert "Use 99 or newer" in await refusal(url)
 
 
@@ -303,7 +304,7 @@ async def test_times_are_the_databases(store: PostgresStore, alice: Member) -> N
 async def test_a_page_costs_the_same_however_long_the_room(
     store: PostgresStore, url: str, column: str
 ) -> None:
-    db = await asyncpg.connect(url, server_settings=postgres_server.SESSION)
+    db = await asyncpg.connect(url, server_settings=hosts.SESSION)
     ask = f"EXPLAIN SELECT * FROM entry WHERE room = 1 AND {column} > 5 ORDER BY {column} LIMIT 9"
     plan = "\n".join(row[0] for row in await db.fetch(ask))
     await db.close()
@@ -445,7 +446,7 @@ async def test_a_cancelled_caller_keeps_the_write(store: PostgresStore, alice: M
 async def test_too_many_waiting_writes_are_refused_at_once(
     store: PostgresStore, alice: Member, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_writer, "QUEUE", 50)
+    monkeypatch.setattr(postgres_queue, "QUEUE", 50)
     async with held(url):
         first = asyncio.create_task(say(store, alice, "first"))
         await waiting(url)
@@ -508,7 +509,8 @@ async def test_a_lost_reply_to_a_commit_leaves_the_outcome_open(
 async def test_a_commit_that_is_never_answered_is_given_up(
     store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_writer, "STATEMENT", 0.5)
+    for module in (postgres_writer, writer_connection):
+        monkeypatch.setattr(module, "STATEMENT", 0.5)
     proxy.lose_reply(COMMIT, hang=True)
     with pytest.raises(OutcomeUnknown, match="no answer in time"):
         await say(distant, alice, "hello")
@@ -579,11 +581,11 @@ async def test_a_text_that_waited_too_long_takes_along_what_its_author_wrote_aft
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bob = await store.take_seat(ROOM, "bob", "Bob")
-    monkeypatch.setattr(postgres_writer, "PATIENCE", 0.2)
+    monkeypatch.setattr(postgres_queue, "PATIENCE", 0.2)
     proxy.refuse()
     first = asyncio.create_task(say(distant, alice, "first"))
     await until(lambda: distant.waiting)
-    monkeypatch.setattr(postgres_writer, "PATIENCE", 10.0)
+    monkeypatch.setattr(postgres_queue, "PATIENCE", 10.0)
     second = asyncio.create_task(say(distant, alice, "second"))
     other = asyncio.create_task(say(distant, bob, "of somebody else"))
     with pytest.raises(Unavailable):
@@ -600,7 +602,7 @@ async def test_a_text_that_cannot_be_stored_takes_along_what_its_author_wrote_af
     store: PostgresStore, alice: Member, url: str, monkeypatch: pytest.MonkeyPatch, apart: bool
 ) -> None:
     if apart:
-        monkeypatch.setattr(postgres_writer, "BATCH", 1)
+        monkeypatch.setattr(postgres_queue, "BATCH", 1)
     bob = await store.take_seat(ROOM, "bob", "Bob")
     refuse = "RAISE 'no space' USING ERRCODE = 'disk_full'"
     full = f"BEGIN IF NEW.body = 'too much' THEN {refuse}; END IF; RETURN NEW; END"
@@ -635,7 +637,7 @@ async def test_reads_go_on_with_the_next_host_when_the_first_is_silent(
     store: PostgresStore, url: str, node: Node, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its machine is gone and nobody refuses. Nobody writes, either."""
-    for module in (postgres, postgres_server):
+    for module in (postgres, hosts):
         monkeypatch.setattr(module, "CONNECT", 0.5)
     monkeypatch.setattr(postgres, "PING", 0.3)
     there = url.partition("@")[2].partition("/")[0]
@@ -681,9 +683,10 @@ async def test_a_black_hole_is_bounded_and_heals(
     store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await distant.history(ROOM)
-    monkeypatch.setattr(postgres_writer, "PATIENCE", 0.5)
-    monkeypatch.setattr(postgres_writer, "STATEMENT", 1.0)
-    monkeypatch.setattr(postgres_server, "CONNECT", 0.5)
+    monkeypatch.setattr(postgres_queue, "PATIENCE", 0.5)
+    for module in (postgres_writer, writer_connection):
+        monkeypatch.setattr(module, "STATEMENT", 1.0)
+    monkeypatch.setattr(hosts, "CONNECT", 0.5)
     monkeypatch.setattr("chat.store.postgres.store.PING", 0.5)
     proxy.black_hole()
     began = time.monotonic()
@@ -713,7 +716,7 @@ async def test_while_every_reader_waits_reads_are_refused_in_time_and_later_all_
     refusals = await crowd()
     assert {type(r) for r in refusals} == {Unavailable}
     assert all("PostgreSQL cannot be read" in str(r) for r in refusals)
-    assert time.monotonic() - began < postgres_server.STATEMENT + 3
+    assert time.monotonic() - began < hosts.STATEMENT + 3
     proxy.heal()
     assert await crowd() == pages
     assert await bodies(distant) == ["hello"]
@@ -730,8 +733,8 @@ async def test_a_slow_way_is_only_slow(
 async def test_a_room_that_somebody_holds_delays_and_then_refuses(
     store: PostgresStore, alice: Member, url: str, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(postgres_server.SESSION, "lock_timeout", "300ms")
-    monkeypatch.setattr(postgres_writer, "PATIENCE", 0.5)
+    monkeypatch.setitem(hosts.SESSION, "lock_timeout", "300ms")
+    monkeypatch.setattr(postgres_queue, "PATIENCE", 0.5)
     second = await node()
     async with held(url):
         with pytest.raises(Unavailable):
@@ -743,10 +746,10 @@ async def test_a_node_that_stops_amid_a_write_gives_back_its_rooms(
     store: PostgresStore, alice: Member, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = await asyncpg.connect(
-        url, server_settings=postgres_server.SESSION | {"idle_in_transaction_session_timeout": "200ms"}
+        url, server_settings=hosts.SESSION | {"idle_in_transaction_session_timeout": "200ms"}
     )
     await stopped.execute("BEGIN")
-    await stopped.execute(postgres_writer.LOCK.replace("$1::text[]", f"'{{{ROOM}}}'"))
+    await stopped.execute(batches.LOCK.replace("$1::text[]", f"'{{{ROOM}}}'"))
     assert (await say(store, alice, "hello")).position.rev == 1
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await stopped.execute("COMMIT")

@@ -55,8 +55,8 @@ async def start(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
         yield started
 
 
-def _impatient(url: str, alone: bool) -> Any:
-    return PostgresStore(url, alone=alone, wait=0) if url.startswith("postgres") else store_for(url)
+def _impatient(url: str, exclusive: bool) -> Any:
+    return PostgresStore(url, exclusive=exclusive, wait=0) if url.startswith("postgres") else store_for(url)
 
 
 async def _refusal(settings: Settings) -> str:
@@ -137,13 +137,13 @@ async def test_a_node_is_refused_beside_a_process_without_redis(start: Start, no
 
 async def test_a_process_that_ends_makes_room_for_the_next(database: str) -> None:
     for _ in range(2):
-        store = PostgresStore(database, alone=True, wait=0)
+        store = PostgresStore(database, exclusive=True, wait=0)
         await store.open()
         await store.close()
 
 
 async def test_schemas_of_one_database_are_different_stores() -> None:
-    stores = [PostgresStore(the_server().schema(), alone=True, wait=0) for _ in range(2)]
+    stores = [PostgresStore(the_server().schema(), exclusive=True, wait=0) for _ in range(2)]
     for store in stores:
         await store.open()
     for store in stores:
@@ -153,11 +153,11 @@ async def test_schemas_of_one_database_are_different_stores() -> None:
 async def test_who_works_alone_is_not_shut_out_by_a_session_it_lost(database: str) -> None:
     """The server may take a minute to miss a session whose network is gone; we are back at once."""
     async with Proxy(the_server().port) as proxy:
-        store = PostgresStore(proxy.through(database), alone=True, wait=0)
+        store = PostgresStore(proxy.through(database), exclusive=True, wait=0)
         await store.open()
         proxy.abandon()
         await store.open_room(ROOM)
-        other = PostgresStore(database, alone=True, wait=0)
+        other = PostgresStore(database, exclusive=True, wait=0)
         with pytest.raises(Misconfigured, match="in use by another process"):
             await other.open()
         await store.close()
@@ -258,7 +258,7 @@ async def test_a_redis_too_old_is_refused_and_the_store_let_go(
 ) -> None:
     monkeypatch.setattr("chat.cluster.connection.OLDEST", 99)
     assert "use Redis 99 or newer, or Valkey" in await _refusal(node)
-    store = PostgresStore(node.database_url, alone=True, wait=1)
+    store = PostgresStore(node.database_url, exclusive=True, wait=1)
     await store.open()
     await store.close()
 

@@ -53,7 +53,7 @@ class Store(Protocol):
     """Called in the event loop with each batch of changes, in commit order, before their writers
     continue. Set it before `open`."""
     on_gap: Callable[[], None]
-    """Called when changes may have been committed that `on_commit` was not told of."""
+    """Called when changes may have been committed without a call of `on_commit`."""
 
     on_unknown: Callable[[], object]
     """Called for each write whose outcome is not known. Set it before `open`."""
@@ -190,10 +190,10 @@ def split_scheme(url: str) -> tuple[str, str]:
     return (scheme, rest) if colon else ("", url)
 
 
-def store_for(url: str, alone: bool = False) -> Store:
+def store_for(url: str, exclusive: bool = False) -> Store:
     """The backend that a CHAT_DATABASE_URL names; opened by its `open`. Raises Misconfigured.
 
-    `alone` says that no other process may use it at the same time: nothing would tell them of each other.
+    `exclusive` says that no other process may use it at the same time: they would not hear of each other.
     """
     from chat.settings import Misconfigured
 
@@ -211,7 +211,7 @@ def store_for(url: str, alone: bool = False) -> Store:
                 "Install it: pip install '.[cluster]'"
             ) from error
 
-        return PostgresStore(url, alone=alone)
+        return PostgresStore(url, exclusive=exclusive)
     raise Misconfigured(
         f"CHAT_DATABASE_URL: unknown kind of database {scheme!r}. "
         "Use sqlite:///chat.db or postgresql://user:password@host/database"

@@ -31,7 +31,7 @@ PROLONG = "UPDATE room SET expires = $1 WHERE id = $2 AND expires < $1"
 EXPIRED = "SELECT id FROM room WHERE expires > 0 AND expires <= $1 ORDER BY expires LIMIT $2"
 SPOKEN_IN = "SELECT 1 FROM message WHERE room = $1 AND author IS NOT NULL LIMIT 1"
 KEEP_ROOM = "UPDATE room SET expires = NULL WHERE id = $1"
-OCCUPIED = "SELECT 1 FROM seat WHERE room = $1 AND present = 1 LIMIT 1"
+HAS_PRESENT = "SELECT 1 FROM seat WHERE room = $1 AND present = 1 LIMIT 1"
 CLOSE_ROOM = "UPDATE room SET expires = 0, code = $1 WHERE id = $2"
 CLOSED = "SELECT id FROM room WHERE expires = 0 ORDER BY id LIMIT 1"
 EMPTY = (  # of room $1, at most $2 rows of each

@@ -30,7 +30,7 @@ async def expire(tx: Transaction) -> int:
     for (room,) in expired:
         if await tx.fetch(queries.SPOKEN_IN, room):  # by a node of a former release
             await tx.fetch(queries.KEEP_ROOM, room)
-        elif await tx.fetch(queries.OCCUPIED, room):
+        elif await tx.fetch(queries.HAS_PRESENT, room):
             await tx.fetch(queries.PROLONG, tx.now + IN_USE, room)
         else:
             await tx.fetch(queries.CLOSE_ROOM, f"expired {room}", room)

@@ -1,4 +1,4 @@
-"""A write on its way to a store, and how those who wait for it and those who follow the log are told."""
+"""A write on its way to a store, and how those who wait for it and those who follow the log hear of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from typing import Any, Generic, TypeVar
 
 from chat.model.changes import Change
 from chat.store import OutcomeUnknown, Unavailable
+
+BATCH = 256  # writes that share one commit
+QUEUE = 5000  # writes that may wait
+KEY_AGE = 72 * 3600 * 1000  # ms; the promise is 48 hours
+PRUNE_EVERY = 60 * 1000  # ms
+PRUNE_PORTION = 500  # keys; more than a batch can add
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -33,7 +39,7 @@ class PendingWrite(Generic[T]):
     _waiter: asyncio.Future[None] | None = field(init=False, default=None)
 
     def succeed(self, result: T, changes: Sequence[Change] = ()) -> None:
-        """`changes` are what is told of it."""
+        """`changes` are what `on_commit` is called with."""
         self.result, self.changes, self.error = result, changes, None
 
     def fail(self, error: Exception) -> None:
@@ -57,7 +63,7 @@ class PendingWrite(Generic[T]):
     def cancel(self) -> None:
         """Nobody waits for it any more: it need not be done if it has not begun.
 
-        It still stands or falls with the one before it, for whoever gave it up may say both again.
+        It still fails with the one before it: the sender may repeat both.
         """
         if not self.is_settled:
             self._settle()
@@ -91,9 +97,9 @@ class PendingWrite(Generic[T]):
 
 
 class AuthorOrder:
-    """Keeps the texts of each author in their order: all that are on their way stand or fall with the first.
+    """Keeps the texts of each author in their order: if one cannot be stored, those behind it fail too.
 
-    Whoever is told of a failure says all of them again; one that was stored meanwhile would come before.
+    The sender repeats all of them; one that was stored meanwhile would come before.
     """
 
     def __init__(self) -> None:
@@ -128,4 +134,4 @@ def notify(
                 on_unknown()
             job.resolve()
         except Exception:
-            log.exception("A writer could not be told of its write")
+            log.exception("A write could not be answered")

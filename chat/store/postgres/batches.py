@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from chat.model.changes import Change
 from chat.model.errors import Refused
@@ -14,24 +13,48 @@ from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store import AlreadyExists, NotFound
 from chat.store.log import repeated
-from chat.store.postgres.server import Connection
-from chat.store.postgres.transaction import PostgresTransaction, to_postgres
+from chat.store.postgres.hosts import Connection
+from chat.store.postgres.queue import Text, Write
+from chat.store.postgres.transaction import NOW, PostgresTransaction, to_postgres
 from chat.store.queries import LARGEST
 from chat.store.records import before_of, encode_text
 
-if TYPE_CHECKING:
-    from chat.store.postgres.writer import Write
-
 APPEND = Path(__file__).with_name("append.sql").read_text("utf-8")
 
+# In the order of ids, so that two nodes never wait for one another.
+LOCK = "SELECT FROM room WHERE code = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE"
+LOCK_THESE = "SELECT FROM room WHERE code IN ({}) ORDER BY id FOR NO KEY UPDATE"
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A message to be appended."""
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
-    author: int
-    key: str
-    body: str
+
+async def begin(db: Connection, batch: Sequence[Write]) -> None:
+    """Begin, and lock the rooms: their heads stay where they are until the transaction ends."""
+    codes = sorted({write.code for write in batch if write.code is not None})
+    if all(map(_plain, codes)):
+        await db.execute(f"{BEGIN}; {LOCK_THESE.format(', '.join(map(repr, codes)))}" if codes else BEGIN)
+    else:
+        await db.execute(BEGIN)
+        await db.fetch(LOCK, [to_postgres(code) for code in codes])
+
+
+def _plain(code: str) -> bool:
+    """Whether it may be written into a statement as it is."""
+    return code.isascii() and code.isalnum()
+
+
+async def write_all(db: Connection, batch: Sequence[Write], given_time: int) -> None:
+    """Do what each of the batch asks for; `given_time` 0 is the time by the database."""
+    runs = list(runs_of(batch))
+    now = 0
+    if len(runs) > 1 or not batch[0].appends:
+        now = given_time or await db.fetchval(NOW)
+    for run in runs:
+        if run[0].appends:
+            await append(db, run, given_time or None)
+            continue
+        for write in run:
+            await do(db, write, now)
 
 
 async def do(db: Connection, write: Write, now: int) -> None:

@@ -19,20 +19,13 @@ from chat.settings import Misconfigured
 from chat.store import NotFound, Resync, Unavailable, queries, rooms
 from chat.store.aging import aging_of
 from chat.store.operations import Operations
-from chat.store.postgres.batches import Text
-from chat.store.postgres.server import (
-    CONNECT,
-    LOST,
-    PLACE,
-    PROCESSES,
-    STATEMENT,
-    Connection,
-    Durability,
-    Server,
-    said,
-)
-from chat.store.postgres.transaction import PostgresTransaction, Question
-from chat.store.postgres.writer import NOW, Write, Writer
+from chat.store.postgres.errors import CONNECTION_ERRORS, FAILURES, describe
+from chat.store.postgres.hosts import CONNECT, STATEMENT, Connection
+from chat.store.postgres.instance_lock import INSTANCE_LOCK, PROCESSES
+from chat.store.postgres.queue import Text, Write
+from chat.store.postgres.server import Durability, Server
+from chat.store.postgres.transaction import NOW, PostgresTransaction, Question
+from chat.store.postgres.writer import Writer
 from chat.store.transaction import P, Transaction, Work
 from chat.store.writes import AuthorOrder, PendingWrite, notify
 
@@ -53,14 +46,14 @@ class PostgresStore(Operations):
 
     Text with lone surrogates cannot be stored: it raises ValueError (UnicodeEncodeError) and changes
     nothing. Times are the database's, or `clock`'s, in seconds; `wait` is how long `open` lets a server
-    start, or another process end where this one has to be `alone`.
+    start, or another process end where this one has to be `exclusive`.
     """
 
     def __init__(
         self,
         url: str,
         *,
-        alone: bool = False,
+        exclusive: bool = False,
         wait: float = 30.0,
         clock: Callable[[], float] | None = None,
     ) -> None:
@@ -68,7 +61,7 @@ class PostgresStore(Operations):
         self.on_unknown: Callable[[], object] = lambda: None
         self.on_gap: Callable[[], None] = lambda: None
         self.durability: Durability = "fsync"
-        self._server = Server(url, alone=alone)
+        self._server = Server(url, exclusive=exclusive)
         self._wait = wait
         self._clock = clock
         self._order = AuthorOrder()
@@ -98,7 +91,7 @@ class PostgresStore(Operations):
 
     async def close(self) -> None:
         writer, readers = self._writer, self._readers
-        self._writer = self._readers = None  # whoever calls from now on is refused
+        self._writer = self._readers = None  # calls from now on are refused
         if readers:
             await readers.stop()
         if writer:
@@ -123,7 +116,7 @@ class PostgresStore(Operations):
         return None
 
     async def processes(self) -> int:
-        return await self._read(lambda tx: _number(tx, PROCESSES, PLACE))
+        return await self._read(lambda tx: _number(tx, PROCESSES, INSTANCE_LOCK))
 
     async def expire(self) -> int:
         if not self._aging.trusted(await self.time()):
@@ -132,7 +125,7 @@ class PostgresStore(Operations):
 
     def append(self, code: str, author: int, key: str, body: str) -> PendingWrite[Change]:
         for text in (code, key, body):
-            text.encode()  # what cannot be said must fail here, where it is nobody else's
+            text.encode()  # what cannot be stored fails here, where it harms no other write
         return self._submit(code, Text(author, key, body))
 
     async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -193,10 +186,10 @@ class Readers:
             async with asyncio.timeout(within):
                 try:
                     return await self._run(work, one_moment)
-                except LOST:
+                except CONNECTION_ERRORS:
                     return await self._run(work, one_moment)
-        except (*LOST, asyncpg.PostgresError, Misconfigured) as error:
-            raise Unavailable(f"PostgreSQL cannot be read: {said(error)}") from error
+        except (*FAILURES, Misconfigured) as error:
+            raise Unavailable(f"PostgreSQL cannot be read: {describe(error)}") from error
         finally:
             self._running -= 1
             if not self._running:
@@ -218,7 +211,7 @@ class Readers:
         try:
             async with asyncio.timeout(STATEMENT):
                 await self._pool.close()
-        except (*LOST, asyncpg.PostgresError):
+        except FAILURES:
             self._pool.terminate()
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chat.store import queries
-from chat.store.postgres.server import MIGRATING, NAME, Connection, Server
+from chat.store.postgres.hosts import NAME, Connection
+from chat.store.postgres.schema import MIGRATING
+from chat.store.postgres.server import Server
 from chat.store.tables import ROOM, TABLES, Row, Table, counting, last_key, page
 
 OTHERS = (

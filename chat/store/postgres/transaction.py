@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 
 from chat.model.changes import Change
 from chat.store import queries
-from chat.store.postgres.server import Connection
+from chat.store.postgres.hosts import Connection
 from chat.store.records import ESCAPE
 from chat.store.transaction import Dialect, Rows, Transaction
 
 T = TypeVar("T")
+NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
 Question = Callable[[Transaction], Awaitable[T]]
 
 DIALECT = Dialect(

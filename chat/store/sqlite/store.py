@@ -69,7 +69,7 @@ class SQLiteStore(Operations):
 
     async def close(self) -> None:
         writer, readers = self._writer, self._readers
-        self._writer = self._readers = None  # whoever calls from now on is refused
+        self._writer = self._readers = None  # calls from now on are refused
         try:
             # Readers first: the writer can only empty the WAL when nobody reads it.
             if readers:

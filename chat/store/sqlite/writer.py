@@ -18,13 +18,8 @@ from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.store.aging import aging_of
 from chat.store.sqlite.batches import Memory, Text
 from chat.store.sqlite.transaction import SQLiteTransaction
-from chat.store.writes import PendingWrite
+from chat.store.writes import BATCH, KEY_AGE, PRUNE_EVERY, PRUNE_PORTION, QUEUE, PendingWrite
 
-BATCH = 256  # writes that share one commit
-QUEUE = 5000  # writes that may wait
-KEY_AGE = 72 * 3600 * 1000  # ms; the promise is 48 hours
-PRUNE_EVERY = 60 * 1000  # ms
-PRUNE_PORTION = 500  # keys; more than a batch can add
 WIPE_EVERY = 1.0  # s, at most
 
 log = logging.getLogger(__name__)
@@ -116,7 +111,7 @@ class Writer:
             self._queue.put(batch)
 
     def _done(self, batch: Sequence[Write[Any]]) -> None:
-        """The next batch goes first, so that it is written while this one is told of."""
+        """The next batch goes first, so that it is written while callers hear of this one."""
         self._hand_over()
         self._notify(batch)
 

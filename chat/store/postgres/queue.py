@@ -1,0 +1,108 @@
+"""The writes that wait for PostgreSQL, in the order of arrival, and none of them for too long."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from chat.store import Unavailable
+from chat.store.postgres.transaction import Question
+from chat.store.writes import BATCH, QUEUE, PendingWrite
+
+PATIENCE = 5.0  # s that a write waits for its turn
+
+log = logging.getLogger(__name__)
+
+
+class Text(NamedTuple):
+    """A message to be appended."""
+
+    author: int
+    key: str
+    body: str
+
+
+@dataclass(slots=True, eq=False)
+class Write(PendingWrite[Any]):
+    """A job of the writer's task: in the room `code`, if in any."""
+
+    code: str | None
+    work: Text | Question[Any]
+    deadline: float = field(default_factory=lambda: asyncio.get_running_loop().time() + PATIENCE)
+
+    @property
+    def appends(self) -> bool:
+        return isinstance(self.work, Text)
+
+
+class Queue:
+    """`notify` is called with those that will not be written."""
+
+    def __init__(self, notify: Callable[[Sequence[PendingWrite[Any]]], object]) -> None:
+        self._notify = notify
+        self._waiting: deque[Write] = deque()
+        self._expiry: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, write: Write) -> None:
+        """Raises Unavailable."""
+        if len(self._waiting) >= QUEUE:
+            write.cancel()
+            raise Unavailable(f"{QUEUE} writes are waiting for PostgreSQL already.")
+        self._waiting.append(write)
+        self._watch()
+
+    def take(self) -> list[Write]:
+        """What is written next, without what nobody waits for any more: its sender will repeat it later."""
+        batch: list[Write] = []
+        while self._waiting and len(batch) < BATCH:
+            write = self._waiting.popleft()
+            if not write.is_settled:
+                batch.append(write)
+        return self.fail_followers(batch)
+
+    def put_back(self, writes: Sequence[Write]) -> None:
+        self._waiting.extendleft(reversed(writes))
+        self._expire()
+
+    def fail_followers(self, writes: Iterable[Write]) -> list[Write]:
+        """The rest, after texts failed that had to follow one that could not be stored."""
+        rest: list[Write] = []
+        followers: list[Write] = []
+        for write in writes:
+            (followers if write.must_fail else rest).append(write)
+            if write.must_fail:
+                write.fail(Unavailable("The text before it could not be stored."))
+        self._notify(followers)
+        return rest
+
+    def _watch(self) -> None:
+        """Expire the first one in time, whatever the writer waits for itself."""
+        if self._waiting and self._expiry is None:
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_at(self._waiting[0].deadline, self._expire)
+
+    def _expire(self) -> None:
+        self.stop_watching()
+        now = asyncio.get_running_loop().time()
+        late: list[Write] = []
+        while self._waiting and self._waiting[0].deadline <= now:
+            late.append(self._waiting.popleft())
+        for write in late:
+            write.fail(Unavailable("PostgreSQL did not take the write in time."))
+        if late:
+            log.warning("PostgreSQL did not take %d writes in time", len(late))
+            self._notify(late)
+            self._waiting = deque(self.fail_followers(self._waiting))
+        self._watch()
+
+    def stop_watching(self) -> None:
+        if self._expiry:
+            self._expiry.cancel()
+            self._expiry = None
