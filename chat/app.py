@@ -13,7 +13,7 @@ from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import BadHost, HTTPException
 
 from chat import logs, server
-from chat.cli import forget_key, move_store
+from chat.cli import COMMANDS
 from chat.context import Context
 from chat.model.errors import RateLimited
 from chat.origins import same_origin
@@ -106,8 +106,8 @@ def create_app(settings: Settings | None = None) -> Quart:
     app.after_request(_finish)
     _handle_errors(app)
     _run_while_serving(app, settings)
-    app.cli.add_command(move_store)
-    app.cli.add_command(forget_key)
+    for command in COMMANDS:
+        app.cli.add_command(command)
     return app
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import click
 
 from chat.settings import Misconfigured
+from chat.store import archive
+from chat.store.archive.copying import NotCopied
 from chat.store.metadata import KEY
-from chat.store.move import NotMoved, forget, move
 
 
 @click.command("move-store")
@@ -19,10 +22,30 @@ def move_store(source: str, target: str) -> None:
 
     The URLs are written as in CHAT_DATABASE_URL. Stop the servers first. If it is interrupted, run it again.
     """
-    try:
-        asyncio.run(move(source, target, click.echo))
-    except (Misconfigured, NotMoved) as error:
-        raise click.ClickException(str(error)) from None
+    _run(archive.move(source, target, click.echo))
+
+
+@click.command("export")
+@click.argument("database", metavar="URL")
+@click.argument("file", metavar="FILE")
+@click.option("--room", metavar="CODE", help="Export this room alone.")
+def export_rooms(database: str, file: str, room: str | None) -> None:
+    """Write every room of a database to a new archive, which `import` reads.
+
+    The URL is written as in CHAT_DATABASE_URL. Stop the servers first.
+    """
+    _run(archive.export(database, file, click.echo, room))
+
+
+@click.command("import")
+@click.argument("file", metavar="FILE")
+@click.argument("database", metavar="URL")
+def import_rooms(file: str, database: str) -> None:
+    """Copy every room of an archive to a database, which has to be empty.
+
+    The URL is written as in CHAT_DATABASE_URL. Stop the servers first. If it is interrupted, run it again.
+    """
+    _run(archive.import_archive(file, database, click.echo))
 
 
 @click.command("forget-key")
@@ -32,8 +55,15 @@ def forget_key(database: str) -> None:
 
     The URL is written as in CHAT_DATABASE_URL. Stop the servers first.
     """
-    try:
-        asyncio.run(forget(database, KEY))
-    except Misconfigured as error:
-        raise click.ClickException(str(error)) from None
+    _run(archive.forget(database, KEY))
     click.echo("Forgotten. The first node to start decides on the key.")
+
+
+COMMANDS = (move_store, export_rooms, import_rooms, forget_key)
+
+
+def _run(command: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(command)
+    except (Misconfigured, NotCopied) as error:
+        raise click.ClickException(str(error)) from None

@@ -5,50 +5,39 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import random
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
+from copies import ROOM, Place, change, contents, empty_places, fill, opened
 from deployments import within
 from people import Person
 from postgres import the_server
 from redis_server import RedisServer
 
 from chat import startup
-from chat.model.messages import Delete, Edit
+from chat.model.messages import Delete
 from chat.model.rooms import Position
 from chat.settings import Misconfigured, Settings
-from chat.store import Store, move, store_for
-from chat.store.move import NotMoved
-from chat.store.sqlite.tables import SOURCES
+from chat.store import archive, store_for
+from chat.store.archive import copying
+from chat.store.archive.copying import NotCopied
+from chat.store.archive.parts import PARTS, page_sql
 from chat.store.sqlite.transaction import execute
-from chat.store.tables import TABLES, page
 
-ROOM = "BCDFGHJK"
-OTHER = "22222222"
-EMPTY = "33333333"
-CODES = [ROOM, OTHER, EMPTY]
 ROOT = Path(__file__).parent.parent
-
-Place = Callable[[], str]  # makes URLs of empty stores
 
 
 @pytest.fixture
 def places(tmp_path: Path) -> dict[str, Place]:
-    numbers = itertools.count()
-    return {
-        "sqlite": lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db",
-        "postgres": lambda: the_server().database(),
-    }
+    return empty_places(tmp_path)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -61,59 +50,8 @@ def target(request: pytest.FixtureRequest, places: dict[str, Place]) -> str:
     return places[request.param]()
 
 
-@asynccontextmanager
-async def opened(url: str) -> Any:
-    store = store_for(url)
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-async def fill(url: str, messages: int = 60) -> None:
-    dice = random.Random(1)
-    async with opened(url) as store:
-        await store.get_or_set("key", "fingerprint")
-        for code in CODES:
-            await store.open_room(code)
-        for n, name in enumerate(["Ian", "lan", "Иван", "a\u200db"]):
-            for code in (ROOM, OTHER):
-                seat = await store.take_seat(code, f"person-{n}", name)
-                await store.announce(code, "entered", [seat.number])
-        await store.end_seat(ROOM, "person-3")
-        texts = ["a\0b\x1a1", "👩‍👩‍👧", "'; DROP", "x" * 5000, "\n"]
-        for code in (ROOM, OTHER):
-            work = (store.append(code, 1 + n % 3, f"Key {n}", dice.choice(texts)) for n in range(messages))
-            for done in await asyncio.gather(*work):
-                if dice.random() < 0.2:
-                    change = dice.choice([Delete(), Edit("edited")])
-                    await store.amend(code, done.message.id, None, f"{done.message.id}", change)
-
-
-async def everything(store: Store) -> list[Any]:
-    """All that the interface tells."""
-    people = [f"person-{n}" for n in range(4)]
-    epochs = await store.heads(CODES)
-    return [
-        await store.get_or_set("key", "another fingerprint"),
-        *[await store.find_room(code) for code in CODES],
-        *[await store.history(code, limit=100_000) for code in CODES],
-        *[await store.changes(code, Position(epochs[code].epoch, 1)) for code in (ROOM, OTHER)],
-        *[await store.find_seat(code, p) for code in CODES for p in people],
-        *[await store.seats_of(code, p) for code in CODES for p in people],
-        await store.here(),
-        await store.append(ROOM, 1, "Key 0", "repeated"),
-    ]
-
-
-async def contents(url: str) -> list[Any]:
-    async with opened(url) as store:
-        return await everything(store)
-
-
 async def moved(source: str, target: str, say: Callable[[str], object] = lambda line: None) -> None:
-    await move.move(source, target, say)
+    await archive.move(source, target, say)
 
 
 async def test_everything_arrives(source: str, target: str) -> None:
@@ -157,14 +95,14 @@ def after(lines: int) -> Callable[[str], None]:
 
 
 async def test_an_interrupted_copy_goes_on(source: str, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(move, "CHUNK", 20)
+    monkeypatch.setattr(copying, "CHUNK", 20)
     await fill(source)
     before = await contents(source)
     for lines in itertools.count(2):
         try:
             await moved(source, target, after(lines))
             break
-        except NotMoved as error:
+        except NotCopied as error:
             reason = str(error)
         assert "Run the same command again" in reason
         with pytest.raises(Misconfigured, match="unfinished copy of another store"):
@@ -177,13 +115,13 @@ async def test_an_unfinished_copy_is_of_one_store_only(
     source: str, target: str, places: dict[str, Place]
 ) -> None:
     await fill(source)
-    with pytest.raises(NotMoved):
+    with pytest.raises(NotCopied):
         await moved(source, target, after(1))
     other = places["sqlite"]()
     await fill(other, messages=1)
-    with pytest.raises(NotMoved, match="unfinished copy of another store"):
+    with pytest.raises(NotCopied, match="unfinished copy of another store"):
         await moved(other, target)
-    with pytest.raises(NotMoved, match="unfinished copy itself"):
+    with pytest.raises(NotCopied, match="unfinished copy itself"):
         await moved(target, places["sqlite"]())
 
 
@@ -191,7 +129,7 @@ async def test_what_is_not_empty_is_left_alone(source: str, target: str) -> None
     await fill(source, messages=5)
     await fill(target, messages=3)
     before = await contents(target)
-    with pytest.raises(NotMoved, match="is not empty"):
+    with pytest.raises(NotCopied, match="is not empty"):
         await moved(source, target)
     assert await contents(target) == before
 
@@ -212,7 +150,7 @@ async def test_a_difference_is_found(source: str, target: str) -> None:
         if line.startswith("idempotency_key: 139 of"):
             change(target, "UPDATE message SET at = at + 1 WHERE room = 2 AND id = 7")
 
-    with pytest.raises(NotMoved, match="message, room number 2"):
+    with pytest.raises(NotCopied, match="message, room number 2"):
         await moved(source, target, spoil)
     with pytest.raises(Misconfigured, match="unfinished copy"):
         await store_for(target).open()
@@ -220,20 +158,12 @@ async def test_a_difference_is_found(source: str, target: str) -> None:
 
 async def test_a_source_that_was_used_meanwhile_is_noticed(source: str, target: str) -> None:
     await fill(source)
-    with pytest.raises(NotMoved):
+    with pytest.raises(NotCopied):
         await moved(source, target, after(3))
     async with opened(source) as store:
         await store.append(ROOM, 1, "later", "hello")
-    with pytest.raises(NotMoved, match="Was one of them used"):
+    with pytest.raises(NotCopied, match="Was one of them used"):
         await moved(source, target)
-
-
-def change(url: str, sql: str) -> None:
-    if url.startswith("sqlite"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as db:
-            db.execute(sql)
-    else:
-        the_server().sql(sql, url.rpartition("/")[2])
 
 
 @pytest.mark.parametrize("url", ["redis://x", "sqlite:////nowhere/chat.db", "postgresql://127.0.0.1:1/x"])
@@ -315,21 +245,20 @@ async def test_a_page_of_a_large_table_is_found_by_its_index(places: dict[str, P
     url = places["sqlite"]()
     await fill(url, messages=1)
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as db:
-        for table in TABLES:
-            start = tuple(0 for _ in table.key)
-            sql = page(table, SOURCES.get(table.name, table.name), start)
-            plan = [row[3] for row in execute(db, f"EXPLAIN QUERY PLAN {sql}", *start, 9)]
-            assert "SEARCH" in plan[0], (table.name, plan)
+        for part in PARTS:
+            start = tuple(0 for _ in part.key)
+            plan = [row[3] for row in execute(db, f"EXPLAIN QUERY PLAN {page_sql(part)}", *start, 9)]
+            assert "SEARCH" in plan[0], (part.table, plan)
             assert not [step for step in plan if "B-TREE" in step]
     url = places["postgres"]()
     await fill(url, messages=1)
     pg = await asyncpg.connect(url)
     await pg.execute("SET enable_seqscan = off")
-    for table in TABLES:
-        sql = page(table, table.name, tuple(table.key))
-        for n, _ in enumerate(table.key, 1):
+    for part in PARTS:
+        sql = page_sql(part)
+        for n in range(1, len(part.key) + 2):
             sql = sql.replace(f"${n}", "'0'")
-        steps = "\n".join(r[0] for r in await pg.fetch(f"EXPLAIN {sql.rpartition('$')[0]} 9"))
+        steps = "\n".join(r[0] for r in await pg.fetch(f"EXPLAIN {sql}"))
         assert "Index Scan" in steps
         assert "Sort" not in steps
     await pg.close()

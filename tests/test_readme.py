@@ -73,6 +73,16 @@ def test_every_metric_is_in_the_table() -> None:
     assert {name for name in measured if not name.endswith("_created")} == named
 
 
+@pytest.mark.parametrize(
+    "document", [REPO / "README.md", REPO / "docs/cluster.md"], ids=lambda path: path.name
+)
+def test_sql_for_operators_names_tables_that_exist(document: Path) -> None:
+    script = (REPO / "chat/store/sqlite/migrations/001.sql").read_text("utf-8")
+    named = re.findall(r"\b(?:DELETE FROM|UPDATE) (\w+)", document.read_text("utf-8"))
+    assert named
+    assert set(named) <= set(re.findall(r"CREATE TABLE (\w+)", script))
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(REPO).as_posix())
 def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text("utf-8")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from chat.store import queries
 from chat.store.transaction import Transaction
 
@@ -17,5 +19,22 @@ async def get_or_set(tx: Transaction, name: str, value: str) -> str:
     return str(agreed)
 
 
+async def identity(tx: Transaction) -> str:
+    return await get_or_set(tx, IDENTITY, secrets.token_hex(16))
+
+
+async def all_metadata(tx: Transaction) -> dict[str, str]:
+    rows = await tx.fetch(queries.ALL_METADATA)
+    return dict(map(tuple, rows))
+
+
+async def keep(tx: Transaction, name: str, value: str) -> None:
+    await tx.fetch(queries.SET_METADATA, name, value)
+
+
+async def forget(tx: Transaction, name: str) -> None:
+    await tx.fetch(queries.FORGET_METADATA, name)
+
+
 async def probe(tx: Transaction) -> None:
-    await tx.fetch(queries.SET_METADATA, "probed", str(tx.now))
+    await keep(tx, "probed", str(tx.now))

@@ -29,7 +29,7 @@ class Refusal(NamedTuple):
 
 UNFINISHED_COPY = Refusal(
     "holds an unfinished copy of another store",
-    "Run the same move-store again until it says that all is well",
+    "Run the same move-store or import again until it says that all is well",
 )
 
 

@@ -17,7 +17,6 @@ from chat.model.meta import NO_META, Meta, frozen
 from chat.model.rooms import Position, Room
 
 ESCAPE = "\x1a"  # in texts as they are kept
-MESSAGE_COLUMNS = ("room", "id", "rev", "at", "author", "kind", "body", "before_author", "before_at", "meta")
 
 
 class Head(NamedTuple):
@@ -50,7 +49,7 @@ def dump_message(message: Message) -> list[Any]:
 
 
 def columns(room: int, message: Message, body: Any) -> tuple[Any, ...]:
-    """The row of table `message`, as in MESSAGE_COLUMNS; `body` is the text, or what refers to it."""
+    """The row that `Dialect.insert` takes; `body` is the text, or what refers to it."""
     m = message
     before = m.before or (None, None)
     return room, m.id, m.rev, m.at, m.author, m.kind, body, *before, dump_meta(m.meta)

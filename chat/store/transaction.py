@@ -51,6 +51,9 @@ class Transaction(Protocol):
     async def fetch(self, sql: str, *values: Any) -> Rows:
         """The rows that a statement with parameters $1, $2, … returns."""
 
+    async def execute_many(self, sql: str, rows: Rows) -> None:
+        """Run a statement once for each row of parameters."""
+
 
 Work = Callable[Concatenate[Transaction, P], Coroutine[Any, Any, T]]
 

@@ -42,16 +42,21 @@ class PostgresTransaction:
 
     dialect = DIALECT
 
-    def __init__(self, db: Connection, now: int = 0) -> None:
+    def __init__(self, db: Connection, now: int = 0, within: float | None = None) -> None:
         self._db = db
+        self._within = within  # s; None is what the connection allows
         self.now = now
         self.changes: list[Change] = []
         self.has_written = False
 
     async def fetch(self, sql: str, *values: Any) -> Rows:
         self.has_written = self.has_written or not sql.startswith("SELECT")
-        rows: Rows = await self._db.fetch(sql, *map(to_postgres, values))
+        rows: Rows = await self._db.fetch(sql, *map(to_postgres, values), timeout=self._within)
         return rows
+
+    async def execute_many(self, sql: str, rows: Rows) -> None:
+        self.has_written = True
+        await self._db.executemany(sql, [[to_postgres(v) for v in row] for row in rows], timeout=self._within)
 
 
 def to_postgres(value: Any) -> Any:

@@ -91,7 +91,7 @@ def _unusable(path: str, error: Exception) -> Misconfigured:
     )
 
 
-def opened(path: str, moving: bool = False) -> sqlite3.Connection:
+def opened(path: str, copying: bool = False) -> sqlite3.Connection:
     """The writer's connection to a file that is checked and up to date."""
     try:
         for file in (path, f"{path}-wal", f"{path}-shm"):
@@ -101,7 +101,7 @@ def opened(path: str, moving: bool = False) -> sqlite3.Connection:
         with closing(connected(path, "ro")) as db:
             _check(db, path)
         db = _prepared(connected(path, "rw"))
-        if not moving and execute(db, queries.METADATA, COPYING).fetchone():
+        if not copying and execute(db, queries.METADATA, COPYING).fetchone():
             db.close()
             raise Misconfigured("CHAT_DATABASE_URL: {} {}. {}.".format(path, *UNFINISHED_COPY))
         return db

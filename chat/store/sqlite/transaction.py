@@ -49,6 +49,10 @@ class SQLiteTransaction:
         self.erases = self.erases or sql is DIALECT.erase
         return execute(self.db, sql, *values).fetchall()
 
+    async def execute_many(self, sql: str, rows: Rows) -> None:
+        text, places = _with_question_marks(sql)
+        self.db.executemany(text, [[_plain(row[place]) for place in places] for row in rows])
+
 
 def execute(db: sqlite3.Connection, sql: str, *values: Any) -> sqlite3.Cursor:
     """Run SQL whose parameters are written $1, $2, …; a list is one parameter."""

@@ -1,0 +1,169 @@
+"""What a store holds, as lines of JSON: the same lines, in the same order, from every database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chat.store.queries import LARGEST
+from chat.store.records import decode_text, dump_meta, encode_text, load_meta
+from chat.store.transaction import Transaction
+
+Line = bytes  # with its line end
+Key = tuple[Any, ...]
+
+JSON = json.JSONEncoder(default=dict, ensure_ascii=False, separators=(",", ":"))
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "int": (int,),
+    "int?": (int, type(None)),
+    "text": (str,),
+    "text?": (str, type(None)),
+    "object": (dict,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of one table: its key begins with the room, and its fields with the key."""
+
+    table: str
+    key: Sequence[str]
+    fields: Mapping[str, str]  # which of TYPES each column has
+    file: str  # in an archive
+    view: str = ""  # what to read from, if that is not the table
+
+    @property
+    def columns(self) -> str:
+        return ", ".join(self.fields)
+
+    def key_of(self, line: Line) -> Key:
+        return tuple(json.loads(line.decode()).values())[: len(self.key)]
+
+
+def _part(table: str, key: str, fields: str, file: str, view: str = "") -> Part:
+    types = dict(field.split() for field in fields.split(", "))
+    return Part(table, key.split(), types, file, view)
+
+
+ROOMS = _part(
+    "room",
+    "id",
+    "id int, code text, epoch text, opened int, rev int, expires int?, meta object",
+    "rooms.jsonl",
+)
+MEMBERS = _part(
+    "seat",
+    "room number",
+    "room int, number int, person text, name text, mark int, folded text, shape text, present int, "
+    "taken int, ended int?, meta object",
+    "members.jsonl",
+)
+MESSAGES = _part(  # its fields in the order of `records.columns`
+    "message",
+    "room id",
+    "room int, id int, rev int, at int, author int?, kind text, body text?, before_author int?, "
+    "before_at int?, meta object",
+    "messages.jsonl",
+    view="entry",
+)
+KEYS = _part(
+    "idempotency_key",
+    "room author key",
+    "room int, author int, key text, message int, rev int, at int",
+    "keys.jsonl",
+)
+PARTS = (ROOMS, MEMBERS, MESSAGES, KEYS)
+
+
+def dump_row(part: Part, row: Sequence[Any]) -> Line:
+    record = dict(zip(part.fields, row, strict=True))
+    if "body" in record:
+        record["body"] = decode_text(record["body"])
+    if "meta" in record:
+        record["meta"] = load_meta(record["meta"])
+    return _line_of(record)
+
+
+def _line_of(record: Mapping[str, Any]) -> Line:
+    return JSON.encode(record).encode() + b"\n"
+
+
+def load_row(line: Line) -> list[Any]:
+    """The row that `dump_row` made this line of."""
+    record = json.loads(line.decode())
+    if record.get("body"):
+        record["body"] = encode_text(record["body"])
+    if "meta" in record:
+        record["meta"] = dump_meta(record["meta"])
+    return list(record.values())
+
+
+def check_line(part: Part, line: Line) -> Key:
+    """The key of a line that is exactly as `dump_row` writes it. Raises ValueError."""
+    record = json.loads(line.decode())
+    if not isinstance(record, dict) or list(record) != list(part.fields):
+        raise ValueError(f"the fields are not {part.columns}")
+    for (name, value), type_ in zip(record.items(), part.fields.values(), strict=True):
+        if type(value) not in TYPES[type_] or (type(value) is int and abs(value) > LARGEST):
+            raise ValueError(f"{name} is not of type {type_}")
+    if _line_of(record) != line:
+        raise ValueError("it is written in another way")
+    return tuple(record.values())[: len(part.key)]
+
+
+async def count(tx: Transaction, part: Part, first: int = 0, last: int = LARGEST) -> int:
+    """How many rows the rooms from `first` to `last` have."""
+    sql = f"SELECT count(*) FROM {part.table} WHERE {part.key[0]} BETWEEN $1 AND $2"  # noqa: S608
+    ((number,),) = await tx.fetch(sql, first, last)
+    return int(number)
+
+
+async def last_key(tx: Transaction, part: Part) -> Key | None:
+    backwards = ", ".join(f"{column} DESC" for column in part.key)
+    rows = await tx.fetch(
+        f"SELECT {', '.join(part.key)} FROM {part.table} ORDER BY {backwards} LIMIT 1"  # noqa: S608
+    )
+    return tuple(rows[0]) if rows else None
+
+
+def page_sql(part: Part) -> str:
+    """The question for rows in the order of keys; parameters: the key before, how many."""
+    key, n = ", ".join(part.key), len(part.key)
+    marks = ", ".join(f"${place}" for place in range(1, n + 1))
+    return (
+        f"SELECT {part.columns} FROM {part.view or part.table} "  # noqa: S608
+        f"WHERE ({key}) > ({marks}) ORDER BY {key} LIMIT ${n + 1}"
+    )
+
+
+async def page(tx: Transaction, part: Part, after: Key, last: int, limit: int) -> list[Line]:
+    """The lines after a key, as far as they are of rooms up to `last`."""
+    rows = await tx.fetch(page_sql(part), *after, limit)
+    return [dump_row(part, row) for row in rows if row[0] <= last]
+
+
+def before_room(part: Part, room: int) -> Key:
+    """A key after which the rows of a room begin."""
+    return (room - 1, LARGEST, "")[: len(part.key)]
+
+
+async def put(tx: Transaction, part: Part, lines: Sequence[Line]) -> None:
+    rows = [load_row(line) for line in lines]
+    sql = f"INSERT INTO {part.table} ({part.columns}) VALUES ({_marks(len(part.fields))})"  # noqa: S608
+    if part is MESSAGES:
+        sql, rows = tx.dialect.insert, [await _with_text(tx, row) for row in rows]
+    await tx.execute_many(sql, rows)
+
+
+async def _with_text(tx: Transaction, row: list[Any]) -> list[Any]:
+    """A message's row with its text put where this database keeps texts."""
+    place = list(MESSAGES.fields).index("body")
+    if tx.dialect.new_text and row[place] is not None:
+        ((row[place],),) = await tx.fetch(tx.dialect.new_text, row[place])
+    return row
+
+
+def _marks(number: int) -> str:
+    return ", ".join(f"${place}" for place in range(1, number + 1))

@@ -1,0 +1,59 @@
+"""A store that nobody else uses, for the commands of operators: nothing is pruned, nobody is notified."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from chat.settings import Misconfigured
+from chat.store import split_scheme
+from chat.store.transaction import P, T, Work
+
+
+class ExclusiveStore(Protocol):
+    place: str
+    """How messages name it, without its password."""
+
+    async def open(self) -> None:
+        """Take it for ourselves, check and migrate. Raises Misconfigured."""
+
+    async def close(self) -> None: ...
+
+    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a function returns, once that is committed."""
+
+    async def finish(self) -> None:
+        """Make what was copied into it ready for use."""
+
+
+@asynccontextmanager
+async def opened(url: str, *, exists: bool = True) -> AsyncIterator[ExclusiveStore]:
+    """The store of a URL, which must exist unless it is one to copy into. Raises Misconfigured."""
+    store = _store_for(url, exists)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _store_for(url: str, exists: bool) -> ExclusiveStore:
+    scheme, rest = split_scheme(url)
+    if scheme == "sqlite":
+        from chat.store.sqlite.exclusive import ExclusiveSQLite
+
+        return ExclusiveSQLite(rest.removeprefix("/"), exists)
+    if scheme in {"postgresql", "postgres"}:
+        try:
+            from chat.store.postgres.exclusive import ExclusivePostgres
+        except ModuleNotFoundError as error:
+            raise Misconfigured(
+                f"PostgreSQL needs {error.name}. Install it: pip install '.[cluster]'"
+            ) from error
+
+        return ExclusivePostgres(url)
+    raise Misconfigured(
+        f"{scheme!r} is an unknown kind of database. "
+        "Use sqlite:///chat.db or postgresql://user:password@host/database"
+    )
