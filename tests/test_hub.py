@@ -434,7 +434,7 @@ async def test_what_changed_is_kept_in_no_look_as_it_was(room: Room) -> None:
     await room.delete(1)
     for reader in readers:
         await reader.read()
-    assert "a secret" not in "".join(html for _, html in hub.rendered._kept.values())
+    assert "a secret" not in "".join(html for _, html, _ in hub.rendered._kept.values())
 
 
 @pytest.mark.parametrize("somebody_is_here", [True, False])

@@ -113,7 +113,7 @@ def test_a_message_is_kept_as_it_is_and_not_as_it_was_besides() -> None:
     rendered = RenderedMessages(Shapes())
     rendered.message(ROOM, _message(1, "a secret"), LOOK)
     rendered.message(ROOM, replace(_message(1), body=None), LOOK)
-    assert [message.body for message, _ in rendered._kept.values()] == [None]
+    assert [message.body for message, _, _ in rendered._kept.values()] == [None]
 
 
 def test_what_was_read_before_a_change_is_rendered_and_not_kept() -> None:
@@ -160,7 +160,7 @@ async def test_a_page_read_before_a_deletion_keeps_nothing_of_the_text(
     go_on.set()
     await reading
     kept = chat.hub.rendered._kept.values()
-    assert not [html for message, html in kept if "a secret" in f"{message.body} {html}"]
+    assert not [html for message, html, _ in kept if "a secret" in f"{message.body} {html}"]
 
 
 @pytest.mark.parametrize("somebody_is_here", [True, False])
@@ -172,7 +172,7 @@ async def test_a_deleted_text_is_in_no_memory_that_a_page_has_filled(
     async with alice.in_room(code) if somebody_is_here else nullcontext():
         assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303
         kept = chat.hub.rendered._kept.values()
-        assert not [html for message, html in kept if "a secret" in f"{message.body} {html}"]
+        assert not [html for message, html, _ in kept if "a secret" in f"{message.body} {html}"]
 
 
 async def test_others_have_their_turn_while_much_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,23 +9,27 @@ from typing import Any
 from chat.model.messages import BODY_TYPED, KEY_LENGTH
 from chat.model.receipts import BODIES
 
-KNOWN = (
-    "act",
-    "id",
-    "version",
-    "emoji",
-    "on",
-    "k",
-    "key",
-    "life",
-    "again",
-    "epoch",
-    "trouble",
-    "acked",
-    "since",
+KNOWN = frozenset(
+    (
+        "act",
+        "id",
+        "version",
+        "emoji",
+        "on",
+        "k",
+        "key",
+        "life",
+        "again",
+        "epoch",
+        "trouble",
+        "acked",
+        "since",
+    )
 )
 TOKEN = KEY_LENGTH  # characters of the longest of them
 AS_TYPED = 16 * 1024  # characters of a frame's texts that are held as they are
+
+decode_json = json.JSONDecoder().decode  # `json.loads` looks at its arguments first
 
 
 class Texts:
@@ -54,17 +58,23 @@ def parse(raw: str | bytes | None) -> dict[str, Any] | None:
     `body` is None if it is neither a text nor a list of a page's texts.
     """
     try:
-        found = json.loads(raw.decode() if isinstance(raw, bytes) else raw or "")
+        found = decode_json(raw.decode() if isinstance(raw, bytes) else raw or "")
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict):
         return None
-    known: dict[str, Any] = {name: _short(found[name]) for name in KNOWN if name in found}
+    known: dict[str, Any] = {name: _short(value) for name, value in found.items() if name in KNOWN}
     if "body" in found:
-        texts = found["body"] if isinstance(found["body"], list) else [found["body"]]
-        is_sound = len(texts) <= BODIES and all(isinstance(text, str) for text in texts)
-        known["body"] = Texts(texts) if is_sound else None
+        known["body"] = _texts(found["body"])
     return known
+
+
+def _texts(body: object) -> Texts | None:
+    if isinstance(body, str):
+        return Texts([body])
+    if isinstance(body, list) and len(body) <= BODIES and all(isinstance(text, str) for text in body):
+        return Texts(body)
+    return None
 
 
 def _short(value: object) -> str | int | None:

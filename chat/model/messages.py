@@ -106,6 +106,10 @@ def clean_body(text: str) -> str:
     """A message's text: line ends as \\n, no control characters, something to see. Raises Refused."""
     if len(text) > BODY_TYPED:
         raise _too_long(text, text)
+    if len(text) <= BODY_BYTES and text.isascii() and text.isprintable():
+        body = text.rstrip()  # as most texts; the rest changes nothing about it
+        if body:
+            return body
     body = text.replace("\r\n", "\n").replace("\r", "\n")
     body = CONTROLS.sub("", body)
     body = body.strip("\n").rstrip()

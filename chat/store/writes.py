@@ -48,7 +48,7 @@ class PendingWrite(Generic[T]):
     @property
     def must_fail(self) -> bool:
         """Whether it must not be done because the one before it could not be."""
-        return self.after is not None and isinstance(self.after.error, Unavailable | OutcomeUnknown)
+        return self.after is not None and isinstance(self.after.error, (Unavailable, OutcomeUnknown))
 
     def resolve(self) -> None:
         self.after = None

@@ -60,7 +60,7 @@ class RenderedMessages:
     def __init__(self, shapes: Shapes, most: int = CACHE) -> None:
         self._shapes = shapes
         self._most = most
-        self._kept: OrderedDict[Key, tuple[Message, str]] = OrderedDict()
+        self._kept: OrderedDict[Key, tuple[Message, str, int]] = OrderedDict()
         self._looks: set[Look] = set()
         self._changed: OrderedDict[tuple[str, int], int] = OrderedDict()  # revs of what changed lately
         self._turn = asyncio.Lock()
@@ -71,13 +71,13 @@ class RenderedMessages:
         return RoomMessages(self, code, look)
 
     def message(self, code: str, message: Message, look: Look) -> str:
-        return self._get("message", code, message, look)
+        return self.get(look, "message", code, message)
 
     def amended(self, code: str, message: Message, look: Look) -> str:
-        return self._get("amended", code, message, look)
+        return self.get(look, "amended", code, message)
 
     def extras(self, code: str, message: Message, look: Look) -> str:
-        return self._get("extras", code, message, look)
+        return self.get(look, "extras", code, message)
 
     def newest(self, code: str, shown: Shown, look: Look) -> str:
         """A page in place of what a reader has; not kept here."""
@@ -125,17 +125,17 @@ class RenderedMessages:
         return Shown(page, parts[::-1])
 
     async def _in_turn(self, kind: Kind, code: str, message: Message, look: Look) -> str:
-        """As `_get`, but what takes long is done in slices, one of them in a turn of the event loop."""
+        """As `get`, but what takes long is done in slices, one of them in a turn of the event loop."""
         html = self._found((look, kind, code, message.id), message)
         if html is None:
             async with self._turn:
                 if time.perf_counter() > self._since + SLICE:
                     await asyncio.sleep(0)
                     self._since = time.perf_counter()
-                html = self._get(kind, code, message, look)
+                html = self.get(look, kind, code, message)
         return html
 
-    def _get(self, kind: Kind, code: str, message: Message, look: Look) -> str:
+    def get(self, look: Look, kind: Kind, code: str, message: Message) -> str:
         key = look, kind, code, message.id
         html = self._found(key, message)
         if html is None:
@@ -145,37 +145,32 @@ class RenderedMessages:
 
     def _found(self, key: Key, message: Message) -> str | None:
         kept = self._kept.get(key)
-        if kept is None or kept[0] != message:
+        if kept is None or (kept[0] is not message and kept[0] != message):
             return None
         self._kept.move_to_end(key)
         return kept[1]
 
     def _keep(self, key: Key, message: Message, html: str) -> None:
-        if message.rev < self._changed.get(key[2:], 0):  # read from the log before it changed
-            return
+        if self._changed and message.rev < self._changed.get(key[2:], 0):
+            return  # read from the log before it changed
         self._drop(key)
         self._looks.add(key[0])
-        self._kept[key] = message, html
-        self.held += _size(message, html)
+        size = sys.getsizeof(html) + weight(message) + ENTRY
+        self._kept[key] = message, html, size
+        self.held += size
         while self.held > self._most:
-            self._drop(next(iter(self._kept)))
+            self.held -= self._kept.popitem(last=False)[1][2]
 
     def _drop(self, key: Key) -> None:
         if kept := self._kept.pop(key, None):
-            self.held -= _size(*kept)
+            self.held -= kept[2]
 
 
 class RoomMessages:
     """Those of one room, for readers of one look."""
 
     def __init__(self, rendered: RenderedMessages, code: str, look: Look) -> None:
-        self.message = partial(rendered.message, code, look=look)
-        self.amended = partial(rendered.amended, code, look=look)
-        self.extras = partial(rendered.extras, code, look=look)
-
-
-def _size(message: Message, html: str) -> int:
-    return sys.getsizeof(html) + weight(message) + ENTRY
+        self.message, self.amended, self.extras = (partial(rendered.get, look, kind, code) for kind in KINDS)
 
 
 def byte_length(text: str) -> int:

@@ -18,6 +18,9 @@ AT = 1_234_567_890_123  # ms; nothing else looks like its 2009-02-13T23:31:30Z
 ID, REV, AUTHOR = 987_654_321_987, 876_543_210_876, 765_432_109_768
 
 
+_escaped = lru_cache(4096)(escape)  # of codes and names, which are short
+
+
 class PlainMessages:
     """Renders a text that begins no day and has nothing besides; None for any other message."""
 
@@ -32,10 +35,10 @@ class PlainMessages:
         if message.starts_day:
             return None
         values = {
-            "code": escape(code),
+            "code": _escaped(code),
             "id": message.id,
             "author": author,
-            "name": escape(message.name),
+            "name": _escaped(message.name),
             "iso": iso(message.at),
             "clock": clock(message.at, look),
             "body": linked(body),

@@ -7,7 +7,6 @@ import asyncio
 from chat import limits
 from chat.context import Context
 from chat.live.connection import Connection
-from chat.store import quota
 
 
 async def pace(chat: Context, connection: Connection, since: float | None = None) -> bool:
@@ -26,11 +25,11 @@ async def answers_sent(connection: Connection) -> None:
         await asyncio.sleep(0.05)
 
 
-def bytes_wait(chat: Context, connection: Connection, body: str, patience: float) -> float:
-    """Seconds until a text may take its space on the disk; if they are few enough, it counts."""
+def bytes_wait(chat: Context, connection: Connection, size: int, patience: float) -> float:
+    """Seconds until a text may take so many bytes of disk; if they are few enough, it counts."""
     return chat.own_limits.take_both(
         (limits.BYTES, connection.member.person),
         (limits.BYTES_OF_ADDRESS, connection.address),
         patience,
-        quota.cost(body),
+        size,
     )

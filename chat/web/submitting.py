@@ -17,11 +17,13 @@ from chat.model.changes import Change
 from chat.model.errors import Refused
 from chat.model.messages import BODY_FIELD, clean_key
 from chat.model.receipts import BODIES, Receipts
-from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
+from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.store.writes import PendingWrite
 from chat.web.acknowledging import acknowledge
 from chat.web.pacing import answers_sent, bytes_wait, pace
 from chat.web.reports import report
+
+FAILED = NotFound, Unavailable, OutcomeUnknown  # the store, not the text
 
 FAULT = "Something went wrong here, and this was not sent."
 
@@ -33,6 +35,7 @@ class Text:
     key: str
     place: int
     body: str
+    size: int  # bytes of disk that it takes
     since: float  # when it arrived
     generation: int
     blank: bool = False  # an empty control of a page: there is nothing to store
@@ -57,6 +60,7 @@ class Submitter:
         self.on_room: Callable[[], None] = lambda: None  # called when more texts may come
         self._chat = chat
         self._connection = connection
+        self._time = asyncio.get_running_loop().time
         self._pending: deque[Text] = deque()  # in their order, until they are answered
         self._length = 0  # characters of them
         self._waiting: deque[Text] = deque()  # those of them that have yet to be handed to the store
@@ -100,7 +104,7 @@ class Submitter:
         return text.counted and not self._bytes_wait(text, 0.0)
 
     def _bytes_wait(self, text: Text, patience: float) -> float:
-        return 0.0 if text.blank else bytes_wait(self._chat, self._connection, text.body, patience)
+        return 0.0 if text.blank else bytes_wait(self._chat, self._connection, text.size, patience)
 
     async def _submit_waiting(self) -> None:
         """Hand over, one after the other, the texts that wait for a rate."""
@@ -134,11 +138,11 @@ class Submitter:
         chat, member = self._chat, self._connection.member
         try:
             if not text.blank:
-                chat.quota.take(quota.cost(text.body), "body")
+                chat.quota.take(text.size, "body")
                 text.write = posting.post_message(chat.store, member, text.key, text.place, text.body)
         except Refused as refused:
             self._refuse(text, refused.text)
-        except (NotFound, Unavailable, OutcomeUnknown) as error:
+        except FAILED as error:
             self._fail(error)
         except Exception:
             self._refuse(text, self._fault())
@@ -150,11 +154,12 @@ class Submitter:
 
     def _settle(self, _: object = None) -> None:
         """Answer what is done, up to the first text that is not."""
-        while not self._ended and self._pending and self._pending[0].is_done:
-            text = self._pending.popleft()
+        pending = self._pending
+        while pending and pending[0].is_done and not self._ended:
+            text = pending.popleft()
             self._length -= len(text.body)
             self._answer(text)
-        if not self._pending:
+        if not pending:
             self.end_unstored()
         if self._has_place is not None and not self._has_place.done():
             self._has_place.set_result(None)
@@ -163,14 +168,14 @@ class Submitter:
 
     def _answer(self, text: Text) -> None:
         error = None if text.write is None else text.write.exception()
-        if isinstance(error, NotFound | Unavailable | OutcomeUnknown):
+        if isinstance(error, FAILED):
             self._fail(error)
             return
         if error is not None:
             # Whatever our fault is, the text is its writer's: kept for a retry, it would fail for ever.
             self._refuse(text, self._fault(error))
         elif text.write is not None:
-            self._chat.metrics.appended(asyncio.get_running_loop().time() - text.since)
+            self._chat.metrics.appended(self._time() - text.since)
         if text.again is not None:
             self._end_refused(text.again)
         elif self.receipts.answer(text.place, text.body, text.generation):

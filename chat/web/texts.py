@@ -13,6 +13,7 @@ from chat.live.connection import Connection
 from chat.model.errors import Refused
 from chat.model.messages import BODY_TYPED
 from chat.model.receipts import read_life
+from chat.store import quota
 from chat.web import fields
 from chat.web.acknowledging import acknowledge, ask_for_life
 from chat.web.pacing import pace
@@ -27,6 +28,7 @@ class Intake:
         self._connection = connection
         self.submitter = Submitter(chat, connection)
         self.receipts = self.submitter.receipts
+        self._time = asyncio.get_running_loop().time
 
     def take(self, frame: dict[str, Any] | None) -> bool:
         """Take a frame at once if it is nothing but texts. False: `post` has to take it, or somebody else."""
@@ -34,18 +36,30 @@ class Intake:
         if frame is None or frame.get("k") is not None or "again" in frame or "act" in frame:
             return False
         bodies, life = frame.get("body"), frame.get("life")
-        has_key = read_life(life)[0] if isinstance(life, str) else isinstance(frame.get("key"), str)
-        if not (has_key and isinstance(bodies, frames.Texts) and self.submitter.has_place_for(bodies)):
+        if not isinstance(bodies, frames.Texts) or not self.submitter.has_place_for(bodies):
             return False
         if connection.unanswered or connection.farewell or not connection.counts:
             return False
-        new = list(self._new_texts(frame, bodies))
-        for text in new:
-            self.submitter.add(text)
         if isinstance(life, str):
-            if not new and not self._chat.limits.take_now(limits.MESSAGES, connection.member.person):
-                return False
-            self._tell_again(life)
+            return self._take_in_life(life, bodies)
+        key, start = frame.get("key"), fields.number(frame.get("acked"))
+        if not isinstance(key, str):
+            return False
+        for text in self._new_texts(key, start, bodies):
+            self.submitter.add(text)
+        return True
+
+    def _take_in_life(self, life: str, bodies: frames.Texts) -> bool:
+        key, start = read_life(life)
+        if not key:
+            return False
+        is_new = False
+        for text in self._new_in_life(key, start, bodies, None):
+            is_new = True
+            self.submitter.add(text)
+        if not is_new and not self._chat.limits.take_now(limits.MESSAGES, self._connection.member.person):
+            return False
+        self._tell_again(key, start)
         return True
 
     async def post(self, frame: dict[str, Any]) -> None:
@@ -62,46 +76,47 @@ class Intake:
             body, place = "\n".join(bodies)[: BODY_TYPED + 1], fields.number(frame.get("acked"))
             await self.submitter.add_in_time(self._text(key, place, body, again=again))
         else:
-            for text in self._new_texts(frame, bodies):
+            for text in self._new_texts(key, fields.number(frame.get("acked")), bodies):
                 await self.submitter.add_in_time(text)
 
     async def _post_in_life(self, frame: dict[str, Any], life: str, bodies: frames.Texts) -> None:
         """The texts of a page, under the key of its life; one that has none yet keeps them until it has."""
-        if not read_life(life)[0]:
+        key, start = read_life(life)
+        if not key:
             if frame.get("k") is None:
                 await pace(self._chat, self._connection)
                 ask_for_life(self._chat, self._connection, self.receipts)
             return
         is_new = False
-        for text in self._new_texts(frame, bodies):
+        for text in self._new_in_life(key, start, bodies, frame.get("k")):
             is_new = True
             await self.submitter.add_in_time(text)
         if not is_new:
             await pace(self._chat, self._connection)
-        self._tell_again(life)
+        self._tell_again(key, start)
 
-    def _new_texts(self, frame: dict[str, Any], bodies: frames.Texts) -> Iterator[Text]:
-        """Those of a frame that were not taken before."""
-        life, kind, sent = frame.get("life"), frame.get("k"), self.receipts
-        if not isinstance(life, str):
-            key, start = fields.token(frame, "key") or "", fields.number(frame.get("acked"))
-            sent.start(key, start)
-            for place, body in enumerate(bodies, start):
-                if not sent.repeats(place, body):
-                    yield self._text(key, place, body)
-            return
-        key, start = read_life(life)
+    def _new_texts(self, key: str, start: int, bodies: frames.Texts) -> Iterator[Text]:
+        """Those of a frame that were not taken before, one by one; `start` went before them."""
+        sent = self.receipts
+        sent.start(key, start)
+        now = self._time()
+        for place, body in enumerate(bodies, start):
+            if not sent.repeats(place, body):
+                yield Text(key, place, body, quota.cost(body), now, sent.generation)
+
+    def _new_in_life(self, key: str, start: int, bodies: frames.Texts, kind: object) -> Iterator[Text]:
+        """The same of a page, which repeats all that was not acknowledged; `kind` is the frame's."""
+        sent = self.receipts
         sent.start(key, start, counted=True)
         for place, offset, body in sent.new_texts(start, bodies, entered=kind is None, report=kind == "late"):
             # Enter in an empty control: what was typed before may have landed in the one before it.
             yield self._text(f"{key}+{offset}" if offset else key, place, body, blank=not body)
 
     def _text(self, key: str, place: int, body: str, **more: Any) -> Text:
-        now = asyncio.get_running_loop().time()
-        return Text(key, place, body, now, self.receipts.generation, **more)
+        size, now = quota.cost(body), self._time()
+        return Text(key, place, body, size, now, self.receipts.generation, **more)
 
-    def _tell_again(self, life: str) -> None:
+    def _tell_again(self, key: str, start: int) -> None:
         """A page that is behind has not taken what it was told."""
-        key, start = read_life(life)
         if key and start < self.receipts.acked:
             acknowledge(self._chat, self._connection, self.receipts)

@@ -12,7 +12,9 @@ from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store.records import before_of, encode_text
 
-SIZES = (64, 16, 4, 1)  # rows of a statement: few different ones, so that all of them stay prepared
+# Rows of a statement: few sizes, so that all stay prepared (sqlite3 keeps 128 statements of a connection).
+# Each statement lets go of the interpreter's lock and has to get it back from a busy event loop.
+SIZES = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 ROOMS = 10_000  # that are remembered
 SEATS = 1000  # of one of them
 
