@@ -40,7 +40,7 @@ def _small_bounds() -> Iterator[None]:
     """Everything in small, so that few messages are many parts."""
     with pytest.MonkeyPatch.context() as patch:
         for name, bound in {
-            "chat.live.feed.FRAME": FRAME,
+            "chat.live.framing.FRAME": FRAME,
             "chat.live.feed.FRAMES": 1000,
             "chat.live.feed.RING": 8,
             "chat.live.repairs.RING": 8,

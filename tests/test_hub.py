@@ -21,7 +21,8 @@ from chat.live import heartbeats
 from chat.live.bus import LocalBus, Receive
 from chat.live.connection import POLICY, RESTART, Connection, Farewell
 from chat.live.connections import SOCKETS
-from chat.live.feed import RING, websocket_frame
+from chat.live.feed import RING
+from chat.live.framing import websocket_frame
 from chat.live.hub import Hub
 from chat.model.changes import Change
 from chat.model.members import Member

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections import OrderedDict
 
-from chat.live.feed import Frame, join
+from chat.live.framing import Frame, join
 from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store import HISTORY, WINDOW, Resync, Store

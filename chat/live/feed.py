@@ -6,33 +6,24 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from itertools import chain
+from functools import lru_cache, partial
 from operator import itemgetter
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
+from chat.live.framing import Frame, frame_part, join, websocket_frame
 from chat.live.slots import Panels
 from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.rooms import Position
-from chat.store.windows import Part, first_part, weight
-from chat.views.look import Look
-from chat.views.messages import RenderedMessages, RoomMessages, byte_length
+from chat.store.windows import Part, weight
+from chat.views.look import LOOKS, Look
+from chat.views.messages import RenderedMessages
 
 RING = 256  # revs kept in memory per live room
 RING_BYTES = 256 * 1024  # of texts as Python holds them, so that a room of long messages costs no more
-FRAME = 64 * 1024  # bytes of a frame; one message may be longer, by itself
-LIKELY = FRAME // 4  # bytes of messages that make one frame, unless they are full of links
 FRAMES = 128 * 1024  # bytes of frames that are kept for others at the same place, per room
 
 Place = tuple[Look, int]  # the look and the cursor of readers
-
-
-class Frame(NamedTuple):
-    """What a reader has not seen, or the start of it, and the rev it leads to."""
-
-    text: str
-    rev: int
 
 
 class Follower(Protocol):
@@ -68,11 +59,10 @@ class Feed(Generic[F]):
         self.connections: set[F] = set()
         self.ended: dict[int, str] = {}  # seats that ended while this feed was live: the verb of each
         self.panels = Panels()
-        self.wanted = 0  # the newest rev a hint has told of
+        self.hinted_rev = 0  # the newest one: the log is read up to there
         self.repairing: asyncio.Task[None] | None = None
         self.loaded = asyncio.Event()
-        self._rendered = rendered
-        self._looks: dict[Look, RoomMessages] = {}  # of those who have read here
+        self._of = lru_cache(LOOKS)(partial(rendered.of, code))
         self._floor = 0  # cursors below this cannot be served from the ring
         self._ring: deque[tuple[int, int]] = deque()  # (rev, id), revs rising
         self._messages: dict[int, Message] = {}
@@ -82,6 +72,10 @@ class Feed(Generic[F]):
         self._flushing = False
         self._delivered = delivered
         self._forget = forget
+
+    def expect(self, rev: int) -> None:
+        """A hint says that the log goes this far."""
+        self.hinted_rev = max(self.hinted_rev, rev)
 
     def start_at(self, position: Position) -> None:
         self.position = position
@@ -180,12 +174,6 @@ class Feed(Generic[F]):
         changed, created = [m for m in newest if m.id <= cursor], [m for m in newest if m.id > cursor]
         return Part(changed, created, max(cursor, self.position.rev))
 
-    def _of(self, look: Look) -> RoomMessages:
-        rendered = self._looks.get(look)
-        if rendered is None:
-            rendered = self._looks[look] = self._rendered.of(self.code, look)
-        return rendered
-
     def frame(self, look: Look, cursor: int) -> Frame | None:
         """What is after `cursor`, or the start of it, joined once for all of one look who stand there."""
         if cursor >= self.position.rev:
@@ -221,55 +209,3 @@ class Feed(Generic[F]):
         self.panels.show(panel, render, {connection.look for connection in self.connections})
         for connection in self.connections:
             connection.wake()
-
-
-def join(rendered: RoomMessages, window: Part, since: int) -> Frame:
-    """As much of a window as makes one frame, for those who know everything up to `since`."""
-    if sum(map(weight, chain(window.changed, window.created))) <= LIKELY:
-        text = _join(rendered, _as_of(window), since)
-        if byte_length(text) <= FRAME:
-            return Frame(text, window.rev)
-    part = frame_part(rendered, window)
-    return Frame(_join(rendered, part, since), part.rev)
-
-
-def frame_part(rendered: RoomMessages, window: Part) -> Part:
-    """As much of a window as makes one frame, each message weighed as it is rendered."""
-    part = first_part(
-        *window,
-        FRAME,
-        lambda message: byte_length(rendered.message(message)),
-        lambda message: byte_length(rendered.amended(message)),
-    )
-    return _as_of(part)
-
-
-def _as_of(part: Part) -> Part:
-    """A page says that it has all up to the rev of its last message.
-
-    So one whose last change has yet to come does not say the rev of that.
-    """
-    for place, message in enumerate(part.created):
-        if message.rev > part.rev:
-            part.created[place] = replace(message, rev=part.rev)
-    return part
-
-
-def _join(rendered: RoomMessages, part: Part, since: int) -> str:
-    """htmx looks up what changes before it appends, so changes of older messages go first.
-
-    A text that the readers have is not sent again.
-    """
-    changed = (rendered.amended(m) if m.text_rev > since else rendered.extras(m) for m in part.changed)
-    return "".join(chain(changed, map(rendered.message, part.created)))
-
-
-def websocket_frame(text: str) -> bytes:
-    """A text as one unmasked frame (RFC 6455, 5.2); nothing for no text."""
-    payload = text.encode()
-    size = len(payload)
-    if size < 126:
-        return bytes((0x81, size)) + payload if size else b""
-    if size < 65536:
-        return b"\x81\x7e" + size.to_bytes(2) + payload
-    return b"\x81\x7f" + size.to_bytes(8) + payload

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from chat.live.connection import Connection
-from chat.live.feed import websocket_frame
+from chat.live.framing import websocket_frame
 from chat.views.look import LOOKS, Look
 
 BEAT = 15  # s between heartbeats of a connection

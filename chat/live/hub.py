@@ -18,7 +18,8 @@ from chat.live.bus import Bus
 from chat.live.catch_up import CatchUp
 from chat.live.connection import Connection
 from chat.live.connections import Connections
-from chat.live.feed import Feed, Frame
+from chat.live.feed import Feed
+from chat.live.framing import Frame
 from chat.live.health import StoreHealth
 from chat.live.heartbeats import Heartbeats
 from chat.live.registry import LocalRegistry, PresenceRegistry
@@ -141,7 +142,7 @@ class Hub:
             if feed is None:
                 continue
             if not feed.loaded.is_set() or feed.repairing:
-                feed.wanted = max(feed.wanted, done.position.rev)
+                feed.expect(done.position.rev)
             elif done.position == (feed.position.epoch, feed.position.rev + 1):
                 feed.apply_next(done.message, done.position)
                 self._grown[done.code] = feed

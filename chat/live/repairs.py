@@ -57,7 +57,7 @@ class Repairs:
             raise
         finally:
             feed.repairing = None
-        if feed.wanted > feed.position.rev:
+        if feed.hinted_rev > feed.position.rev:
             self.repair_soon(feed)
 
     async def _read_part(self, feed: Feed[Connection]) -> int:
@@ -76,7 +76,7 @@ class Repairs:
     def repair_up_to(self, feed: Feed[Connection], head: Position) -> None:
         """Repair a feed if it lacks something of what led to this position."""
         if head.epoch != feed.position.epoch or head.rev > feed.position.rev:
-            feed.wanted = max(feed.wanted, head.rev)
+            feed.expect(head.rev)
             self.repair_soon(feed)
 
     def repair_soon(self, feed: Feed[Connection]) -> None:
@@ -95,9 +95,9 @@ class Repairs:
     async def _read_on(self, feed: Feed[Connection]) -> None:
         try:
             while self._feeds.get(feed.code) is feed:
-                feed.wanted = 0  # what hints told of so far is in the log, so this read includes it
+                feed.hinted_rev = 0  # what hints told of so far is in the log, so this read includes it
                 head = await self._read_part(feed)
-                if feed.position.rev >= max(head, feed.wanted):
+                if feed.position.rev >= max(head, feed.hinted_rev):
                     return
         except Resync:
             await self._start_over(feed)
@@ -106,7 +106,7 @@ class Repairs:
         """History was rewritten (a restored back-up): everybody gets the newest page."""
         head = (await self._store.heads([feed.code])).get(feed.code)
         if head is not None:
-            feed.wanted = 0
+            feed.hinted_rev = 0
             feed.start_at(head)
         for connection in feed.connections:
             connection.cursor = -1

@@ -7,7 +7,7 @@ import secrets
 
 from chat.context import Context
 from chat.live.connection import Connection
-from chat.live.feed import websocket_frame
+from chat.live.framing import websocket_frame
 from chat.model.receipts import Receipts
 
 ACKNOWLEDGE = 0.15  # s after a text is stored until its control goes; see `acknowledge`

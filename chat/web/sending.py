@@ -11,7 +11,8 @@ from chat.context import Context
 from chat.features import seats
 from chat.live.budget import OverBudget
 from chat.live.connection import LATER, POLICY, Connection, Farewell
-from chat.live.feed import Feed, Frame, websocket_frame
+from chat.live.feed import Feed
+from chat.live.framing import Frame, websocket_frame
 from chat.store import NotFound, Unavailable
 
 
