@@ -131,8 +131,8 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
         metrics.often.messages += len(changes)
         hub.committed(changes)
 
-    store.on_commit, store.on_gap, store.on_unknown = committed, hub.repairs.check_soon, metrics.unknown.inc
-    bus.open(hub.receive, hub.repairs.check_soon)
+    store.on_commit, store.on_gap, store.on_unknown = committed, hub.missed, metrics.unknown.inc
+    bus.open(hub.receive, hub.missed)
     presence = Presence(store, hub, render.people.roster, registry=registry)
     registry.open(listeners(hub, presence))
     await presence.restore()

@@ -156,7 +156,7 @@ class Walk(RuleBasedStateMachine):
         self.late = Late(cast(Store, self.store))
         bus = Hints(random.Random(0))
         self.hub = Hub(cast(Store, self.late), bus, Shapes(), 3600.0)
-        bus.open(self.hub.receive, self.hub.repairs.check_soon)
+        bus.open(self.hub.receive, self.hub.missed)
         self.store.on_commit = self.hub.committed
         await self.store.open()
         await self.store.open_room(ROOM)

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 from people import FakeClock, until
+from test_rendered_messages import kept_messages
 from wsproto.connection import Connection as Protocol
 from wsproto.connection import ConnectionType
 from wsproto.events import TextMessage
@@ -76,6 +77,13 @@ class DeafBus(LocalBus):
 
     def announce(self, changes: Sequence[Change]) -> None:
         pass
+
+
+class NodeBus(LocalBus):
+    """As with several nodes: what others change in a room that is not watched is not heard of."""
+
+    def hears(self, code: str) -> bool:
+        return code in self._watched
 
 
 class FaultyBus(LocalBus):
@@ -158,7 +166,7 @@ class Room:
     def hub(self, bus: LocalBus | None = None, check: float = 3600.0) -> Hub:
         self.bus = bus or LocalBus()
         hub = Hub(cast(Store, self.watched), self.bus, self.shapes, check)
-        self.bus.open(hub.receive, hub.repairs.check_soon)
+        self.bus.open(hub.receive, hub.missed)
         self.store.on_commit = hub.committed
         return hub
 
@@ -435,7 +443,7 @@ async def test_what_changed_is_kept_in_no_look_as_it_was(room: Room) -> None:
     await room.delete(1)
     for reader in readers:
         await reader.read()
-    assert "a secret" not in "".join(html for _, html, _ in hub.rendered._kept.values())
+    assert "a secret" not in "".join(html for _, html in kept_messages(hub.rendered))
 
 
 @pytest.mark.parametrize("somebody_is_here", [True, False])
@@ -453,6 +461,50 @@ async def test_a_deleted_text_is_in_no_frame_that_was_kept_for_those_behind(
     await room.delete(1)
     assert "a secret" not in _kept_frames(hub)
     assert hub.catching_up.held == 0
+
+
+async def test_what_other_nodes_may_change_unheard_is_not_kept(room: Room) -> None:
+    hub = room.hub(NodeBus())
+    start = await room.head()
+    await room.write("a secret", *(f"m{n}" for n in range(RING)))
+    await hub.page(ROOM, None, LOOK)
+    assert hub.rendered.held == 0
+    readers = [await _reader(hub, room, start) for _ in range(2)]
+    for reader in readers:
+        assert "a secret" in await reader.read()
+        assert hub.catching_up.held
+        assert hub.rendered.held
+        hub.leave(reader.connection)
+    assert hub.catching_up.held == 0
+    assert hub.rendered.held == 0
+
+
+async def test_a_page_that_is_read_while_the_last_reader_leaves_is_not_kept(room: Room) -> None:
+    hub = room.hub(NodeBus())
+    await room.write("a secret")
+    reader = await _reader(hub, room)
+    room.watched.hold_answers()
+    reading = asyncio.create_task(hub.page(ROOM, None, LOOK))
+    await until(lambda: room.watched.held_back)
+    hub.leave(reader.connection)
+    room.watched.let_go()
+    assert "a secret" in "".join((await reading).fragments)
+    assert hub.rendered.held == 0
+
+
+async def test_after_a_gap_only_what_somebody_follows_is_kept(room: Room) -> None:
+    hub = room.hub()
+    await room.store.open_room("ZZZZZZZZ")
+    await room.store.take_seat("ZZZZZZZZ", "person-a", "Ann")
+    await room.store.append("ZZZZZZZZ", 1, "key", "a secret")
+    await room.write("text")
+    await _reader(hub, room)
+    await hub.page(ROOM, None, LOOK)
+    held = hub.rendered.held
+    await hub.page("ZZZZZZZZ", None, LOOK)
+    assert hub.rendered.held > held
+    hub.missed()
+    assert hub.rendered.held == held
 
 
 async def test_a_frame_read_before_a_deletion_is_not_kept(room: Room) -> None:

@@ -71,7 +71,7 @@ class Node:
         store.on_commit = bus.announce
         flaky = cast(Store, Flaky(store, house))
         self.presence = Presence(flaky, self.hub, house.roster, house.clock, self.registry)
-        bus.open(self.hub.receive, self.hub.repairs.check_soon)
+        bus.open(self.hub.receive, self.hub.missed)
         self.registry.open(listeners(self.hub, self.presence))
 
 

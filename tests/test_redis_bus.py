@@ -18,6 +18,7 @@ from people import FakeClock, until
 from redis_server import RedisCluster, RedisServer
 from serving import free_port
 from test_hub import Reader, Shapes
+from test_rendered_messages import kept_messages
 from tls import certified
 
 from chat.cluster.bus import CHANNELS, RedisBus
@@ -27,11 +28,12 @@ from chat.live.bus import Bus, LocalBus
 from chat.live.hub import Hub
 from chat.model.changes import Change
 from chat.model.members import Member
-from chat.model.messages import Message, Previous
+from chat.model.messages import Delete, Message, Previous
 from chat.model.notices import Notice, Verb, dump_notice
 from chat.model.rooms import Position
 from chat.settings import Misconfigured
 from chat.store.sqlite.store import SQLiteStore
+from chat.views.look import LOOK
 
 ROOM = "BCDFGHJK"
 BESIDE = next(  # a room that is told of on the same channel
@@ -354,7 +356,7 @@ class Nodes:
         self.hubs = [Hub(store, bus, self.shapes, check=0.3) for bus in ears]
         self.count = 0
         for hub in self.hubs:
-            hub.bus.open(hub.receive, hub.repairs.check_soon)
+            hub.bus.open(hub.receive, hub.missed)
         store.on_commit = self._committed
 
     def _committed(self, changes: Sequence[Change]) -> None:
@@ -413,6 +415,21 @@ async def test_people_on_two_nodes_see_one_conversation(store: SQLiteStore, serv
         for reader in readers:
             await reader.read_until(100)
             assert reader.seen == _lines(100)
+
+
+async def test_a_text_that_was_deleted_is_kept_on_no_node(store: SQLiteStore, server: RedisServer) -> None:
+    async with nodes(store, server.url) as both:
+        readers = await both.readers()
+        await both.write("a secret", "text")
+        for reader in readers:
+            await reader.read_until(2)
+            await reader.hub.page(ROOM, None, LOOK)
+            assert reader.hub.rendered.held
+        both.hubs[0].leave(readers[0].connection)  # the first node hears of nothing from now on
+        await store.amend(ROOM, 1, 2, "delete", Delete())
+        await readers[1].read_until(3)
+        for hub in both.hubs:
+            assert "a secret" not in "".join(html for _, html in kept_messages(hub.rendered))
 
 
 class MuteBus(RedisBus):

@@ -59,7 +59,7 @@ class Node:
     async def open(self, restore: bool = False) -> Node:
         await self.log.open()
         await self.redis.open()
-        self.bus.open(self.hub.receive, self.hub.repairs.check_soon)
+        self.bus.open(self.hub.receive, self.hub.missed)
         self.join()
         if restore:
             await self.presence.restore()

@@ -63,6 +63,10 @@ class Shapes:
         return "".join(shown.fragments)
 
 
+def kept_messages(rendered: RenderedMessages) -> list[tuple[Message, str]]:
+    return [(message, html) for room in rendered._rooms.values() for message, html, _ in room.values()]
+
+
 def test_each_shape_of_a_message_is_rendered_once() -> None:
     shapes = Shapes()
     rendered = RenderedMessages(shapes)
@@ -109,11 +113,33 @@ def test_a_forgotten_message_takes_nothing() -> None:
     assert rendered.held == 0
 
 
+def test_a_room_that_is_dropped_takes_nothing() -> None:
+    rendered = RenderedMessages(Shapes())
+    rendered.message("another", _message(1), LOOK)
+    held = rendered.held
+    for id in range(1, 9):
+        rendered.message(ROOM, _message(id), LOOK)
+        rendered.amended(ROOM, _message(id), Look(clock="12"))
+    rendered.forget(ROOM, replace(_message(8), rev=9))
+    rendered.drop(ROOM)
+    rendered.drop(ROOM)
+    assert rendered.held == held
+    assert list(rendered.rooms) == ["another"]
+
+
+def test_of_a_room_whose_changes_are_not_heard_of_nothing_is_kept() -> None:
+    rendered = RenderedMessages(Shapes(), hears=lambda code: code != ROOM)
+    assert rendered.message(ROOM, _message(1), LOOK) == "+text"
+    assert rendered.held == 0
+    rendered.message("another", _message(1), LOOK)
+    assert rendered.held
+
+
 def test_a_message_is_kept_as_it_is_and_not_as_it_was_besides() -> None:
     rendered = RenderedMessages(Shapes())
     rendered.message(ROOM, _message(1, "a secret"), LOOK)
     rendered.message(ROOM, replace(_message(1), body=None), LOOK)
-    assert [message.body for message, _, _ in rendered._kept.values()] == [None]
+    assert [message.body for message, _ in kept_messages(rendered)] == [None]
 
 
 def test_what_was_read_before_a_change_is_rendered_and_not_kept() -> None:
@@ -159,8 +185,8 @@ async def test_a_page_read_before_a_deletion_keeps_nothing_of_the_text(
     assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303
     go_on.set()
     await reading
-    kept = chat.hub.rendered._kept.values()
-    assert not [html for message, html, _ in kept if "a secret" in f"{message.body} {html}"]
+    kept = kept_messages(chat.hub.rendered)
+    assert not [html for message, html in kept if "a secret" in f"{message.body} {html}"]
 
 
 @pytest.mark.parametrize("somebody_is_here", [True, False])
@@ -171,8 +197,8 @@ async def test_a_deleted_text_is_in_no_memory_that_a_page_has_filled(
     id = int((await alice.look(code)).one("#earlier li[data-by]")["id"].removeprefix("message-"))
     async with alice.in_room(code) if somebody_is_here else nullcontext():
         assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303
-        kept = chat.hub.rendered._kept.values()
-        assert not [html for message, html, _ in kept if "a secret" in f"{message.body} {html}"]
+        kept = kept_messages(chat.hub.rendered)
+        assert not [html for message, html in kept if "a secret" in f"{message.body} {html}"]
 
 
 async def test_others_have_their_turn_while_much_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,9 @@ class RedisBus:
     def unwatch(self, code: str) -> None:
         self._watched.discard(code)
 
+    def hears(self, code: str) -> bool:
+        return code in self._watched
+
     def announce(self, changes: Sequence[Change]) -> None:
         if (surplus := len(self._waiting) + len(changes) - WAITING) > 0:
             self._hinted("dropped", surplus)

@@ -23,6 +23,9 @@ class Bus(Protocol):
 
     def unwatch(self, code: str) -> None: ...
 
+    def hears(self, code: str) -> bool:
+        """Whether every change of a room is announced here, if hints arrive."""
+
     def announce(self, changes: Sequence[Change]) -> None:
         """Tell every process, this one too, of committed changes."""
 
@@ -45,6 +48,9 @@ class LocalBus:
 
     def unwatch(self, code: str) -> None:
         self._watched.discard(code)
+
+    def hears(self, code: str) -> bool:
+        return True  # nobody else writes
 
     def announce(self, changes: Sequence[Change]) -> None:
         if ours := [change for change in changes if change.code in self._watched]:

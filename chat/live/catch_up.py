@@ -59,6 +59,16 @@ class CatchUp:
         self._rendered.forget(code, message)
         self._drop(code)
 
+    def drop(self, code: str) -> None:
+        """Keep nothing of a room."""
+        self._rendered.drop(code)
+        self._drop(code)
+
+    @property
+    def rooms(self) -> set[str]:
+        """Those of which anything is kept."""
+        return {*self._rendered.rooms, *self._rooms}
+
     def _room(self, code: str, head: int) -> RoomFrames:
         room = self._rooms.get(code)
         if room is None or room.head != head:

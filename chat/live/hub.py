@@ -60,7 +60,7 @@ class Hub:
         self.store = store
         self.bus = bus
         self.registry = registry or LocalRegistry()
-        self.rendered = RenderedMessages(fragments.messages)
+        self.rendered = RenderedMessages(fragments.messages, hears=bus.hears)
         self.catching_up = CatchUp(store, self.rendered)
         self.sending = Budget()
         self.connections = Connections(self.registry)
@@ -126,6 +126,14 @@ class Hub:
         if self.feeds.get(feed.code) is feed:
             del self.feeds[feed.code]
             self.bus.unwatch(feed.code)
+            if not self.bus.hears(feed.code):
+                self.catching_up.drop(feed.code)
+
+    def missed(self) -> None:
+        """Changes may have been committed that this process was not told of."""
+        for code in self.catching_up.rooms.difference(self.feeds):
+            self.catching_up.drop(code)
+        self.repairs.check_soon()
 
     async def has_left(self, feed: Feed[Connection], member: Member) -> bool:
         """Whether a seat that ended is still nobody's: its person may have taken it up again since."""

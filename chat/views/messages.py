@@ -2,9 +2,8 @@
 
 The HTML of a message depends on nothing but its room, the message and the look of its readers. It is kept
 with the message that it shows: whatever changes (an edit, a name, the message before it, a restored back-up)
-makes another one in its place, and nothing stale is shown. Nor is a deleted text kept on a node that hears of
-the deletion: one that stores it or has somebody in the room. Any other node has it until it is the least
-recently used.
+makes another one in its place, and nothing stale is shown. Nor is a deleted text kept: only of rooms whose
+changes this process hears of is anything kept.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import asyncio
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol, get_args
@@ -31,7 +30,8 @@ SLICE = 0.005  # s of rendering until everybody else gets a turn
 
 Kind = Literal["message", "amended", "extras"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Key = tuple[Look, Kind, str, int]  # look, kind of fragment, room, id of the message
+Key = tuple[Look, Kind, int]  # look, kind of fragment, id of the message
+Kept = tuple[Message, str, int]  # its HTML, and the bytes that both take
 
 
 class Shapes(Protocol):
@@ -55,12 +55,16 @@ class Shown:
 
 
 class RenderedMessages:
-    """The least recently used are forgotten once all take more than `most` bytes."""
+    """Those of the least recently used room are forgotten once all take more than `most` bytes."""
 
-    def __init__(self, shapes: Shapes, most: int = CACHE) -> None:
+    def __init__(
+        self, shapes: Shapes, most: int = CACHE, hears: Callable[[str], bool] = lambda code: True
+    ) -> None:
+        """`hears` says whether this process hears of every change in a room."""
         self._shapes = shapes
         self._most = most
-        self._kept: OrderedDict[Key, tuple[Message, str, int]] = OrderedDict()
+        self._hears = hears
+        self._rooms: OrderedDict[str, OrderedDict[Key, Kept]] = OrderedDict()  # the oldest first, in both
         self._looks: set[Look] = set()
         self._changed: OrderedDict[tuple[str, int], int] = OrderedDict()  # revs of what changed lately
         self._turn = asyncio.Lock()
@@ -88,13 +92,25 @@ class RenderedMessages:
         changed = code, message.id
         if self._changed.get(changed, 0) >= message.rev:
             return
-        for look in self._looks:
-            for kind in KINDS:
-                self._drop((look, kind, *changed))
+        if room := self._rooms.get(code):
+            for look in self._looks:
+                for kind in KINDS:
+                    self._drop(room, (look, kind, message.id))
+            if not room:
+                del self._rooms[code]
         self._changed[changed] = message.rev
         self._changed.move_to_end(changed)
         if len(self._changed) > CHANGES:
             self._changed.popitem(last=False)
+
+    def drop(self, code: str) -> None:
+        """Keep nothing of a room."""
+        self.held -= sum(size for _, _, size in self._rooms.pop(code, {}).values())
+
+    @property
+    def rooms(self) -> Iterable[str]:
+        """Those of which anything is kept."""
+        return self._rooms
 
     async def prepare(
         self, code: str, created: Iterable[Message], changed: Iterable[Message], look: Look
@@ -114,7 +130,7 @@ class RenderedMessages:
         parts: list[str] = []
         total = 0
         for message in reversed(page.messages):
-            html = self._found((look, "message", code, message.id), message)
+            html = self._found(code, (look, "message", message.id), message)
             if html is None:
                 html = await self._in_turn("message", code, message, look)
             total += byte_length(html)
@@ -126,7 +142,7 @@ class RenderedMessages:
 
     async def _in_turn(self, kind: Kind, code: str, message: Message, look: Look) -> str:
         """As `get`, but what takes long is done in slices, one of them in a turn of the event loop."""
-        html = self._found((look, kind, code, message.id), message)
+        html = self._found(code, (look, kind, message.id), message)
         if html is None:
             async with self._turn:
                 if time.perf_counter() > self._since + SLICE:
@@ -136,34 +152,49 @@ class RenderedMessages:
         return html
 
     def get(self, look: Look, kind: Kind, code: str, message: Message) -> str:
-        key = look, kind, code, message.id
-        html = self._found(key, message)
+        key = look, kind, message.id
+        html = self._found(code, key, message)
         if html is None:
             html = getattr(self._shapes, kind)(code, message, look)
-            self._keep(key, message, html)
+            self._keep(code, key, message, html)
         return html
 
-    def _found(self, key: Key, message: Message) -> str | None:
-        kept = self._kept.get(key)
-        if kept is None or (kept[0] is not message and kept[0] != message):
+    def _found(self, code: str, key: Key, message: Message) -> str | None:
+        room = self._rooms.get(code)
+        kept = room.get(key) if room else None
+        if room is None or kept is None or (kept[0] is not message and kept[0] != message):
             return None
-        self._kept.move_to_end(key)
+        room.move_to_end(key)
+        self._rooms.move_to_end(code)
         return kept[1]
 
-    def _keep(self, key: Key, message: Message, html: str) -> None:
-        if self._changed and message.rev < self._changed.get(key[2:], 0):
+    def _keep(self, code: str, key: Key, message: Message, html: str) -> None:
+        if self._changed and message.rev < self._changed.get((code, message.id), 0):
             return  # read from the log before it changed
-        self._drop(key)
+        room = self._rooms.get(code)
+        if room is None:
+            if not self._hears(code):
+                return
+            room = self._rooms[code] = OrderedDict()
+        else:
+            self._drop(room, key)
+            self._rooms.move_to_end(code)
         self._looks.add(key[0])
         size = sys.getsizeof(html) + weight(message) + ENTRY
-        self._kept[key] = message, html, size
+        room[key] = message, html, size
         self.held += size
         while self.held > self._most:
-            self.held -= self._kept.popitem(last=False)[1][2]
+            self._drop_oldest()
 
-    def _drop(self, key: Key) -> None:
-        if kept := self._kept.pop(key, None):
+    def _drop(self, room: OrderedDict[Key, Kept], key: Key) -> None:
+        if kept := room.pop(key, None):
             self.held -= kept[2]
+
+    def _drop_oldest(self) -> None:
+        code, room = next(iter(self._rooms.items()))
+        self.held -= room.popitem(last=False)[1][2]
+        if not room:
+            del self._rooms[code]
 
 
 class RoomMessages:
