@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from chat.model.changes import Change, Page, Window
@@ -190,29 +191,39 @@ def split_scheme(url: str) -> tuple[str, str]:
     return (scheme, rest) if colon else ("", url)
 
 
-def store_for(url: str, exclusive: bool = False) -> Store:
-    """The backend that a CHAT_DATABASE_URL names; opened by its `open`. Raises Misconfigured.
-
-    `exclusive` says that no other process may use it at the same time: they would not hear of each other.
-    """
+def backend_of(url: str) -> Literal["sqlite", "postgres"]:
+    """Which backend a CHAT_DATABASE_URL names. Raises Misconfigured, also if its driver is missing."""
     from chat.settings import Misconfigured
 
-    scheme, rest = split_scheme(url)
+    scheme, _ = split_scheme(url)
     if scheme == "sqlite":
+        return "sqlite"
+    if scheme not in {"postgresql", "postgres"}:
+        raise Misconfigured(
+            f"CHAT_DATABASE_URL: unknown kind of database {scheme!r}. "
+            "Use sqlite:///chat.db or postgresql://user:password@host/database"
+        )
+    if find_spec("asyncpg") is None:
+        raise Misconfigured(
+            "CHAT_DATABASE_URL names a PostgreSQL database, which needs asyncpg. "
+            "Install it: pip install '.[cluster]'"
+        )
+    return "postgres"
+
+
+def sqlite_path(url: str) -> str:
+    return split_scheme(url)[1].removeprefix("/")
+
+
+def store_for(url: str, exclusive: bool = False) -> Store:
+    """The store that a CHAT_DATABASE_URL names; opened by its `open`. Raises Misconfigured.
+
+    `exclusive` says that no other process may use it at the same time: nothing would tell them of each other.
+    """
+    if backend_of(url) == "sqlite":
         from chat.store.sqlite.store import SQLiteStore
 
-        return SQLiteStore(rest.removeprefix("/"))
-    if scheme in {"postgresql", "postgres"}:
-        try:
-            from chat.store.postgres.store import PostgresStore
-        except ModuleNotFoundError as error:
-            raise Misconfigured(
-                f"CHAT_DATABASE_URL names a PostgreSQL database, which needs {error.name}. "
-                "Install it: pip install '.[cluster]'"
-            ) from error
+        return SQLiteStore(sqlite_path(url))
+    from chat.store.postgres.store import PostgresStore
 
-        return PostgresStore(url, exclusive=exclusive)
-    raise Misconfigured(
-        f"CHAT_DATABASE_URL: unknown kind of database {scheme!r}. "
-        "Use sqlite:///chat.db or postgresql://user:password@host/database"
-    )
+    return PostgresStore(url, exclusive=exclusive)

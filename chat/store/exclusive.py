@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from chat.settings import Misconfigured
-from chat.store import split_scheme
+from chat.store import backend_of, sqlite_path
 from chat.store.transaction import P, T, Work
 
 
@@ -39,21 +38,10 @@ async def opened(url: str, *, exists: bool = True) -> AsyncIterator[ExclusiveSto
 
 
 def _store_for(url: str, exists: bool) -> ExclusiveStore:
-    scheme, rest = split_scheme(url)
-    if scheme == "sqlite":
+    if backend_of(url) == "sqlite":
         from chat.store.sqlite.exclusive import ExclusiveSQLite
 
-        return ExclusiveSQLite(rest.removeprefix("/"), exists)
-    if scheme in {"postgresql", "postgres"}:
-        try:
-            from chat.store.postgres.exclusive import ExclusivePostgres
-        except ModuleNotFoundError as error:
-            raise Misconfigured(
-                f"PostgreSQL needs {error.name}. Install it: pip install '.[cluster]'"
-            ) from error
+        return ExclusiveSQLite(sqlite_path(url), exists)
+    from chat.store.postgres.exclusive import ExclusivePostgres
 
-        return ExclusivePostgres(url)
-    raise Misconfigured(
-        f"{scheme!r} is an unknown kind of database. "
-        "Use sqlite:///chat.db or postgresql://user:password@host/database"
-    )
+    return ExclusivePostgres(url)
