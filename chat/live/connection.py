@@ -29,7 +29,6 @@ class Connection:
     """One connection's place in a feed. Everything pending for it is worked out when it asks."""
 
     __slots__ = (
-        "_answers",
         "_asked",
         "_ready",
         "address",
@@ -42,6 +41,7 @@ class Connection:
         "member",
         "panels_seen",
         "slots",
+        "unanswered",
         "write_frame",
     )
 
@@ -62,9 +62,9 @@ class Connection:
         self.cursor: int | None = None  # None: has not said what it has; -1: wants the newest page
         self.panels_seen = 0  # the version of its room's panels
         self.slots = Slots()  # what this page alone is to be shown
+        self.unanswered = False  # its peer has to read something before it is heard further
         self.farewell: Farewell | None = None
         self.write_frame = write_frame
-        self._answers: set[str] = set()  # the slots that its peer has to read before it is heard further
         self._asked: asyncio.Future[None] | None = None
         self._ready = False
 
@@ -90,15 +90,11 @@ class Connection:
 
     def answer(self, slot: str, fragment: str) -> None:
         """Show what its peer caused: one that does not read it is not heard any further."""
-        self._answers.add(slot)
+        self.unanswered = True
         self.show(slot, fragment)
 
-    @property
-    def unanswered(self) -> bool:
-        return bool(self._answers)
-
     def take_slots(self) -> dict[str, str]:
-        self._answers.clear()
+        self.unanswered = False
         return self.slots.take()
 
     def wake(self) -> None:

@@ -38,7 +38,7 @@ class Receipts:
         self.controls = 0  # dealt with, but not yet taken away
         self.leaving = 0  # those that the page is about to be told of
         self.generation = 0  # of `key`: a text that was sent under a former key changes nothing here
-        self._writing: set[tuple[int, int]] = set()  # place and hash of texts on their way to the store
+        self._writing: dict[tuple[int, int], None] = {}  # place and hash of texts on their way to the store
         self.counts: list[int] = []  # what the page may believe `acked` to be
         self._answered: dict[tuple[int, int], None] = {}  # place and hash, the oldest first
         self._newest = -1  # place that was written or answered
@@ -76,7 +76,7 @@ class Receipts:
 
     def write(self, index: int, body: str) -> None:
         """A text is being stored."""
-        self._writing.add((index, hash(body)))
+        self._writing[index, hash(body)] = None
         self._newest = max(self._newest, index)
 
     def new_texts(
@@ -111,7 +111,7 @@ class Receipts:
         if generation not in (None, self.generation):
             return True
         text = index, hash(body)
-        self._writing.discard(text)
+        self._writing.pop(text, None)
         self._newest = max(self._newest, index)
         self._answered[text] = None
         if len(self._answered) > BODIES:

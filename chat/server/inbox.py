@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from chat.server import bounds
@@ -164,6 +165,7 @@ class Inbox(SmallQueue):
     def __init__(self, holding: Holding | None) -> None:
         super().__init__(bounds.INBOX)
         self._holding = holding
+        self.on_arrival: Callable[[], None] | None = None  # of a handler that does not wait in `take`
 
     async def get(self) -> Any:
         """For Quart's `receive()`: the next message, a text as str."""
@@ -183,9 +185,18 @@ class Inbox(SmallQueue):
         return _text(self.get_nowait())
 
     async def _next(self) -> Any:
+        self.done()
+        return await super().get()
+
+    def done(self) -> None:
+        """All that was taken has been handled."""
         if self._holding is not None:
             self._holding.set("handled", 0)
-        return await super().get()
+
+    def _put(self, message: Any) -> None:
+        super()._put(message)
+        if self.on_arrival is not None:
+            self.on_arrival()
 
     def _get(self) -> Any:
         message = super()._get()

@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from quart import websocket
-
 from chat import limits
 from chat.context import Context
 from chat.live import frames
-from chat.live.connection import POLICY, Connection, Farewell
+from chat.live.connection import LATER, POLICY, Connection, Farewell
 from chat.model.errors import Refused
 from chat.model.receipts import read_life
 from chat.model.rooms import Position
@@ -22,6 +20,7 @@ from chat.web.pacing import answers_sent, pace
 from chat.web.reports import report
 from chat.web.sending import ComeBack
 from chat.web.texts import Intake
+from chat.web.transport import Socket
 
 
 def count_page(chat: Context, connection: Connection) -> None:
@@ -31,59 +30,118 @@ def count_page(chat: Context, connection: Connection) -> None:
         chat.presence.arrive(connection.member)
 
 
-async def receive(chat: Context, connection: Connection) -> None:
-    """Take what has come, in order; a flood waits in its own socket."""
-    intake = Intake(chat, connection)
-    fast = FastPath(intake)
-    try:
-        while connection.farewell is None:  # Python 3.11 may swallow that we were told to end
-            await _receive_once(chat, connection, intake, fast)
-    finally:
-        fast.close()
-        intake.submitter.end()
+class Receiver:
+    """Takes what a socket brings, in order; a flood waits in its own inbox.
 
+    Texts are taken as they arrive at the transport: no task and no queue for any of them. For what comes the
+    ordinary way there is a task while it is handled; an idle page has none.
+    """
 
-class FastPath:
-    """Takes texts as they arrive at the transport: no task and no queue for any of them."""
+    __slots__ = ("_chat", "_connection", "_ended", "_inbox", "_intake", "_reader", "_task")
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
-        self._inbox = socket_inbox()
-        scope: Any = websocket.scope
-        self._reader = scope.get("chat.text_reader")
-        self.idle = False  # nothing that came the ordinary way is being handled
+    def __init__(self, chat: Context, connection: Connection, socket: Socket) -> None:
+        self._chat, self._connection = chat, connection
+        self._inbox, self._reader = socket.inbox, socket.text_reader
+        self._intake: Intake | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
+        self._inbox.on_arrival = self._start
         if self._reader is not None:
-            self._reader.attach(self._take, self._is_idle)
-            intake.submitter.on_room = self._reader.release
+            self._reader.attach(self._take_at_once, self._is_idle)
+        if not self._inbox.empty():
+            self._start()
 
-    def _take(self, data: bytes) -> bool:
-        taken = self._intake.take(frames.parse(data))
-        if self._intake.submitter.is_full:
+    @property
+    def intake(self) -> Intake:
+        """Of the texts; many a page only reads."""
+        if self._intake is None:
+            self._intake = Intake(self._chat, self._connection)
+            if self._reader is not None:
+                self._intake.submitter.on_room = self._reader.release
+        return self._intake
+
+    def _take_at_once(self, data: bytes) -> bool:
+        taken = self._take_texts(frames.parse(data))
+        if self._reader is not None and self._intake is not None and self._intake.submitter.is_full:
             self._reader.hold()
         return taken
 
+    def _take_texts(self, frame: dict[str, Any] | None) -> bool:
+        return frame is not None and "body" in frame and self.intake.take(frame)
+
     def _is_idle(self) -> bool:
-        return self.idle and self._inbox.empty()
+        """Nothing that came the ordinary way is being handled."""
+        return self._task is None and self._inbox.empty()
 
-    def close(self) -> None:
-        if self._reader is not None:
-            self._reader.detach()
+    def _start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._receive())
+            self._task.add_done_callback(self._stop)
 
+    async def _receive(self) -> None:
+        while not (self._inbox.empty() or self._connection.farewell or self._ended):
+            await self._receive_once()
+            await answers_sent(self._connection)
+        self._inbox.done()
+        self._task = None
 
-async def _receive_once(chat: Context, connection: Connection, intake: Intake, fast: FastPath) -> None:
-    await answers_sent(connection)
-    fast.idle = True
-    frame = frames.parse(await socket_inbox().take())
-    fast.idle = False
-    if not intake.take(frame):
-        await _attempt(chat, connection, _take(chat, connection, intake, frame))
-    intake.submitter.end_unstored()
-    await asyncio.sleep(0)  # what was taken is on its way, or refused
+    async def _receive_once(self) -> None:
+        chat, connection = self._chat, self._connection
+        frame = frames.parse(await self._inbox.take())
+        if not self._take_texts(frame):
+            await _attempt(chat, connection, self._take(frame))
+        if self._intake is not None:
+            self._intake.submitter.end_unstored()
+        await asyncio.sleep(0)  # what was taken is on its way, or refused
 
+    async def _take(self, frame: dict[str, Any] | None) -> None:
+        """A frame with texts, or one that says what a page has, or both. Raises Refused for anything else."""
+        chat, connection = self._chat, self._connection
+        kind = frame.get("k") if frame else None
+        if kind == "farewell":  # shown on the connection before this one
+            connection.close(Farewell(POLICY))
+            return
+        count_page(chat, connection)
+        if frame and "act" in frame:
+            await act_by_frame(chat, connection, frame)
+            return
+        if frame is None or (kind not in ("resume", "pending") and "body" not in frame):
+            await pace(chat, connection)
+            raise Refused("The server did not understand that. Please reload the page.")
+        if "body" in frame:
+            await self.intake.post(frame)
+        elif kind == "pending":
+            await pace(chat, connection)  # nothing was waiting
+        if kind == "resume":
+            await self._resume(frame)
 
-def socket_inbox() -> Any:
-    """What has come and nobody has taken. Of a frame nothing is held but what is known of it."""
-    return websocket.scope["chat.inbox"]  # type: ignore[typeddict-item]
+    async def _resume(self, frame: dict[str, Any]) -> None:
+        """Follow the room from what the page says it has, and deal it a key if it has none."""
+        if (frame.get("trouble") or "") == "write":
+            self.intake.submitter.unstored = True
+        await _resume(self._chat, self._connection, frame)
+        if isinstance(life := frame.get("life"), str) and not read_life(life)[0]:
+            begin_life(self._chat, self._connection, self.intake.receipts, pending="body" in frame)
+
+    def _stop(self, task: asyncio.Task[None]) -> None:
+        """A fault of ours ends the connection; `end` raises it."""
+        if not task.cancelled() and task.exception() is not None:
+            self._connection.close(Farewell(LATER))
+
+    async def end(self) -> None:
+        """Take nothing more. Raises what went wrong in taking it."""
+        self._ended, self._inbox.on_arrival = True, None
+        try:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task])
+                if not self._task.cancelled():
+                    self._task.result()
+        finally:
+            if self._reader is not None:
+                self._reader.detach()
+            if self._intake is not None:
+                self._intake.submitter.end()
 
 
 async def _attempt(chat: Context, connection: Connection, work: Coroutine[Any, Any, None]) -> None:
@@ -94,36 +152,11 @@ async def _attempt(chat: Context, connection: Connection, work: Coroutine[Any, A
         report(chat, connection, error)
 
 
-async def _take(chat: Context, connection: Connection, intake: Intake, frame: dict[str, Any] | None) -> None:
-    """A frame with texts, or one that says what a page has, or both. Raises Refused for anything else."""
-    kind = frame.get("k") if frame else None
-    if kind == "farewell":  # shown on the connection before this one
-        connection.close(Farewell(POLICY))
-        return
-    count_page(chat, connection)
-    if frame and "act" in frame:
-        await act_by_frame(chat, connection, frame)
-        return
-    if frame is None or (kind not in ("resume", "pending") and "body" not in frame):
-        await pace(chat, connection)
-        raise Refused("The server did not understand that. Please reload the page.")
-    if "body" in frame:
-        await intake.post(frame)
-    elif kind == "pending":
-        await pace(chat, connection)  # nothing was waiting
-    if kind == "resume":
-        await _resume(chat, connection, intake, frame)
-        if isinstance(life := frame.get("life"), str) and not read_life(life)[0]:
-            begin_life(chat, connection, intake.receipts, pending="body" in frame)
-
-
-async def _resume(chat: Context, connection: Connection, intake: Intake, frame: dict[str, Any]) -> None:
+async def _resume(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:
     """Bring the page up to date from what it says it has, and follow the room from there."""
     position = Position(fields.token(frame, "epoch") or "", fields.number(frame.get("since")))
     said = frame.get("trouble") or ""
-    if said == "write":
-        intake.submitter.unstored = True
-    elif said != chat.hub.health.outage:
+    if said not in ("write", chat.hub.health.outage):
         connection.show("trouble", chat.render.alerts.outage(chat.hub.health.outage, connection.look))
     if connection.feed is not None:
         await pace(chat, connection)  # once is free; asking again and again is not

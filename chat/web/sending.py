@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from quart import websocket
-
 from chat import limits
 from chat.context import Context
 from chat.features import seats
@@ -14,13 +12,14 @@ from chat.live.connection import LATER, POLICY, Connection, Farewell
 from chat.live.feed import Feed
 from chat.live.framing import Frame, websocket_frame
 from chat.store import NotFound, Unavailable
+from chat.web.transport import Socket
 
 
 class ComeBack(Exception):
     """Too much is asked for at once: the page comes back later, and says again what it has."""
 
 
-async def send(chat: Context, connection: Connection) -> None:
+async def send(chat: Context, connection: Connection, socket: Socket) -> None:
     """Send whatever is pending as one frame, again and again, until there is a reason to stop.
 
     Waiting for the socket is the back-pressure: what comes meanwhile joins the next frame.
@@ -31,18 +30,18 @@ async def send(chat: Context, connection: Connection) -> None:
         if frame:
             chat.metrics.delivered(1, 0)
             if connection.write_frame is None or not connection.write_frame(websocket_frame(frame)):
-                await _send_slowly(chat, connection, frame)
+                await _send_slowly(chat, connection, socket, frame)
         if connection.farewell is not None:
             if last := connection.take_slots():  # what came while the last frame was on its way
-                await websocket.send("".join(last.values()))
+                await socket.send("".join(last.values()))
             return
 
 
-async def _send_slowly(chat: Context, connection: Connection, frame: str) -> None:
+async def _send_slowly(chat: Context, connection: Connection, socket: Socket, frame: str) -> None:
     """Wait until the socket has taken a frame, unless too much waits already: then the page comes back."""
     try:
         with chat.hub.sending.held(frame):
-            await websocket.send(frame)
+            await socket.send(frame)
     except OverBudget:
         ask_to_come_back(chat, connection, ComeBack("sending"))
 

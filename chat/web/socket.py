@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from quart import Blueprint, abort, current_app, websocket
 
-from chat import limits
+from chat import limits, logs
 from chat.context import Context
 from chat.live.connection import LATER, POLICY, Connection, Farewell
 from chat.model.codes import clean_code
@@ -15,11 +17,13 @@ from chat.model.errors import Refused
 from chat.model.members import Member
 from chat.origins import behind_unknown_proxy, same_origin
 from chat.visitors import ClientInfo, parse_client
+from chat.views.look import Look
 from chat.web import fields
 from chat.web.admission import BEHIND_A_PROXY, refuse_host, refuse_origin
-from chat.web.receiving import receive, socket_inbox
+from chat.web.receiving import Receiver
 from chat.web.requests import current_look
 from chat.web.sending import send
+from chat.web.transport import Socket
 
 LINGER = 2.0  # s for the peer to answer a close, so that the last fragment arrives
 
@@ -50,14 +54,20 @@ async def live(code: str) -> None:
     if frames is not None:
         frames.belongs_to(person, client.address)
     await websocket.accept()
+    look = current_look()
     if not ours:
-        await _say_goodbye(
-            chat, code, Farewell(POLICY, f"Nothing arrives on this page. {BEHIND_A_PROXY}"), person
-        )
+        farewell = Farewell(POLICY, f"Nothing arrives on this page. {BEHIND_A_PROXY}")
+        _go_on(partial(_say_goodbye, chat, code, farewell, person, look))
     elif member is None:
-        await _say_goodbye(chat, code, Farewell(POLICY, "You are not in this room.", over=True), person)
+        farewell = Farewell(POLICY, "You are not in this room.", over=True)
+        _go_on(partial(_say_goodbye, chat, code, farewell, person, look))
     else:
-        await _converse(chat, member, client.address)
+        _go_on(partial(_converse, chat, member, client.address, look))
+
+
+def _go_on(conversation: Callable[[Socket], Awaitable[None]]) -> None:
+    """What takes hours holds nothing of the request that it began with."""
+    websocket.scope["chat.converse"](conversation)  # type: ignore[typeddict-item]
 
 
 def _check_origin(chat: Context, client: ClientInfo) -> bool:
@@ -93,33 +103,37 @@ async def _member(chat: Context, code: str, person: str) -> Member | None:
     return await chat.store.find_seat(code, person)
 
 
-async def _converse(chat: Context, member: Member, address: str) -> None:
-    scope: Any = websocket.scope
-    connection = Connection(member, current_look(), address, scope.get("chat.lane"))
+async def _converse(chat: Context, member: Member, address: str, look: Look, socket: Socket) -> None:
+    connection = Connection(member, look, address, socket.write_frame)
     chat.metrics.connections.inc()
     try:
-        await _follow(chat, connection)
+        await _follow(chat, connection, socket)
         if connection.farewell is not None:  # from here on nothing else is sent
-            await _say_goodbye(chat, member.code, connection.farewell, member.person)
+            await _say_goodbye(chat, member.code, connection.farewell, member.person, look, socket)
+    except Exception:
+        logs.log.exception("request-failed path=%s", "sockets.live")
     finally:
         chat.metrics.connections.dec()
 
 
-async def _follow(chat: Context, connection: Connection) -> None:
+async def _follow(chat: Context, connection: Connection, socket: Socket) -> None:
     """Send and receive until there is a reason to stop."""
     chat.hub.connections.admit(connection, counts=False)
+    receiver = Receiver(chat, connection, socket)
     try:
-        async with asyncio.TaskGroup() as group:
-            receiving = group.create_task(receive(chat, connection))
-            await send(chat, connection)
-            receiving.cancel()
+        await send(chat, connection, socket)
     finally:
-        if connection.counts:
-            chat.presence.depart(connection.member)
-        chat.hub.release(connection)
+        try:
+            await receiver.end()
+        finally:
+            if connection.counts:
+                chat.presence.depart(connection.member)
+            chat.hub.release(connection)
 
 
-async def _say_goodbye(chat: Context, code: str, farewell: Farewell, person: str | None) -> None:
+async def _say_goodbye(
+    chat: Context, code: str, farewell: Farewell, person: str | None, look: Look, socket: Socket
+) -> None:
     """Show why, close, and wait a moment: a connection cut at once would make htmx come back for ever.
 
     A page is only kept away for good once it shows why: one that a browser is just leaving drops the
@@ -128,16 +142,14 @@ async def _say_goodbye(chat: Context, code: str, farewell: Farewell, person: str
     close = farewell.code
     if farewell.reason:
         chat.metrics.refusals.labels("farewell").inc()
-        await websocket.send(
-            chat.render.alerts.farewell(code, farewell.reason, current_look(), farewell.over)
-        )
-        if close == POLICY and not await chat.goodbyes.confirmed(person, socket_inbox().take):
+        await socket.send(chat.render.alerts.farewell(code, farewell.reason, look, farewell.over))
+        if close == POLICY and not await chat.goodbyes.confirmed(person, socket.inbox.take):
             close = LATER
-    await websocket.close(close)
-    await _await_answer()
+    await socket.close(close)
+    await _await_answer(socket)
 
 
-async def _await_answer() -> None:
+async def _await_answer(socket: Socket) -> None:
     """Read on until the peer has answered our close frame, which ends this task; not for long.
 
     Closing with something unread resets the connection, and a proxy that is just passing on what its
@@ -146,6 +158,6 @@ async def _await_answer() -> None:
     try:
         async with asyncio.timeout(LINGER):
             while True:
-                await socket_inbox().take()
+                await socket.inbox.take()
     except TimeoutError:
         pass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -61,9 +60,9 @@ class Submitter:
         self._chat = chat
         self._connection = connection
         self._time = asyncio.get_running_loop().time
-        self._pending: deque[Text] = deque()  # in their order, until they are answered
+        self._pending: list[Text] = []  # few, in their order, until they are answered
         self._length = 0  # characters of them
-        self._waiting: deque[Text] = deque()  # those of them that have yet to be handed to the store
+        self._waiting: list[Text] = []  # those of them that have yet to be handed to the store
         self._pacing: asyncio.Task[None] | None = None
         self._has_place: asyncio.Future[None] | None = None
         self._ended = False
@@ -114,7 +113,7 @@ class Submitter:
                 reason = await self._wait(text)
             except Exception:
                 reason = self._fault()
-            self._waiting.popleft()
+            del self._waiting[0]
             if reason:
                 self._refuse(text, reason)
                 self._settle()
@@ -156,7 +155,7 @@ class Submitter:
         """Answer what is done, up to the first text that is not."""
         pending = self._pending
         while pending and pending[0].is_done and not self._ended:
-            text = pending.popleft()
+            text = pending.pop(0)
             self._length -= len(text.body)
             self._answer(text)
         if not pending:

@@ -1,0 +1,44 @@
+"""What a conversation sees of its WebSocket, which the server's package provides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Inbox(Protocol):
+    """What has come and nobody has taken. Of a frame nothing is held but what is known of it."""
+
+    on_arrival: Callable[[], None] | None
+
+    def empty(self) -> bool: ...
+
+    async def take(self) -> str | bytes | None: ...
+
+    def done(self) -> None: ...
+
+
+class TextReader(Protocol):
+    def attach(self, take: Callable[[bytes], bool], is_idle: Callable[[], bool]) -> None: ...
+
+    def detach(self) -> None: ...
+
+    def hold(self) -> None: ...
+
+    def release(self) -> None: ...
+
+
+class Socket(Protocol):
+    @property
+    def inbox(self) -> Inbox: ...
+
+    @property
+    def text_reader(self) -> TextReader | None: ...
+
+    @property
+    def write_frame(self) -> Callable[[bytes], bool] | None:
+        """Takes a framed text if the socket is free, and says whether it did."""
+
+    async def send(self, text: str) -> None: ...
+
+    async def close(self, code: int) -> None: ...
