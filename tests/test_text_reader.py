@@ -21,8 +21,10 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, TextMessage
 
 from chat.server import bounds
+from chat.server.peer_frames import unmasked
 from chat.server.rates import FrameCount, FrameRates, Pace
-from chat.server.text_reader import TextReader, _unmasked
+from chat.server.text_reader import TextReader
+from chat.server.timer_wheel import TimerWheel
 
 TEXT, BINARY, PING, PONG, CONTINUATION = 1, 2, 9, 10, 0
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
@@ -100,7 +102,12 @@ class Setup:
         self.transport = Transport(self.hypercorn)
         if frames is not None:
             self.hypercorn.stream.frames = frames
-        server = SimpleNamespace(writer=SimpleNamespace(transport=self.transport), reader=self.hypercorn)
+        worker = SimpleNamespace(deadlines=TimerWheel(45, TextReader.check))
+        server = SimpleNamespace(
+            writer=SimpleNamespace(transport=self.transport),
+            reader=self.hypercorn,
+            context=SimpleNamespace(worker=worker),
+        )
         self.reader = TextReader(server, self.hypercorn)
         self._declines = declines
         self.fast = 0
@@ -122,7 +129,7 @@ class Setup:
 def masked(opcode: int, payload: bytes, mask: bytes = b"\x01\xfe\x80\x7f", **more: Any) -> bytes:
     plain = frame(opcode, payload, **more)
     start = len(plain) - len(payload)
-    return plain[: start - 4] + mask + _unmasked(mask, payload)
+    return plain[: start - 4] + mask + unmasked(mask, payload)
 
 
 MIXTURE: list[tuple[bytes, list[Any]]] = [
@@ -275,7 +282,7 @@ async def test_a_socket_over_its_rate_is_hypercorn_s_to_end() -> None:
 
 @given(st.binary(max_size=70), st.binary(min_size=4, max_size=4))
 def test_a_mask_is_taken_off(data: bytes, mask: bytes) -> None:
-    assert _unmasked(mask, data) == bytes(byte ^ mask[n % 4] for n, byte in enumerate(data))
+    assert unmasked(mask, data) == bytes(byte ^ mask[n % 4] for n, byte in enumerate(data))
 
 
 # Over a real Hypercorn ----------------------------------------------------------------------------

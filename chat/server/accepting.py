@@ -20,6 +20,7 @@ from hypercorn.asyncio import run
 from chat.server import bounds
 from chat.server.addresses import shared_by, shares
 from chat.server.guards import Guard, around
+from chat.server.inbox import Line
 from chat.server.turns import Turns
 from chat.server.worker import Options
 
@@ -163,6 +164,7 @@ class Acceptor:
     async def _open(self, conn: socket.socket, release: Callable[[], None], address: str | None) -> None:
         reader = asyncio.StreamReader(limit=bounds.READ_BUFFER, loop=self._loop)
         protocol = _Protocol(reader, self._callback, loop=self._loop)
+        protocol._drain_waiters = Line()  # type: ignore[attr-defined]
         protocol.release = release
         timeout = bounds.HANDSHAKE_TIMEOUT if self._tls else None
         try:

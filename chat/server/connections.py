@@ -96,6 +96,7 @@ class _Reader:
         self.at_eof = reader.at_eof
         self.request, self.since = -1, 0.0
         self.waits = False  # all that came before has been handled
+        self.near: float | None = None  # the deadline of a peer that has been silent for long
 
     async def read(self, size: int) -> bytes:
         deadline = self._deadline()
@@ -115,18 +116,26 @@ class _Reader:
 
     def _later(self) -> float:
         """A new deadline if the peer was heard of by the fast path since. Raises TimeoutError."""
-        now = asyncio.get_running_loop().time()
+        texts = self._text_reader
+        if texts is None or texts.deadline <= asyncio.get_running_loop().time():
+            raise TimeoutError
+        return texts.deadline
+
+    @property
+    def _text_reader(self) -> TextReader | None:
         protocol: Any = self.server.protocol.protocol
-        texts: TextReader | None = getattr(protocol.stream, "text_reader", None)
-        if texts is not None and (texts.waits or texts.heard + self.timeout > now):
-            return (now if texts.waits else texts.heard) + self.timeout
-        raise TimeoutError
+        return getattr(protocol.stream, "text_reader", None)
+
+    def may_rest(self) -> bool:
+        """Whether all that a peer usually sends is taken at the transport: nobody need wait for more here."""
+        return self._text_reader is not None and self._text_reader.rest()
 
     def _deadline(self) -> float | None:
         now = asyncio.get_running_loop().time()
         protocol: Any = self.server.protocol.protocol
-        if isinstance(protocol.stream, WSStream):
-            return now + self.timeout  # it answers pings, at least
+        if isinstance(protocol.stream, WSStream):  # it answers pings, at least
+            near, self.near = self.near, None
+            return now + self.timeout if near is None else near
         if protocol.stream is not None and protocol.connection.their_state in ASKED:
             return None  # it has asked and now it listens, for hours if it likes
         if self.request != protocol.keep_alive_requests:
@@ -139,6 +148,8 @@ async def _read_to_the_end(original: Guard, self: Any) -> None:
     """Hypercorn would keep what it read last until more comes, and wait for another request after the end."""
     try:
         while not self.reader.at_eof():
+            if self.reader.may_rest():
+                return
             await self.protocol.handle(RawData(await self.reader.read(bounds.READ_AT_ONCE)))
             if is_dropped(self.protocol.protocol):
                 await self.context.worker.drops.wait()

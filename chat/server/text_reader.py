@@ -11,10 +11,9 @@ from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from wsproto.connection import ConnectionState
 
 from chat.server import bounds
+from chat.server.peer_frames import PING, PONG, end_of_frame, payload
 from chat.server.rates import FrameCount
-
-TEXT, PING, PONG = 0x81, 0x89, 0x8A  # the first byte of such a message in one frame
-MASKED, LENGTH = 0x80, 0x7F  # bits of the second byte
+from chat.server.timer_wheel import TimerWheel
 
 
 class TextReader(asyncio.Protocol):
@@ -31,6 +30,7 @@ class TextReader(asyncio.Protocol):
         self._transport: Any = server.writer.transport
         self._inner: Any = self._transport.get_protocol()
         self._buffer: Any = server.reader.reader  # of what Hypercorn has yet to read
+        self._deadlines: TimerWheel = server.context.worker.deadlines
         self._loop = asyncio.get_running_loop()
         self._take: Callable[[bytes], bool] | None = None
         self._is_idle: Callable[[], bool]
@@ -40,6 +40,7 @@ class TextReader(asyncio.Protocol):
         self._others: asyncio.Handle | None = None  # have their turn until this is called
         self._patience: asyncio.TimerHandle | None = None  # until the start of a text goes to Hypercorn
         self.heard = 0.0  # when something came last
+        self._rests = False  # Hypercorn, which reads no further until it is woken
 
     def attach(self, take: Callable[[bytes], bool], is_idle: Callable[[], bool]) -> None:
         """`take` is given the payload of a text and says whether it took it.
@@ -52,8 +53,40 @@ class TextReader(asyncio.Protocol):
     def detach(self) -> None:
         """From now on everything goes to Hypercorn."""
         self._take = None
+        self._wake()
         self._give_up()
         self.release()
+
+    def rest(self) -> bool:
+        """Whether Hypercorn need not read on: it is woken when it has to, or when the peer is silent."""
+        if self._take is None or self._buffer._buffer or self._transport.is_closing():
+            return False
+        self._rests = True
+        self._deadlines.add(self, self._loop.time() + self._server.reader.timeout)
+        return True
+
+    @property
+    def deadline(self) -> float:
+        """Until when the peer has to be heard of; it need not while we do not want to read."""
+        return float((self._loop.time() if self.waits else self.heard) + self._server.reader.timeout)
+
+    def check(self) -> float | None:
+        """For the worker's timer: the time of the next check, or None if the deadline is near."""
+        if self.deadline > self._loop.time() + self._deadlines.tick:
+            return self.deadline
+        self._wake(self.deadline)
+        return None
+
+    def _wake(self, deadline: float | None = None) -> None:
+        if self._rests:
+            self._rests = False
+            self._deadlines.remove(self)
+            self._server.reader.near = deadline
+            self._server._task_group.spawn(self._server._read_data)
+
+    def _pass_on(self, data: bytes) -> None:
+        self._inner.data_received(data)
+        self._wake()
 
     @property
     def waits(self) -> bool:
@@ -83,7 +116,7 @@ class TextReader(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         at, size, count = 0, len(data), 0
         while self._fast and at < size and count < bounds.FRAMES_AT_ONCE and not self._held:
-            end = _end_of_frame(data, at)
+            end = end_of_frame(data, at)
             if end > size:
                 break
             self._fast = at < end and self._take_frame(data, at, end)
@@ -91,7 +124,7 @@ class TextReader(asyncio.Protocol):
                 at, count = end, count + 1
         self._rest = data[at:] if self._fast else b""
         if not self._fast:
-            self._inner.data_received(data[at:])
+            self._pass_on(data[at:])
         self._wait_for_rest(count)
         self._pause(count)
 
@@ -100,14 +133,13 @@ class TextReader(asyncio.Protocol):
         if self._take is None or (frames is not None and frames.over):
             return False
         if data[at] == PING:
-            self._inner.data_received(data[at:end])
+            self._pass_on(data[at:end])
             return True
         if data[at] == PONG:
             if frames is not None:
                 frames.spend(1)
             return True  # that it came is all there is to know
-        start = at + (6 if data[at + 1] & LENGTH < 126 else 8)
-        taken = self._take(_unmasked(data[start - 4 : start], data[start:end]))
+        taken = self._take(payload(data, at, end))
         if taken and frames is not None:
             frames.spend(1)
         return taken
@@ -127,7 +159,7 @@ class TextReader(asyncio.Protocol):
             self._patience = None
         if self._rest:
             data, self._rest = self._rest, b""
-            self._inner.data_received(data)
+            self._pass_on(data)
 
     def _pause(self, count: int) -> None:
         """After some texts everybody else has a turn; an address that sends too many waits longer."""
@@ -159,7 +191,7 @@ class TextReader(asyncio.Protocol):
     def _is_clean(self) -> bool:
         """Whether all that went to Hypercorn ended with a whole message, and was dealt with."""
         stream = self._hypercorn.stream
-        if self._take is None or self._buffer._buffer or not self._server.reader.waits:
+        if self._take is None or self._buffer._buffer or not (self._rests or self._server.reader.waits):
             return False
         if not isinstance(stream, WSStream) or stream.closed or stream.buffer.value is not None:
             return False
@@ -175,6 +207,7 @@ class TextReader(asyncio.Protocol):
     def eof_received(self) -> bool | None:
         self._give_up()
         ended: bool | None = self._inner.eof_received()
+        self._wake()
         return ended
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -183,6 +216,7 @@ class TextReader(asyncio.Protocol):
         if self._others is not None:
             self._others.cancel()
         self._inner.connection_lost(error)
+        self._wake()
 
     def pause_writing(self) -> None:
         self._inner.pause_writing()
@@ -200,27 +234,3 @@ def text_reader(stream: Any) -> TextReader | None:
     if not isinstance(server.writer.transport.get_protocol(), asyncio.StreamReaderProtocol):
         return None
     return TextReader(server, protocol)
-
-
-def _end_of_frame(data: bytes, at: int) -> int:
-    """Where the frame that begins at `at` ends, perhaps behind what is there; `at` if it is none for us."""
-    size = len(data)
-    if data[at] not in (TEXT, PING, PONG):
-        return at
-    if size - at < 4:
-        return size + 1  # nobody knows yet; even an empty frame has a mask
-    length = data[at + 1] & LENGTH
-    if not data[at + 1] & MASKED:
-        return at
-    if length < 126:
-        return at + 6 + length
-    if data[at] != TEXT:
-        return at
-    length = int.from_bytes(data[at + 2 : at + 4]) if length == 126 else bounds.FAST_TEXT + 1
-    return at + 8 + length if 126 <= length <= bounds.FAST_TEXT else at
-
-
-def _unmasked(mask: bytes, data: bytes) -> bytes:
-    size = len(data)
-    masks = mask * (size // 4 + 1)
-    return (int.from_bytes(data) ^ int.from_bytes(masks[:size])).to_bytes(size)

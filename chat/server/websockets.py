@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any
 
 import h11
+from hypercorn.asyncio.worker_context import EventWrapper
 from hypercorn.protocol import ws_stream
 from hypercorn.protocol.events import StreamClosed
 from hypercorn.protocol.h11 import H11WSConnection
@@ -19,7 +20,7 @@ from wsproto.frame_protocol import CloseReason
 
 from chat.server import bounds
 from chat.server.guards import Guard, around
-from chat.server.inbox import Utf8
+from chat.server.inbox import Line, Utf8
 from chat.server.rates import FrameCount
 
 
@@ -178,13 +179,16 @@ async def _handle(original: Callable[..., Awaitable[None]], self: Any, event: An
         await _hang_up(self, 0)
 
 
+PING = bytes((0x89, 0))  # a whole frame
+
+
 class _Accepted:
     """In place of the handshake: nothing else is asked of it."""
 
     accepted = True
 
 
-_ACCEPTED, _SPENT = _Accepted(), h11.Connection(h11.SERVER)
+_ACCEPTED, _SPENT, _CAN_READ = _Accepted(), h11.Connection(h11.SERVER), EventWrapper()
 _SPENT.send_failed()
 
 
@@ -192,27 +196,44 @@ _SPENT.send_failed()
 async def _forget_the_handshake(original: Guard, self: Any, message: Any) -> None:
     """A dozen objects that each socket would hold for hours."""
     await original(self, message)
-    self.handshake = _ACCEPTED
-    connection = getattr(self.send.__self__, "connection", None)
-    if isinstance(connection, H11WSConnection):
-        connection.h11_connection = _SPENT
+    self.handshake, self.scope = _ACCEPTED, None
+    self.connection._events = Line()
+    protocol = self.send.__self__
+    if isinstance(getattr(protocol, "connection", None), H11WSConnection):
+        protocol.connection.h11_connection = _SPENT
+        protocol.can_read = _CAN_READ  # only a second request would have to wait for it
 
 
 @around(WSStream, "_send_pings")
 async def _send_pings(original: Guard, self: Any) -> None:
-    """A timer instead of a task that sleeps between pings, and keeps its connection from ending meanwhile."""
-    self.pings = asyncio.current_task()
+    """The worker's timer has it pinged, in place of a task that sleeps between pings."""
+    await _ping(self)
     if not self.closed:
-        await self._send_wsproto_event(Ping())
-    if not self.closed:
-        self.pings = asyncio.get_running_loop().call_later(
-            self.config.websocket_ping_interval, self.task_group.spawn, self._send_pings
-        )
+        loop = asyncio.get_running_loop()
+        self.context.worker.pings.add(self, loop.time() + self.config.websocket_ping_interval)
+
+
+async def _ping(stream: Any) -> None:
+    stream.pinging = asyncio.current_task()
+    if not stream.closed:
+        await stream._send_wsproto_event(Ping())
+    stream.pinging = None
+
+
+def ping_again(stream: Any) -> float | None:
+    """For the worker's timer: a ping at once if the socket is free, or when it is; the time of the next."""
+    if stream.closed:
+        return None
+    if stream.pinging is None and not (stream.fast_path is not None and stream.fast_path(PING)):
+        stream.task_group.spawn(_ping, stream)
+    when: float = asyncio.get_running_loop().time() + stream.config.websocket_ping_interval
+    return when
 
 
 def _stop_pings(stream: Any) -> None:
-    if hasattr(stream, "pings"):
-        stream.pings.cancel()
+    stream.context.worker.pings.remove(stream)
+    if getattr(stream, "pinging", None) is not None:
+        stream.pinging.cancel()
 
 
 async def _tell_application(stream: Any, code: int) -> None:

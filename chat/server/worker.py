@@ -21,7 +21,10 @@ from chat.server.bodies import Bodies
 from chat.server.guards import Guard, around
 from chat.server.inbox import Pool
 from chat.server.rates import FrameRates, Spacing
+from chat.server.text_reader import TextReader
+from chat.server.timer_wheel import TimerWheel
 from chat.server.turns import Places, Turns
+from chat.server.websockets import ping_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Worker:
         self.inboxes, self.bodies = Pool(), Bodies()
         self.turns, self.places = Turns(), Places()
         self.frame_rates = FrameRates(bounds.FRAMES, bounds.FRAMES_PER_PERSON, bounds.FRAMES_PER_ADDRESS)
+        self.pings = TimerWheel(self.config.websocket_ping_interval, ping_again)  # type: ignore[arg-type]
+        self.deadlines = TimerWheel(self.read_timeout, TextReader.check)
         self.ending = asyncio.create_task(self._end(context))
 
     async def _end(self, context: WorkerContext) -> None:
