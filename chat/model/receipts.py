@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 BODIES = 100  # texts of one frame; htmx keeps no more while it is offline
 TYPED_AHEAD = 10_000  # characters kept for the next text
@@ -39,7 +39,7 @@ class Receipts:
         self.leaving = 0  # those that the page is about to be told of
         self.generation = 0  # of `key`: a text that was sent under a former key changes nothing here
         self._writing: dict[tuple[int, int], None] = {}  # place and hash of texts on their way to the store
-        self.counts: list[int] = []  # what the page may believe `acked` to be
+        self.counts: Sequence[int] = ()  # what the page may believe `acked` to be
         self._answered: dict[tuple[int, int], None] = {}  # place and hash, the oldest first
         self._newest = -1  # place that was written or answered
         self._sent: dict[int, tuple[int, int]] = {}  # length and hash of each control when it was sent
@@ -49,7 +49,7 @@ class Receipts:
         """The page says how far it has come; `counted` if it is told so, not left to add up."""
         if key != self.key:
             self.key, self.acked = key, acked
-            self.counts, self._typed = [], ""
+            self.counts, self._typed = (), ""
             self.generation += 1
             self._writing.clear()
             self._answered.clear()

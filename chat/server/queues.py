@@ -119,7 +119,7 @@ class Exchange:
     _gone: Sequence[Callable[[], None]] = ()
     _ends: Sequence[Callable[[], None]] = ()
     _holding: Holding | None = None
-    _has_inbox = False
+    _leave: Callable[[], None] | None = None  # of a handler that has an inbox
 
     def __init__(self, scope: Any, send: Any, events: SmallQueue) -> None:
         self._send, stream = send, send.__self__
@@ -167,7 +167,7 @@ class Exchange:
 
     def pass_on(self, inbox: asyncio.Queue[Any], leave: Callable[[], None]) -> None:
         """From now on messages go to the inbox of the handler, and the news that the peer has gone to it."""
-        events, self._queue, self._has_inbox, self._gone = self._queue, inbox, True, (leave,)
+        events, self._queue, self._leave = self._queue, inbox, leave
         while not events.empty():  # it holds "websocket.connect", which nobody asks for
             if events.get_nowait()["type"] == "websocket.disconnect":
                 leave()
@@ -192,18 +192,24 @@ class Exchange:
         if self._ended:
             return
         if event["type"] in {"websocket.disconnect", "http.disconnect"}:
-            _make_room(self._queue)
-            for leave in self._gone:
-                leave()
-            if not self._has_inbox:
-                self._queue.put_nowait(event)
+            self._end_peer(event)
         elif event["type"] != "websocket.receive":
             await self._queue.put(event)
         else:
             message = event["bytes"] or event["text"]
             if self._holding is not None:
                 await self._holding.admit(sys.getsizeof(message))
-            await self._queue.put(message if self._has_inbox else event)
+            await self._queue.put(event if self._leave is None else message)
+
+    def _end_peer(self, event: Any) -> None:
+        """The peer has gone: this waits for nothing."""
+        _make_room(self._queue)
+        for leave in self._gone:
+            leave()
+        if self._leave is None:
+            self._queue.put_nowait(event)
+        else:
+            self._leave()
 
 
 def _make_room(queue: asyncio.Queue[Any], always: bool = False) -> None:

@@ -138,10 +138,10 @@ class Receiver:
                 if not self._task.cancelled():
                     self._task.result()
         finally:
-            if self._reader is not None:
-                self._reader.detach()
             if self._intake is not None:
                 self._intake.submitter.end()
+            if self._reader is not None:
+                self._reader.detach()
 
 
 async def _attempt(chat: Context, connection: Connection, work: Coroutine[Any, Any, None]) -> None:

@@ -16,8 +16,8 @@ from chat.model.codes import clean_code
 from chat.model.errors import Refused
 from chat.model.members import Member
 from chat.origins import behind_unknown_proxy, same_origin
-from chat.visitors import ClientInfo, parse_client
 from chat.views.look import Look
+from chat.visitors import ClientInfo, parse_client
 from chat.web import fields
 from chat.web.admission import BEHIND_A_PROXY, refuse_host, refuse_origin
 from chat.web.receiving import Receiver
