@@ -56,9 +56,9 @@ class Slots:
                     return "reserve"
         self.total += 1
         self._count(address, 1)
-        return partial(self._give_back, address)
+        return partial(_give_back, self, address)
 
-    def _give_back(self, address: str | None) -> None:
+    def give_back(self, address: str | None) -> None:
         self.total -= 1
         self._count(address, -1)
 
@@ -67,6 +67,11 @@ class Slots:
             self._of[who] += change
             if not self._of[who]:
                 del self._of[who]
+
+
+def _give_back(slots: Slots, address: str | None) -> None:
+    """Not a method: it would be one more object of each connection."""
+    slots.give_back(address)
 
 
 def raise_descriptor_limit() -> int:

@@ -93,10 +93,12 @@ class _Reader:
         peer = server.writer.get_extra_info("peername")
         self.turns = worker.turns
         self.address = shared_by(peer, worker.options.trusted_proxies) if worker.options.rate_limit else None
-        self.at_eof = reader.at_eof
         self.request, self.since = -1, 0.0
         self.waits = False  # all that came before has been handled
         self.near: float | None = None  # the deadline of a peer that has been silent for long
+
+    def at_eof(self) -> bool:
+        return self.reader.at_eof()
 
     async def read(self, size: int) -> bytes:
         deadline = self._deadline()

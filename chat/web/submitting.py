@@ -59,7 +59,7 @@ class Submitter:
         self.on_room: Callable[[], None] = lambda: None  # called when more texts may come
         self._chat = chat
         self._connection = connection
-        self._time = asyncio.get_running_loop().time
+        self.time = asyncio.get_running_loop().time
         self._pending: list[Text] = []  # few, in their order, until they are answered
         self._length = 0  # characters of them
         self._waiting: list[Text] = []  # those of them that have yet to be handed to the store
@@ -174,7 +174,7 @@ class Submitter:
             # Whatever our fault is, the text is its writer's: kept for a retry, it would fail for ever.
             self._refuse(text, self._fault(error))
         elif text.write is not None:
-            self._chat.metrics.appended(self._time() - text.since)
+            self._chat.metrics.appended(self.time() - text.since)
         if text.again is not None:
             self._end_refused(text.again)
         elif self.receipts.answer(text.place, text.body, text.generation):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,7 +27,7 @@ class Intake:
         self._connection = connection
         self.submitter = Submitter(chat, connection)
         self.receipts = self.submitter.receipts
-        self._time = asyncio.get_running_loop().time
+        self._time = self.submitter.time
 
     def take(self, frame: dict[str, Any] | None) -> bool:
         """Take a frame at once if it is nothing but texts. False: `post` has to take it, or somebody else."""
