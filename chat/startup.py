@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chat import logs
+from chat.cluster.parts import bus_for, limits_for, redis_for, registry_for
 from chat.context import Context
-from chat.limits import Limits, OwnLimits
-from chat.live.bus import Bus, LocalBus
+from chat.limits import OwnLimits
 from chat.live.connections import SOCKETS
 from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
 from chat.live.presence import Presence
-from chat.live.registry import Listeners, LocalRegistry, PresenceRegistry
+from chat.live.registry import Listeners
 from chat.metrics import Metrics
 from chat.model.changes import Change
 from chat.model.codes import Codes
 from chat.settings import Misconfigured, Settings
 from chat.store import Store, Unavailable, store_for
 from chat.store.clock import ClockWatch
-from chat.store.metadata import IDENTITY, KEY
+from chat.store.metadata import KEY
 from chat.store.quota import Quota
 from chat.store.write_probe import WriteProbe
 from chat.views.assets import Assets, folder
@@ -45,7 +44,7 @@ async def open_context(settings: Settings) -> Context:
     try:
         secret = secret_for(settings)  # made once the place is known to be good
         await _agree_on_the_key(store, secret)
-        redis = await _redis(settings, store)
+        redis = await redis_for(settings.redis_url, store)
         return await _wired(settings, secret, store, redis)
     except BaseException:
         await store.close()
@@ -69,54 +68,6 @@ async def _agree_on_the_key(store: Store, secret: str) -> None:
             "Set the same on every node, or the former one again. A new one makes everybody a stranger; "
             "if that is meant, stop every node and run the command forget-key first."
         )
-
-
-async def _redis(settings: Settings, store: Store) -> Redis | None:
-    """What the nodes share, if there are to be several. Raises Misconfigured."""
-    if not settings.redis_url:
-        return None
-    try:
-        from chat.cluster.connection import Redis
-    except ModuleNotFoundError:
-        raise Misconfigured(
-            "CHAT_REDIS_URL needs more packages. Install them: pip install '.[cluster]'"
-        ) from None
-    # Nodes of another database may use the same Redis: theirs is another chat.
-    redis = Redis(settings.redis_url, name=await store.get_or_set(IDENTITY, secrets.token_hex(16)))
-    await redis.open()
-    return redis
-
-
-def bus_for(
-    redis: Redis | None,
-    hinted: Callable[[str, int], None] = lambda way, changes: None,
-    interrupted: Callable[[], None] = lambda: None,
-) -> Bus:
-    """The bus that goes with CHAT_REDIS_URL. `hinted` counts changes by what became of them; `interrupted`,
-    the times when hints stopped coming."""
-    if redis is None:
-        return LocalBus()
-    from chat.cluster.bus import RedisBus
-
-    return RedisBus(redis, hinted=hinted, interrupted=interrupted)
-
-
-def registry_for(redis: Redis | None, tabs: int) -> PresenceRegistry:
-    """The registry that goes with CHAT_REDIS_URL; `tabs` is how many connections a person may have."""
-    if redis is None:
-        return LocalRegistry()
-    from chat.cluster.registry import RedisRegistry
-
-    return RedisRegistry(redis, tabs)
-
-
-def limits_for(redis: Redis | None, enabled: bool) -> Limits:
-    """The limits that go with CHAT_REDIS_URL."""
-    if redis is None or not enabled:
-        return Limits(enabled)
-    from chat.cluster.limits import RedisLimits
-
-    return RedisLimits(redis)
 
 
 async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -> Context:

@@ -33,8 +33,8 @@ OF_ONE_PROCESS = {
     "chat_deliveries_total", "chat_frames_total", "chat_refusals_total", "chat_rooms_live", "chat_streams",
 }  # fmt: skip
 REFUSING = [  # where a node with neighbours is refused
-    "cluster/client.py", "cluster/connection.py", "startup.py", "settings.py", "visitors.py",
-    "store/__init__.py", "store/postgres/errors.py", "store/postgres/hosts.py",
+    "cluster/client.py", "cluster/connection.py", "cluster/parts.py", "startup.py", "settings.py",
+    "visitors.py", "store/__init__.py", "store/postgres/errors.py", "store/postgres/hosts.py",
     "store/postgres/instance_lock.py", "store/postgres/schema.py", "store/postgres/server.py",
 ]  # fmt: skip
 LEVELS = {"event", "info", "warning", "error", "exception", "critical"}

@@ -17,8 +17,8 @@ from chat.cluster import limits as redis_limits
 from chat.cluster.client import CONNECTIONS
 from chat.cluster.connection import Redis
 from chat.cluster.limits import SCRIPT, WAIT, RedisLimits
+from chat.cluster.parts import limits_for
 from chat.limits import WRONG_CODES, Limits, Rate
-from chat.startup import limits_for
 
 SLOW = Rate("slow", every=100.0, burst=3)
 QUICK = Rate("quick", every=0.05, burst=3)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from chat.app import create_app
+from chat.cluster.parts import bus_for
 from chat.live.bus import LocalBus
 from chat.settings import Misconfigured, Settings
-from chat.startup import bus_for
 from chat.store import store_for
 from chat.store.sqlite.store import SQLiteStore
 from chat.visitors import secret_for
