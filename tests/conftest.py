@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from deployments import ONE, SECRET, start_over, store_at
-from people import Agree, FakeClock, Person, Turn
+from people import Exchange, FakeClock, Person, Turn
 from postgres import the_server
 from quart import Quart
 from redis_server import RedisCluster, RedisServer
@@ -119,24 +119,24 @@ def chat(chats: list[Context]) -> Context:
 
 
 @pytest.fixture
-def get_or_set(chats: list[Context]) -> Agree:
+def exchange(chats: list[Context]) -> Exchange:
     """Have every node say who is with it, and hear who is with the others."""
 
-    async def get_or_set() -> None:
+    async def exchange() -> None:
         for chat in chats * 2:
             if isinstance(chat.hub.registry, RedisRegistry):
                 await chat.hub.registry._exchange()
 
-    return get_or_set
+    return exchange
 
 
 @pytest.fixture
-def turn(chats: list[Context], clock: FakeClock, get_or_set: Agree) -> Turn:
+def turn(chats: list[Context], clock: FakeClock, exchange: Exchange) -> Turn:
     """Let time pass, and presence do what is due then."""
 
     async def turn(seconds: float = 0.0) -> None:
         clock.pass_by(seconds)
-        await get_or_set()
+        await exchange()
         for chat in chats:
             await chat.presence.tick()
 

@@ -14,11 +14,13 @@ from dom import Element, parse
 from quart import Quart
 from quart.testing.connections import WebsocketDisconnectError
 
+from chat.live.connection import Connection
+
 ORIGIN = "http://localhost"
 PATIENCE = 5.0  # s until a test gives up on what should come at once
 FORM = "application/x-www-form-urlencoded"
 Form = Mapping[str, str] | Iterable[tuple[str, str]]
-Agree = Callable[[], Awaitable[None]]
+Exchange = Callable[[], Awaitable[None]]
 Turn = Callable[..., Awaitable[None]]
 
 
@@ -208,6 +210,29 @@ class Live:
             await self.send(k="farewell")
         return self.frames[-1]
 
+    def hold_back(self, gate: asyncio.Event) -> None:
+        """From now on this page takes nothing more, until the gate opens."""
+        take = self.connection._receive_queue.put
+
+        async def taken_later(item: Any) -> None:
+            await gate.wait()
+            await take(item)
+
+        self.connection._receive_queue.put = taken_later
+
+    async def stall(self, connection: Connection, sent: Awaitable[None]) -> asyncio.Event:
+        """Hold the page back, and have the server's end of it wait with what is sent; what ends that."""
+        gate = asyncio.Event()
+        self.hold_back(gate)
+        await sent
+        await until(lambda: not connection.idle and not connection._ready)
+        return gate
+
+    async def ask(self, action: str, id: int) -> Element:
+        """Choose it in the palette for a message; the form that appears."""
+        await self.send(act=f"{action}?ask", id=str(id))
+        return await self.until("hx-partial[hx-target=#acting] form")
+
     async def until(self, selector: str, text: str = "") -> Element:
         """The next element like this, whichever frame brings it."""
         while True:
@@ -239,6 +264,11 @@ class Live:
 def texts(page: Element) -> list[str]:
     """The texts of the messages on a page or in a frame, in order."""
     return [element.text for element in page.all("li .text")]
+
+
+def ids(page: Element) -> list[int]:
+    """Of the messages that a page began with, in order."""
+    return [int(item["id"].removeprefix("message-")) for item in page.all("#earlier li[data-by]")]
 
 
 def notices(page: Element) -> list[str]:

@@ -135,14 +135,14 @@ class House:
         await self.tick()
         return members
 
-    async def get_or_set(self) -> None:
+    async def exchange(self) -> None:
         """Every node says who is with it, and hears who is with the others."""
         for node in self.nodes * 2:
             if isinstance(node.registry, RedisRegistry):
                 await node.registry._exchange()
 
     async def tick(self) -> None:
-        await self.get_or_set()
+        await self.exchange()
         for node in self.nodes:
             await node.presence.tick()
 
@@ -166,7 +166,7 @@ class House:
 
     async def here(self) -> list[str]:
         """Whom a page shows, whichever node it comes from."""
-        await self.get_or_set()
+        await self.exchange()
         shown = [[m.label for m in await node.presence.everybody(ROOM)] for node in self.nodes]
         assert shown[0] == shown[-1]
         return shown[0]

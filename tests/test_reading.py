@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from people import Live, Person, texts, until
+from people import Person, texts, until
 
 from chat import limits
 from chat.context import Context
@@ -207,17 +207,6 @@ async def _write_long(chat: Context, code: str, count: int) -> None:
         )
 
 
-def _hold_back(live: Live, gate: asyncio.Event) -> None:
-    """From now on this peer takes nothing more, until the gate opens."""
-    take = live.connection._receive_queue.put
-
-    async def taken_later(item: Any) -> None:
-        await gate.wait()
-        await take(item)
-
-    live.connection._receive_queue.put = taken_later
-
-
 async def test_pages_of_long_texts_are_bounded_in_bytes_and_lead_back_to_the_first(
     chat: Context, alice: Person, code: str
 ) -> None:
@@ -262,7 +251,7 @@ async def test_twenty_sockets_that_resume_and_do_not_read_hold_one_frame_each(
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context((alice, bob)[n % 2].live(code)) for n in range(20)]
         for live in sockets:
-            _hold_back(live, gate)
+            live.hold_back(gate)
             await live.resume(page, since=0)
         await until(lambda: chat.hub.sending.in_flight > 0)
         connections = list(chat.hub.connections._by_id.values())

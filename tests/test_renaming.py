@@ -166,7 +166,7 @@ async def test_a_choice_that_is_none_is_asked_again(bob: Person, code: str) -> N
         assert (await bob.post(f"/rooms/{code}", {"name": "Robert", "choice": choice})).status == 422
 
 
-async def test_lookalikes_full_of_markup_are_text(bob: Person, code: str) -> None:
+async def test_names_full_of_markup_are_text(bob: Person, code: str) -> None:
     name = '"><b>bold</b>&'
     page = (await _type(bob, code, name, "home")).page
     assert page.one("form [name=name]").value == name

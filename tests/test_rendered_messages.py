@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from people import Person, texts
+from people import Person, ids, texts
 from quart import Quart
 
 from chat.context import Context
@@ -169,7 +169,7 @@ async def test_a_page_read_before_a_deletion_keeps_nothing_of_the_text(
     chat: Context, alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await alice.write(code, "a secret")
-    id = int((await alice.look(code)).one("#earlier li[data-by]")["id"].removeprefix("message-"))
+    [id] = ids(await alice.look(code))
     history, was_read, go_on = chat.store.history, asyncio.Event(), asyncio.Event()
 
     async def slowly(*asked: Any) -> Page:
@@ -194,7 +194,7 @@ async def test_a_deleted_text_is_in_no_memory_that_a_page_has_filled(
     chat: Context, alice: Person, code: str, somebody_is_here: bool
 ) -> None:
     await alice.write(code, "a secret")
-    id = int((await alice.look(code)).one("#earlier li[data-by]")["id"].removeprefix("message-"))
+    [id] = ids(await alice.look(code))
     async with alice.in_room(code) if somebody_is_here else nullcontext():
         assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303
         kept = kept_messages(chat.hub.rendered)

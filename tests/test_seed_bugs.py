@@ -130,7 +130,7 @@ def test_codes_are_not_from_the_predictable_source() -> None:
     assert "import random" not in source
 
 
-async def test_lookalikes_and_texts_have_a_longest_length(alice: Person, code: str) -> None:
+async def test_names_and_texts_have_a_longest_length(alice: Person, code: str) -> None:
     assert (await alice.post("/", {"name": "x" * 33, "create": "1"})).status == 422
     assert (await alice.post(f"/rooms/{code}/messages", {"body": "x" * 8193})).status == 422
     assert await alice.texts(code) == []

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import pytest
 from people import Person, until
-from test_sockets import _hold_back, _refused
+from test_sockets import _refused
 
 from chat.context import Context
 from chat.live.connection import LATER, Connection
@@ -81,13 +80,10 @@ def test_panels_are_bounded_by_number_and_by_bytes_held() -> None:
 async def test_a_slow_socket_gets_the_newest_state_of_each_panel_and_slot(
     alice: Person, bob: Person, code: str, chat: Context
 ) -> None:
-    gate = asyncio.Event()
     async with alice.in_room(code) as live:
         feed = chat.hub.feeds[code]
         (connection,) = feed.connections
-        _hold_back(live, gate)  # a slow phone
-        await bob.write(code, "something to send")
-        await until(lambda: not connection.idle and not connection._ready)  # the sender waits for the socket
+        gate = await live.stall(connection, bob.write(code, "something to send"))  # a slow phone
         await bob.write(code, "what came meanwhile")
         for n in range(50):
             feed.show("topic", _always(BEAT.format(f"topic {n}")))
@@ -104,13 +100,10 @@ async def test_a_slow_socket_gets_the_newest_state_of_each_panel_and_slot(
 async def test_every_refused_text_comes_back_to_a_page_that_reads_slowly(
     alice: Person, bob: Person, code: str, chat: Context
 ) -> None:
-    gate = asyncio.Event()
     texts = ["one", "two", "three"]
     async with alice.in_room(code) as live:
         (connection,) = chat.hub.feeds[code].connections
-        _hold_back(live, gate)
-        await bob.write(code, "something to send")
-        await until(lambda: not connection.idle and not connection._ready)
+        gate = await live.stall(connection, bob.write(code, "something to send"))
         await live.send(key="page", body=[text + "x" * 9000 for text in texts])
         await until(lambda: all(text + "x" in connection.slots.text for text in texts))
         chat.hub.connections.show(connection.member.person, "alert", BEAT.format("an alert"))

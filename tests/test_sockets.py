@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from deployments import BOTH, ONE
 from dom import Element
-from people import Agree, FakeClock, Live, Person, Turn, notices, on_its_way, texts, until
+from people import Exchange, FakeClock, Live, Person, Turn, notices, on_its_way, texts, until
 from postgres import the_server
 from quart import Quart
 from quart.testing.connections import WebsocketResponseError
@@ -64,17 +64,6 @@ async def _acknowledged(live: Live) -> tuple[int, str]:
     value = (await live.until("hx-partial[hx-target=#acked] input")).value
     target = next(p["hx-target"] for p in live.frames[-1].all("hx-partial") if "nth-child" in p["hx-target"])
     return int(target.removeprefix("#texts>:nth-child(-n+").removesuffix(")")), value
-
-
-def _hold_back(live: Live, gate: asyncio.Event) -> None:
-    """From now on this peer takes nothing more, until the gate opens."""
-    take = live.connection._receive_queue.put
-
-    async def taken_later(item: Any) -> None:
-        await gate.wait()
-        await take(item)
-
-    live.connection._receive_queue.put = taken_later
 
 
 # Admission --------------------------------------------------------------------------------------------
@@ -499,7 +488,7 @@ async def test_a_refused_text_appears_beside_the_composer_with_its_reason(
 async def test_a_refused_text_is_not_lost_behind_an_alert(
     alice: Person, bob: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, first, second = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    first, second = asyncio.Event(), asyncio.Event()
     leaves = [first, second]
 
     async def take(*_: Any) -> float:
@@ -508,9 +497,7 @@ async def test_a_refused_text_is_not_lost_behind_an_alert(
 
     async with alice.in_room(code) as live:
         (connection,) = chat.hub.feeds[code].connections
-        _hold_back(live, gate)  # a slow phone
-        await bob.write(code, "something to send")
-        await until(lambda: not connection.idle and not connection._ready)  # the sender waits for the socket
+        gate = await live.stall(connection, bob.write(code, "something to send"))  # a slow phone
         monkeypatch.setattr(chat.limits, "take", take)
         monkeypatch.setattr(chat.limits, "take_now", lambda *_: False)
         await live.say("precious" + "x" * 9000, key="page")
@@ -527,12 +514,9 @@ async def test_a_refused_text_is_not_lost_behind_an_alert(
 async def test_a_refused_text_is_not_lost_behind_an_outage(
     alice: Person, bob: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = asyncio.Event()
     async with alice.in_room(code) as live:
         (connection,) = chat.hub.feeds[code].connections
-        _hold_back(live, gate)
-        await bob.write(code, "something to send")
-        await until(lambda: not connection.idle and not connection._ready)
+        gate = await live.stall(connection, bob.write(code, "something to send"))
         monkeypatch.setattr(type(chat.store), "append", on_its_way(_failing(Unavailable("full"))))
         await live.send(key="page", body=["precious" + "x" * 9000, "cannot be stored"])
         await until(lambda: connection.farewell)
@@ -548,7 +532,7 @@ async def test_a_page_that_does_not_read_has_a_bounded_outbox(
     gate = asyncio.Event()
     async with alice.in_room(code) as live:
         (connection,) = chat.hub.feeds[code].connections
-        _hold_back(live, gate)
+        live.hold_back(gate)
         for n in range(10):
             await live.send(key=f"key {n}", body=["x" * 9000] * BODIES)
         await until(lambda: live.connection._send_queue.qsize() < 9 and connection.unanswered)
@@ -970,7 +954,7 @@ async def test_whoever_does_not_read_is_not_answered_any_further(
     async with alice.in_room(code) as live:
         (connection,) = chat.hub.feeds[code].connections
         gate = asyncio.Event()
-        _hold_back(live, gate)
+        live.hold_back(gate)
         for n in range(20):
             await live.say("x" * 9000, key=f"k{n}")
         await until(lambda: live.connection._send_queue.qsize() < 19 and connection.unanswered)
@@ -1215,13 +1199,13 @@ async def test_leaving_ends_a_socket_that_has_not_resumed_yet(alice: Person, cod
 
 
 async def test_whoever_left_for_good_is_gone_from_the_roster_at_once(
-    alice: Person, bob: Person, code: str, get_or_set: Agree, turn: Turn
+    alice: Person, bob: Person, code: str, exchange: Exchange, turn: Turn
 ) -> None:
     async with alice.in_room(code), bob.in_room(code):
         await turn()
         await turn(2)
         await alice.post(f"/rooms/{code}/leave")
-        await get_or_set()
+        await exchange()
         assert [label.text for label in (await bob.look(code)).all("#roster bdi")] == ["Bob"]
         await turn()
     assert notices(await bob.look(code)) == ["Alice and Bob have entered", "Alice has left the room"]
@@ -1330,7 +1314,7 @@ async def test_a_reader_who_is_slow_gets_everything_in_one_frame_and_holds_up_no
         app.extensions["chat"] = replace(app.extensions["chat"], limits=limits.Limits(enabled=False))
     async with alice.in_room(code) as slow, bob.in_room(code) as quick:
         gate = asyncio.Event()
-        _hold_back(slow, gate)
+        slow.hold_back(gate)
         for n in range(50):
             await bob.write(code, f"m{n}")
             await quick.until("li", f"m{n}")

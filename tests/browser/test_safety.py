@@ -60,7 +60,7 @@ async def test_messages_are_text_whatever_they_look_like(people: People) -> None
     await unharmed(bob)
 
 
-async def test_lookalikes_are_text_whatever_they_look_like(people: People) -> None:
+async def test_names_are_text_whatever_they_look_like(people: People) -> None:
     ann = await people.newcomer()
     code = await ann.open_room("Ann")
     await ann.live()

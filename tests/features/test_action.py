@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from people import Person
+from people import Person, Turn, ids
 
 from chat.context import Context
 from chat.features import ACTIONS
@@ -17,7 +17,8 @@ from chat.store import NotFound, OutcomeUnknown, Unavailable
 @pytest.fixture
 async def id(alice: Person, code: str) -> int:
     await alice.write(code, "a text")
-    return int((await alice.look(code)).one("#earlier li[data-by]")["id"].removeprefix("message-"))
+    [id] = ids(await alice.look(code))
+    return id
 
 
 def test_everything_that_goes_wrong_has_one_answer() -> None:
@@ -99,10 +100,29 @@ async def test_a_button_without_a_script_leads_to_the_page_with_the_form(
     assert (await alice.get(f"/rooms/nonsense/{id}/edit")).status == 404
 
 
+@pytest.mark.parametrize("name", list(ACTIONS))
+async def test_nothing_is_done_to_a_notice(
+    alice: Person, bob: Person, code: str, turn: Turn, name: str
+) -> None:
+    async with alice.in_room(code) as live:
+        await turn()
+        await turn(2)
+        await live.until("li.notice")
+        before = await bob.look(code)
+        id = before.one("li.notice")["id"].removeprefix("message-")
+        form = {"body": "a text", "version": id, "emoji": "👍", "on": "1"}
+        assert (await alice.post(f"/rooms/{code}/{id}/{name}", form)).status == 404
+        await live.send(act=f"{id}/{name}", **form)
+        await live.until("[role=alert]")
+        await live.send(act=f"{name}?ask", id=id)
+        await live.until("[role=alert]")
+    after = await bob.look(code)
+    assert str(after.one("li.notice")) == str(before.one("li.notice"))
+
+
 async def test_a_page_about_a_message_is_bounded(alice: Person, code: str) -> None:
     await alice.write(code, *(f"{n} " + '"' * 8000 for n in range(8)))
-    page = await alice.look(code)
-    id = int(page.all("#earlier li[data-by]")[0]["id"].removeprefix("message-"))
+    id = ids(await alice.look(code))[0]
     reply = await alice.get(f"/rooms/{code}/{id}")
     assert reply.status == 200
     assert len(reply.body) < 256 * 1024
