@@ -62,6 +62,7 @@ ASKED = [
     "/rooms/LONG/2/edit",
     "/rooms/CODE/LONG/edit",
     "/seats/LONG.css",
+    "/seats/LONG/1.css",
     "/static/LONG",
     "/LONG",
 ]

@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from hashlib import sha256
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -30,6 +31,7 @@ from chat.store.quota import Quota
 from chat.store.write_probe import WriteProbe
 from chat.views.links import linked
 from chat.views.look import LOOK
+from chat.views.people import OWN
 from chat.web.headers import HEADERS
 
 NOBODYS = "ZZZZ2222"  # a room that does not exist
@@ -448,6 +450,28 @@ async def test_own_messages_are_known_by_the_stylesheet_of_their_member_only(
     assert f'[data-by="{author}"]' not in (await bob.get(his)).text
     assert style.headers["Content-Type"] == "text/css; charset=utf-8"
     assert "immutable" in style.headers["Cache-Control"]
+
+
+@ON_BOTH
+async def test_the_stylesheet_of_a_member_is_kept_under_the_version_of_its_content_alone(
+    alice: Person, code: str
+) -> None:
+    def own(page: Element) -> str:
+        (style,) = [link["href"] for link in page.all("link") if "/seats/" in link["href"]]
+        return style
+
+    await alice.write(code, "mine")
+    room = await alice.look(code)
+    id = room.one("#earlier li[data-by]")["id"].removeprefix("message-")
+    address = own(room)
+    pages = [await alice.get(f"/rooms/{code}/{id}"), await alice.get(f"/rooms/{code}?before=9")]
+    assert {own(reply.page) for reply in pages} == {address}
+    assert address.split("/")[2] == sha256(OWN.encode()).hexdigest()[:10]
+    seats = address.rpartition("/")[2]
+    for other in (f"/seats/{seats}", f"/seats/0123456789/{seats}"):  # a page of another release asks for it
+        style = await alice.get(other)
+        assert style.text == (await alice.get(address)).text
+        assert style.headers["Cache-Control"] == "no-cache"
 
 
 @ON_BOTH

@@ -15,7 +15,7 @@ from chat.views.forms import NOTHING, Draft, Form
 from chat.views.look import Look
 from chat.views.message_fragments import joined
 from chat.views.messages import Shown
-from chat.views.people import People, dotted
+from chat.views.people import People, own_style_url
 from chat.views.room_pages import RoomPages
 from chat.views.stream_lines import StreamLines
 
@@ -57,7 +57,7 @@ class Pages:
         `frozen` says that `people` may be out of date.
         """
         values: dict[str, Any] = {
-            "seats": dotted(seats),
+            "own_style": own_style_url(seats),
             "messages": joined(shown),
             "roster": Markup(self._people.roster_of_page(people, member, frozen, look)),  # noqa: S704
             "link": link,
@@ -102,7 +102,7 @@ class Pages:
             "message.html",
             look,
             code=member.code,
-            seats=dotted(seats),
+            own_style=own_style_url(seats),
             message=message,
             own=seats,
             before=before,
@@ -128,7 +128,7 @@ class Pages:
             look,
             page=shown.page,
             messages=messages,
-            seats=dotted(seats),
+            own_style=own_style_url(seats),
             code=code,
             places=lines.places,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chat.model.members import Member
+from chat.views.assets import version_of
 from chat.views.engine import Engine
 from chat.views.look import Look
 
@@ -19,6 +20,7 @@ body:has([data-by="SEAT"] .by>:checked) #pal:valid .own{display:inline-block}
 .mine [data-r~="SEAT"]{display:inline-block}
 #roster [data-by="SEAT"] bdi::after{content:" (you)"}
 """
+OWN_VERSION = version_of(OWN.encode())
 
 
 class People:
@@ -44,6 +46,6 @@ def own_style(seats: Iterable[int]) -> str:
     return "".join(OWN.replace("SEAT", str(seat)) for seat in seats)
 
 
-def dotted(seats: Sequence[int]) -> str:
-    """The seats in the address of that stylesheet."""
-    return ".".join(map(str, seats[-SEATS:]))
+def own_style_url(seats: Sequence[int]) -> str:
+    """The address of that stylesheet. It holds the version of the rules: browsers keep it for ever."""
+    return f"/seats/{OWN_VERSION}/{'.'.join(map(str, seats[-SEATS:]))}.css"

@@ -22,7 +22,7 @@ CODE = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4"
 HOLES: Values = {
     "code": CODE,
     "grouped": grouped(CODE),
-    "seats": "\ufdd5",
+    "own_style": "\ufdd5",
     "link": "\ufdd6",
     "key": "\ufdd7",
     "epoch": "\ufdd8",
@@ -46,7 +46,7 @@ class RoomPages:
         shown: Shown,
         look: Look,
         *,
-        seats: str,
+        own_style: str,
         messages: Markup,
         roster: Markup,
         link: str,
@@ -59,7 +59,7 @@ class RoomPages:
             {
                 "code": escape(member.code),
                 "grouped": escape(grouped(member.code)),
-                "seats": seats,
+                "own_style": own_style,
                 "link": escape(link),
                 "key": escape(key),
                 "epoch": escape(page.position.epoch),
@@ -74,7 +74,7 @@ class RoomPages:
         page: Any = SimpleNamespace(
             more=more, messages=[message], position=SimpleNamespace(epoch=HOLES["epoch"])
         )
-        given = {name: HOLES[name] for name in ("seats", "messages", "roster", "link", "key")}
+        given = {name: HOLES[name] for name in ("own_style", "messages", "roster", "link", "key")}
         return Stencil(self._render(look, member=SOMEBODY, page=page, older=older, **EMPTY, **given), HOLES)
 
 

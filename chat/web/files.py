@@ -18,7 +18,9 @@ async def static(path: str) -> ResponseReturnValue:
 
 
 @pages.get("/seats/<numbers>.css")
-async def own_style(numbers: str) -> ResponseReturnValue:
+@pages.get("/seats/<version>/<numbers>.css")
+async def own_style(numbers: str, version: str = "") -> ResponseReturnValue:
+    """Kept for ever under the version of its content; a page of another release may name another."""
     if len(numbers) > fields.SEAT_LIST:
         abort(404)
     seats = numbers.split(".")
@@ -27,7 +29,8 @@ async def own_style(numbers: str) -> ResponseReturnValue:
     ):
         abort(404)
     style = people.own_style(map(int, seats))
-    return Response(style, content_type="text/css; charset=utf-8", headers={"Cache-Control": FOREVER})
+    kept = FOREVER if version == people.OWN_VERSION else "no-cache"
+    return Response(style, content_type="text/css; charset=utf-8", headers={"Cache-Control": kept})
 
 
 @pages.get("/favicon.ico")
