@@ -25,7 +25,7 @@ class Settings:
         default="sqlite:///chat.db",
         repr=False,
         metadata={
-            "doc": "Where rooms and messages are kept. `sqlite:////var/lib/chat/chat.db` is an absolute "
+            "doc": "Where rooms and messages are stored. `sqlite:////var/lib/chat/chat.db` is an absolute "
             "path; `postgresql://user:password@host/database` is for several nodes, and may name several "
             "hosts."
         },
@@ -34,8 +34,8 @@ class Settings:
         default="",
         repr=False,
         metadata={
-            "doc": "Redis or Valkey 7 or newer, over which several processes on one PostgreSQL database hear "
-            "of each other: `redis://` or, over TLS, `rediss://`; nodes of a Redis Cluster separated by "
+            "doc": "Redis or Valkey 7 or newer, which connects several processes on one PostgreSQL "
+            "database: `redis://` or, over TLS, `rediss://`; nodes of a Redis Cluster separated by "
             "commas. None by default: one process."
         },
     )
@@ -44,8 +44,8 @@ class Settings:
         repr=False,
         metadata={
             "doc": "Signs the cookie that says who somebody is; at least 16 characters. "
-            "Made once and kept beside the SQLite file (mode 0600) if not set; with PostgreSQL it has to "
-            "be set."
+            "If not set, it is made once and stored beside the SQLite file (mode 0600); with PostgreSQL it "
+            "has to be set."
         },
     )
     rate_limit: bool = field(
@@ -69,9 +69,9 @@ class Settings:
     hosts: tuple[Host, ...] = field(
         default=(),
         metadata={
-            "doc": "Hosts, separated by commas, under which the chat may be asked for, such as "
-            "`chat.example.com, localhost:8000`; any other is refused, which keeps sites that rebind their "
-            "name to this server's address out. Any host by default."
+            "doc": "Hosts, separated by commas, that the chat may be reached by, such as "
+            "`chat.example.com, localhost:8000`; any other is refused, which keeps out sites that rebind "
+            "their name to this server's address. Any host by default."
         },
     )
 
