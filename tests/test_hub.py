@@ -507,6 +507,19 @@ async def test_after_a_gap_only_what_somebody_follows_is_kept(room: Room) -> Non
     assert hub.rendered.held == held
 
 
+async def test_nothing_of_a_history_that_was_rewritten_is_kept(room: Room) -> None:
+    hub = room.hub(DeafBus())
+    reader = await _reader(hub, room)
+    await room.write("a secret")
+    await hub.page(ROOM, None, LOOK)
+    with sqlite3.connect(room.path) as db:
+        db.execute("UPDATE room SET epoch = 'restored'")
+    db.close()
+    await hub.repairs.check()
+    await until(lambda: reader.connection.cursor == -1)
+    assert hub.rendered.held == hub.catching_up.held == 0
+
+
 async def test_a_frame_read_before_a_deletion_is_not_kept(room: Room) -> None:
     hub = room.hub()
     start = await room.head()

@@ -64,7 +64,8 @@ class Shapes:
 
 
 def kept_messages(rendered: RenderedMessages) -> list[tuple[Message, str]]:
-    return [(message, html) for room in rendered._rooms.values() for message, html, _ in room.values()]
+    entries = [entry for room in rendered._rooms.values() for entry in room.values()]
+    return [(entry.message, html) for entry in entries for html in entry.fragments.values()]
 
 
 def test_each_shape_of_a_message_is_rendered_once() -> None:
@@ -140,6 +141,18 @@ def test_a_message_is_kept_as_it_is_and_not_as_it_was_besides() -> None:
     rendered.message(ROOM, _message(1, "a secret"), LOOK)
     rendered.message(ROOM, replace(_message(1), body=None), LOOK)
     assert [message.body for message, _ in kept_messages(rendered)] == [None]
+
+
+def test_another_look_of_what_has_changed_goes_with_it() -> None:
+    rendered = RenderedMessages(Shapes())
+    rendered.message(ROOM, _message(1, "a secret"), Look(clock="12"))
+    rendered.amended(ROOM, _message(1, "a secret"), LOOK)
+    rendered.message(ROOM, replace(_message(1), body=None, rev=2), LOOK)
+    assert [message.body for message, _ in kept_messages(rendered)] == [None]
+    held = rendered.held
+    rendered.message(ROOM, _message(1, "a secret"), Look(clock="12"))  # read before the change
+    assert [message.body for message, _ in kept_messages(rendered)] == [None]
+    assert rendered.held == held
 
 
 def test_what_was_read_before_a_change_is_rendered_and_not_kept() -> None:

@@ -67,7 +67,7 @@ class Hub:
         self.heartbeats = Heartbeats(fragments.alerts.heartbeat, delivered)
         self.health = StoreHealth(store, self.registry, self.connections, fragments.alerts, self._recovered)
         self.feeds: dict[str, Feed[Connection]] = {}
-        self.repairs = Repairs(store, self.feeds, self._drop, check, repaired)
+        self.repairs = Repairs(store, self.feeds, self.catching_up, self._drop, check, repaired)
         self._delivered = delivered
         self._grown: dict[str, Feed[Connection]] = {}  # feeds with changes that are to be flushed
         self._flushing = False  # is about to happen

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from itertools import chain
 
-from chat.live.catch_up import READ
+from chat.live.catch_up import READ, CatchUp
 from chat.live.connection import Connection
 from chat.live.feed import RING, Feed
 from chat.model.rooms import Position
@@ -20,18 +20,20 @@ log = logging.getLogger("chat")
 
 
 class Repairs:
-    """`feeds` are those that somebody follows; `drop` takes one out of them. `repaired` counts repairs."""
+    """`feeds` are those that somebody follows; `drop` takes one out of them; `repaired` counts repairs."""
 
     def __init__(
         self,
         store: Store,
         feeds: Mapping[str, Feed[Connection]],
+        catching_up: CatchUp,
         drop: Callable[[Feed[Connection]], None],
         check: float = CHECK,
         repaired: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._feeds = feeds
+        self._catching_up = catching_up
         self._drop = drop
         self._check = check
         self._repaired = repaired
@@ -108,6 +110,7 @@ class Repairs:
         if head is not None:
             feed.hinted_rev = 0
             feed.start_at(head)
+        self._catching_up.drop(feed.code)
         for connection in feed.connections:
             connection.cursor = -1
             connection.wake()

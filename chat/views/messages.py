@@ -23,15 +23,14 @@ from chat.store.windows import weight
 from chat.views.look import Look
 
 CACHE = 32 * 1024 * 1024  # bytes of rendered messages in memory, over all rooms
-ENTRY = 400  # bytes of an entry besides its strings, about
+ENTRY = 400  # bytes of an entry besides its message and fragments, about
+FRAGMENT = 200  # bytes of a fragment besides its HTML, about
 PAGE = 128 * 1024  # bytes of a page's messages; "Earlier messages" leads to those that do not fit
 CHANGES = 10_000  # of messages that are remembered: far more than are made while a page is read
 SLICE = 0.005  # s of rendering until everybody else gets a turn
 
 Kind = Literal["message", "amended", "extras"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Key = tuple[Look, Kind, int]  # look, kind of fragment, id of the message
-Kept = tuple[Message, str, int]  # its HTML, and the bytes that both take
 
 
 class Shapes(Protocol):
@@ -54,6 +53,20 @@ class Shown:
     fragments: Sequence[str]
 
 
+class Entry:
+    """A message as it was last rendered, its HTML for each look, and the bytes that all of it takes."""
+
+    __slots__ = ("fragments", "message", "size")
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.fragments: dict[tuple[Look, Kind], str] = {}
+        self.size = ENTRY + weight(message)
+
+    def shows(self, message: Message) -> bool:
+        return self.message is message or self.message == message
+
+
 class RenderedMessages:
     """Those of the least recently used room are forgotten once all take more than `most` bytes."""
 
@@ -64,8 +77,7 @@ class RenderedMessages:
         self._shapes = shapes
         self._most = most
         self._hears = hears
-        self._rooms: OrderedDict[str, OrderedDict[Key, Kept]] = OrderedDict()  # the oldest first, in both
-        self._looks: set[Look] = set()
+        self._rooms: OrderedDict[str, OrderedDict[int, Entry]] = OrderedDict()  # the oldest first, in both
         self._changed: OrderedDict[tuple[str, int], int] = OrderedDict()  # revs of what changed lately
         self._turn = asyncio.Lock()
         self._since = 0.0  # when the present slice of rendering began
@@ -92,12 +104,8 @@ class RenderedMessages:
         changed = code, message.id
         if self._changed.get(changed, 0) >= message.rev:
             return
-        if room := self._rooms.get(code):
-            for look in self._looks:
-                for kind in KINDS:
-                    self._drop(room, (look, kind, message.id))
-            if not room:
-                del self._rooms[code]
+        if message.id in self._rooms.get(code, ()):
+            self._drop(code, message.id)
         self._changed[changed] = message.rev
         self._changed.move_to_end(changed)
         if len(self._changed) > CHANGES:
@@ -105,7 +113,7 @@ class RenderedMessages:
 
     def drop(self, code: str) -> None:
         """Keep nothing of a room."""
-        self.held -= sum(size for _, _, size in self._rooms.pop(code, {}).values())
+        self.held -= sum(entry.size for entry in self._rooms.pop(code, {}).values())
 
     @property
     def rooms(self) -> Iterable[str]:
@@ -130,7 +138,7 @@ class RenderedMessages:
         parts: list[str] = []
         total = 0
         for message in reversed(page.messages):
-            html = self._found(code, (look, "message", message.id), message)
+            html = self._found(look, "message", code, message)
             if html is None:
                 html = await self._in_turn("message", code, message, look)
             total += byte_length(html)
@@ -142,7 +150,7 @@ class RenderedMessages:
 
     async def _in_turn(self, kind: Kind, code: str, message: Message, look: Look) -> str:
         """As `get`, but what takes long is done in slices, one of them in a turn of the event loop."""
-        html = self._found(code, (look, kind, message.id), message)
+        html = self._found(look, kind, code, message)
         if html is None:
             async with self._turn:
                 if time.perf_counter() > self._since + SLICE:
@@ -152,47 +160,55 @@ class RenderedMessages:
         return html
 
     def get(self, look: Look, kind: Kind, code: str, message: Message) -> str:
-        key = look, kind, message.id
-        html = self._found(code, key, message)
+        html = self._found(look, kind, code, message)
         if html is None:
             html = getattr(self._shapes, kind)(code, message, look)
-            self._keep(code, key, message, html)
+            if entry := self._entry(code, message):
+                self._keep(entry, (look, kind), html)
         return html
 
-    def _found(self, code: str, key: Key, message: Message) -> str | None:
+    def _found(self, look: Look, kind: Kind, code: str, message: Message) -> str | None:
         room = self._rooms.get(code)
-        kept = room.get(key) if room else None
-        if room is None or kept is None or (kept[0] is not message and kept[0] != message):
+        entry = room.get(message.id) if room else None
+        if room is None or entry is None or not entry.shows(message):
             return None
-        room.move_to_end(key)
+        room.move_to_end(message.id)
         self._rooms.move_to_end(code)
-        return kept[1]
+        return entry.fragments.get((look, kind))
 
-    def _keep(self, code: str, key: Key, message: Message, html: str) -> None:
+    def _entry(self, code: str, message: Message) -> Entry | None:
+        """Where its fragments are kept; None for one that was read from the log before it changed."""
         if self._changed and message.rev < self._changed.get((code, message.id), 0):
-            return  # read from the log before it changed
+            return None
         room = self._rooms.get(code)
         if room is None:
             if not self._hears(code):
-                return
+                return None
             room = self._rooms[code] = OrderedDict()
-        else:
-            self._drop(room, key)
+        entry = room.get(message.id)
+        if entry is not None and not entry.shows(message):
+            if message.rev < entry.message.rev:
+                return None
+            self.held -= entry.size
+            entry = None
+        if entry is None:
+            entry = room[message.id] = Entry(message)
+            self.held += entry.size
             self._rooms.move_to_end(code)
-        self._looks.add(key[0])
-        size = sys.getsizeof(html) + weight(message) + ENTRY
-        room[key] = message, html, size
+        return entry
+
+    def _keep(self, entry: Entry, key: tuple[Look, Kind], html: str) -> None:
+        size = sys.getsizeof(html) + FRAGMENT
+        entry.fragments[key] = html
+        entry.size += size
         self.held += size
         while self.held > self._most:
-            self._drop_oldest()
+            oldest = next(iter(self._rooms))
+            self._drop(oldest, next(iter(self._rooms[oldest])))
 
-    def _drop(self, room: OrderedDict[Key, Kept], key: Key) -> None:
-        if kept := room.pop(key, None):
-            self.held -= kept[2]
-
-    def _drop_oldest(self) -> None:
-        code, room = next(iter(self._rooms.items()))
-        self.held -= room.popitem(last=False)[1][2]
+    def _drop(self, code: str, id: int) -> None:
+        room = self._rooms[code]
+        self.held -= room.pop(id).size
         if not room:
             del self._rooms[code]
 
