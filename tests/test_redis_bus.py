@@ -260,6 +260,21 @@ async def test_a_silent_connection_is_given_up_within_the_deadline(own: RedisSer
         await until(lambda: near.revs == [1])
 
 
+async def test_a_redis_that_was_away_for_an_hour_is_found_again(
+    own: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.cluster.subscriber.RETRY", (0.01, 0.01))
+    async with node(own.url) as ear:
+        before = ear.lost
+        own.kill()
+        subscriber = ear.bus._subscriber  # type: ignore[attr-defined]
+        await until(lambda: subscriber._failures)
+        subscriber._failures = an_hour = 2000
+        await until(lambda: subscriber._failures > an_hour + 1)
+        own.start()
+        await until(lambda: ear.lost >= before + CHANNELS)
+
+
 async def test_signs_of_life_keep_a_quiet_connection(own: RedisServer) -> None:
     async with node(own.url, 0.1, 0.5) as ear:
         before = ear.lost

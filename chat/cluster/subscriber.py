@@ -56,7 +56,7 @@ class Subscriber:
                     self._interrupted()
                     log.warning("hints-interrupted part=redis error=%s: %s", type(fault).__name__, fault)
             first, later = RETRY
-            pause = min(later, first * 2**self._failures)
+            pause = min(later, first * 2 ** min(self._failures, 10))
             self._failures += 1
             await asyncio.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
 
