@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -16,13 +17,14 @@ from redis_server import RedisCluster, RedisServer
 
 from chat.cluster import registry as redis_registry
 from chat.cluster.bus import RedisBus
-from chat.cluster.connection import Redis
+from chat.cluster.connection import Redis, RedisUnavailable
 from chat.cluster.registry import RedisRegistry
 from chat.live import presence
 from chat.live.connection import POLICY, Connection
 from chat.live.connections import SOCKETS
 from chat.live.hub import Hub
 from chat.live.presence import GRACE, RESTART_GRACE, Presence
+from chat.live.registry import Listeners
 from chat.model.members import Member
 from chat.startup import listeners
 from chat.store import Store, Unavailable
@@ -563,6 +565,29 @@ async def test_an_outage_longer_than_the_lease_ends_nobody_s_stay(
         assert await house.told() == ["Ann and Bob have entered"]
         for node in house.nodes:
             await node.kill()
+
+
+async def test_a_fault_of_ours_does_not_end_the_signs_of_a_node(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = itertools.count()
+
+    async def no_answer(*_: object, **__: object) -> None:
+        next(asked)
+        raise RedisUnavailable
+
+    def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("chat.cluster.registry.FREEZE", 0.0)
+    redis = Redis("redis://127.0.0.1:1")
+    monkeypatch.setattr(redis, "run", no_answer)
+    registry = RedisRegistry(redis, SOCKETS, beat=0.01)
+    registry.open(Listeners(lambda codes, urgent: None, fail, lambda id: None, fail))
+    await until(lambda: next(asked) > 10)
+    await registry.close()
+    await redis.close()
+    assert caplog.text.count("registry-failed") == 1
 
 
 async def test_a_node_cut_off_alone_is_frozen_and_others_go_on(

@@ -134,18 +134,22 @@ class RedisRegistry:
     async def _work(self) -> None:
         while True:
             try:
-                await self._exchange()
-            except RedisUnavailable:
-                if time.monotonic() - self._answered > FREEZE:
-                    self._freeze(True)
-                await asyncio.sleep(self._beat * (0.5 + secrets.randbelow(1000) / 1000))
-            except Exception:
+                await self._beat_once()
+            except Exception:  # a node that gives no more signs would lose its people
                 log.exception("registry-failed")
                 await asyncio.sleep(self._beat)
-            else:
-                self._answered = time.monotonic()
-                self._freeze(False)
-                await self._rest()
+
+    async def _beat_once(self) -> None:
+        try:
+            await self._exchange()
+        except RedisUnavailable:
+            if time.monotonic() - self._answered > FREEZE:
+                self._freeze(True)
+            await asyncio.sleep(self._beat * (0.5 + secrets.randbelow(1000) / 1000))
+        else:
+            self._answered = time.monotonic()
+            self._freeze(False)
+            await self._rest()
 
     async def _rest(self) -> None:
         """Wait until the next beat, or until there is something to send."""
