@@ -25,7 +25,7 @@ def _formatted(seconds: int, how: str) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime(how)
 
 
-def isoday(at: int) -> str:
+def isoday(at: int, look: Look) -> str:
     return f"{_utc(at):%Y-%m-%d}"
 
 
