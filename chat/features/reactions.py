@@ -11,6 +11,7 @@ from chat.model.emoji import one_emoji
 from chat.model.errors import Refused
 from chat.model.members import Member
 from chat.model.messages import Message
+from chat.model.sentences import Sentence
 from chat.store.members import seats_of
 from chat.store.messages import set_meta, text_message
 from chat.store.transaction import Transaction
@@ -18,6 +19,7 @@ from chat.store.transaction import Transaction
 KINDS = 20  # emoji of one message
 OWN = 5  # of one person at one message
 MOST = 1000  # of one message altogether
+TOO_MANY = "You have given this message %(n)s reactions. Take one of them back first."
 BYTES = 200  # of disk that one may take, more or less
 
 Given = Mapping[str, Sequence[int]]  # seats by emoji, each in the order of giving
@@ -58,7 +60,7 @@ async def react(tx: Transaction, member: Member, id: int, emoji: str, on: bool) 
 
 def _check_bounds(given: Given, own: set[int], emoji: str) -> None:
     if sum(not own.isdisjoint(seats) for seats in given.values()) >= OWN:
-        raise Refused(f"You have given this message {OWN} reactions. Take one of them back first.", "emoji")
+        raise Refused(Sentence(TOO_MANY, n=OWN), "emoji")
     if (emoji not in given and len(given) >= KINDS) or sum(map(len, given.values())) >= MOST:
         raise Refused("This message has as many reactions as a message can have.", "emoji")
 

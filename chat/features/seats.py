@@ -6,6 +6,7 @@ from chat.model.changes import Change
 from chat.model.codes import Codes
 from chat.model.errors import Refused
 from chat.model.members import Member, clean_name
+from chat.model.sentences import Sentence
 from chat.store import AlreadyExists, NotFound, Store
 
 NO_ROOM = "Room does not exist."
@@ -49,7 +50,7 @@ def why_ended(seat: Member | None, verb: str = "left") -> str:
     this one does not know: then it does not say that they left.
     """
     if seat:
-        return f"You are {seat.label} in this room now."
+        return Sentence("You are %(name)s in this room now.", name=seat.label)
     return "You left this room." if verb in ("left", "renamed") else "You are not in this room any more."
 
 

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 
 from chat.live.connection import POLICY, RESTART, Connection, Farewell
 from chat.live.registry import PresenceRegistry
+from chat.model.sentences import Sentence
 
 SOCKETS = 10  # connections of one person
 AT_ONCE = 500  # connections that are told to come back before the next ones are
 
-TOO_MANY_TABS = Farewell(POLICY, f"You have this chat open more than {SOCKETS} times; this one was closed.")
+TOO_MANY_TABS = Farewell(
+    POLICY, Sentence("You have this chat open more than %(n)s times; this one was closed.", n=SOCKETS)
+)
 
 
 class Connections:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from chat.model.sentences import Sentence
+
 
 class Refused(Exception):
-    """Something a person asked for that the rules forbid; the text may be shown to them.
+    """Something a person asked for that the rules forbid; the text is a sentence to be shown to them.
 
     `field` names the form control at fault ("name", "code", "body"), or is empty.
     """
@@ -22,7 +24,7 @@ class RateLimited(Refused):
     """A rate limit was met; `wait` is in seconds."""
 
     def __init__(self, text: str, wait: float, field: str = "") -> None:
-        super().__init__(f"{text} Please try again in {_duration(wait)}.", field)
+        super().__init__(Sentence(text, after=(_try_again(wait),)), field)
         self.wait = wait
 
 
@@ -34,11 +36,12 @@ class Conflict(Refused):
     """Somebody else was quicker: what a person saw when they acted is not so any more."""
 
 
-def _duration(seconds: float) -> str:
+def _try_again(seconds: float) -> Sentence:
     whole = max(1, math.ceil(seconds))
-    return (
-        "a second" if whole == 1 else f"{whole} seconds" if whole < 90 else f"{math.ceil(whole / 60)} minutes"
-    )
+    if whole < 90:
+        return Sentence("Please try again in a second.", "Please try again in %(n)s seconds.", n=whole)
+    minutes = math.ceil(whole / 60)
+    return Sentence("Please try again in a minute.", "Please try again in %(n)s minutes.", n=minutes)
 
 
 Outage = Literal["", "write", "store", "all"]

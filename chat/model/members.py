@@ -10,6 +10,7 @@ from chat.model.errors import Refused
 from chat.model.invisible import INVISIBLE, is_blank
 from chat.model.marks import ends_like_a_mark, label
 from chat.model.meta import Meta, no_meta
+from chat.model.sentences import Sentence
 
 NAME_LENGTH = 32  # characters, after trimming and NFC
 
@@ -46,9 +47,12 @@ class Member:
         return label(self.name, self.mark)
 
 
+TOO_LONG = "Please use at most %(n)s characters for your name."
+
+
 def clean_name(text: str) -> str:
     """A name fit to be shown to others: trimmed, NFC, 1–32 characters. Raises Refused."""
-    too_long = Refused(f"Please use at most {NAME_LENGTH} characters for your name.", "name")
+    too_long = Refused(Sentence(TOO_LONG, n=NAME_LENGTH), "name")
     if len(text) > NAME_TYPED:  # before normalising, which takes the square of the length on Python 3.11
         raise too_long
     name = unicodedata.normalize("NFC", BLANKS.sub(" ", text)).strip()

@@ -10,6 +10,7 @@ from chat.model.errors import Refused
 from chat.model.invisible import is_blank
 from chat.model.meta import Meta, no_meta
 from chat.model.notices import Notice, load_notice
+from chat.model.sentences import Sentence
 
 BODY_BYTES = 8192  # UTF-8
 
@@ -102,6 +103,13 @@ class Delete:
 Amendment = Edit | Delete
 
 
+TOO_LONG = (
+    "This is too long by %(n)s byte: at most %(most)s KiB of text fit in one message.",
+    "This is too long by %(n)s bytes: at most %(most)s KiB of text fit in one message.",
+)
+CUT = "The field holds %(n)s characters; the rest of what was pasted is not in it."
+
+
 def clean_body(text: str) -> str:
     """A message's text: line ends as \\n, no control characters, something to see. Raises Refused."""
     if len(text) > BODY_TYPED:
@@ -122,14 +130,10 @@ def clean_body(text: str) -> str:
 
 def _too_long(body: str, typed: str) -> Refused:
     excess = len(body.encode(errors="replace")) - BODY_BYTES
-    text = (
-        f"This is too long by {excess:,} byte{'s' if excess > 1 else ''}: "
-        f"at most {BODY_BYTES // 1024} KiB of text fit in one message."
-    )
     units = len(typed.replace("\r\n", "\n").encode("utf-16-le", errors="surrogatepass")) // 2
-    if units >= BODY_FIELD - 1:  # a browser does not cut a pair in two
-        text += f" The field holds {BODY_FIELD:,} characters; the rest of what was pasted is not in it."
-    return Refused(text, "body")
+    is_cut = units >= BODY_FIELD - 1  # a browser does not cut a pair in two
+    after = (Sentence(CUT, n=BODY_FIELD),) if is_cut else ()
+    return Refused(Sentence(*TOO_LONG, after, n=excess, most=BODY_BYTES // 1024), "body")
 
 
 def clean_key(text: str) -> str:

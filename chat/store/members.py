@@ -9,6 +9,7 @@ from chat.model.errors import Refused
 from chat.model.lookalikes import skeleton
 from chat.model.members import Member
 from chat.model.notices import Verb, folded, renamed
+from chat.model.sentences import Sentence
 from chat.store import NotFound, queries
 from chat.store.log import head_of, is_storable, write_notice
 from chat.store.records import load_member
@@ -16,6 +17,7 @@ from chat.store.rooms import IN_USE
 from chat.store.transaction import Transaction
 
 NAMES = 64  # of one person in one room: each is a seat that is never given to anybody else
+TOO_MANY_NAMES = "You have had %(n)s names in this room. Please use one of them again."
 
 
 async def take_seat(tx: Transaction, code: str, person: str, name: str) -> Member:
@@ -43,7 +45,7 @@ async def _new_seat(tx: Transaction, room: int, person: str, name: str) -> Seque
 async def _check_names(tx: Transaction, room: int, person: str) -> None:
     ((names,),) = await tx.fetch(queries.NAMES_OF, room, person)
     if names >= NAMES:
-        raise Refused(f"You have had {NAMES} names in this room. Please use one of them again.", "name")
+        raise Refused(Sentence(TOO_MANY_NAMES, n=NAMES), "name")
 
 
 async def held_seat(tx: Transaction, code: str, person: str) -> Member | None:

@@ -12,6 +12,7 @@ from chat.model.codes import grouped
 from chat.model.marks import unlabelled
 from chat.model.messages import BODY_FIELD, Message
 from chat.views.assets import Assets
+from chat.views.language import say
 from chat.views.links import linked
 from chat.views.look import LOOKS, Look
 from chat.views.palette import colour
@@ -37,6 +38,7 @@ class Engine:
             clock=clock,
             day=day,
             isoday=isoday,
+            say=say,
             colour=colour,
             unlabelled=unlabelled,
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from chat.logs import Repeats, quoted
+from chat.model.sentences import Sentence
 from chat.origins import Headers, Host, is_allowed, parse_host
 from chat.visitors import ClientInfo
 
@@ -13,6 +14,15 @@ BEHIND_A_PROXY = (
     "If you run this chat behind a proxy: have the proxy send X-Forwarded-Host and X-Forwarded-Proto, and "
     "set CHAT_TRUSTED_PROXIES to its address."
 )
+UNREADABLE = (
+    "The server was asked for as “%(host)s”, which is not how the name of a host is written. Names in other "
+    "scripts are sent as punycode (xn--…), as browsers do."
+)
+NOT_SERVED = (
+    "The chat is not served under %(host)s. If it should be, its operator can add that to CHAT_HOSTS."
+)
+OTHER_ORIGIN = "This was sent from %(origin)s, but the server was asked for as %(ours)s."
+NOTHING_DONE = "Nothing was done. Open the chat at its own address and try again there."
 
 
 class Refusal(NamedTuple):
@@ -29,8 +39,7 @@ def refuse_host(client: ClientInfo, allowed: Sequence[Host], repeats: Repeats) -
         return Refusal(
             400,
             "This address does not work",
-            f"The server was asked for as “{client.host[:100]}”, which is not how the name of a host is "
-            "written. Names in other scripts are sent as punycode (xn--…), as browsers do.",
+            Sentence(UNREADABLE, host=client.host[:100]),
         )
     if is_allowed(host, client.scheme, allowed):
         return None
@@ -38,8 +47,7 @@ def refuse_host(client: ClientInfo, allowed: Sequence[Host], repeats: Repeats) -
     return Refusal(
         421,
         "This address does not work",
-        f"The chat is not served under {client.host}. If it should be, its operator can add that to "
-        "CHAT_HOSTS.",
+        Sentence(NOT_SERVED, host=client.host),
     )
 
 
@@ -52,12 +60,9 @@ def refuse_origin(headers: Headers, client: ClientInfo, repeats: Repeats) -> Ref
         expected=quoted(ours),
         hint="behind-a-proxy-set-CHAT_TRUSTED_PROXIES",
     )
+    after = NOTHING_DONE, BEHIND_A_PROXY
     if origin is None:
-        text = "This was sent from another site."
+        text = Sentence("This was sent from another site.", after=after)
     else:
-        text = f"This was sent from {origin[:100]}, but the server was asked for as {ours[:100]}."
-    return Refusal(
-        403,
-        "Not for you",
-        f"{text} Nothing was done. Open the chat at its own address and try again there. {BEHIND_A_PROXY}",
-    )
+        text = Sentence(OTHER_ORIGIN, after=after, origin=origin[:100], ours=ours[:100])
+    return Refusal(403, "Not for you", text)

@@ -15,6 +15,7 @@ from chat.live.connection import LATER, POLICY, Connection, Farewell
 from chat.model.codes import clean_code
 from chat.model.errors import Refused
 from chat.model.members import Member
+from chat.model.sentences import Sentence
 from chat.origins import behind_unknown_proxy, same_origin
 from chat.views.look import Look
 from chat.visitors import ClientInfo, parse_client
@@ -56,7 +57,7 @@ async def live(code: str) -> None:
     await websocket.accept()
     look = current_look()
     if not ours:
-        farewell = Farewell(POLICY, f"Nothing arrives on this page. {BEHIND_A_PROXY}")
+        farewell = Farewell(POLICY, Sentence("Nothing arrives on this page.", after=(BEHIND_A_PROXY,)))
         _go_on(partial(_say_goodbye, chat, code, farewell, person, look))
     elif member is None:
         farewell = Farewell(POLICY, "You are not in this room.", over=True)
