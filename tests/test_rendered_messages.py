@@ -14,9 +14,11 @@ from people import Person, ids, texts
 from quart import Quart
 
 from chat.context import Context
+from chat.live.framing import LIKELY, join
 from chat.model.changes import Page
 from chat.model.messages import Message
 from chat.model.rooms import Position
+from chat.store.windows import Part
 from chat.views.look import LOOK, Look
 from chat.views.messages import RenderedMessages, Shown
 
@@ -72,8 +74,8 @@ def test_each_shape_of_a_message_is_rendered_once() -> None:
     shapes = Shapes()
     rendered = RenderedMessages(shapes)
     for _ in range(3):
-        assert rendered.message(ROOM, _message(1), LOOK) == "+text"
-        assert rendered.amended(ROOM, _message(1), LOOK) == "~text"
+        assert rendered.of(ROOM, LOOK).message(_message(1)) == "+text"
+        assert rendered.of(ROOM, LOOK).change(_message(1), 0) == "~text"
     assert shapes.rendered == [1, -1]
 
 
@@ -83,9 +85,9 @@ def test_each_shape_of_a_message_is_rendered_once() -> None:
 def test_whatever_changes_about_a_message_is_rendered_afresh(change: dict[str, object]) -> None:
     shapes = Shapes()
     rendered = RenderedMessages(shapes)
-    rendered.message(ROOM, _message(1), LOOK)
+    rendered.of(ROOM, LOOK).message(_message(1))
     changed = replace(_message(1), **change)  # type: ignore[arg-type]
-    assert rendered.message(ROOM, changed, LOOK) == f"+{changed.body}"
+    assert rendered.of(ROOM, LOOK).message(changed) == f"+{changed.body}"
     assert shapes.rendered == [1, 1]
 
 
@@ -94,19 +96,19 @@ def test_what_is_kept_is_bounded_in_bytes_and_the_least_recently_used_goes_first
     shapes = Shapes()
     rendered = RenderedMessages(shapes, most=100_000)
     for id in range(1, 1000):
-        rendered.message(ROOM, _message(id, text), LOOK)
-        rendered.message(ROOM, _message(1, text), LOOK)
+        rendered.of(ROOM, LOOK).message(_message(id, text))
+        rendered.of(ROOM, LOOK).message(_message(1, text))
         assert rendered.held <= 100_000
     assert shapes.rendered == list(range(1, 1000))
-    rendered.message(ROOM, _message(2, text), LOOK)
+    rendered.of(ROOM, LOOK).message(_message(2, text))
     assert shapes.rendered[-1] == 2
 
 
 def test_a_forgotten_message_takes_nothing() -> None:
     rendered = RenderedMessages(Shapes())
-    rendered.message(ROOM, _message(1), LOOK)
-    rendered.amended(ROOM, _message(1), LOOK)
-    rendered.message(ROOM, _message(1), Look(clock="12"))
+    rendered.of(ROOM, LOOK).message(_message(1))
+    rendered.of(ROOM, LOOK).change(_message(1), 0)
+    rendered.of(ROOM, Look(clock="12")).message(_message(1))
     rendered.forget(ROOM, _message(2))
     rendered.forget("another", _message(1))
     assert rendered.held
@@ -116,11 +118,11 @@ def test_a_forgotten_message_takes_nothing() -> None:
 
 def test_a_room_that_is_dropped_takes_nothing() -> None:
     rendered = RenderedMessages(Shapes())
-    rendered.message("another", _message(1), LOOK)
+    rendered.of("another", LOOK).message(_message(1))
     held = rendered.held
     for id in range(1, 9):
-        rendered.message(ROOM, _message(id), LOOK)
-        rendered.amended(ROOM, _message(id), Look(clock="12"))
+        rendered.of(ROOM, LOOK).message(_message(id))
+        rendered.of(ROOM, Look(clock="12")).change(_message(id), 0)
     rendered.forget(ROOM, replace(_message(8), rev=9))
     rendered.drop(ROOM)
     rendered.drop(ROOM)
@@ -130,27 +132,43 @@ def test_a_room_that_is_dropped_takes_nothing() -> None:
 
 def test_of_a_room_whose_changes_are_not_heard_of_nothing_is_kept() -> None:
     rendered = RenderedMessages(Shapes(), hears=lambda code: code != ROOM)
-    assert rendered.message(ROOM, _message(1), LOOK) == "+text"
+    assert rendered.of(ROOM, LOOK).message(_message(1)) == "+text"
     assert rendered.held == 0
-    rendered.message("another", _message(1), LOOK)
+    rendered.of("another", LOOK).message(_message(1))
     assert rendered.held
 
 
 def test_a_message_is_kept_as_it_is_and_not_as_it_was_besides() -> None:
     rendered = RenderedMessages(Shapes())
-    rendered.message(ROOM, _message(1, "a secret"), LOOK)
-    rendered.message(ROOM, replace(_message(1), body=None), LOOK)
+    rendered.of(ROOM, LOOK).message(_message(1, "a secret"))
+    rendered.of(ROOM, LOOK).message(replace(_message(1), body=None))
     assert [message.body for message, _ in kept_messages(rendered)] == [None]
+
+
+async def test_a_text_that_readers_have_is_not_rendered_for_them_again() -> None:
+    class OnlyExtras(Shapes):
+        def amended(self, code: str, message: Message, look: Look = LOOK) -> str:
+            raise AssertionError("nobody is sent this")
+
+        def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
+            return f"row of {message.id} "
+
+    rendered = RenderedMessages(OnlyExtras())
+    reacted = [replace(_message(id), rev=9, meta={"reactions": {"+": (1,)}}) for id in (1, 2)]
+    await rendered.prepare(ROOM, [], reacted, 5, LOOK)
+    long = Part([replace(message, body="x" * LIKELY) for message in reacted], [], 9)
+    for window in (Part(reacted, [], 9), long):
+        assert join(rendered.of(ROOM, LOOK), window, 5).text == "row of 1 row of 2 "
 
 
 def test_another_look_of_what_has_changed_goes_with_it() -> None:
     rendered = RenderedMessages(Shapes())
-    rendered.message(ROOM, _message(1, "a secret"), Look(clock="12"))
-    rendered.amended(ROOM, _message(1, "a secret"), LOOK)
-    rendered.message(ROOM, replace(_message(1), body=None, rev=2), LOOK)
+    rendered.of(ROOM, Look(clock="12")).message(_message(1, "a secret"))
+    rendered.of(ROOM, LOOK).change(_message(1, "a secret"), 0)
+    rendered.of(ROOM, LOOK).message(replace(_message(1), body=None, rev=2))
     assert [message.body for message, _ in kept_messages(rendered)] == [None]
     held = rendered.held
-    rendered.message(ROOM, _message(1, "a secret"), Look(clock="12"))  # read before the change
+    rendered.of(ROOM, Look(clock="12")).message(_message(1, "a secret"))  # read before the change
     assert [message.body for message, _ in kept_messages(rendered)] == [None]
     assert rendered.held == held
 
@@ -158,13 +176,13 @@ def test_another_look_of_what_has_changed_goes_with_it() -> None:
 def test_what_was_read_before_a_change_is_rendered_and_not_kept() -> None:
     rendered = RenderedMessages(Shapes())
     rendered.forget(ROOM, replace(_message(1), body=None, rev=2))
-    assert rendered.message(ROOM, _message(1, "a secret"), LOOK) == "+a secret"
+    assert rendered.of(ROOM, LOOK).message(_message(1, "a secret")) == "+a secret"
     assert rendered.held == 0
-    rendered.message(ROOM, replace(_message(1), body=None, rev=2), LOOK)
+    rendered.of(ROOM, LOOK).message(replace(_message(1), body=None, rev=2))
     held = rendered.held
     assert held
     rendered.forget(ROOM, replace(_message(1), body=None, rev=2))  # heard of again
-    rendered.message(ROOM, _message(1, "a secret"), LOOK)
+    rendered.of(ROOM, LOOK).message(_message(1, "a secret"))
     assert rendered.held == held
 
 
@@ -174,7 +192,7 @@ def test_few_changes_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     for id in range(1, 10):
         rendered.forget(ROOM, replace(_message(id), rev=id + 1))
     assert len(rendered._changed) == 3
-    rendered.message(ROOM, _message(9), LOOK)
+    rendered.of(ROOM, LOOK).message(_message(9))
     assert rendered.held == 0
 
 
@@ -236,7 +254,7 @@ async def test_others_have_their_turn_while_much_is_rendered(monkeypatch: pytest
     page = Page(messages, Position("e", 50), more=False)
     await asyncio.gather(
         rendered.page(ROOM, page, LOOK),
-        rendered.prepare(ROOM, messages, [], LOOK),
+        rendered.prepare(ROOM, messages, [], 0, LOOK),
         rendered.page(ROOM, page, LOOK),
     )
     other.cancel()

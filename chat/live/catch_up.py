@@ -107,7 +107,7 @@ class CatchUp:
             try:
                 window = await self._store.changes(code, since, WINDOW, READ)
                 if window.head - since.rev <= WINDOW:
-                    await self._rendered.prepare(code, window.created, window.changed, look)
+                    await self._rendered.prepare(code, window.created, window.changed, since.rev, look)
                     part = Part(window.changed, window.created, window.position.rev)
                     return join(self._rendered.of(code, look), part, since.rev)
             except Resync:

@@ -26,17 +26,20 @@ def join(rendered: RoomMessages, window: Part, since: int) -> Frame:
         text = _join(rendered, _as_of(window), since)
         if byte_length(text) <= FRAME:
             return Frame(text, window.rev)
-    part = frame_part(rendered, window)
+    part = frame_part(rendered, window, since)
     return Frame(_join(rendered, part, since), part.rev)
 
 
-def frame_part(rendered: RoomMessages, window: Part) -> Part:
-    """As much of a window as makes one frame, each message weighed as it is rendered."""
+def frame_part(rendered: RoomMessages, window: Part, since: int = 0) -> Part:
+    """As much of a window as makes one frame, each message weighed as it is rendered.
+
+    A change is weighed as `RoomMessages.change` has it: with no `since`, as the whole message.
+    """
     part = first_part(
         *window,
         FRAME,
         lambda message: byte_length(rendered.message(message)),
-        lambda message: byte_length(rendered.amended(message)),
+        lambda message: byte_length(rendered.change(message, since)),
     )
     return _as_of(part)
 
@@ -53,12 +56,9 @@ def _as_of(part: Part) -> Part:
 
 
 def _join(rendered: RoomMessages, part: Part, since: int) -> str:
-    """htmx looks up what changes before it appends, so changes of older messages go first.
-
-    A text that the readers have is not sent again.
-    """
-    changed = (rendered.amended(m) if m.text_rev > since else rendered.extras(m) for m in part.changed)
-    return "".join(chain(changed, map(rendered.message, part.created)))
+    """htmx looks up what changes before it appends, so changes of older messages go first."""
+    changes = (rendered.change(message, since) for message in part.changed)
+    return "".join(chain(changes, map(rendered.message, part.created)))
 
 
 def websocket_frame(text: str) -> bytes:

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol
 
 from chat.model.changes import Page
 from chat.model.messages import Message
@@ -30,7 +30,6 @@ CHANGES = 10_000  # of messages that are remembered: far more than are made whil
 SLICE = 0.005  # s of rendering until everybody else gets a turn
 
 Kind = Literal["message", "amended", "extras"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Shapes(Protocol):
@@ -86,15 +85,6 @@ class RenderedMessages:
     def of(self, code: str, look: Look) -> RoomMessages:
         return RoomMessages(self, code, look)
 
-    def message(self, code: str, message: Message, look: Look) -> str:
-        return self.get(look, "message", code, message)
-
-    def amended(self, code: str, message: Message, look: Look) -> str:
-        return self.get(look, "amended", code, message)
-
-    def extras(self, code: str, message: Message, look: Look) -> str:
-        return self.get(look, "extras", code, message)
-
     def newest(self, code: str, shown: Shown, look: Look) -> str:
         """A page in place of what a reader has; not kept here."""
         return self._shapes.newest(code, shown, look)
@@ -121,17 +111,20 @@ class RenderedMessages:
         return self._rooms
 
     async def prepare(
-        self, code: str, created: Iterable[Message], changed: Iterable[Message], look: Look
+        self, code: str, created: Iterable[Message], changed: Iterable[Message], since: int, look: Look
     ) -> None:
-        """Render what is not yet there, giving way to everybody else now and then."""
+        """Render what is not yet there for those who know everything up to `since`.
+
+        It gives way to everybody else now and then.
+        """
         for message in created:
-            await self._in_turn("message", code, message, look)
+            await self._in_turn(look, "message", code, message)
         for message in changed:
-            await self._in_turn("amended", code, message, look)
+            await self._in_turn(look, _kind_of_change(message, since), code, message)
 
     async def each(self, code: str, messages: Iterable[Message], look: Look) -> AsyncIterator[str]:
         for message in messages:
-            yield await self._in_turn("message", code, message, look)
+            yield await self._in_turn(look, "message", code, message)
 
     async def page(self, code: str, page: Page, look: Look) -> Shown:
         """The newest messages of a page that fit, at least one; whatever else there is, is earlier."""
@@ -140,7 +133,7 @@ class RenderedMessages:
         for message in reversed(page.messages):
             html = self._found(look, "message", code, message)
             if html is None:
-                html = await self._in_turn("message", code, message, look)
+                html = await self._in_turn(look, "message", code, message)
             total += byte_length(html)
             if total > PAGE and parts:
                 page = replace(page, messages=page.messages[-len(parts) :], more=True)
@@ -148,7 +141,7 @@ class RenderedMessages:
             parts.append(html)
         return Shown(page, parts[::-1])
 
-    async def _in_turn(self, kind: Kind, code: str, message: Message, look: Look) -> str:
+    async def _in_turn(self, look: Look, kind: Kind, code: str, message: Message) -> str:
         """As `get`, but what takes long is done in slices, one of them in a turn of the event loop."""
         html = self._found(look, kind, code, message)
         if html is None:
@@ -217,7 +210,18 @@ class RoomMessages:
     """Those of one room, for readers of one look."""
 
     def __init__(self, rendered: RenderedMessages, code: str, look: Look) -> None:
-        self.message, self.amended, self.extras = (partial(rendered.get, look, kind, code) for kind in KINDS)
+        self._get = partial(rendered.get, look)
+        self._code = code
+        self.message = partial(rendered.get, look, "message", code)
+
+    def change(self, message: Message, since: int) -> str:
+        """What has changed about an older message, for those who know everything up to `since`."""
+        return self._get(_kind_of_change(message, since), self._code, message)
+
+
+def _kind_of_change(message: Message, since: int) -> Kind:
+    """A text that the readers have is not sent again."""
+    return "amended" if message.text_rev > since else "extras"
 
 
 def byte_length(text: str) -> int:
