@@ -19,7 +19,7 @@ class Misconfigured(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of one process. Each field's `doc` is what the README says of it."""
+    """The settings of one process. Each field's `doc` is its text in the README."""
 
     database_url: str = field(
         default="sqlite:///chat.db",

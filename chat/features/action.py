@@ -99,10 +99,15 @@ async def _check_limits(chat: Context, member: Member, address: str, action: Act
     if wait := await chat.limits.take(action.rate, member.person):
         raise RateLimited("That was very often in a short time.", wait)
     if size := action.size(fields):
-        place = limits.BYTES_OF_ADDRESS, address
-        if wait := chat.own_limits.take_both((limits.BYTES, member.person), place, count=size):
-            raise RateLimited("That is very much text in a minute.", wait, "body")
-        chat.quota.take(size, "body")
+        check_disk(chat, member, address, size)
+
+
+def check_disk(chat: Context, member: Member, address: str, size: int) -> None:
+    """Count bytes of disk. Raises Refused."""
+    place = limits.BYTES_OF_ADDRESS, address
+    if wait := chat.own_limits.take_both((limits.BYTES, member.person), place, count=size):
+        raise RateLimited("That is very much text in a minute.", wait, "body")
+    chat.quota.take(size, "body")
 
 
 def failure_of(error: Exception) -> Failure:

@@ -1,4 +1,4 @@
-"""Room codes: how they are made, read from what people paste, and told from guesses."""
+"""Room codes: how they are made, read from what people paste, and distinguished from guesses."""
 
 from __future__ import annotations
 

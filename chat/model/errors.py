@@ -1,4 +1,4 @@
-"""What goes wrong in ways that a person is told of."""
+"""Errors that are shown to a person."""
 
 from __future__ import annotations
 

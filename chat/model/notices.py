@@ -32,7 +32,7 @@ class Notice:
     verb: str
     names: tuple[str, ...]
     count: int
-    ended: tuple[int, ...] = ()  # seats that ended for good; their connections are told goodbye
+    ended: tuple[int, ...] = ()  # seats that ended for good; their connections are closed
 
 
 def dump_notice(notice: Notice) -> Meta:

@@ -1,4 +1,4 @@
-"""How far a page has come with its texts: what it sent, what of that is new, and what it was told."""
+"""A page's progress with its texts: what it sent, which of those are new, which were acknowledged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Receipts:
         self.life = ""  # dealt to a page that had none
         self.acked = 0
         self.controls = 0  # dealt with, but not yet taken away
-        self.leaving = 0  # those that the page is about to be told of
+        self.leaving = 0  # those that the page is about to be sent a removal for
         self.generation = 0  # of `key`: a text that was sent under a former key changes nothing here
         self._writing: dict[tuple[int, int], None] = {}  # place and hash of texts on their way to the store
         self.counts: Sequence[int] = ()  # what the page may believe `acked` to be
@@ -46,7 +46,7 @@ class Receipts:
         self._typed = ""  # into controls after they were sent
 
     def start(self, key: str, acked: int, counted: bool = False) -> None:
-        """The page says how far it has come; `counted` if it is told so, not left to add up."""
+        """The page says how far it has come; `counted` if the server sends it the count."""
         if key != self.key:
             self.key, self.acked = key, acked
             self.counts, self._typed = (), ""
@@ -57,12 +57,12 @@ class Receipts:
             self._sent.clear()
         self.acked = max(self.acked, acked)
         if counted:
-            # A frame that lay in its socket is older than what the page was told since: the newest count.
-            told = [count for count in self.counts if count > acked]
-            self.counts = [acked, *told[1 - COUNTS :]]
+            # A frame may have been sent before the newest counts reached the page: keep those.
+            newer = [count for count in self.counts if count > acked]
+            self.counts = [acked, *newer[1 - COUNTS :]]
 
     def tell(self) -> list[int]:
-        """The page is about to be told `acked`: the counts that it may be at."""
+        """`acked` is about to be sent to the page. Returns the counts that it may be at."""
         counts = [count for count in self.counts if count < self.acked]
         self.counts = [*counts[:1], *counts[1:][2 - COUNTS :], self.acked]
         return counts

@@ -59,8 +59,8 @@ FORM = 512 * 1024  # bytes of them, as Python holds them; of the longest text th
 
 # Requests of one address, which wait for each other and for nobody else.
 PLACES_PER_ADDRESS = 16  # that are worked on at once: 2 to 5 ms each
-WAITING_PER_ADDRESS = 2048  # others that wait in order; what is beyond is told to come again (503)
-PLACE_PATIENCE = 30.0  # seconds until one that waits is told so, too
+WAITING_PER_ADDRESS = 2048  # others that wait in order; any more are answered 503
+PLACE_PATIENCE = 30.0  # seconds until one that waits is answered 503
 COME_AGAIN = 5  # seconds after which it may
 STARTS_AT_ONCE = 32  # connections that are set up, and heads that are parsed, in a turn of the event loop
 

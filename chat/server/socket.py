@@ -24,7 +24,7 @@ class Socket:
         self._send = send
 
     async def send(self, text: str) -> None:
-        await asyncio.sleep(0)  # whoever sends without end gives way to the others
+        await asyncio.sleep(0)  # a peer that sends without end gives way to the others
         await self._send({"type": "websocket.send", "bytes": None, "text": text})
 
     async def close(self, code: int) -> None:

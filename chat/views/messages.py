@@ -1,4 +1,4 @@
-"""Rendered messages, kept for whoever needs them next: the page, the push and those who catch up.
+"""Rendered messages, kept for the next reader: a page, a push or a catch-up.
 
 The HTML of a message depends on nothing but its room, the message and the look of its readers. It is kept
 with the message that it shows: whatever changes (an edit, a name, the message before it, a restored back-up)

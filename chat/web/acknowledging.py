@@ -11,7 +11,7 @@ from chat.live.framing import websocket_frame
 from chat.model.receipts import Receipts
 
 ACKNOWLEDGE = 0.15  # s after a text is stored until its control goes; see `acknowledge`
-AGAIN = 1.0  # s until a page is told once more, in case its next control was slower than ACKNOWLEDGE
+AGAIN = 1.0  # s until the count is sent again, in case the page's next control took longer than ACKNOWLEDGE
 
 
 def acknowledge(chat: Context, connection: Connection, sent: Receipts) -> None:

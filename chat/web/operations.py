@@ -1,4 +1,4 @@
-"""For whoever runs the server: health and figures."""
+"""For operators: health and metrics."""
 
 from __future__ import annotations
 

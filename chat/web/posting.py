@@ -11,7 +11,7 @@ from quart.typing import ResponseReturnValue
 from chat import limits
 from chat.context import Context
 from chat.features import posting
-from chat.features.action import NOT_STORED, failure_of
+from chat.features.action import NOT_STORED, check_disk, failure_of
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
@@ -45,30 +45,18 @@ async def post(code: str) -> ResponseReturnValue:
     for index, body in enumerate(bodies):
         try:
             if wait := await chat.limits.take(limits.MESSAGES, member.person):
-                chat.metrics.refusals.labels("messages").inc()
                 raise RateLimited("You are writing very fast.", wait)
-            _hold_bytes(chat, member, body)
+            check_disk(chat, member, client_info().address, quota.cost(body))
             await posting.post_message(chat.store, member, key, acked + index, body)
         except (Refused, Unavailable, OutcomeUnknown) as reason:
+            if isinstance(reason, RateLimited):
+                chat.metrics.refusals.labels("messages").inc()
             return await _not_sent(
                 chat, member, Draft(member.code, bodies[index:], key, acked + index, posted=True), reason
             )
     response = redirect(f"/rooms/{member.code}", 303)
     remember_forms(response, member.code, repeats.answered(forms, form_key))
     return response
-
-
-def _hold_bytes(chat: Context, member: Member, body: str) -> None:
-    """Count the disk that a text takes. Raises Refused."""
-    size = quota.cost(body)
-    if wait := chat.own_limits.take_both(
-        (limits.BYTES, member.person),
-        (limits.BYTES_OF_ADDRESS, client_info().address),
-        count=size,
-    ):
-        chat.metrics.refusals.labels("messages").inc()
-        raise RateLimited("That is very much text in a minute.", wait)
-    chat.quota.take(size, "body")
 
 
 async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Exception) -> ResponseReturnValue:

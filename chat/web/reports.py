@@ -1,4 +1,4 @@
-"""What a page is told when something that it sent could not be done."""
+"""What a page is shown when something that it sent could not be done."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def _go_on(conversation: Callable[[Socket], Awaitable[None]]) -> None:
 
 
 def _check_origin(chat: Context, client: ClientInfo) -> bool:
-    """False for a page of ours that may be told why nothing arrives on it; ends the handshake for others."""
+    """False for a page of ours, which can show why nothing arrives on it; ends the handshake for others."""
     if refuse_host(client, chat.settings.hosts, chat.repeats):
         chat.metrics.refusals.labels("host").inc()
         abort(421)
@@ -100,7 +100,7 @@ def _hold_openings(chat: Context, member: Member | None, address: str) -> None:
 
 async def _member(chat: Context, code: str, person: str) -> Member | None:
     if chat.hub.health.store_down and (member := chat.presence.member(code, person)):
-        return member  # whoever was here a moment ago may go on reading what is in memory
+        return member  # a member of a moment ago may go on reading what is in memory
     return await chat.store.find_seat(code, person)
 
 
@@ -138,7 +138,8 @@ async def _say_goodbye(
     """Show why, close, and wait a moment: a connection cut at once would make htmx come back for ever.
 
     A page is only kept away for good once it shows why: one that a browser is just leaving drops the
-    fragment, and would wait for ever when it is restored. Without an answer it comes back and is told again.
+    fragment, and would wait for ever when it is restored. Without an answer it comes back and is sent the
+    fragment again.
     """
     close = farewell.code
     if farewell.reason:

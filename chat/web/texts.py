@@ -1,4 +1,4 @@
-"""Texts in the frames of a WebSocket: which of them are new, and what a page has to be told besides."""
+"""Texts in the frames of a WebSocket: which are new, and what else the page needs to be sent."""
 
 from __future__ import annotations
 
@@ -116,6 +116,6 @@ class Intake:
         return Text(key, place, body, size, now, self.receipts.generation, **more)
 
     def _tell_again(self, key: str, start: int) -> None:
-        """A page that is behind has not taken what it was told."""
+        """A page that is behind has not applied the last count."""
         if key and start < self.receipts.acked:
             acknowledge(self._chat, self._connection, self.receipts)
