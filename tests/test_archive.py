@@ -35,6 +35,7 @@ from chat.store.archive.file import MANIFEST, verified
 from chat.store.archive.parts import MEMBERS, MESSAGES, PARTS, ROOMS, TYPES, Part
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
+from chat.store.transaction import Rows, Transaction
 
 REPO = Path(__file__).parents[1]
 
@@ -532,6 +533,32 @@ async def test_memory_is_bounded(
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * 2**20  # the texts are 20
+
+
+SQLITE_COLUMNS = (
+    "SELECT t.name, columns.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS columns "
+    "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'"
+)
+POSTGRES_COLUMNS = (
+    "SELECT table_name::text, column_name::text FROM information_schema.columns "
+    "JOIN information_schema.tables USING (table_schema, table_name) "
+    "WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'"
+)
+
+
+async def test_no_table_and_no_column_is_left_out(url: str) -> None:
+    """What a later migration adds has to be added to the parts, too."""
+
+    async def columns(tx: Transaction) -> Rows:
+        return await tx.fetch(SQLITE_COLUMNS if url.startswith("sqlite") else POSTGRES_COLUMNS)
+
+    async with opened(url) as store:
+        found = {(table, column) for table, column in await store.read(columns)}
+    found -= {("metadata", "name"), ("metadata", "value")}  # in the manifest
+    if url.startswith("sqlite"):  # texts have a table of their own
+        found -= {("text", "serial"), ("text", "body"), ("message", "serial"), ("message", "text")}
+        found |= {("message", "body")}
+    assert found == {(part.table, column) for part in PARTS for column in part.fields}
 
 
 def test_the_format_is_documented() -> None:
