@@ -187,12 +187,12 @@ class Tab:
     async def texts(self) -> list[str | None]:
         return [line.text for line in await self.lines()]
 
-    async def shows(self, texts: list[str], timeout: float = TIMEOUT) -> None:
+    async def shows(self, texts: Sequence[str | None], timeout: float = TIMEOUT) -> None:
         """Wait until exactly these texts are there, in this order and in the order of their ids."""
         deadline = asyncio.get_running_loop().time() + timeout / 1000
-        while (seen := await self.texts()) != texts and asyncio.get_running_loop().time() < deadline:
+        while (seen := await self.texts()) != list(texts) and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.1)
-        assert seen == texts
+        assert seen == list(texts)
         ids = await self.page.evaluate(IDS)
         assert ids == sorted(set(ids)), f"twice, or out of order: {ids}"
 

@@ -8,7 +8,7 @@ import pytest
 from deployments import ONE
 from playwright.async_api import expect
 
-from browser.people import People
+from browser.people import People, Scheme
 from browser.reading import still
 from browser.visitors import Visitor, Visitors
 
@@ -17,6 +17,11 @@ pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
 FOCUS = "[document.activeElement.tagName, document.activeElement.name, document.activeElement.value]"
 SHOWN = "getComputedStyle(document.querySelector('#pal')).display !== 'none'"
+UNUSABLE = """e => [...e.querySelectorAll("button, label")].filter(b => {
+  if (!b.getClientRects().length) return false
+  const r = b.getBoundingClientRect()
+  return r.left < 0 || r.right > innerWidth || r.bottom > innerHeight || r.width < 24 || r.height < 24
+}).map(b => b.outerHTML)"""
 CHOSEN = "document.querySelector('.by>:checked')?.closest('li').querySelector('.text').textContent ?? null"
 
 
@@ -152,6 +157,27 @@ async def test_a_reaction_is_given_and_taken_back_in_place(visitors: Visitors) -
         await visitor.window.wait_for(f"{chips('a text')} === '[]'")
         await visitor.shows(["a text"])
     assert await bob.window.evaluate("location.href") == path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_palette_and_the_reactions_fit_the_narrowest_phone(people: People, scheme: Scheme) -> None:
+    ann = await people.newcomer(scheme=scheme)
+    await ann.page.set_viewport_size({"width": 320, "height": 568})
+    await ann.open_room("Ann")
+    await ann.live()
+    await ann.say("a text " * 12)
+    await ann.say("short")
+    for place in range(2):
+        for button in ("Thumbs up", "Heart"):
+            await ann.page.locator(".by > input").nth(place).check()
+            await expect(ann.page.locator("#pal")).to_be_visible()
+            assert await ann.page.locator("#pal").evaluate(UNUSABLE) == []
+            await ann.page.locator("#pal").get_by_role("button", name=button).click()
+            await expect(ann.page.locator(".reacts .mine button:visible")).to_have_count(
+                2 * place + (1 if button == "Thumbs up" else 2)
+            )
+    assert await ann.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await ann.page.locator("#messages").evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
 async def test_what_sends_reactions_leaves_every_other_form_alone(visitors: Visitors) -> None:

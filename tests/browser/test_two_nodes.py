@@ -75,6 +75,34 @@ async def test_two_people_on_two_nodes_are_in_one_conversation(people: People) -
     assert await there.notices() == [entered]
 
 
+async def test_what_is_done_to_a_message_on_one_node_is_seen_on_the_other(people: People) -> None:
+    ann, bob = await people.two()
+    assert ann.url != bob.url
+    for text in ("frist", "a slip"):
+        await ann.say(text)
+        await bob.sees(text)
+
+    async def choose(tab: Tab, place: int, button: str) -> None:
+        await tab.page.locator(".by > input").nth(place).check()
+        await tab.page.locator("#pal").get_by_role("button", name=button).click()
+
+    await choose(bob, 0, "Thumbs up")
+    for tab, pressed in ((bob, True), (ann, False)):
+        await expect(tab.page.get_by_role("button", name="👍 1", pressed=pressed)).to_be_visible()
+    await ann.page.get_by_role("button", name="👍 1").click()
+    for tab in (ann, bob):
+        await expect(tab.page.get_by_role("button", name="👍 2", pressed=True)).to_be_visible()
+    await choose(ann, 0, "Edit")
+    await ann.page.locator("#acting textarea").fill("first")
+    await ann.page.locator("#acting").get_by_role("button", name="Save").click()
+    await choose(ann, 1, "Delete")
+    await ann.page.locator("#acting").get_by_role("button", name="Delete").click()
+    for tab in (ann, bob):
+        await tab.shows(["first", None])
+        await expect(tab.page.locator(".gone")).to_have_count(1)
+        await expect(tab.page.get_by_role("button", name="👍 2", pressed=True)).to_be_visible()
+
+
 async def test_who_moves_from_node_to_node_neither_leaves_nor_enters(people: People) -> None:
     ann, bob = await people.two()
     cat = await (await people.newcomer()).join_room(ann.code, "Cat")
