@@ -155,7 +155,7 @@ async def one_node_cut_off(net: Net, place: Place, tally: Tally) -> None:
         net.cut("node0")
         since = asyncio.get_running_loop().time()
         try:
-            await timed("its pages say so", since, crowd, lambda: all(tab.trouble for tab in far), FRESH)
+            await timed("its pages say so", since, crowd, lambda: all(tab.outage for tab in far), FRESH)
             await asyncio.sleep(max(0.0, since + SETTLED - asyncio.get_running_loop().time()))
             before = [len(tab.acknowledged) for tab in near]
             gone = lambda: not any(name in tab.rosters[-1].names for tab in near for name in left)  # noqa: E731
@@ -165,7 +165,7 @@ async def one_node_cut_off(net: Net, place: Place, tally: Tally) -> None:
         finally:
             net.join("node0")
         healed = asyncio.get_running_loop().time()
-        await timed("all is said to be well", healed, crowd, lambda: not any(t.trouble for t in far), GONE)
+        await timed("all is said to be well", healed, crowd, lambda: not any(t.outage for t in far), GONE)
         await crowd.rest()
 
 
@@ -177,7 +177,7 @@ async def all_cut_off(net: Net, place: Place, tally: Tally) -> None:
         net.cut("data")
         since = asyncio.get_running_loop().time()
         try:
-            await timed("every page says so", since, crowd, lambda: all(t.trouble for t in crowd.tabs), FRESH)
+            await timed("every page says so", since, crowd, lambda: all(t.outage for t in crowd.tabs), FRESH)
             await crowd.talk_for(4, 12)
         finally:
             net.join("data")

@@ -73,7 +73,7 @@ class Shapes:
         return "beat "
 
     def outage(self, outage: str, look: Look) -> str:
-        return f"trouble {outage} "
+        return f"outage {outage} "
 
     def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
         return "".join(["page ", *shown.fragments])

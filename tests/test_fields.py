@@ -70,7 +70,7 @@ FRAMES: list[dict[str, Any]] = [
     {"k": "LONG"},
     {"k": "resume", "epoch": "LONG"},
     {"k": "resume", "since": "LONG"},
-    {"k": "resume", "trouble": "LONG"},
+    {"k": "resume", "outage": "LONG"},
     {"body": "LONG", "key": "k", "acked": "0"},
     {"body": ["LONG", "LONG"], "key": "k", "acked": "0"},
     {"body": "hello", "key": "LONG"},

@@ -116,8 +116,8 @@ async def test_alerts_are_in_the_look_of_the_page(chat: Context, monkeypatch: py
     monkeypatch.setattr(chat.hub.health._alerts, "outage", lambda outage, look: f"{outage} {look.clock}")
     chat.hub.health._set_health(down=True)
     assert [connection.take_slots() for connection in connections] == [
-        {"trouble": "store 24"},
-        {"trouble": "store 12"},
+        {"outage": "store 24"},
+        {"outage": "store 12"},
     ]
 
 

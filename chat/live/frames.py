@@ -21,7 +21,7 @@ KNOWN = frozenset(
         "life",
         "again",
         "epoch",
-        "trouble",
+        "outage",
         "acked",
         "since",
     )

@@ -52,10 +52,10 @@ class StoreHealth:
         if self._announced == self.outage:
             return
         self._announced = self.outage
-        log.warning("trouble part=%s", self._announced or "none")
+        log.warning("outage part=%s", self._announced or "none")
         fragment = lru_cache(LOOKS)(partial(self._alerts.outage, self._announced))
         for connection in self._connections:
-            connection.show("trouble", fragment(connection.look))
+            connection.show("outage", fragment(connection.look))
 
     async def run(self) -> None:
         """Look for ever; ends by cancellation."""

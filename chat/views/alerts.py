@@ -13,11 +13,11 @@ class Alerts:
 
     def outage(self, outage: Outage, look: Look) -> str:
         """What is out of order, beside the composer until it is said to be over."""
-        return self._render("room/replace_trouble.html", look, trouble=outage)
+        return self._render("room/replace_outage.html", look, outage=outage)
 
     def stream_outage(self, outage: Outage, look: Look) -> str:
         """The same as a line of the live page without JavaScript, which nothing can take away."""
-        return self._render("room/_trouble_line.html", look, trouble=outage)
+        return self._render("room/_outage_line.html", look, outage=outage)
 
     def notice(self, text: str, look: Look) -> str:
         """Why something was not done."""

@@ -117,7 +117,7 @@ class Receiver:
 
     async def _resume(self, frame: dict[str, Any]) -> None:
         """Follow the room from what the page says it has, and deal it a key if it has none."""
-        if (frame.get("trouble") or "") == "write":
+        if (frame.get("outage") or "") == "write":
             self.intake.submitter.unstored = True
         await _resume(self._chat, self._connection, frame)
         if isinstance(life := frame.get("life"), str) and not read_life(life)[0]:
@@ -155,9 +155,9 @@ async def _attempt(chat: Context, connection: Connection, work: Coroutine[Any, A
 async def _resume(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:
     """Bring the page up to date from what it says it has, and follow the room from there."""
     position = Position(fields.token(frame, "epoch") or "", fields.number(frame.get("since")))
-    said = frame.get("trouble") or ""
+    said = frame.get("outage") or ""
     if said not in ("write", chat.hub.health.outage):
-        connection.show("trouble", chat.render.alerts.outage(chat.hub.health.outage, connection.look))
+        connection.show("outage", chat.render.alerts.outage(chat.hub.health.outage, connection.look))
     if connection.feed is not None:
         await pace(chat, connection)  # once is free; asking again and again is not
     await _pace_resuming(chat, connection)

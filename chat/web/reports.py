@@ -21,7 +21,7 @@ def report(chat: Context, connection: Connection, error: Exception) -> None:
             # Coming back, the page says again what it has and what it has not seen acknowledged.
             if not chat.hub.health.outage:
                 chat.metrics.refusals.labels("frame").inc()
-                connection.show("trouble", chat.render.alerts.outage("write", connection.look))
+                connection.show("outage", chat.render.alerts.outage("write", connection.look))
             connection.close(Farewell(LATER))
         case NotFound():
             connection.close(Farewell(POLICY, "You are not in this room any more.", over=True))

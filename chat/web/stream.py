@@ -47,7 +47,7 @@ async def _stream(chat: Context, member: Member, seats: list[int], shown: Shown)
         yield chat.render.pages.stream_start(member.code, seats, shown, lines, connection.look).encode()
         await chat.hub.join(connection, shown.page.position)
         if chat.hub.health.outage:
-            connection.show("trouble", "")  # what is said of it here has another shape
+            connection.show("outage", "")  # what is said of it here has another shape
         while connection.farewell is None:
             await connection.ready()
             if text := await _stream_part(chat, connection, lines):
@@ -80,6 +80,6 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
     slots = connection.take_slots()
     html = chat.hub.rendered.of(connection.member.code, connection.look).message
     parts = list(lines.of((message, html(message)) for message in chain(part.changed, part.created)))
-    if "trouble" in slots:
+    if "outage" in slots:
         parts.append(lines.aside(chat.render.alerts.stream_outage(chat.hub.health.outage, connection.look)))
     return "".join(parts) or ("<!-- -->\n" if slots else "")

@@ -185,7 +185,7 @@ class Submitter:
         if self.unstored and not self._pending and not self._ended:
             self.unstored = False
             fragment = self._chat.render.alerts.outage(self._chat.hub.health.outage, self._connection.look)
-            self._connection.show("trouble", fragment)
+            self._connection.show("outage", fragment)
 
     def _end_refused(self, again: str) -> None:
         """The form of a refused text goes; if it was refused again, it has come back already."""

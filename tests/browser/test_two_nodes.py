@@ -163,7 +163,7 @@ async def test_without_postgresql_text_is_kept_its_sender_told_and_it_arrives_on
     await asyncio.to_thread(postgres.stop)
     await bob.type("while it was away\nand more\n")
     for tab in (bob, ann):
-        await expect(tab.page.locator("#trouble")).to_contain_text("What you send is kept")
+        await expect(tab.page.locator("#outage")).to_contain_text("What you send is kept")
     await ann.type("ou")
     assert await ann.texts() == await bob.texts() == ["before"]
     await asyncio.to_thread(postgres.start)
@@ -171,7 +171,7 @@ async def test_without_postgresql_text_is_kept_its_sender_told_and_it_arrives_on
     for tab in (bob, ann):
         await tab.shows(texts, 30_000)
         await expect(tab.page.get_by_text("Reconnecting…")).not_to_be_attached()
-        await expect(tab.page.locator("#trouble")).to_have_text("")
+        await expect(tab.page.locator("#outage")).to_have_text("")
     await bob.rest()
     await expect(ann.field).to_have_value("half a thou")
     await ann.type("ght\n")

@@ -74,7 +74,7 @@ class Crowd:
         """Fall silent; then everything typed is acknowledged, seen by all, and as the log has it."""
         await self.hush()
         await self.until(self._answered, REST, "everything is acknowledged")
-        await self.until(self._untroubled, REST, "no page says that something is out of order")
+        await self.until(self._without_outage, REST, "no page says that something is out of order")
         await self.roll_call(self.names)
         await self.examine()
         self.tally.rounds += 1
@@ -93,8 +93,8 @@ class Crowd:
         newest = [tab.rosters[-1] for tab in self.tabs]
         return all(sorted(roster.names) == names and not roster.frozen for roster in newest)
 
-    def _untroubled(self) -> bool:
-        return not any(tab.trouble for tab in self.tabs)
+    def _without_outage(self) -> bool:
+        return not any(tab.outage for tab in self.tabs)
 
     async def examine(self) -> None:
         """Compare the pages, once they have had the time in which they promise to be right, with the log."""

@@ -53,7 +53,7 @@ class Tab:
         self.earlier: list[Line] = []
         self.live: list[Line] = []
         self.rosters: list[Roster] = []
-        self.trouble = ""  # what the page says is out of order
+        self.outage = ""  # what the page says is out of order
         self.codes: list[int] = []  # with which its sockets closed
         self.typed: list[str] = []
         self.acknowledged: dict[str, float] = {}  # when
@@ -107,9 +107,7 @@ class Tab:
             self._socket.cut()
 
     def __str__(self) -> str:
-        state = (
-            f"{'open' if self.open else 'closed'} {self.doors} {self.codes} {self.trouble or 'no trouble'}"
-        )
+        state = f"{'open' if self.open else 'closed'} {self.doors} {self.codes} {self.outage or 'no outage'}"
         return f"{self.name}: {state}, {self.waiting} waiting, roster {self.rosters[-1]}"
 
     @property
@@ -172,7 +170,7 @@ class Tab:
             self._send(socket, frame)
         since = (self.live or self.earlier)[-1:]
         resume = {"k": "resume", "epoch": self.epoch} | ({"since": str(since[0].rev)} if since else {})
-        resume |= {"trouble": self.trouble} if self.trouble else {}
+        resume |= {"outage": self.outage} if self.outage else {}
         self._send(socket, json.dumps(resume | self._unacknowledged()))
         self._socket = socket
         try:
@@ -259,9 +257,9 @@ class Tab:
         if self._socket:
             self._send(self._socket, json.dumps(self._unacknowledged() | {"k": "pending"}))
 
-    def _be_troubled(self, element: Element) -> None:
-        said = element.all("data[name=trouble]")
-        self.trouble = said[0]["value"] if said else ""
+    def _show_outage(self, element: Element) -> None:
+        said = element.all("data[name=outage]")
+        self.outage = said[0]["value"] if said else ""
 
     def _refuse(self, element: Element) -> None:
         self.faults.append(f"refused: {element.words}")
@@ -271,7 +269,7 @@ class Tab:
         "#resume": _resume_from,
         "#roster": _call_roll,
         "#pending": _send_pending,
-        "#trouble": _be_troubled,
+        "#outage": _show_outage,
         "#refused": _refuse,
     }
 

@@ -118,7 +118,7 @@ async def test_without_postgres_nothing_is_half_accepted_and_nobody_has_to_resta
             await crowd.talk_for(0.2, 1.5)
             async with without(place.postgres, fault):
                 if n % 2 == 0:
-                    await crowd.until(lambda: _troubled(crowd), FRESH + SLACK, "every page says so")
+                    await crowd.until(lambda: _says_outage(crowd), FRESH + SLACK, "every page says so")
                 await crowd.talk_for(0.1, 4)
             await crowd.rest()
     assert [node.pids for node in place.nodes] == pids
@@ -128,5 +128,5 @@ def _frozen(crowd: Crowd) -> bool:
     return all(tab.rosters[-1].frozen for tab in crowd.tabs)
 
 
-def _troubled(crowd: Crowd) -> bool:
-    return all(tab.trouble for tab in crowd.tabs)
+def _says_outage(crowd: Crowd) -> bool:
+    return all(tab.outage for tab in crowd.tabs)

@@ -67,7 +67,7 @@ async def code(ann: Person, bob: Person) -> str:
 
 
 async def _said(live: Live, text: str) -> None:
-    await live.until("hx-partial[hx-target=#trouble]", text)
+    await live.until("hx-partial[hx-target=#outage]", text)
 
 
 async def _announced(person: Person, code: str, *names: str) -> None:
@@ -88,8 +88,8 @@ async def test_a_page_says_that_the_database_cannot_be_reached_and_that_it_can_b
         async with asyncio.timeout(BOUND):
             await _said(hers, NO_DATABASE)
         nodes.postgres.heal()
-        await hers.until("hx-partial[hx-target=#trouble]")
-        assert hers.frames[-1].one("hx-partial[hx-target=#trouble]").text.strip() == ""
+        await hers.until("hx-partial[hx-target=#outage]")
+        assert hers.frames[-1].one("hx-partial[hx-target=#outage]").text.strip() == ""
 
 
 @pytest.mark.parametrize("fault", ["refuse", "black_hole"])
@@ -109,7 +109,7 @@ async def test_who_only_lost_redis_is_not_told_that_the_database_is_away(
     async with ann.in_room(code) as hers:
         nodes.redis.refuse()
         await hers.until("hx-partial[hx-target=#roster]", "as of a moment ago")
-        assert not any(frame.all("hx-partial[hx-target=#trouble]") for frame in hers.frames)
+        assert not any(frame.all("hx-partial[hx-target=#outage]") for frame in hers.frames)
 
 
 async def test_without_the_database_what_others_write_is_still_heard(
@@ -174,8 +174,8 @@ async def test_a_page_that_still_says_so_is_told_that_it_is_over(
     for said in ("store", "all", "write"):
         page = await ann.look(code)
         async with ann.live(code) as hers:
-            await hers.resume(page, trouble=said)
-            over = await hers.until("hx-partial[hx-target=#trouble]")
+            await hers.resume(page, outage=said)
+            over = await hers.until("hx-partial[hx-target=#outage]")
             assert over.text.strip() == ""
 
 
@@ -192,7 +192,7 @@ async def test_a_text_that_could_not_be_stored_is_stored_once_when_the_database_
         await until(lambda: not nodes.chat(0).hub.health.store_down)
         page = await ann.look(code)
         async with ann.live(code) as hers:
-            await hers.resume(page, body="kept", key="page", acked="0", trouble="write")
+            await hers.resume(page, body="kept", key="page", acked="0", outage="write")
             await hers.until("hx-partial[hx-target=#acked]")
         await his.until(".text", "kept")
     assert await bob.texts(code) == ["kept"]
