@@ -20,7 +20,7 @@ from wsproto.events import TextMessage
 
 from chat.live import heartbeats
 from chat.live.bus import LocalBus, Receive
-from chat.live.connection import POLICY, RESTART, Connection, Farewell
+from chat.live.connection import POLICY, RESTART, Close, Connection
 from chat.live.connections import SOCKETS
 from chat.live.feed import RING
 from chat.live.framing import websocket_frame
@@ -869,9 +869,9 @@ async def test_checks_go_on_after_the_store_failed(room: Room, caplog: pytest.Lo
 async def test_an_eleventh_connection_of_a_person_ends_the_oldest(room: Room) -> None:
     hub = room.hub()
     readers = [await _reader(hub, room) for _ in range(SOCKETS)]
-    assert not [r for r in readers if r.connection.farewell]
+    assert not [r for r in readers if r.connection.closing]
     readers += [await _reader(hub, room), await _reader(hub, room)]
-    ended = [r.connection.farewell for r in readers]
+    ended = [r.connection.closing for r in readers]
     assert [farewell.code for farewell in ended if farewell] == [POLICY, POLICY]
     assert ended[2:] == [None] * SOCKETS
     assert ended[0] is not None
@@ -883,26 +883,26 @@ async def test_a_connection_ends_another_only_once_it_counts(room: Room) -> None
     silent = Connection(Member(ROOM, 1, "person-a", "Ann", 1), LOOK)
     hub.connections.admit(silent, counts=False)
     readers = [await _reader(hub, room) for _ in range(SOCKETS)]
-    assert not [r for r in readers if r.connection.farewell]
+    assert not [r for r in readers if r.connection.closing]
     hub.connections.count(silent)
-    ended = [silent.farewell, *(r.connection.farewell for r in readers)]
+    ended = [silent.closing, *(r.connection.closing for r in readers)]
     assert [farewell is not None for farewell in ended] == [False, True] + [False] * (SOCKETS - 1)
 
 
 async def test_other_people_s_connections_are_not_counted(room: Room) -> None:
     hub = room.hub()
     readers = [await _reader(hub, room, person=f"person-{n}") for n in range(2 * SOCKETS)]
-    assert not [r for r in readers if r.connection.farewell]
+    assert not [r for r in readers if r.connection.closing]
 
 
 async def test_a_person_is_shown_out_of_one_room_by_all_connections(room: Room) -> None:
     hub = room.hub()
     mine = [await _reader(hub, room) for _ in range(3)]
     other = await _reader(hub, room, person="person-b")
-    hub.connections.close(ROOM, "person-a", Farewell(POLICY, "You left this room."))
-    hub.connections.close("22222222", "person-b", Farewell(POLICY))
-    assert [r.connection.farewell for r in mine] == [Farewell(POLICY, "You left this room.")] * 3
-    assert other.connection.farewell is None
+    hub.connections.close(ROOM, "person-a", Close(POLICY, "You left this room."))
+    hub.connections.close("22222222", "person-b", Close(POLICY))
+    assert [r.connection.closing for r in mine] == [Close(POLICY, "You left this room.")] * 3
+    assert other.connection.closing is None
 
 
 async def test_at_the_end_everybody_is_told_to_come_back(room: Room) -> None:
@@ -910,15 +910,15 @@ async def test_at_the_end_everybody_is_told_to_come_back(room: Room) -> None:
     readers = [await _reader(hub, room, person=f"person-{n}") for n in range(20)]
     await hub.connections.terminate()
     late = await _reader(hub, room)
-    assert {r.connection.farewell for r in [*readers, late]} == {Farewell(RESTART)}
+    assert {r.connection.closing for r in [*readers, late]} == {Close(RESTART)}
 
 
 async def test_the_first_reason_to_end_stays(room: Room) -> None:
     hub = room.hub()
     reader = await _reader(hub, room)
-    reader.connection.close(Farewell(POLICY, "You left this room."))
+    reader.connection.close(Close(POLICY, "You left this room."))
     await hub.connections.terminate()
-    assert reader.connection.farewell == Farewell(POLICY, "You left this room.")
+    assert reader.connection.closing == Close(POLICY, "You left this room.")
 
 
 async def test_every_connection_gets_one_heartbeat_a_turn(

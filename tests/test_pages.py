@@ -22,7 +22,7 @@ from quart import Quart
 
 from chat import limits
 from chat.context import Context
-from chat.live.connection import Farewell
+from chat.live.connection import Close
 from chat.model.codes import CODE_ALPHABET, grouped
 from chat.model.rooms import Position
 from chat.store import OutcomeUnknown, Unavailable
@@ -1814,7 +1814,7 @@ async def test_a_position_is_kept_by_the_page(alice: Person, code: str, chat: Co
 
 
 async def test_a_farewell_is_written_in_the_page_s_own_words(chat: Context, code: str) -> None:
-    fragment = parse(chat.render.alerts.farewell(code, Farewell(1008, "You <left>.").reason, LOOK))
+    fragment = parse(chat.render.alerts.farewell(code, Close(1008, "You <left>.").reason, LOOK))
     assert [part["hx-target"] for part in fragment.all("hx-partial")] == ["#triggers", "#signs", "#foot"]
     assert "You <left>." in fragment.one("[role=alert]").text
     assert fragment.one("a")["href"] == f"/rooms/{code}"

@@ -275,7 +275,7 @@ async def test_who_left_for_good_on_one_node_is_gone_from_all(house: House) -> N
 async def _last(node: Node, number: int) -> list[int]:
     """Soon after a start of all, nobody can say."""
     async with asyncio.timeout(LONG):
-        while (last := await node.registry.last(ROOM, [number])) is None:
+        while (last := await node.registry.claim_left(ROOM, [number])) is None:
             await asyncio.sleep(BEAT)
     return last
 
@@ -291,7 +291,7 @@ async def test_nobody_enters_before_the_room_was_told_that_they_left(house: Hous
     assert not two.registry.counted(ROOM, 1)
     assert await _last(two, 1) == []
     two.registry.add(ann)
-    await one.registry.told(ROOM, [1])
+    await one.registry.release_left(ROOM, [1])
     await house.until(lambda: two.registry.counted(ROOM, 1))
 
 
@@ -485,7 +485,7 @@ async def test_a_redis_that_came_back_as_it_was_earlier_is_told_everything_again
     own.start()
     await house.beats(30)  # as long as others may have yet to come back
     await house.until(lambda: two.here == ["Yuri", "Zoe"] and not two.registry._paused)
-    assert {member.label for member in await two.registry.ask(ROOM)} == {"Yuri"}
+    assert {member.label for member in await two.registry.fetch_elsewhere(ROOM)} == {"Yuri"}
 
 
 async def test_a_node_that_was_given_up_says_everything_again(house: House) -> None:
@@ -642,14 +642,14 @@ async def test_a_person_has_ten_connections_over_all_nodes_and_the_oldest_goes(h
     new = [_connect(two) for _ in range(4)]
     other = [_connect(two, "person-b") for _ in range(SOCKETS)]
     await house.beats()
-    assert not [one for one in (*old, *new, *other) if one.farewell]
+    assert not [one for one in (*old, *new, *other) if one.closing]
     new += [_connect(two), _connect(two)]
-    await house.until(lambda: old[0].farewell and old[1].farewell)
-    assert old[0].farewell is not None
-    assert old[0].farewell.code == POLICY
-    assert "more than 10 times" in old[0].farewell.reason
+    await house.until(lambda: old[0].closing and old[1].closing)
+    assert old[0].closing is not None
+    assert old[0].closing.code == POLICY
+    assert "more than 10 times" in old[0].closing.reason
     await house.beats()
-    assert not [one for one in (*old[2:], *new, *other) if one.farewell]
+    assert not [one for one in (*old[2:], *new, *other) if one.closing]
 
 
 async def test_closed_connections_and_those_of_dead_nodes_do_not_count(house: House) -> None:
@@ -664,7 +664,7 @@ async def test_closed_connections_and_those_of_dead_nodes_do_not_count(house: Ho
     await one.kill()
     back = [_connect(two) for _ in range(SOCKETS)]
     await house.beats(int(2 * LEASE / BEAT))
-    assert not [listener for listener in (*dead, *back) if listener.farewell]
+    assert not [listener for listener in (*dead, *back) if listener.closing]
 
 
 async def test_after_redis_forgot_everything_the_oldest_is_still_the_oldest(
@@ -680,9 +680,9 @@ async def test_after_redis_forgot_everything_the_oldest_is_still_the_oldest(
     await house.until(lambda: not (one.redis.away or two.redis.away))
     await house.beats(6)
     _connect(two)
-    await house.until(lambda: old[0].farewell)
+    await house.until(lambda: old[0].closing)
     await house.beats()
-    assert not [listener for listener in (*old[1:], *new) if listener.farewell]
+    assert not [listener for listener in (*old[1:], *new) if listener.closing]
 
 
 # Many -------------------------------------------------------------------------------------------------

@@ -49,8 +49,8 @@ def test_a_page_with_too_much_in_its_slots_comes_back_and_loses_nothing() -> Non
     connection = Connection(Member("BCDFGHJK", 1, "person", "Ann", 1), LOOK)
     for n in range(SLOTS + 10):
         connection.answer(f"refused {n}", f"{n} ")
-    assert connection.farewell
-    assert connection.farewell.code == LATER
+    assert connection.closing
+    assert connection.closing.code == LATER
     assert len(connection.take_slots()) == SLOTS + 10
     assert not connection.unanswered
 

@@ -519,7 +519,7 @@ async def test_a_refused_text_is_not_lost_behind_an_outage(
         gate = await live.stall(connection, bob.write(code, "something to send"))
         monkeypatch.setattr(type(chat.store), "append", on_its_way(_failing(Unavailable("full"))))
         await live.send(key="page", body=["precious" + "x" * 9000, "cannot be stored"])
-        await until(lambda: connection.farewell)
+        await until(lambda: connection.closing)
         gate.set()
         assert (await _refused(live)).one("textarea").value.startswith("precious")
 

@@ -86,7 +86,7 @@ class RedisRegistry:
     def counted(self, code: str, number: int) -> bool:
         return self._own.counted(code, number)
 
-    async def last(self, code: str, numbers: Sequence[int]) -> list[int] | None:
+    async def claim_left(self, code: str, numbers: Sequence[int]) -> list[int] | None:
         for number in numbers:
             self._own.forget(code, number)
         self._forget_empty(code)
@@ -100,7 +100,7 @@ class RedisRegistry:
                 return None
         return None if ours is None else [int(number) for number in ours]
 
-    async def told(self, code: str, numbers: Sequence[int]) -> None:
+    async def release_left(self, code: str, numbers: Sequence[int]) -> None:
         try:
             await self._run("release", {"code": code, "numbers": [str(n) for n in numbers]})
         except RedisUnavailable:
@@ -116,7 +116,7 @@ class RedisRegistry:
     def elsewhere(self, code: str) -> Collection[Member]:
         return self._others.people(code)
 
-    async def ask(self, code: str) -> Collection[Member]:
+    async def fetch_elsewhere(self, code: str) -> Collection[Member]:
         if self.frozen or self._redis.away:
             return self.elsewhere(code)
         return await self._others.peek(code)

@@ -17,7 +17,7 @@ LATER = 1013  # the browser comes back by itself; something here is out of order
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
+class Close:
     """Why a connection ends: a close code and, for people, the reason."""
 
     code: int
@@ -32,9 +32,9 @@ class Connection:
         "_asked",
         "_ready",
         "address",
+        "closing",
         "counts",
         "cursor",
-        "farewell",
         "feed",
         "id",
         "look",
@@ -63,7 +63,7 @@ class Connection:
         self.panels_seen = 0  # the version of its room's panels
         self.slots = Slots()  # what this page alone is to be shown
         self.unanswered = False  # its peer has to read something before it is heard further
-        self.farewell: Farewell | None = None
+        self.closing: Close | None = None
         self.write_frame = write_frame
         self._asked: asyncio.Future[None] | None = None
         self._ready = False
@@ -81,7 +81,7 @@ class Connection:
         """
         self.slots.show(slot, fragment)
         if self.slots.is_full:
-            self.close(Farewell(LATER))
+            self.close(Close(LATER))
         self.wake()
 
     def write_now(self, frame: bytes) -> bool:
@@ -112,6 +112,6 @@ class Connection:
                 self._asked = None
         self._ready = False
 
-    def close(self, farewell: Farewell) -> None:
-        self.farewell = self.farewell or farewell
+    def close(self, close: Close) -> None:
+        self.closing = self.closing or close
         self.wake()

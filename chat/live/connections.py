@@ -6,14 +6,14 @@ import asyncio
 import itertools
 from collections.abc import Iterator
 
-from chat.live.connection import POLICY, RESTART, Connection, Farewell
+from chat.live.connection import POLICY, RESTART, Close, Connection
 from chat.live.registry import PresenceRegistry
 from chat.model.sentences import Sentence
 
 SOCKETS = 10  # connections of one person
 AT_ONCE = 500  # connections that are told to come back before the next ones are
 
-TOO_MANY_TABS = Farewell(
+TOO_MANY_TABS = Close(
     POLICY, Sentence("You have this chat open more than %(n)s times; this one was closed.", n=SOCKETS)
 )
 
@@ -39,7 +39,7 @@ class Connections:
         else:
             self._make_room(connection)
         if self._terminating:
-            connection.close(Farewell(RESTART))
+            connection.close(Close(RESTART))
 
     def count(self, connection: Connection) -> None:
         """A page uses this connection."""
@@ -72,11 +72,11 @@ class Connections:
         if connection := self._by_id.get(id):
             connection.close(TOO_MANY_TABS)
 
-    def close(self, code: str, person: str, farewell: Farewell) -> None:
+    def close(self, code: str, person: str, close: Close) -> None:
         """Close every connection that a person has to a room."""
         for connection in self._by_person.get(person, []):
             if connection.member.code == code:
-                connection.close(farewell)
+                connection.close(close)
 
     async def terminate(self) -> None:
         """Tell every connection to come back in a moment, a few hundred at a time."""
@@ -84,7 +84,7 @@ class Connections:
         everybody = list(self)
         for start in range(0, len(everybody), AT_ONCE):
             for connection in everybody[start : start + AT_ONCE]:
-                connection.close(Farewell(RESTART))
+                connection.close(Close(RESTART))
             await asyncio.sleep(0.02)
 
     def show(self, person: str, slot: str, fragment: str) -> None:

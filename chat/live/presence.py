@@ -2,7 +2,7 @@
 
 Nothing here decides what the log says: the store marks a seat as here or away in the same write as the
 notice, so a notice is written once, whatever restarts in between. And this is one node's view: the registry
-knows who is on other nodes, and who of them all tells the room.
+knows who is on other nodes, and which of the nodes writes a notice.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Presence:
         return next((m for m in room.people.values() if m.person == person), None) if room else None
 
     async def everybody(self, code: str) -> list[Member]:
-        return self._with(code, await self._registry.ask(code))
+        return self._with(code, await self._registry.fetch_elsewhere(code))
 
     @property
     def frozen(self) -> bool:
@@ -271,11 +271,11 @@ class Presence:
             room.leaving[:0] = [n for n in leaving if n not in room.in_log]
 
     async def _write_left(self, code: str, numbers: Sequence[int]) -> bool:
-        """Tell the room who left, unless they are on another node. False if that cannot be known now."""
-        left = await self._registry.last(code, numbers)
+        """Write who left, unless they are on another node. False if that is not known now."""
+        left = await self._registry.claim_left(code, numbers)
         if left:
             await self._store.announce(code, "left", left)
-            await self._registry.told(code, left)
+            await self._registry.release_left(code, left)
         return left is not None
 
     def _push_roster(self, code: str, room: RoomPresence) -> None:

@@ -25,10 +25,10 @@ class Listeners(NamedTuple):
 class PresenceRegistry(Protocol):
     """People and connections, counted over all nodes. A seat may have tabs on several of them.
 
-    Who is here and who has left is settled so that the room is told once: a node says that somebody entered
-    only when every node can know of it (`counted`), and that somebody left only after `last` has said that
-    no other node has them. Between `last` and `told` nobody's arrival in that seat is `counted`, so "left"
-    is never written after the "entered" that follows it.
+    Each notice is written by one node: "entered" only when every node can know of the person (`counted`),
+    "left" only by the node that has claimed it (`claim_left`), which it can if no other node has the person.
+    Until that node calls `release_left`, nobody is `counted` in the seat, so "left" is never written after
+    the "entered" that follows it.
     """
 
     @property
@@ -50,22 +50,23 @@ class PresenceRegistry(Protocol):
         """Their seat ended, and the log knows."""
 
     def counted(self, code: str, number: int) -> bool:
-        """Whether the room may be told that somebody added here has entered."""
+        """Whether the notice may be written that somebody added here has entered."""
 
-    async def last(self, code: str, numbers: Sequence[int]) -> list[int] | None:
-        """These are not here any more, on this node: those whom no other node has, and whom nobody else is
-        about to tell the room of. The caller is, then says `told`. None if that cannot be said now."""
+    async def claim_left(self, code: str, numbers: Sequence[int]) -> list[int] | None:
+        """These people are not on this node any more. Claims the notice of those whom no other node has, and
+        returns them: the caller writes it, then calls `release_left`. None if that is not known now."""
 
-    async def told(self, code: str, numbers: Sequence[int]) -> None: ...
+    async def release_left(self, code: str, numbers: Sequence[int]) -> None:
+        """The notice is written."""
 
     def elsewhere(self, code: str) -> Collection[Member]:
         """The people on other nodes in a room where this node has people."""
 
-    async def ask(self, code: str) -> Collection[Member]:
+    async def fetch_elsewhere(self, code: str) -> Collection[Member]:
         """The same for any room."""
 
     async def missing(self, members: Sequence[Member]) -> Sequence[Member] | None:
-        """Those of them whom no node has. None if that cannot be said now."""
+        """Those of them whom no node has. None if that is not known now."""
 
     def opened(self, person: str, connection: int) -> None: ...
 
@@ -93,16 +94,16 @@ class LocalRegistry:
     def counted(self, code: str, number: int) -> bool:
         return True
 
-    async def last(self, code: str, numbers: Sequence[int]) -> list[int]:
+    async def claim_left(self, code: str, numbers: Sequence[int]) -> list[int]:
         return list(numbers)
 
-    async def told(self, code: str, numbers: Sequence[int]) -> None:
+    async def release_left(self, code: str, numbers: Sequence[int]) -> None:
         pass
 
     def elsewhere(self, code: str) -> Collection[Member]:
         return ()
 
-    async def ask(self, code: str) -> Collection[Member]:
+    async def fetch_elsewhere(self, code: str) -> Collection[Member]:
         return ()
 
     async def missing(self, members: Sequence[Member]) -> Sequence[Member]:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from chat import limits, logs
 from chat.context import Context
 from chat.features import seats
-from chat.live.connection import POLICY, Farewell
+from chat.live.connection import POLICY, Close
 from chat.model.members import Member
 from chat.store import NotFound
 from chat.views.forms import Form
@@ -65,5 +65,5 @@ def _forgotten(response: WerkzeugResponse) -> WerkzeugResponse:
 
 def _dismiss(chat: Context, member: Member, reason: str) -> None:
     chat.presence.forget(member)
-    chat.hub.connections.close(member.code, member.person, Farewell(POLICY, reason, over=True))
+    chat.hub.connections.close(member.code, member.person, Close(POLICY, reason, over=True))
     logs.event("seat-ended", room=chat.codes.logged(member.code), seat=member.number)

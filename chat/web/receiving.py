@@ -9,7 +9,7 @@ from typing import Any
 from chat import limits
 from chat.context import Context
 from chat.live import frames
-from chat.live.connection import LATER, POLICY, Connection, Farewell
+from chat.live.connection import LATER, POLICY, Close, Connection
 from chat.model.errors import Refused
 from chat.model.receipts import read_life
 from chat.model.rooms import Position
@@ -25,7 +25,7 @@ from chat.web.transport import Socket
 
 def count_page(chat: Context, connection: Connection) -> None:
     """From its first frame a page is open; one that only confirms a farewell is not, and takes no place."""
-    if not connection.counts and connection.farewell is None:
+    if not connection.counts and connection.closing is None:
         chat.hub.connections.count(connection)
         chat.presence.arrive(connection.member)
 
@@ -79,7 +79,7 @@ class Receiver:
             self._task.add_done_callback(self._stop)
 
     async def _receive(self) -> None:
-        while not (self._inbox.empty() or self._connection.farewell or self._ended):
+        while not (self._inbox.empty() or self._connection.closing or self._ended):
             await self._receive_once()
             await answers_sent(self._connection)
         self._inbox.done()
@@ -99,7 +99,7 @@ class Receiver:
         chat, connection = self._chat, self._connection
         kind = frame.get("k") if frame else None
         if kind == "farewell":  # shown on the connection before this one
-            connection.close(Farewell(POLICY))
+            connection.close(Close(POLICY))
             return
         count_page(chat, connection)
         if frame and "act" in frame:
@@ -126,7 +126,7 @@ class Receiver:
     def _stop(self, task: asyncio.Task[None]) -> None:
         """A fault of ours ends the connection; `end` raises it."""
         if not task.cancelled() and task.exception() is not None:
-            self._connection.close(Farewell(LATER))
+            self._connection.close(Close(LATER))
 
     async def end(self) -> None:
         """Take nothing more. Raises what went wrong in taking it."""

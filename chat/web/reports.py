@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chat import logs
 from chat.context import Context
-from chat.live.connection import LATER, POLICY, Connection, Farewell
+from chat.live.connection import LATER, POLICY, Close, Connection
 from chat.model.errors import Refused
 from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.web.sending import ComeBack, ask_to_come_back
@@ -22,9 +22,9 @@ def report(chat: Context, connection: Connection, error: Exception) -> None:
             if not chat.hub.health.outage:
                 chat.metrics.refusals.labels("frame").inc()
                 connection.show("outage", chat.render.alerts.outage("write", connection.look))
-            connection.close(Farewell(LATER))
+            connection.close(Close(LATER))
         case NotFound():
-            connection.close(Farewell(POLICY, "You are not in this room any more.", over=True))
+            connection.close(Close(POLICY, "You are not in this room any more.", over=True))
         case _:
             logs.log.error("frame-failed room=%s", chat.codes.logged(connection.member.code), exc_info=error)
             _alert(chat, connection, "Something went wrong here. Please reload the page.")

@@ -8,7 +8,7 @@ from chat import limits
 from chat.context import Context
 from chat.features import seats
 from chat.live.budget import OverBudget
-from chat.live.connection import LATER, POLICY, Connection, Farewell
+from chat.live.connection import LATER, POLICY, Close, Connection
 from chat.live.feed import Feed
 from chat.live.framing import Frame, websocket_frame
 from chat.store import NotFound, Unavailable
@@ -31,7 +31,7 @@ async def send(chat: Context, connection: Connection, socket: Socket) -> None:
             chat.metrics.delivered(1, 0)
             if connection.write_frame is None or not connection.write_frame(websocket_frame(frame)):
                 await _send_slowly(chat, connection, socket, frame)
-        if connection.farewell is not None:
+        if connection.closing is not None:
             if last := connection.take_slots():  # what came while the last frame was on its way
                 await socket.send("".join(last.values()))
             return
@@ -48,7 +48,7 @@ async def _send_slowly(chat: Context, connection: Connection, socket: Socket, fr
 
 def ask_to_come_back(chat: Context, connection: Connection, refused: ComeBack) -> None:
     chat.metrics.refusals.labels(str(refused)).inc()
-    connection.close(Farewell(LATER))
+    connection.close(Close(LATER))
 
 
 async def _pending(chat: Context, connection: Connection) -> str:
@@ -69,14 +69,14 @@ async def _changes(chat: Context, connection: Connection) -> str:
             chat.presence.forget(connection.member)  # perhaps they left on another node
             held = await chat.store.find_seat(connection.member.code, connection.member.person)
             why = seats.why_ended(held, feed.ended.get(connection.member.number, ""))
-            connection.close(Farewell(POLICY, why, over=held is None))
+            connection.close(Close(POLICY, why, over=held is None))
             return ""
         frame = feed.frame(connection.look, cursor) or await _catch_up(chat, connection, feed, cursor)
     except ComeBack as refused:
         ask_to_come_back(chat, connection, refused)
         return ""
     except (Unavailable, NotFound):
-        connection.close(Farewell(LATER))
+        connection.close(Close(LATER))
         return ""
     if connection.feed is not feed or connection.cursor != cursor:
         return ""  # it resumed from elsewhere meanwhile, or history was rewritten

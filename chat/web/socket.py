@@ -11,7 +11,7 @@ from quart import Blueprint, abort, current_app, websocket
 
 from chat import limits, logs
 from chat.context import Context
-from chat.live.connection import LATER, POLICY, Connection, Farewell
+from chat.live.connection import LATER, POLICY, Close, Connection
 from chat.model.codes import clean_code
 from chat.model.errors import Refused
 from chat.model.members import Member
@@ -57,11 +57,11 @@ async def live(code: str) -> None:
     await websocket.accept()
     look = current_look()
     if not ours:
-        farewell = Farewell(POLICY, Sentence("Nothing arrives on this page.", after=(BEHIND_A_PROXY,)))
-        _go_on(partial(_say_goodbye, chat, code, farewell, person, look))
+        close = Close(POLICY, Sentence("Nothing arrives on this page.", after=(BEHIND_A_PROXY,)))
+        _go_on(partial(_say_goodbye, chat, code, close, person, look))
     elif member is None:
-        farewell = Farewell(POLICY, "You are not in this room.", over=True)
-        _go_on(partial(_say_goodbye, chat, code, farewell, person, look))
+        close = Close(POLICY, "You are not in this room.", over=True)
+        _go_on(partial(_say_goodbye, chat, code, close, person, look))
     else:
         _go_on(partial(_converse, chat, member, client.address, look))
 
@@ -109,8 +109,8 @@ async def _converse(chat: Context, member: Member, address: str, look: Look, soc
     chat.metrics.connections.inc()
     try:
         await _follow(chat, connection, socket)
-        if connection.farewell is not None:  # from here on nothing else is sent
-            await _say_goodbye(chat, member.code, connection.farewell, member.person, look, socket)
+        if connection.closing is not None:  # from here on nothing else is sent
+            await _say_goodbye(chat, member.code, connection.closing, member.person, look, socket)
     except Exception:
         logs.log.exception("request-failed path=%s", "sockets.live")
     finally:
@@ -133,7 +133,7 @@ async def _follow(chat: Context, connection: Connection, socket: Socket) -> None
 
 
 async def _say_goodbye(
-    chat: Context, code: str, farewell: Farewell, person: str | None, look: Look, socket: Socket
+    chat: Context, code: str, close: Close, person: str | None, look: Look, socket: Socket
 ) -> None:
     """Show why, close, and wait a moment: a connection cut at once would make htmx come back for ever.
 
@@ -141,13 +141,13 @@ async def _say_goodbye(
     fragment, and would wait for ever when it is restored. Without an answer it comes back and is sent the
     fragment again.
     """
-    close = farewell.code
-    if farewell.reason:
+    status = close.code
+    if close.reason:
         chat.metrics.refusals.labels("farewell").inc()
-        await socket.send(chat.render.alerts.farewell(code, farewell.reason, look, farewell.over))
-        if close == POLICY and not await chat.goodbyes.confirmed(person, socket.inbox.take):
-            close = LATER
-    await socket.close(close)
+        await socket.send(chat.render.alerts.farewell(code, close.reason, look, close.over))
+        if status == POLICY and not await chat.goodbyes.confirmed(person, socket.inbox.take):
+            status = LATER
+    await socket.close(status)
     await _await_answer(socket)
 
 

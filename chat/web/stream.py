@@ -10,7 +10,7 @@ from quart.typing import ResponseReturnValue
 
 from chat.context import Context
 from chat.live.budget import OverBudget
-from chat.live.connection import POLICY, Connection, Farewell
+from chat.live.connection import POLICY, Close, Connection
 from chat.model.members import Member
 from chat.store import NotFound, Unavailable
 from chat.views.messages import Shown
@@ -48,7 +48,7 @@ async def _stream(chat: Context, member: Member, seats: list[int], shown: Shown)
         await chat.hub.join(connection, shown.page.position)
         if chat.hub.health.outage:
             connection.show("outage", "")  # what is said of it here has another shape
-        while connection.farewell is None:
+        while connection.closing is None:
             await connection.ready()
             if text := await _stream_part(chat, connection, lines):
                 with chat.hub.sending.held(text):
@@ -68,11 +68,11 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
         return ""
     if connection.member.number in feed.ended and await chat.hub.has_left(feed, connection.member):
         chat.presence.forget(connection.member)  # perhaps they left on another node
-        connection.close(Farewell(POLICY))
+        connection.close(Close(POLICY))
         return ""
     part = feed.part(connection.look, connection.cursor)
     if part is None:
-        connection.close(Farewell(POLICY))  # too far behind: the page reloads itself and starts at the newest
+        connection.close(Close(POLICY))  # too far behind: the page reloads itself and starts at the newest
         return ""
     connection.cursor = part.rev
     if part.rev < feed.position.rev:

@@ -37,7 +37,7 @@ class Intake:
         bodies, life = frame.get("body"), frame.get("life")
         if not isinstance(bodies, frames.Texts) or not self.submitter.has_place_for(bodies):
             return False
-        if connection.unanswered or connection.farewell or not connection.counts:
+        if connection.unanswered or connection.closing or not connection.counts:
             return False
         if isinstance(life, str):
             return self._take_in_life(life, bodies)
