@@ -15,6 +15,7 @@ from functools import partial
 
 from chat.live.hub import Hub
 from chat.live.registry import LocalRegistry, PresenceRegistry
+from chat.live.room_presence import RoomPresence
 from chat.model.members import Member
 from chat.store import NotFound, OutcomeUnknown, Store, Unavailable
 from chat.views.look import Look
@@ -25,30 +26,6 @@ PACE = 1.0  # s between notices, and between rosters, of one room
 CROWD = 1000  # every so many people add a second between rosters: their cost is people × pushes
 
 log = logging.getLogger("chat")
-
-
-class RoomPresence:
-    """One room's people, known by seat number."""
-
-    def __init__(self) -> None:
-        self.people: dict[int, Member] = {}  # here, or away for less than the grace
-        self.tabs: dict[int, int] = {}
-        self.absent_at: dict[int, float] = {}  # when the grace of somebody without a tab ends
-        self.restored: set[int] = set()  # were here before a restart and have yet to come back
-        self.in_log: set[int] = set()  # the log says they are here, or is about to
-        self.entering: list[int] = []
-        self.leaving: list[int] = []
-        self.notice_at = 0.0
-        self.roster_at = 0.0
-        self.roster_due = False
-
-    def present(self) -> list[Member]:
-        """In the order in which they first took a seat."""
-        return sorted((m for n, m in self.people.items() if n not in self.restored), key=lambda m: m.number)
-
-    @property
-    def busy(self) -> bool:
-        return bool(self.absent_at or self.entering or self.leaving or self.roster_due)
 
 
 class Presence:
@@ -101,49 +78,27 @@ class Presence:
 
     def count(self) -> int:
         """People here on this node, each once a room."""
-        return sum(len(room.people) - len(room.restored) for room in self._rooms.values())
+        return sum(room.count for room in self._rooms.values())
 
     def arrive(self, member: Member) -> None:
         """A tab was opened."""
-        room = self._rooms.setdefault(member.code, RoomPresence())
-        number = member.number
-        if number not in room.people or number in room.restored:
-            room.roster_due = True
-        room.people[number] = member
-        room.tabs[number] = room.tabs.get(number, 0) + 1
-        room.absent_at.pop(number, None)
-        room.restored.discard(number)
-        if number in room.leaving:
-            room.leaving.remove(number)  # back before anybody was told
-        if number not in room.in_log:
-            room.entering.append(number)  # the store passes over whom the log has here already
-        room.in_log.add(number)
+        self._rooms.setdefault(member.code, RoomPresence()).arrive(member)
         self._registry.add(member)
         self._mark_busy(member.code)
 
     def depart(self, member: Member) -> None:
         """A tab was closed, or its connection lost."""
         room = self._rooms.get(member.code)
-        if room is None or member.number not in room.tabs:
-            return
-        room.tabs[member.number] -= 1
-        if room.tabs[member.number] <= 0:
-            del room.tabs[member.number]
-            if member.number in room.people:  # a seat that ended is missed by nobody
-                room.absent_at[member.number] = self._now() + GRACE
+        if room is not None and room.depart(member.number, self._now() + GRACE):
             self._mark_busy(member.code)
 
     def forget(self, member: Member) -> None:
-        """The seat ended; the log has been told already."""
+        """The seat ended, and the log knows."""
         room = self._rooms.get(member.code)
-        if room is None:
-            return
-        self._registry.drop(member)
-        self._remove(room, member.number)
-        for waiting in (room.entering, room.leaving):
-            if member.number in waiting:
-                waiting.remove(member.number)
-        self._mark_busy(member.code)
+        if room is not None:
+            self._registry.drop(member)
+            room.forget(member.number)
+            self._mark_busy(member.code)
 
     def follow(self, code: str) -> None:
         """A connection follows its room from now on: it must see the roster even if nobody comes or goes."""
@@ -162,11 +117,7 @@ class Presence:
         """Nobody has these, though the log says that they are here: soon after a start they may come back."""
         for member in members:
             room = self._rooms.setdefault(member.code, RoomPresence())
-            if member.number not in room.people and member.number not in room.leaving:
-                room.people[member.number] = member
-                room.restored.add(member.number)
-                room.in_log.add(member.number)
-                room.absent_at[member.number] = max(self._now(), self._started + RESTART_GRACE)
+            if room.expect(member, max(self._now(), self._started + RESTART_GRACE)):
                 self._mark_busy(member.code)
 
     async def _compare(self) -> None:
@@ -214,7 +165,7 @@ class Presence:
             await self._compare()
         for code in list(self._busy):
             room = self._rooms[code]
-            self._expire_absences(room)
+            room.expire(self._now())
             try:
                 await self._write_notices(code, room)
                 self._push_roster(code, room)
@@ -222,40 +173,22 @@ class Presence:
                 log.exception("presence-failed")
             if not room.busy:
                 self._busy.discard(code)
-                if not room.people and not room.tabs:
+                if room.empty:
                     del self._rooms[code]
 
     def _mark_busy(self, code: str) -> None:
         self._busy.add(code)
         self._wake.set()
 
-    def _expire_absences(self, room: RoomPresence) -> None:
-        """Count those as away whose grace is over."""
-        now = self._now()
-        for number in [n for n, end in room.absent_at.items() if end <= now]:
-            if number in room.entering:
-                room.entering.remove(number)  # came and went before anybody was told
-            room.leaving.append(number)  # the store passes over whom the log never had here
-            self._remove(room, number)
-
-    def _remove(self, room: RoomPresence, number: int) -> None:
-        shown = number in room.people and number not in room.restored
-        room.roster_due = room.roster_due or shown
-        room.people.pop(number, None)
-        room.absent_at.pop(number, None)
-        room.restored.discard(number)
-        room.in_log.discard(number)
-
     async def _write_notices(self, code: str, room: RoomPresence) -> None:
         if self._hub.health.store_down:  # each would wait for it, and hold up the rooms behind
             return
-        entering = [n for n in room.entering if self._registry.counted(code, n)]
-        if self._now() < room.notice_at or not (entering or room.leaving):
+        if self._now() < room.notice_at:
+            return
+        entering, leaving = room.take_due(partial(self._registry.counted, code))
+        if not (entering or leaving):
             return
         room.notice_at = self._now() + PACE
-        # Taken out, because people come and go while the store writes.
-        room.entering = [n for n in room.entering if n not in set(entering)]
-        leaving, room.leaving = room.leaving, []
         try:
             if entering:
                 await self._store.announce(code, "entered", entering)
@@ -267,8 +200,7 @@ class Presence:
         except NotFound:
             entering, leaving = [], []
         finally:
-            room.entering[:0] = [n for n in entering if n in room.in_log and n not in room.entering]
-            room.leaving[:0] = [n for n in leaving if n not in room.in_log]
+            room.put_back(entering, leaving)
 
     async def _write_left(self, code: str, numbers: Sequence[int]) -> bool:
         """Write who left, unless they are on another node. False if that is not known now."""
