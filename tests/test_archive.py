@@ -454,6 +454,15 @@ async def test_an_interrupted_import_goes_on(
     assert await contents(url) == before
 
 
+async def test_an_interruption_without_words_is_named(small: str, places: dict[str, Place]) -> None:
+    def say(line: str) -> None:
+        if " of " in line:
+            raise TimeoutError
+
+    with pytest.raises(NotCopied, match="Interrupted: TimeoutError"):
+        await archive.import_archive(small, places["sqlite"](), say)
+
+
 async def test_another_archive_is_not_gone_on_with(url: str, small: str, places: dict[str, Place]) -> None:
     with pytest.raises(NotCopied):
         await archive.import_archive(small, url, after(6))

@@ -13,7 +13,7 @@ from chat.model.codes import clean_code
 from chat.model.errors import Refused
 from chat.settings import Misconfigured
 from chat.store import NotFound, log, metadata
-from chat.store.archive.copying import NotCopied, Say, StoredRooms, copy, require_finished
+from chat.store.archive.copying import NotCopied, Say, StoredRooms, copy, describe, require_finished
 from chat.store.archive.file import verified, write
 from chat.store.exclusive import ExclusiveStore, opened
 
@@ -70,4 +70,4 @@ def _explained(again: str) -> Iterator[None]:
     except (NotCopied, Misconfigured):
         raise
     except Exception as error:
-        raise NotCopied(f"Interrupted: {error}. Run the same command again {again}.") from error
+        raise NotCopied(f"Interrupted: {describe(error)}. Run the same command again {again}.") from error

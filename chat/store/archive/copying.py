@@ -33,6 +33,10 @@ class NotCopied(Exception):
     """Why there is no complete copy, and what to do."""
 
 
+def describe(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 class Source(Protocol):
     """What can be copied: a store, or an archive of one."""
 

@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from chat.private import require_private
 from chat.store.archive import copying
-from chat.store.archive.copying import OWN, NotCopied, Say, Source
+from chat.store.archive.copying import OWN, NotCopied, Say, Source, describe
 from chat.store.archive.parts import PARTS, Key, Line, Part, check_line
 
 FORMAT = "room-chat archive"
@@ -38,7 +38,7 @@ async def write(path: str, source: Source, say: Say) -> None:
         raise NotCopied(f"Another process is writing {path}. Wait for it, or name another file.") from error
     except OSError as error:
         raise NotCopied(
-            f"{path} cannot be written: {error.strerror}. Name a place that this user may write to, "
+            f"{path} cannot be written: {describe(error)}. Name a place that this user may write to, "
             "with space left."
         ) from error
 
@@ -111,7 +111,7 @@ def verified(path: str, say: Say) -> Iterator[Archive]:
             archive = Archive(path, stack.enter_context(ZipFile(path)))
             archive.verify(say)
         except OSError as error:
-            raise NotCopied(f"{path} cannot be read: {error.strerror}.") from error
+            raise NotCopied(f"{path} cannot be read: {describe(error)}.") from error
         except DAMAGE as error:
             raise NotCopied(
                 f"{path} is not an archive that `export` wrote, or it was changed since: {error}. "
