@@ -84,7 +84,7 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
 
     store.on_commit, store.on_gap, store.on_unknown = committed, hub.missed, metrics.unknown.inc
     bus.open(hub.receive, hub.missed)
-    presence = Presence(store, hub, render.people.roster, registry=registry)
+    presence = Presence(store, hub, render.people.roster)
     registry.open(listeners(hub, presence))
     await presence.restore()
     quota = Quota(store, settings.max_bytes)

@@ -84,7 +84,7 @@ async def _serving(app: Quart, clock: FakeClock) -> AsyncIterator[None]:
         opened: Context = app.extensions["chat"]
         hub = opened.hub
         await hub.registry.close()
-        presence = Presence(opened.store, hub, opened.render.people.roster, clock, hub.registry)
+        presence = Presence(opened.store, hub, opened.render.people.roster, clock)
         hub.registry.open(listeners(hub, presence))
         await hub.registry.close()  # its beats are the test's, too
         app.extensions["chat"] = replace(opened, presence=presence)

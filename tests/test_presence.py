@@ -70,7 +70,7 @@ class Node:
         self.hub = Hub(store, bus, house.render, registry=self.registry)
         store.on_commit = bus.announce
         flaky = cast(Store, Flaky(store, house))
-        self.presence = Presence(flaky, self.hub, house.roster, house.clock, self.registry)
+        self.presence = Presence(flaky, self.hub, house.roster, house.clock)
         bus.open(self.hub.receive, self.hub.missed)
         self.registry.open(listeners(self.hub, self.presence))
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from chat.live.hub import Hub
-from chat.live.registry import LocalRegistry, PresenceRegistry
 from chat.live.room_presence import RoomPresence
 from chat.model.members import Member
 from chat.store import NotFound, OutcomeUnknown, Store, Unavailable
@@ -35,14 +34,13 @@ class Presence:
         hub: Hub,
         roster: Callable[[Sequence[Member], bool, Look], str],
         now: Callable[[], float] = time.monotonic,
-        registry: PresenceRegistry | None = None,
     ) -> None:
         self._store = store
         self._hub = hub
         self._roster = roster
         self._now = now
         self._started = now()
-        self._registry = registry or LocalRegistry()
+        self._registry = hub.registry
         self._rooms: dict[str, RoomPresence] = {}
         self._busy: set[str] = set()
         self._wake = asyncio.Event()
