@@ -18,9 +18,9 @@ from chat.context import Context
 from chat.model.errors import RateLimited
 from chat.origins import same_origin
 from chat.settings import Misconfigured, Settings
-from chat.startup import close_context, count_nodes, open_context
+from chat.startup import close_context, open_context
 from chat.store import NotFound, OutcomeUnknown, Unavailable
-from chat.upkeep import look_around, remove_expired_rooms
+from chat.upkeep import count_nodes, look_around, remove_expired_rooms
 from chat.web import pages, sockets
 from chat.web.admission import Refusal, refuse_host, refuse_origin
 from chat.web.headers import FRAMED_POLICY, HEADERS, HSTS, USUAL_POLICY
@@ -132,7 +132,7 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
             hub.health.run(),
             hub.heartbeats.run(),
             chat.presence.run(),
-            count_nodes(chat),
+            count_nodes(chat.store, chat.hub.registry),
         )
         tasks.extend(
             map(_lasting, (*always, remove_expired_rooms(chat.store), look_around(chat.quota, chat.clock)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from chat.metrics import Metrics
 from chat.model.changes import Change
 from chat.model.codes import Codes
 from chat.settings import Misconfigured, Settings
-from chat.store import Store, Unavailable, store_for
+from chat.store import Store, store_for
 from chat.store.clock import ClockWatch
 from chat.store.metadata import KEY
 from chat.store.quota import Quota
@@ -30,8 +29,6 @@ from chat.visitors import Identities, fingerprint, secret_for
 
 if TYPE_CHECKING:
     from chat.cluster.connection import Redis
-
-COUNT = 30.0  # s between counts of the nodes
 
 
 async def open_context(settings: Settings) -> Context:
@@ -113,22 +110,6 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
 def listeners(hub: Hub, presence: Presence) -> Listeners:
     """What the registry of the nodes calls."""
     return Listeners(presence.refresh, presence.recheck, hub.connections.evict, hub.health.announce)
-
-
-async def count_nodes(chat: Context) -> None:
-    """Say so, for as long as it is so, if Redis knows fewer nodes than the database does."""
-    apart = 0
-    while True:
-        await asyncio.sleep(COUNT)
-        try:
-            processes, nodes = await chat.store.processes(), chat.hub.registry.nodes
-        except Unavailable:
-            continue
-        apart = apart + 1 if 0 < nodes < processes else 0
-        if apart > 1:  # not only while one of them starts or ends
-            logs.log.warning(
-                "nodes-apart database=%d redis=%d: is CHAT_REDIS_URL the same on each node?", processes, nodes
-            )
 
 
 async def close_context(chat: Context) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from chat import logs
+from chat.live.registry import PresenceRegistry
 from chat.store import OutcomeUnknown, Store, Unavailable
 from chat.store.clock import ClockWatch
 from chat.store.quota import Quota
 
 EVERY = 60.0  # s between looks for rooms that have expired
 MEASURE = 5.0  # s between looks at how much is stored, and at the clock
+COUNT = 30.0  # s between counts of the nodes
 PAUSE = 0.2  # s between batches, so that other writes get through
 
 
@@ -36,3 +38,19 @@ async def remove_expired_rooms(store: Store, every: float = EVERY) -> None:
         finally:
             if removed:
                 logs.event("unused-rooms-removed", rows=removed)
+
+
+async def count_nodes(store: Store, registry: PresenceRegistry) -> None:
+    """Say so, for as long as it is so, if Redis knows fewer nodes than the database does."""
+    apart = 0
+    while True:
+        await asyncio.sleep(COUNT)
+        try:
+            processes, nodes = await store.processes(), registry.nodes
+        except Unavailable:
+            continue
+        apart = apart + 1 if 0 < nodes < processes else 0
+        if apart > 1:  # not only while one of them starts or ends
+            logs.log.warning(
+                "nodes-apart database=%d redis=%d: is CHAT_REDIS_URL the same on each node?", processes, nodes
+            )

@@ -237,7 +237,7 @@ async def test_nodes_that_were_given_different_servers_are_noticed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Nobody is refused: the other may only be cut off from Redis for a while."""
-    monkeypatch.setattr("chat.startup.COUNT", 0.1)
+    monkeypatch.setattr("chat.upkeep.COUNT", 0.1)
     await start(node)
     await start(replace(node, redis_url=own.url))
     await until(lambda: "nodes-apart database=2 redis=1" in caplog.text)
