@@ -14,7 +14,7 @@ FORMAT = "1"  # other releases pass over what they do not know
 
 
 def dump_publications(node: str, changes: Sequence[Change]) -> Iterator[str]:
-    """Publications of bounded size that tell of these changes, in order."""
+    """These changes, in order, as publications of bounded size."""
     codes: dict[str, None] = {}
     lines: list[str] = []
     size = 0

@@ -11,7 +11,7 @@ from chat.live.registry import PresenceRegistry
 from chat.model.sentences import Sentence
 
 SOCKETS = 10  # connections of one person
-AT_ONCE = 500  # connections that are told to come back before the next ones are
+AT_ONCE = 500  # connections that are asked to come back before the next ones are
 
 TOO_MANY_TABS = Close(
     POLICY, Sentence("You have this chat open more than %(n)s times; this one was closed.", n=SOCKETS)

@@ -1,4 +1,4 @@
-"""Pages that were told goodbye and have yet to confirm it: for how long, at what cost, how many at once."""
+"""Pages that were sent a farewell and have yet to confirm it: for how long, at what cost, and how many."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chat.live import frames
 CONFIRM = 5.0  # s for a page to confirm that it shows a farewell
 WAITING = 10  # connections of one person: as many as may follow a room that they leave
 LENGTH = 2048  # of the longest frame that is looked into: a confirmation contains the address of its page
-OTHERS = 8  # other frames that may come first: a page may have sent some before it was told
+OTHERS = 8  # other frames that may come first: a page may have sent some before it came
 
 Take = Callable[[], Awaitable[str | bytes | None]]
 

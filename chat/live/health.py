@@ -1,4 +1,4 @@
-"""Whether the store answers, and what open pages are told while it does not."""
+"""Whether the store answers, and what open pages show while it does not."""
 
 from __future__ import annotations
 

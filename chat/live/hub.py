@@ -130,7 +130,7 @@ class Hub:
                 self.catching_up.drop(feed.code)
 
     def missed(self) -> None:
-        """Changes may have been committed that this process was not told of."""
+        """Changes may have been committed of which no hint came."""
         for code in self.catching_up.rooms.difference(self.feeds):
             self.catching_up.drop(code)
         self.repairs.check_soon()
@@ -161,7 +161,7 @@ class Hub:
             asyncio.get_running_loop().call_soon(self._flush)
 
     def committed(self, changes: Sequence[Change]) -> None:
-        """This process has stored something: tell the bus, and those who are here without another turn."""
+        """This process has stored something: announce it, and write it to those who are here in this turn."""
         for change in changes:
             if change.message.rev != change.message.id:  # though nobody is in its room
                 self.catching_up.forget(change.code, change.message)

@@ -97,7 +97,7 @@ class Repairs:
     async def _read_on(self, feed: Feed[Connection]) -> None:
         try:
             while self._feeds.get(feed.code) is feed:
-                feed.hinted_rev = 0  # what hints told of so far is in the log, so this read includes it
+                feed.hinted_rev = 0  # anything hinted so far is in the log, so this read includes it
                 head = await self._read_part(feed)
                 if feed.position.rev >= max(head, feed.hinted_rev):
                     return
