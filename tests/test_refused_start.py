@@ -63,8 +63,16 @@ def of_another_key(folder: Path, stack: ExitStack) -> Env:
     return env | {"CHAT_SECRET_KEY": "another secret of sixteen"}
 
 
+def on_a_file(folder: Path, stack: ExitStack) -> Env:
+    return {"CHAT_DATABASE_URL": f"sqlite:///{folder}/chat.db"}
+
+
+def on_postgres_without_redis(folder: Path, stack: ExitStack) -> Env:
+    return {"CHAT_DATABASE_URL": the_server().database(), "CHAT_SECRET_KEY": SECRET}
+
+
 def in_use(folder: Path, stack: ExitStack) -> Env:
-    env = {"CHAT_DATABASE_URL": f"sqlite:///{folder}/chat.db"}
+    env = on_a_file(folder, stack)
     stack.enter_context(Server(env=env))
     return env
 
@@ -91,7 +99,7 @@ def of_a_newer_schema(folder: Path, stack: ExitStack) -> Env:
 
 
 def without_redis_beside_another(folder: Path, stack: ExitStack) -> Env:
-    env = {"CHAT_DATABASE_URL": the_server().database(), "CHAT_SECRET_KEY": SECRET}
+    env = on_postgres_without_redis(folder, stack)
     stack.enter_context(Server(env=env))
     return env
 
@@ -170,6 +178,10 @@ WAITED_FOR = [  # refused once the wait was in vain
     (without_postgres, "CHAT_DATABASE_URL", "Start it, or correct the address", "PostgreSQL"),
     (with_a_silent_postgres, "CHAT_DATABASE_URL", "Start it, or correct the address", "PostgreSQL"),
 ]
+TWO_WORKERS = [
+    (on_a_file, "set workers = 0 in hypercorn.toml"),
+    (on_postgres_without_redis, "set CHAT_REDIS_URL to the same on each"),
+]
 
 
 def assert_refused(ended: Ended, setting: str, fix: str) -> None:
@@ -198,9 +210,13 @@ def test_a_start_refused_is_one_line_and_a_code_that_is_not_0(
 @pytest.fixture(scope="module")
 def waited(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     """Each waits for half a minute: all at once."""
-    with ExitStack() as stack, ThreadPoolExecutor() as pool:
-        cases = {row[0].__name__: row[0](tmp_path_factory.mktemp("chat"), stack) for row in WAITED_FOR}
-        return dict(zip(cases, pool.map(Ended, cases.values()), strict=True))
+    with ExitStack() as stack, ThreadPoolExecutor(len(WAITED_FOR) + len(TWO_WORKERS)) as pool:
+        cases = [(row[0], ()) for row in WAITED_FOR] + [(row[0], ("--workers", "2")) for row in TWO_WORKERS]
+        waiting = {
+            case.__name__: pool.submit(Ended, case(tmp_path_factory.mktemp("chat"), stack), *options)
+            for case, options in cases
+        }
+        return {name: ended.result() for name, ended in waiting.items()}
 
 
 @pytest.mark.parametrize(("case", "setting", "fix", "awaited"), WAITED_FOR)
@@ -224,10 +240,14 @@ def test_refused_workers_end_their_manager(workers: str, loop: str, tmp_path: Pa
     assert ended.code not in {0, None}
 
 
-def test_one_worker_refused_ends_those_that_serve(tmp_path: Path) -> None:
-    ended = Ended({"CHAT_DATABASE_URL": f"sqlite:///{tmp_path}/chat.db"}, "--workers", "2")
+@pytest.mark.parametrize(("case", "fix"), TWO_WORKERS)
+def test_one_worker_refused_ends_those_that_serve(
+    case: Callable[[Path, ExitStack], Env], fix: str, waited: dict[str, Ended]
+) -> None:
+    """It waits for the other one, which has the database to itself."""
+    ended = waited[case.__name__]
     (refusal,) = ended.refusals
-    assert "workers = 0 in hypercorn.toml" in refusal
+    assert fix in refusal
     assert "stopped" in ended.lines[-1] or refusal == ended.lines[-1], "the other worker ended in peace"
     assert "Traceback" not in "\n".join(ended.lines)
     assert ended.code != 0

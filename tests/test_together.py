@@ -163,14 +163,6 @@ async def test_who_works_alone_is_not_shut_out_by_a_session_it_lost(database: st
         await store.close()
 
 
-def test_workers_without_redis_end_with_the_mend(database: str) -> None:
-    env = {"CHAT_DATABASE_URL": database, "CHAT_SECRET_KEY": SECRET}
-    server = Server(env=env, options=("--workers", "2"))
-    with server:
-        server.wait(60)
-    assert "set CHAT_REDIS_URL to the same on each" in server.log
-
-
 async def test_workers_with_redis_serve_together(database: str, server: RedisServer) -> None:
     env = {"CHAT_DATABASE_URL": database, "CHAT_SECRET_KEY": SECRET, "CHAT_REDIS_URL": server.url}
     with Server(env=env, options=("--workers", "2")) as workers:
@@ -200,13 +192,6 @@ async def _served_by(n: int, workers: Server, code: str) -> AsyncIterator[Tab]:
         yield tab
     finally:
         await tab.close()
-
-
-def test_workers_on_sqlite_end_with_the_mend(tmp_path: Path) -> None:
-    server = Server(env={"CHAT_DATABASE_URL": f"sqlite:///{tmp_path}/chat.db"}, options=("--workers", "2"))
-    with server:
-        server.wait(60)
-    assert "set workers = 0 in hypercorn.toml" in server.log
 
 
 # Redis ------------------------------------------------------------------------------------------------
