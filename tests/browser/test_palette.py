@@ -24,6 +24,10 @@ UNUSABLE = """e => [...e.querySelectorAll("button, label")].filter(b => {
 }).map(b => b.outerHTML)"""
 CHOSEN = "document.querySelector('.by>:checked')?.closest('li').querySelector('.text').textContent ?? null"
 
+FORM = "document.querySelector('#acting textarea')"
+SAVE = "#acting button:not([type])"
+UNUSED = "document.querySelector('#acting').children.length === 0"
+
 
 def dots(text: str) -> str:
     """What chooses the message with this text."""
@@ -41,6 +45,15 @@ async def choose(visitor: Visitor, text: str) -> None:
     await still(visitor.window)
 
 
+async def begin_to_edit(visitor: Visitor, text: str, changed: str) -> None:
+    """Open the form of a message, and type another text into it."""
+    await choose(visitor, text)
+    await visitor.window.click("#pal [value='edit?ask']")
+    await visitor.window.wait_for("document.activeElement.matches('#acting textarea')")
+    await visitor.window.evaluate("document.activeElement.select()")
+    await visitor.window.type(changed)
+
+
 async def focus_newest(visitor: Visitor) -> None:
     """Shift+Tab from the field, in a way that every driver has."""
     await visitor.window.evaluate("[...document.querySelectorAll('.by>input')].at(-1).focus()")
@@ -52,16 +65,12 @@ async def test_an_author_changes_a_text_in_place_and_the_draft_stays(visitors: V
     await bob.say("second")
     await ann.shows(["frist", "second"])
     await ann.type("a draft")
-    await choose(ann, "frist")
-    await ann.window.click("#pal [value='edit?ask']")
-    await ann.window.wait_for("document.activeElement.matches('#acting textarea')")
+    await begin_to_edit(ann, "frist", "first")
     assert not await ann.window.evaluate(SHOWN)
-    await ann.window.evaluate("document.activeElement.select()")
-    await ann.window.type("first")
-    await ann.window.click("#acting button:not([type])")
+    await ann.window.click(SAVE)
     for visitor in (ann, bob):
         await visitor.shows(["first", "second"])
-    await ann.window.wait_for("document.querySelector('#acting').children.length === 0")
+    await ann.window.wait_for(UNUSED)
     assert await ann.window.evaluate("document.querySelector('#texts > :last-child').value") == "a draft"
     assert await bob.window.evaluate("document.querySelectorAll('.edited').length") == 1
 
@@ -93,6 +102,53 @@ async def test_arrows_choose_and_the_close_button_closes(visitors: Visitors) -> 
     assert await bob.window.evaluate(CHOSEN) == "text 0"
     await bob.window.click("#pal [type=reset]")
     await bob.window.wait_for(f"!({SHOWN})")
+
+
+async def press_until(visitor: Visitor, key: str, selector: str) -> None:
+    """Press a key until it has brought the focus there."""
+    for _ in range(30):
+        if await visitor.window.evaluate(f"document.activeElement.matches({json.dumps(selector)})"):
+            return
+        await visitor.window.press(key)
+    pytest.fail(f"{key} does not lead to {selector}")
+
+
+async def press_button(visitor: Visitor, selector: str) -> None:
+    """Of the palette, from a message whose dots have the focus."""
+    await visitor.window.press("Space")
+    await visitor.window.wait_for(SHOWN)
+    await press_until(visitor, "Tab", f"#pal {selector}")
+    await visitor.window.press("Enter")
+
+
+async def test_by_keys_alone_one_reacts_changes_and_deletes(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    for text in ("before", "frist"):
+        await ann.say(text)
+    await bob.shows(["before", "frist"])
+    await ann.rest()
+    await ann.window.activate()
+    await focus_newest(ann)
+    await press_button(ann, "[aria-label='Thumbs up']")
+    for visitor, pressed in ((ann, "true"), (bob, "false")):
+        await visitor.window.wait_for(f"""{chips("frist")} === '[["👍 1","{pressed}"]]'""")
+    await ann.window.wait_for(f"!({SHOWN}) && document.activeElement === {dots('frist')}")
+    await press_button(ann, "[value='edit?ask']")
+    await ann.window.wait_for("document.activeElement.matches('#acting textarea')")
+    await ann.window.evaluate("document.activeElement.select()")
+    await ann.window.type("first")
+    await press_until(ann, "Tab", SAVE)
+    await ann.window.press("Enter")
+    for visitor in (ann, bob):
+        await visitor.shows(["before", "first"])
+    await ann.window.wait_for(f"{UNUSED} && document.activeElement === {dots('first')}")
+    await press_button(ann, "[value='delete?ask']")
+    await ann.window.wait_for("document.activeElement.matches('#acting .bad')")
+    await ann.window.press("Enter")
+    for visitor in (ann, bob):
+        await visitor.window.wait_for("document.querySelectorAll('.gone').length === 1")
+        await visitor.shows(["before"])
+    await ann.window.wait_for("document.activeElement.matches('#acting p')")
 
 
 async def test_deleting_asks_first_and_keeps_the_focus_in_the_page(visitors: Visitors) -> None:

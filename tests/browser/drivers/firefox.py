@@ -134,6 +134,9 @@ class FirefoxWindow(Window):
             "input.performActions", actions=[{"type": "pointer", "id": "mouse", "actions": actions}]
         )
 
+    async def activate(self) -> None:
+        await self._ask("browsingContext.activate")
+
     async def back(self) -> None:
         await self._ask("browsingContext.traverseHistory", delta=-1)
 

@@ -66,6 +66,10 @@ class Window(ABC):
     @abstractmethod
     async def close(self) -> None: ...
 
+    async def activate(self) -> None:
+        """Bring it to the front, where a browser gives keys their meaning in one window at a time only."""
+        return
+
     async def press(self, key: str) -> None:
         """Press a key by its name, such as "PageUp"."""
         await self.type(KEYS[key], pace=0)

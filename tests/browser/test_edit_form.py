@@ -1,0 +1,127 @@
+"""The form to change a message stays open, with what was typed, through whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deployments import ONE, deployed
+from playwright.async_api import expect
+from serving import Server
+
+from browser.people import People, Tab
+from browser.test_palette import FORM, SAVE, SHOWN, UNUSED, begin_to_edit
+from browser.visitors import FIELD, UNREACHABLE, Visitors
+
+# What the browsers differ in has nothing to do with how many nodes there are.
+pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
+SETTINGS = {"CHAT_RATE_LIMIT": "off"}
+STATUS = "document.querySelector('#status').textContent"
+
+
+@pytest.fixture
+def nodes(deployment: str, tmp_path: Path) -> Iterator[list[Server]]:
+    """A server of this test's own: some tests kill it."""
+    with deployed(deployment, tmp_path, SETTINGS) as nodes:
+        yield nodes
+
+
+@pytest.mark.parametrize("saved", ["when the server is back", "while it is away"])
+async def test_a_restart_leaves_it_as_it_is_and_it_can_be_saved(
+    visitors: Visitors, server: Server, saved: str
+) -> None:
+    ann, bob = await visitors.two()
+    for visitor in (ann, bob):
+        visitor.expected.append(UNREACHABLE)
+    await ann.say("frist")
+    await bob.sees("frist")
+    await begin_to_edit(ann, "frist", "fir")
+    await asyncio.to_thread(server.kill)
+    for visitor in (ann, bob):
+        await visitor.window.wait_for(f"{STATUS}.includes('Reconnecting')")
+    await ann.window.type("st")
+    if saved == "while it is away":
+        await ann.window.click(SAVE)
+    await asyncio.to_thread(server.start)
+    await bob.say("back")
+    await ann.sees("back")
+    if saved == "when the server is back":
+        assert await ann.window.evaluate(f"document.activeElement === {FORM} && {FORM}.value") == "first"
+        await ann.window.click(SAVE)
+    for visitor in (ann, bob):
+        await visitor.shows(["first", "back"])
+    await ann.window.wait_for(UNUSED)
+
+
+async def test_after_a_reload_nothing_is_chosen_and_nothing_was_sent(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    for text in ("one", "two"):
+        await ann.say(text)
+    await bob.shows(["one", "two"])
+    await begin_to_edit(ann, "one", "not saved")
+    await ann.window.reload()
+    await ann.in_room()
+    await bob.say("three")
+    for visitor in (ann, bob):
+        await visitor.shows(["one", "two", "three"])
+    assert await ann.window.evaluate(UNUSED)
+    assert not await ann.window.evaluate(SHOWN)
+    assert await ann.window.evaluate(f"document.querySelector({FIELD!r}).value") == ""
+    await begin_to_edit(ann, "one", "saved")
+    await ann.window.click(SAVE)
+    await bob.shows(["saved", "two", "three"])
+
+
+async def test_back_leads_to_it_or_to_a_page_on_which_nothing_is_chosen(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("one")
+    await bob.sees("one")
+    await begin_to_edit(ann, "one", "uno")
+    await ann.window.evaluate("(document.querySelector('.by > a').click(), 0)")
+    await ann.window.wait_for("document.querySelector('[aria-current=true]') !== null")
+    await ann.window.back()
+    await ann.in_room()
+    await bob.say("meanwhile")
+    await ann.shows(["one", "meanwhile"])
+    kept = await ann.window.evaluate(f"{FORM}?.value ?? null")
+    assert kept == "uno" or (kept is None and visitors.engine.name != "Chromium")  # as in decision 29
+    assert not await ann.window.evaluate(SHOWN)
+    if kept is None:
+        await begin_to_edit(ann, "one", "uno")
+    await ann.window.click(SAVE)
+    for visitor in (ann, bob):
+        await visitor.shows(["uno", "meanwhile"])
+
+
+async def test_two_tabs_of_one_person_show_the_same_and_neither_loses_its_text(people: People) -> None:
+    ann, bob = await people.two()
+    await ann.say("frist")
+    await bob.sees("frist")
+    second = await people.another_tab(ann)
+    await second.page.goto(ann.page.url)
+    await second.live()
+
+    async def choose(tab: Tab, button: str) -> None:
+        await tab.page.locator(".by > input").last.check()
+        await tab.page.locator("#pal").get_by_role("button", name=button).click()
+
+    await choose(ann, "Thumbs up")
+    for tab, pressed in ((ann, True), (second, True), (bob, False)):
+        await expect(tab.page.get_by_role("button", name="👍 1", pressed=pressed)).to_be_visible()
+    for tab, text in ((ann, "first"), (second, "foremost")):
+        await choose(tab, "Edit")
+        await tab.page.locator("#acting textarea").fill(text)
+    await ann.page.locator("#acting").get_by_role("button", name="Save").click()
+    for tab in (ann, second, bob):
+        await tab.shows(["first"])
+    acting = second.page.locator("#acting")
+    await expect(acting.locator("textarea")).to_have_value("foremost")
+    await acting.get_by_role("button", name="Save").click()
+    await expect(acting.locator(".now")).to_have_text("first")
+    await expect(acting.locator("textarea")).to_have_value("foremost")
+    await acting.get_by_role("button", name="Save").click()
+    for tab in (ann, second, bob):
+        await tab.shows(["foremost"])
+        await expect(tab.page.locator("#acting form")).to_have_count(0)
