@@ -10,7 +10,7 @@ from types import CoroutineType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
-from people import Person, ids
+from people import Person, ids, until
 
 from chat.context import Context
 from chat.views.look import LOOK, Look
@@ -47,16 +47,15 @@ async def test_nothing_that_a_node_keeps_has_a_deleted_text(
                     await live.resume(page, since=0)
                     await live.until("li .text", SECRET)
         await alice.post(f"/rooms/{code}/{id}/delete")
-        while any(chat.hub.feeds[code].position.rev < id + 2 for chat in chats if code in chat.hub.feeds):
-            await asyncio.sleep(0)
+        head = (await chats[0].store.heads([code]))[code]
+        await until(
+            lambda: all(chat.hub.feeds[code].position == head for chat in chats if code in chat.hub.feeds)
+        )
         assert not any(map(_holds_the_secret, chats))
 
 
 def _holds_the_secret(chat: Context) -> bool:
     return any(SECRET in text for text in _texts_of(chat))
-
-
-OF_OTHERS = (type, ModuleType, FrameType, CoroutineType, asyncio.AbstractEventLoop, asyncio.Task)
 
 
 def _texts_of(root: object) -> Iterator[str]:
