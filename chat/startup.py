@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from chat import logs
@@ -38,14 +39,20 @@ async def open_context(settings: Settings) -> Context:
     if not settings.database_url.startswith("sqlite:"):
         secret_for(settings)  # missing, it is refused before the wait for a server
     await store.open()
-    try:
+    async with AsyncExitStack() as on_failure:
+        on_failure.push_async_callback(store.close)
         secret = secret_for(settings)  # made once the place is known to be good
         await _agree_on_the_key(store, secret)
         redis = await redis_for(settings.redis_url, store)
-        return await _wired(settings, secret, store, redis)
-    except BaseException:
-        await store.close()
-        raise
+        if redis is not None:
+            on_failure.push_async_callback(redis.close)
+        chat = _wired(settings, secret, store, redis)
+        on_failure.pop_all()
+        on_failure.push_async_callback(close_context, chat)
+        await chat.presence.restore()
+        await chat.quota.measure()
+        on_failure.pop_all()
+    return chat
 
 
 def _refuse_redis_with_sqlite(settings: Settings) -> None:
@@ -67,7 +74,7 @@ async def _agree_on_the_key(store: Store, secret: str) -> None:
         )
 
 
-async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -> Context:
+def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -> Context:
     assets, metrics = Assets(folder("static")), Metrics()
     render = Renderer(folder("templates"), assets)
     bus, registry = bus_for(redis, metrics.hinted, metrics.interruptions.inc), registry_for(redis, SOCKETS)
@@ -83,9 +90,6 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
     bus.open(hub.receive, hub.missed)
     presence = Presence(store, hub, render.people.roster)
     registry.open(listeners(hub, presence))
-    await presence.restore()
-    quota = Quota(store, settings.max_bytes)
-    await quota.measure()
     return Context(
         settings=settings,
         identities=Identities(secret),
@@ -99,7 +103,7 @@ async def _wired(settings: Settings, secret: str, store: Store, redis: Redis | N
         render=render,
         assets=assets,
         repeats=logs.Repeats(),
-        quota=quota,
+        quota=Quota(store, settings.max_bytes),
         write_probe=WriteProbe(store),
         clock=ClockWatch(store),
         goodbyes=Goodbyes(),

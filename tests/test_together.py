@@ -25,7 +25,7 @@ from serving import REPO, Server
 from chat.app import create_app
 from chat.settings import Misconfigured, Settings
 from chat.startup import open_context
-from chat.store import store_for
+from chat.store import Unavailable, store_for
 from chat.store.postgres.store import PostgresStore
 
 ROOM = "BCDFGHJK"
@@ -64,6 +64,19 @@ async def _refusal(settings: Settings) -> str:
     with pytest.raises(Misconfigured) as refused:
         await open_context(settings)
     return str(refused.value)
+
+
+async def test_a_start_that_fails_late_leaves_nothing_at_work(
+    node: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: object) -> None:
+        raise Unavailable("just now")
+
+    monkeypatch.setattr("chat.startup.Presence.restore", fail)
+    before = asyncio.all_tasks()
+    with pytest.raises(Unavailable):
+        await open_context(node)
+    assert asyncio.all_tasks() == before
 
 
 # The secret -------------------------------------------------------------------------------------------
