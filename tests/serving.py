@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import random
@@ -22,6 +23,7 @@ import pytest
 
 REPO = Path(__file__).parents[1]
 HYPERCORN = Path(sys.executable).with_name("hypercorn")
+LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
 FIRST_PORT, PARTS = 11_000, 32  # of the ports that tests use, and of how many workers
 
 
@@ -168,6 +170,13 @@ class Server:
         assert not self.pids, f"still alive: {self.pids}"
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", self.port)) != 0, "somebody still answers"
+
+
+def guarded(folder: Path, loop: str, *lines: str, options: tuple[str, ...] = ()) -> Server:
+    """The application of guarded_app.py on one of LOOPS, with more lines in its configuration."""
+    config = folder / "hypercorn.toml"
+    config.write_text("\n".join([f'worker_class = "{loop}"', *lines, ""]))
+    return Server("tests.guarded_app:create_app()", config=config, options=options)
 
 
 def needed(program: str | None, package: str) -> str:

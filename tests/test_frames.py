@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from functools import partial
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Server
+from people import FakeClock
+from serving import LOOPS, Server, guarded
 from wire import Refused, Socket, Wire, frame
 from wsproto.connection import Connection, ConnectionType
 
@@ -21,7 +21,6 @@ from chat.server.rates import Allowance, Allowances, FrameCount, FrameRates, Pac
 from chat.server.websockets import _PoliteConnection
 
 TEXT, CLOSE, PING, PONG, CONTINUATION = 1, 8, 9, 10, 0
-LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
 
 FLOODS = {
     "empty pings": frame(PING),
@@ -39,9 +38,7 @@ FRAGMENTS = {
 
 @pytest.fixture(scope="module", params=LOOPS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    config = tmp_path_factory.mktemp("server") / "hypercorn.toml"
-    config.write_text(f'worker_class = "{request.param}"\n')
-    with Server("tests.guarded_app:create_app()", config=config) as server:
+    with guarded(tmp_path_factory.mktemp("server"), request.param) as server:
         yield server
 
 
@@ -128,31 +125,23 @@ def test_what_is_not_taken_yet_is_not_lost_when_more_arrives() -> None:
 # --- Rates ---
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def rates(clock: Clock) -> FrameRates:
+def rates(clock: FakeClock) -> FrameRates:
     return FrameRates(Pace(10, 20), Pace(10, 50), Pace(10, 100), now=clock)
 
 
-def test_a_burst_is_free_and_the_next_frame_is_one_too_many(rates: FrameRates) -> None:
+@pytest.mark.parametrize("now", [100.0, 1000.0, 12_345.678, 3e7])
+def test_a_burst_is_free_and_the_next_frame_is_one_too_many(
+    rates: FrameRates, clock: FakeClock, now: float
+) -> None:
+    clock.now = now
     count = FrameCount(rates)
     assert all(count.spend(1) for _ in range(20))
     assert not count.spend(1)
     assert count.over
 
 
-def test_a_steady_sender_at_the_rate_is_never_over(rates: FrameRates, clock: Clock) -> None:
+def test_a_steady_sender_at_the_rate_is_never_over(rates: FrameRates, clock: FakeClock) -> None:
     count = FrameCount(rates)
     for _ in range(1000):
         clock.now += 0.1
@@ -187,7 +176,7 @@ def test_an_address_is_slowed_down_and_not_cut_off(rates: FrameRates) -> None:
     assert count.pause() == 0
 
 
-def test_allowances_that_are_full_again_are_forgotten(clock: Clock) -> None:
+def test_allowances_that_are_full_again_are_forgotten(clock: FakeClock) -> None:
     allowances = Allowances(Pace(10, 10))
     for number in range(10 * Allowances.SWEEP):
         clock.now += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
 import signal
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 from hypercorn.config import Config
 from hypercorn.protocol.ws_stream import WSStream
-from serving import Server
+from serving import LOOPS, Server, guarded
 from wire import CUT, Socket, Wire, frame, handshake
 
 from chat.server import bounds, guards
@@ -28,7 +27,6 @@ TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 CONTINUATION = 0
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc")
-LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
 
 
 @pytest.fixture(scope="module", params=LOOPS)
@@ -38,9 +36,9 @@ def loop_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def start(loop_name: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Server]:
-    config = tmp_path_factory.mktemp("server") / "hypercorn.toml"
-    config.write_text(f'worker_class = "{loop_name}"\ngraceful_timeout = 6\nkeep_alive_timeout = 30\n')
-    return lambda *options: Server("tests.guarded_app:create_app()", config=config, options=options)
+    folder = tmp_path_factory.mktemp("server")
+    lines = ("graceful_timeout = 6", "keep_alive_timeout = 30")
+    return lambda *options: guarded(folder, loop_name, *lines, options=options)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import random
 import ssl
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import pytest
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving import Server
+from serving import LOOPS, Server, guarded
 from tls import certified
 from wire import CUT, Socket, Wire, frame, handshake
 from wsproto.connection import Connection, ConnectionType
@@ -27,7 +26,6 @@ from chat.server.text_reader import TextReader
 from chat.server.timer_wheel import TimerWheel
 
 TEXT, BINARY, PING, PONG, CONTINUATION = 1, 2, 9, 10, 0
-LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
 
 
 class Transport:
@@ -290,9 +288,7 @@ def test_a_mask_is_taken_off(data: bytes, mask: bytes) -> None:
 
 @pytest.fixture(scope="module", params=LOOPS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    config = tmp_path_factory.mktemp("server") / "hypercorn.toml"
-    config.write_text(f'worker_class = "{request.param}"\n')
-    with Server("tests.guarded_app:create_app()", config=config) as server:
+    with guarded(tmp_path_factory.mktemp("server"), request.param) as server:
         yield server
 
 
@@ -300,9 +296,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def encrypted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("tls")
     certificate, key = certified(folder, "IP:127.0.0.1")
-    config = folder / "hypercorn.toml"
-    config.write_text(f'worker_class = "{request.param}"\ncertfile = "{certificate}"\nkeyfile = "{key}"\n')
-    with Server("tests.guarded_app:create_app()", config=config) as server:
+    with guarded(folder, request.param, f'certfile = "{certificate}"', f'keyfile = "{key}"') as server:
         yield server
 
 

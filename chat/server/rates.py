@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+INSTANT = 1e-6  # s; what came less too early is the rounding of sums, as in chat.limits
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -33,7 +35,8 @@ class Allowance:
         pace = self._pace
         most = pace.burst / pace.per_second
         self._due = min(max(self._due, now) + cost / pace.per_second, now + 2 * most)
-        return max(0.0, self._due - now - most)
+        early = self._due - now - most
+        return early if early > INSTANT else 0.0
 
     def is_full(self, now: float) -> bool:
         return self._due <= now
