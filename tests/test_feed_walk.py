@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from shapes import Shapes
 
 from chat.live.bus import LocalBus
 from chat.live.connection import Connection
@@ -26,8 +27,7 @@ from chat.model.messages import Delete, Edit, Message
 from chat.model.rooms import Position
 from chat.store import NotFound, Store
 from chat.store.sqlite.store import SQLiteStore
-from chat.views.look import LOOK, Look
-from chat.views.messages import Shown
+from chat.views.look import LOOK
 
 T = TypeVar("T")
 ROOM = "BCDFGHJK"
@@ -56,27 +56,9 @@ def _small_bounds() -> Iterator[None]:
         yield
 
 
-class Shapes:
-    def __init__(self) -> None:
-        self.messages = self.alerts = self
-
-    def message(self, code: str, message: Message, look: Look = LOOK) -> str:
-        return f"+{message.id}:{message.rev}={message.body} "
-
-    def amended(self, code: str, message: Message, look: Look = LOOK) -> str:
-        return f"~{message.id}:{message.rev}={message.body} "
-
-    def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
-        raise AssertionError("texts change here, and nothing else does")
-
-    def heartbeat(self, look: Look) -> str:
-        return "beat "
-
-    def outage(self, outage: str, look: Look) -> str:
-        return f"outage {outage} "
-
-    def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
-        return "".join(["page ", *shown.fragments])
+class ShapesOfRevisions(Shapes):
+    def name(self, message: Message) -> str:
+        return f"{message.id}:{message.rev}"
 
 
 class Hints(LocalBus):
@@ -155,7 +137,7 @@ class Walk(RuleBasedStateMachine):
         self.store = SQLiteStore(str(self.path))
         self.late = Late(cast(Store, self.store))
         bus = Hints(random.Random(0))
-        self.hub = Hub(cast(Store, self.late), bus, Shapes(), 3600.0)
+        self.hub = Hub(cast(Store, self.late), bus, ShapesOfRevisions(), 3600.0)
         bus.open(self.hub.receive, self.hub.missed)
         self.store.on_commit = self.hub.committed
         await self.store.open()

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 from people import FakeClock, until
+from shapes import Shapes
 from test_rendered_messages import kept_messages
 from wsproto.connection import Connection as Protocol
 from wsproto.connection import ConnectionType
@@ -27,45 +28,13 @@ from chat.live.framing import websocket_frame
 from chat.live.hub import Hub
 from chat.model.changes import Change
 from chat.model.members import Member
-from chat.model.messages import Delete, Edit, Message
+from chat.model.messages import Delete, Edit
 from chat.model.rooms import Position
 from chat.store import Store, Unavailable
 from chat.store.sqlite.store import SQLiteStore
 from chat.views.look import LOOK, Look
-from chat.views.messages import Shown
 
 ROOM = "BCDFGHJK"
-
-
-class Shapes:
-    """Fragments that tests can read, and a count of how often each was rendered."""
-
-    def __init__(self) -> None:
-        self.rendered: list[int] = []
-        self.messages = self.alerts = self
-
-    def message(self, code: str, message: Message, look: Look = LOOK) -> str:
-        self.rendered.append(message.id)
-        return f"+{message.id}={message.body}{_shown(look)} "
-
-    def amended(self, code: str, message: Message, look: Look = LOOK) -> str:
-        return f"~{message.id}={message.body}{_shown(look)} "
-
-    def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
-        raise AssertionError("texts change here, and nothing else does")
-
-    def heartbeat(self, look: Look) -> str:
-        return "beat "
-
-    def outage(self, outage: str, look: Look) -> str:
-        return f"outage {outage} "
-
-    def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
-        return "".join([f"page{_shown(look)} ", *shown.fragments])
-
-
-def _shown(look: Look) -> str:
-    return "" if look == LOOK else f"({look.language})"
 
 
 class DeafBus(LocalBus):

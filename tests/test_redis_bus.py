@@ -17,7 +17,8 @@ from faults import Proxy
 from people import FakeClock, until
 from redis_server import RedisCluster, RedisServer
 from serving import free_port
-from test_hub import Reader, Shapes
+from shapes import Shapes
+from test_hub import Reader
 from test_rendered_messages import kept_messages
 from tls import certified
 

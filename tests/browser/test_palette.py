@@ -37,18 +37,18 @@ def dots(text: str) -> str:
     )
 
 
-async def choose(visitor: Visitor, text: str) -> None:
-    """Click a message's dots. Afterwards nothing moves that is to be clicked."""
+async def choose(visitor: Visitor, text: str, button: str) -> None:
+    """Click a message's dots, and then a button of the palette, which must not move meanwhile."""
     await visitor.window.wait_for("document.querySelectorAll('#texts > *').length === 1")
     await visitor.window.evaluate(f"{dots(text)}.click()")
     await visitor.window.wait_for(SHOWN)
     await still(visitor.window)
+    await visitor.window.click(f"#pal {button}")
 
 
 async def begin_to_edit(visitor: Visitor, text: str, changed: str) -> None:
     """Open the form of a message, and type another text into it."""
-    await choose(visitor, text)
-    await visitor.window.click("#pal [value='edit?ask']")
+    await choose(visitor, text, "[value='edit?ask']")
     await visitor.window.wait_for("document.activeElement.matches('#acting textarea')")
     await visitor.window.evaluate("document.activeElement.select()")
     await visitor.window.type(changed)
@@ -155,8 +155,7 @@ async def test_deleting_asks_first_and_keeps_the_focus_in_the_page(visitors: Vis
     ann, bob = await visitors.two()
     await ann.say("a slip")
     await bob.sees("a slip")
-    await choose(ann, "a slip")
-    await ann.window.click("#pal [value='delete?ask']")
+    await choose(ann, "a slip", "[value='delete?ask']")
     await ann.window.wait_for("document.activeElement.matches('#acting .bad')")
     await ann.window.click("#acting .bad")
     for visitor in (ann, bob):
@@ -194,8 +193,7 @@ async def test_a_reaction_is_given_and_taken_back_in_place(visitors: Visitors) -
     await ann.say("a text")
     await bob.sees("a text")
     path = await bob.window.evaluate("location.href")
-    await choose(bob, "a text")
-    await bob.window.click("#pal [aria-label='Thumbs up']")
+    await choose(bob, "a text", "[aria-label='Thumbs up']")
     await bob.window.wait_for(f"""{chips("a text")} === '[["👍 1","true"]]'""")
     await ann.window.wait_for(f"""{chips("a text")} === '[["👍 1","false"]]'""")
     assert not await bob.window.evaluate(SHOWN)
@@ -249,8 +247,7 @@ async def test_a_refused_reaction_says_why(visitors: Visitors) -> None:
     ann, bob = await visitors.two()
     await ann.say("a text")
     await bob.sees("a text")
-    await choose(bob, "a text")
-    await bob.window.click("#pal [aria-label='Another emoji']")
+    await choose(bob, "a text", "[aria-label='Another emoji']")
     await bob.window.wait_for("document.activeElement.matches('#react [name=emoji]')")
     await bob.window.type("no\n")
     await bob.window.wait_for("document.querySelector('#react [role=alert]') !== null")

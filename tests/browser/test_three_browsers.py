@@ -200,13 +200,19 @@ async def test_who_reads_further_up_is_not_moved(visitors: Visitors) -> None:
     assert abs(await bob.window.evaluate(place) - before) < 1  # browsers scroll by whole pixels
 
 
-async def test_older_messages_come_without_moving_a_reader_at_the_top(visitors: Visitors) -> None:
+async def at_the_end_of_many(visitors: Visitors) -> tuple[Visitor, str]:
+    """A reader of more messages than a page has, and an expression for where the first one on the page is."""
     ann, bob = await visitors.two()
     await history(ann, 120)
     await bob.window.reload()
     await bob.in_room()
     await at_newest(bob, "number 119")
-    place = PLACE.format(await bob.window.evaluate("document.querySelector('#earlier > li').id.slice(8)"))
+    first = await bob.window.evaluate("document.querySelector('#earlier > li').id.slice(8)")
+    return bob, PLACE.format(first)
+
+
+async def test_older_messages_come_without_moving_a_reader_at_the_top(visitors: Visitors) -> None:
+    bob, place = await at_the_end_of_many(visitors)
     count = len(await bob.texts())
     before = await bob.window.evaluate(f"({SCROLL}.scrollTop = -1e6, {place})")
     await bob.window.wait_for(f"document.querySelectorAll('#earlier > li').length > {count}")
@@ -214,12 +220,7 @@ async def test_older_messages_come_without_moving_a_reader_at_the_top(visitors: 
 
 
 async def test_older_messages_come_without_throwing_a_reader_who_scrolls(visitors: Visitors) -> None:
-    ann, bob = await visitors.two()
-    await history(ann, 120)
-    await bob.window.reload()
-    await bob.in_room()
-    await at_newest(bob, "number 119")
-    place = PLACE.format(await bob.window.evaluate("document.querySelector('#earlier > li').id.slice(8)"))
+    bob, place = await at_the_end_of_many(visitors)
     count = len(await bob.texts())
     await bob.window.focus("#scroll")
     for _ in range(40):
