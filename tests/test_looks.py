@@ -14,9 +14,13 @@ from people import Live, Person, until
 
 from chat.context import Context
 from chat.live.connection import Connection
+from chat.live.feed import Feed
 from chat.live.heartbeats import Heartbeats
 from chat.model.members import Member
+from chat.model.messages import Message
+from chat.model.rooms import Position
 from chat.views.look import LOOK, Look
+from chat.views.messages import RenderedMessages
 from chat.views.renderer import Renderer
 
 TWELVE = Look(clock="12")
@@ -142,6 +146,31 @@ async def test_heartbeats_are_in_the_look_of_the_page(monkeypatch: pytest.Monkey
         task.cancel()
     assert set(sent) == {b"\x81\x07beat 24", b"\x81\x07beat 12"}
     assert slow.take_slots() == {"beat": "beat 12"}
+
+
+async def test_pages_of_equal_looks_share_their_frames(compiled: tuple[object, Renderer]) -> None:
+    written: list[bytes] = []
+
+    def write(data: bytes) -> bool:
+        written.append(data)
+        return True
+
+    rendered = RenderedMessages(compiled[1].messages)
+    feed: Feed[Connection] = Feed("BCDFGHJK", rendered, lambda frames, changes: None, rendered.forget)
+    for number in (1, 2):
+        connection = Connection(
+            Member("BCDFGHJK", number, "p", "Ann", 1), Look(clock="12"), write_frame=write
+        )
+        connection.cursor = 0
+        feed.connections.add(connection)
+    waiting = [asyncio.create_task(connection.ready()) for connection in feed.connections]
+    await until(lambda: all(connection.idle for connection in feed.connections))
+    feed.apply_next(Message(1, 1, 1, 1, "Ann", 1, "text"), Position("", 1))
+    feed.flush()
+    for task in waiting:
+        task.cancel()
+    first, second = written
+    assert first is second
 
 
 def test_everything_is_rendered_for_a_look(compiled: tuple[object, Renderer]) -> None:

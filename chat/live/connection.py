@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from chat.live.feed import Feed
 from chat.live.slots import Slots
 from chat.model.members import Member
-from chat.views.look import Look
+from chat.views.look import Look, shared
 
 RESTART = 1012  # the browser comes back by itself
 POLICY = 1008  # the browser stays away
@@ -55,7 +55,7 @@ class Connection:
         """`write_frame` takes a framed text if the socket is free."""
         self.member = member
         self.address = address  # where it comes from
-        self.look = look
+        self.look = shared(look)  # `Feed.flush` compares looks by identity
         self.id = 0  # given by the hub
         self.counts = False  # among the few of its person
         self.feed: Feed[Connection] | None = None
