@@ -170,6 +170,7 @@ async def test_of_ten_nodes_that_start_at_once_one_migrates(node: Node) -> None:
 async def test_a_url_chooses_the_store(url: str) -> None:
     for scheme in ("postgresql", "postgres"):
         store = store_for(url.replace("postgresql", scheme))
+        assert isinstance(store, PostgresStore)
         await store.open()
         await store.ping()
         await store.close()

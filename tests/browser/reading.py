@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from urllib.parse import quote_plus
 
 from browser.drivers import Window
@@ -11,6 +12,15 @@ from browser.visitors import Visitor
 SCROLL = "document.querySelector('#scroll')"
 # Above it messages are seen; below it is the field.
 EDGE = "document.querySelector('#base').getBoundingClientRect().top"
+
+LIVE_FRAME = """(document.body.append(Object.assign(document.createElement("iframe"),
+  {src: location.pathname + "/stream", id: "stream", height: 600})), 0)"""
+# What is to be seen in the live page without JavaScript, from top to bottom.
+SEEN_IN_FRAME = """JSON.stringify(
+  [...document.querySelector("#stream").contentDocument.querySelectorAll("li:not(.notice)")]
+  .filter(li => li.checkVisibility())
+  .map(li => [li.getBoundingClientRect().top, li.querySelector(".text, .gone")])
+  .sort((one, other) => one[0] - other[0]).map(line => line[1].textContent))"""
 
 
 async def at_newest(visitor: Visitor, text: str) -> None:
@@ -47,3 +57,7 @@ async def history(visitor: Visitor, count: int, text: str = "number {}") -> None
             f"(fetch({path!r}, {{method: 'POST', body: new URLSearchParams('key={start}k{bodies}')}}), 0)"
         )
         await visitor.sees(text.format(min(count, start + 50) - 1))
+
+
+async def sees_in_frame(visitor: Visitor, texts: list[str]) -> None:
+    await visitor.window.wait_for(f"{SEEN_IN_FRAME} === JSON.stringify({json.dumps(texts)}) || null")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
+from contextlib import suppress
 
+from playwright.async_api import TimeoutError as NotInTime
 from playwright.async_api import expect
 
 from browser.people import People, Tab
@@ -87,8 +88,8 @@ async def press_until(tab: Tab, key: str, condition: str) -> None:
     """Scrolling takes a while, and a machine with too much to do may swallow the key meanwhile."""
     for _ in range(10):
         await tab.page.keyboard.press(key)
-        await asyncio.sleep(0.5)
-        if await tab.page.evaluate(condition):
+        with suppress(NotInTime):
+            await tab.page.wait_for_function(condition, timeout=500)
             return
     raise AssertionError(f"{key} does nothing")
 

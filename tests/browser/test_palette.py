@@ -9,7 +9,7 @@ from deployments import ONE
 from playwright.async_api import expect
 
 from browser.people import People, Scheme
-from browser.reading import still
+from browser.reading import LIVE_FRAME, sees_in_frame, still
 from browser.visitors import Visitor, Visitors
 
 # What the browsers differ in has nothing to do with how many nodes there are.
@@ -24,6 +24,9 @@ UNUSABLE = """e => [...e.querySelectorAll("button, label")].filter(b => {
 }).map(b => b.outerHTML)"""
 CHOSEN = "document.querySelector('.by>:checked')?.closest('li').querySelector('.text').textContent ?? null"
 
+CHIPS_IN_FRAME = """JSON.stringify(
+  [...document.querySelector("#stream").contentDocument.querySelectorAll("li .reacts button")]
+  .filter(b => b.checkVisibility()).map(b => [b.textContent, b.getAttribute("aria-pressed")]))"""
 FORM = "document.querySelector('#acting textarea')"
 SAVE = "#acting button:not([type])"
 UNUSED = "document.querySelector('#acting').children.length === 0"
@@ -232,6 +235,27 @@ async def test_the_palette_and_the_reactions_fit_the_narrowest_phone(people: Peo
             )
     assert await ann.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert await ann.page.locator("#messages").evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+async def test_a_reaction_of_another_person_comes_and_goes_on_the_live_page_without_javascript(
+    visitors: Visitors,
+) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("a text")
+    await bob.sees("a text")
+    await bob.window.evaluate(LIVE_FRAME)
+    await sees_in_frame(bob, ["a text"])
+    await choose(ann, "a text", "[aria-label='Thumbs up']")
+    await bob.window.wait_for(f"""{CHIPS_IN_FRAME} === '[["👍 1","false"]]'""")
+    await choose(bob, "a text", "[aria-label='Thumbs up']")
+    await bob.window.wait_for(f"""{CHIPS_IN_FRAME} === '[["👍 2","true"]]'""")
+    await still(ann.window)
+    await ann.window.click(".reacts .mine button")
+    await bob.window.wait_for(f"""{CHIPS_IN_FRAME} === '[["👍 1","true"]]'""")
+    await still(bob.window)
+    await bob.window.click(".reacts .mine button")
+    await bob.window.wait_for(f"{CHIPS_IN_FRAME} === '[]'")
+    await sees_in_frame(bob, ["a text"])
 
 
 async def test_what_sends_reactions_leaves_every_other_form_alone(visitors: Visitors) -> None:

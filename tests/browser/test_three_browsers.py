@@ -14,7 +14,7 @@ from serving import Server
 
 from browser.conftest import CACHE
 from browser.drivers import Scheme
-from browser.reading import SCROLL, at_newest, history, scroll_up, still
+from browser.reading import LIVE_FRAME, SCROLL, at_newest, history, scroll_up, sees_in_frame, still
 from browser.visitors import UNREACHABLE, Visitor, Visitors
 
 # What the browsers differ in has nothing to do with how many nodes there are.
@@ -78,14 +78,6 @@ async def stop(server: Server, signal: str) -> None:
         await asyncio.to_thread(server.kill)
 
 
-LIVE_FRAME = """(document.body.append(Object.assign(document.createElement("iframe"),
-  {src: location.pathname + "/stream", id: "stream", height: 600})), 0)"""
-# What is to be seen in the live page without JavaScript, from top to bottom.
-SEEN = """JSON.stringify(
-  [...document.querySelector("#stream").contentDocument.querySelectorAll("li:not(.notice)")]
-  .filter(li => li.checkVisibility())
-  .map(li => [li.getBoundingClientRect().top, li.querySelector(".text, .gone")])
-  .sort((one, other) => one[0] - other[0]).map(line => line[1].textContent))"""
 ACT = """fetch(location.pathname + "/" + [...document.querySelectorAll("#messages li[id]")]
   .find(li => li.textContent.includes({text})).id.slice(8) + "/{act}",
   {{method: "POST", body: new URLSearchParams({{body: {body}}})}}).then(reply => reply.status)"""
@@ -109,10 +101,6 @@ async def test_the_live_page_without_javascript_shows_changes_in_their_place(vis
     await bob.window.evaluate("(document.querySelector('#stream').contentWindow.location.reload(), 0)")
     await ann.say("six")
     await sees_in_frame(bob, [*wanted, "six"])
-
-
-async def sees_in_frame(visitor: Visitor, texts: list[str]) -> None:
-    await visitor.window.wait_for(f"{SEEN} === JSON.stringify({json.dumps(texts)}) || null")
 
 
 async def act(visitor: Visitor, text: str, name: str, body: str = "") -> None:
