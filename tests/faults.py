@@ -42,7 +42,8 @@ class Proxy:
     black_hole()    connections stand and are accepted, and nothing goes through; until heal()
     reset()         all connections end by RST
     abandon()       all connections end by RST, of which the server hears nothing
-    refuse()        reset(), and nobody is let in, of which the first sets `happened`; until heal()
+    close()         nobody else is let in, of which the first sets `happened`; until heal()
+    refuse()        close() and reset()
     cut_after(n)    the next n bytes to the server get through, then that connection is reset
     lose_reply(p)   the next request that holds the bytes p reaches the server, its answer is swallowed and
                     the connection reset; or, with `hang`, left standing without a word
@@ -111,9 +112,12 @@ class Proxy:
         for link in self._links:
             link.abandon()
 
-    def refuse(self) -> None:
+    def close(self) -> None:
         self._refusing = True
         self.happened.clear()
+
+    def refuse(self) -> None:
+        self.close()
         self.reset()
 
     def cut_after(self, count: int) -> None:

@@ -32,6 +32,7 @@ from chat.store.postgres import batches, hosts, schema, writer_connection
 from chat.store.postgres import queue as postgres_queue
 from chat.store.postgres import store as postgres
 from chat.store.postgres import writer as postgres_writer
+from chat.store.postgres.errors import FAILURES
 from chat.store.postgres.store import READERS, PostgresStore
 from chat.store.transaction import Transaction, Work
 
@@ -208,6 +209,8 @@ async def test_a_newer_release_takes_over_from_running_nodes(
     monkeypatch.setattr(postgres_queue, "PATIENCE", 0.5)
     await node()
     monkeypatch.setattr(schema, "MIGRATIONS", ours)
+    writer = store._writer
+    await until(lambda: writer and not writer._connection.is_open)
     with pytest.raises(Unavailable):
         await say(store, alice, "from an old node")
     assert await sql(url, "SELECT count(*) FROM message") == 0
@@ -492,30 +495,77 @@ async def test_deleted_text_is_in_no_row_once_vacuumed(store: PostgresStore, ali
 # When something fails
 
 
+async def mark(tx: Transaction) -> None:
+    await tx.fetch("UPDATE room SET meta = coalesce(meta, '') || 'x'")
+
+
 async def test_a_lost_reply_to_a_commit_leaves_the_outcome_open(
-    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy
+    store: PostgresStore, distant: PostgresStore, proxy: Proxy, url: str
 ) -> None:
-    told: list[Change] = []
-    distant.on_commit = told.extend
     proxy.lose_reply(COMMIT)
     with pytest.raises(OutcomeUnknown, match="PostgreSQL did not confirm"):
-        await say(distant, alice, "hello")
+        await distant.write(ROOM, mark)
     assert proxy.happened.is_set()
-    again = await say(distant, alice, "hello")
-    assert (again.duplicate, again.position.rev) == (True, 1)
-    assert await bodies(store) == ["hello"]
-    assert told == []
+    assert await sql(url, "SELECT meta FROM room") == "x"
 
 
 async def test_a_commit_that_is_never_answered_is_given_up(
-    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    store: PostgresStore, distant: PostgresStore, proxy: Proxy, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (postgres_writer, writer_connection):
         monkeypatch.setattr(module, "STATEMENT", 0.5)
     proxy.lose_reply(COMMIT, hang=True)
     with pytest.raises(OutcomeUnknown, match="no answer in time"):
+        await distant.write(ROOM, mark)
+    assert await sql(url, "SELECT meta FROM room") == "x"
+
+
+@pytest.mark.parametrize("hang", [False, True])
+async def test_texts_whose_answer_is_lost_are_asked_for_again_and_announced(
+    store: PostgresStore,
+    alice: Member,
+    distant: PostgresStore,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+    hang: bool,
+) -> None:
+    monkeypatch.setattr(writer_connection, "STATEMENT", 0.5)
+    told: list[Change] = []
+    distant.on_commit = told.extend
+    proxy.lose_reply(b"hello", hang=hang)
+    done = await asyncio.gather(*(say(distant, alice, text) for text in ("hello", "again")))
+    assert proxy.happened.is_set()
+    assert [(change.duplicate, change.position.rev) for change in done] == [(True, 1), (True, 2)]
+    assert await bodies(store) == ["hello", "again"]
+    assert [change.message.body for change in told] == ["hello", "again"]
+
+
+async def test_texts_whose_answer_is_lost_for_good_may_be_stored(
+    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_queue, "PATIENCE", 0.5)
+    proxy.lose_reply(b"hello")
+    proxy.close()
+    with pytest.raises(OutcomeUnknown, match="did not take the write in time"):
         await say(distant, alice, "hello")
+    proxy.heal()
+    monkeypatch.setattr(postgres_queue, "PATIENCE", 10.0)
     assert (await say(distant, alice, "hello")).duplicate
+    assert await bodies(store) == ["hello"]
+
+
+async def test_one_question_and_one_answer_write_texts_of_several_rooms(
+    store: PostgresStore, alice: Member, url: str
+) -> None:
+    await store.open_room(OTHER)
+    bob = await store.take_seat(OTHER, "person-b", "Bob")
+    await say(store, alice, "first")  # prepares the statement
+    assert store._writer
+    db: Any = store._writer._connection.db
+    asked: list[str] = []
+    with db.query_logger(lambda record: asked.append(record.query)):
+        await asyncio.gather(say(store, alice, "one"), say(store, bob, "two"), say(store, alice, "three"))
+    assert asked == [batches.APPEND]
 
 
 @pytest.mark.parametrize("fault", [Proxy.reset, Proxy.refuse])
@@ -584,6 +634,7 @@ async def test_a_text_that_waited_too_long_takes_along_what_its_author_wrote_aft
     bob = await store.take_seat(ROOM, "bob", "Bob")
     monkeypatch.setattr(postgres_queue, "PATIENCE", 0.2)
     proxy.refuse()
+    await proxy.happened.wait()  # the writer has lost its connection, and knows it
     first = asyncio.create_task(say(distant, alice, "first"))
     await until(lambda: distant.waiting)
     monkeypatch.setattr(postgres_queue, "PATIENCE", 10.0)
@@ -691,15 +742,21 @@ async def test_a_black_hole_is_bounded_and_heals(
     monkeypatch.setattr("chat.store.postgres.store.PING", 0.5)
     proxy.black_hole()
     began = time.monotonic()
-    attempts = [say(distant, alice, f"{n}") for n in range(20)] + [distant.ping(), distant.ping()]
+    texts = [f"{n}" for n in range(20)]
+    attempts = [*(say(distant, alice, text) for text in texts), distant.ping(), distant.ping()]
     results = await asyncio.gather(*attempts, return_exceptions=True)
-    assert {type(r) for r in results} == {Unavailable}
+    assert {type(r) for r in results[:20]} == {OutcomeUnknown}, "they were sent, and may arrive late"
+    assert {type(r) for r in results[20:]} == {Unavailable}
     assert all("PostgreSQL" in str(r) for r in results)
     assert time.monotonic() - began < 5
     proxy.heal()
     assert not (await say(distant, alice, "healed")).duplicate
     await distant.ping()
-    assert await bodies(store) == ["healed"]
+    for text in texts:  # said again
+        await say(distant, alice, text)
+    found = await bodies(store)
+    found.remove("healed")
+    assert found == texts
 
 
 async def test_while_every_reader_waits_reads_are_refused_in_time_and_later_all_are_answered(
@@ -752,7 +809,7 @@ async def test_a_node_that_stops_amid_a_write_gives_back_its_rooms(
     await stopped.execute("BEGIN")
     await stopped.execute(batches.LOCK.replace("$1::text[]", f"'{{{ROOM}}}'"))
     assert (await say(store, alice, "hello")).position.rev == 1
-    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+    with pytest.raises(FAILURES):
         await stopped.execute("COMMIT")
     stopped.terminate()
 

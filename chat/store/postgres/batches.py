@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 from chat.model.changes import Change
 from chat.model.errors import Refused
@@ -19,7 +18,7 @@ from chat.store.postgres.transaction import NOW, PostgresTransaction, to_postgre
 from chat.store.queries import LARGEST
 from chat.store.records import before_of, encode_text
 
-APPEND = Path(__file__).with_name("append.sql").read_text("utf-8")
+APPEND = "SELECT * FROM append_texts($1, $2, $3, $4, $5)"
 
 # In the order of ids, so that two nodes never wait for one another.
 LOCK = "SELECT FROM room WHERE code = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE"
@@ -90,7 +89,8 @@ async def append(db: Connection, run: Sequence[Write], now: int | None) -> None:
             _fail(writes, f"There is no room {code}.")
         elif repeats:
             for write in writes:
-                write.succeed(await repeated(PostgresTransaction(db), code, author, key))
+                change = await repeated(PostgresTransaction(db), code, author, key)
+                write.succeed(change, (change,) if change and write.may_be_stored else ())
         elif name is None:
             _fail(writes, f"Nobody holds seat {author}.")
         else:

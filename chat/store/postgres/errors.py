@@ -17,6 +17,9 @@ CONNECTION_ERRORS = (
 )
 """After one of these the connection is of no more use; the statement itself need not be wrong."""
 
+NOT_DONE = (asyncpg.InterfaceError, asyncpg.OperatorInterventionError, asyncpg.ReadOnlySQLTransactionError)
+"""Of these, those after which the statement was not carried out: not sent, or the server says so."""
+
 FAILURES = (*CONNECTION_ERRORS, asyncpg.PostgresError)
 
 

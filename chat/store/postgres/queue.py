@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from chat.store import Unavailable
+from chat.store import OutcomeUnknown, Unavailable
 from chat.store.postgres.transaction import Question
 from chat.store.writes import BATCH, QUEUE, PendingWrite
 
@@ -33,10 +33,14 @@ class Write(PendingWrite[Any]):
     code: str | None
     work: Text | Question[Any]
     deadline: float = field(default_factory=lambda: asyncio.get_running_loop().time() + PATIENCE)
+    may_be_stored: bool = field(init=False, default=False)  # it was sent, and nobody knows what became of it
 
     @property
     def appends(self) -> bool:
         return isinstance(self.work, Text)
+
+    def give_up(self, why: str) -> None:
+        self.fail(OutcomeUnknown(why) if self.may_be_stored else Unavailable(why))
 
 
 class Queue:
@@ -78,7 +82,7 @@ class Queue:
         for write in writes:
             (followers if write.must_fail else rest).append(write)
             if write.must_fail:
-                write.fail(Unavailable("The text before it could not be stored."))
+                write.give_up("The text before it could not be stored.")
         self._notify(followers)
         return rest
 
@@ -95,7 +99,7 @@ class Queue:
         while self._waiting and self._waiting[0].deadline <= now:
             late.append(self._waiting.popleft())
         for write in late:
-            write.fail(Unavailable("PostgreSQL did not take the write in time."))
+            write.give_up("PostgreSQL did not take the write in time.")
         if late:
             log.warning("PostgreSQL did not take %d writes in time", len(late))
             self._notify(late)

@@ -11,13 +11,13 @@ import asyncpg
 
 from chat.store import OutcomeUnknown, Unavailable
 from chat.store.aging import aging_of
-from chat.store.postgres.batches import begin, write_all
-from chat.store.postgres.errors import CONNECTION_ERRORS, FAILURES, describe
+from chat.store.postgres.batches import append, begin, write_all
+from chat.store.postgres.errors import CONNECTION_ERRORS, FAILURES, NOT_DONE, describe
 from chat.store.postgres.hosts import STATEMENT, Connection
 from chat.store.postgres.queue import Queue, Write
 from chat.store.postgres.server import Server
 from chat.store.postgres.transaction import NOW
-from chat.store.postgres.writer_connection import WriterConnection
+from chat.store.postgres.writer_connection import Unreplicated, WriterConnection
 from chat.store.writes import KEY_AGE, PRUNE_EVERY, PRUNE_PORTION, PendingWrite
 
 PRUNE = (
@@ -35,6 +35,7 @@ class Writer:
 
     While PostgreSQL is away, writes wait a little for it to come back. What the end of a connection leaves
     uncommitted is done again on the next one; only where a COMMIT was sent and not answered, nobody knows.
+    Texts are sent again even then: each has a one-time key.
     """
 
     def __init__(
@@ -99,6 +100,8 @@ class Writer:
         Savepoints would cost more than they save: a write that is refused has written nothing yet, and the
         rare one that fails later sends each of its batch into a transaction of its own.
         """
+        if all(write.appends for write in batch):
+            return await self._append(db, batch)
         try:
             async with asyncio.timeout(STATEMENT):
                 await begin(db, batch)
@@ -115,6 +118,32 @@ class Writer:
         except Exception as error:
             return await self._apart(db, batch, error)
         await self._confirm(db, batch)
+        return ()
+
+    async def _append(self, db: Connection, batch: Sequence[Write]) -> Sequence[Write]:
+        """Texts alone: written and committed by one question, which may be asked again.
+
+        If its answer is lost, they may be stored. Asked again, their one-time keys tell.
+        """
+        try:
+            async with self._connection.confirmed():
+                await append(db, batch, self._given_time() or None)
+        except Unreplicated as error:
+            self._unconfirmed(batch, error)
+            return ()
+        except asyncpg.DataError as error:  # an InterfaceError, too
+            return await self._apart(db, batch, error)
+        except CONNECTION_ERRORS as error:
+            self._connection.drop(error)
+            for write in batch:
+                write.may_be_stored |= not isinstance(error, NOT_DONE)
+            return batch
+        except (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError) as error:
+            log.warning("%d writes have to be tried again: %s", len(batch), describe(error))
+            return batch
+        except Exception as error:
+            return await self._apart(db, batch, error)
+        self._notify(batch)
         return ()
 
     async def _apart(self, db: Connection, batch: Sequence[Write], error: Exception) -> Sequence[Write]:
@@ -135,9 +164,14 @@ class Writer:
         try:
             await self._connection.commit(db)
         except Exception as error:
-            self._connection.drop(error)
-            for write in batch:
-                write.fail(OutcomeUnknown(f"PostgreSQL did not confirm the write: {describe(error)}"))
+            self._unconfirmed(batch, error)
+        else:
+            self._notify(batch)
+
+    def _unconfirmed(self, batch: Sequence[Write], error: Exception) -> None:
+        self._connection.drop(error)
+        for write in batch:
+            write.fail(OutcomeUnknown(f"PostgreSQL did not confirm the write: {describe(error)}"))
         self._notify(batch)
 
     def _given_time(self) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -18,6 +19,10 @@ from chat.store.postgres.server import Server
 BACKOFF = (0.05, 1.0)  # s between attempts to connect: at first, and at most
 
 log = logging.getLogger(__name__)
+
+
+class Unreplicated(ConnectionError):
+    """Stored on the primary, and perhaps nowhere else."""
 
 
 class WriterConnection:
@@ -81,11 +86,21 @@ class WriterConnection:
 
     async def commit(self, db: Connection) -> None:
         """Raises unless the server, and its standby if it waits for one, confirm it."""
-        self._unreplicated = False
-        async with asyncio.timeout(STATEMENT):
+        async with self.confirmed():
             answer = await db.execute("COMMIT")
-        if answer != "COMMIT" or self._unreplicated:
-            raise ConnectionError(f"it answered {answer}, its standby nothing")
+        if answer != "COMMIT":
+            raise ConnectionError(f"it answered {answer}")
+
+    @asynccontextmanager
+    async def confirmed(self) -> AsyncIterator[None]:
+        """Commit within this. Raises Unreplicated if the server did not wait for its standby."""
+        self._unreplicated = False
+        try:
+            async with asyncio.timeout(STATEMENT):
+                yield
+        finally:
+            if self._unreplicated:
+                raise Unreplicated("its standby did not confirm it")
 
     async def roll_back(self, db: Connection) -> bool:
         """False if the connection was lost over it."""

@@ -85,3 +85,58 @@ SELECT message.room, message.id, message.rev, message.at, message.author, seat.n
   message.body, message.kind, message.meta, message.before_author, message.before_at
 FROM message
 LEFT JOIN seat ON seat.room = message.room AND seat.number = message.author;
+
+-- The texts of a batch: all is found out, written and committed by one question, for each answer costs the
+-- writer a turn of its event loop. The first statement locks the rooms, in the order of ids so that two nodes
+-- never wait for one another; the second sees what was committed while the first waited. `given` is the time
+-- in ms, null for the server's.
+CREATE FUNCTION append_texts(codes text[], authors bigint[], keys text[], bodies text[], given bigint)
+RETURNS TABLE (
+  room_epoch text, seat_name text, seat_mark bigint, done_before bigint,
+  new_id bigint, new_at bigint, author_before bigint, at_before bigint
+)
+LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM FROM room WHERE code = ANY(codes) ORDER BY id FOR NO KEY UPDATE;
+  RETURN QUERY
+  WITH moment AS (
+    SELECT coalesce(given, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS now
+  ),
+  known AS (
+    SELECT asked.*, room.id AS room, room.epoch, room.rev, seat.name, seat.mark, done.message AS repeats,
+      last.author AS last_author, last.at AS last_at, moment.now, moment.now AS at
+    FROM moment, unnest(codes, authors, keys, bodies) WITH ORDINALITY
+      AS asked (code, author, key, body, place)
+    LEFT JOIN room ON room.code = asked.code
+    LEFT JOIN idempotency_key AS done
+      ON done.room = room.id AND done.author = asked.author AND done.key = asked.key
+    LEFT JOIN seat ON seat.room = room.id AND seat.number = asked.author AND seat.ended IS NULL
+    LEFT JOIN LATERAL (
+      SELECT author, at FROM message WHERE message.room = room.id ORDER BY id DESC LIMIT 1
+    ) AS last ON true
+  ),
+  fresh AS (
+    SELECT place, room, rev + row_number() OVER turn AS id, at, author, key, body, now,
+      CASE row_number() OVER turn WHEN 1 THEN last_author ELSE lag(author) OVER turn END AS before_author,
+      CASE row_number() OVER turn WHEN 1 THEN last_at ELSE at END AS before_at
+    FROM known
+    WHERE repeats IS NULL AND name IS NOT NULL
+    WINDOW turn AS (PARTITION BY room ORDER BY place)
+  ),
+  risen AS (
+    UPDATE room SET rev = last.id, expires = NULL
+    FROM (SELECT room, max(id) AS id FROM fresh GROUP BY room) AS last
+    WHERE room.id = last.room
+  ),
+  remembered AS (
+    INSERT INTO idempotency_key (room, author, key, message, rev, at)
+    SELECT room, author, key, id, id, now FROM fresh
+  ),
+  written AS (
+    INSERT INTO message (room, id, rev, at, author, body, before_author, before_at)
+    SELECT room, id, id, at, author, body, before_author, before_at FROM fresh
+  )
+  SELECT epoch, name, mark, repeats, fresh.id, fresh.at, before_author, before_at
+  FROM known LEFT JOIN fresh USING (place)
+  ORDER BY place;
+END $$;
