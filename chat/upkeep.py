@@ -8,6 +8,7 @@ from chat import logs
 from chat.live.registry import PresenceRegistry
 from chat.store import OutcomeUnknown, Store, Unavailable
 from chat.store.clock import ClockWatch
+from chat.store.expiry import Expiry
 from chat.store.quota import Quota
 
 EVERY = 60.0  # s between looks for rooms that have expired
@@ -26,11 +27,12 @@ async def look_around(quota: Quota, clock: ClockWatch, every: float = MEASURE) -
 
 async def remove_expired_rooms(store: Store, every: float = EVERY) -> None:
     """Remove rooms in which nothing was said, with their seats, for as long as this node runs."""
+    expiry = Expiry(store)
     while True:
         await asyncio.sleep(every)
         removed = 0
         try:
-            while rows := await store.expire():
+            while rows := await expiry.remove_some():
                 removed += rows
                 await asyncio.sleep(PAUSE)
         except (Unavailable, OutcomeUnknown):

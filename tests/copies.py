@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import calls
 from postgres import the_server
 
-from chat.model.messages import Delete, Edit
+from chat.model.messages import Amendment, Delete, Edit
 from chat.model.rooms import Position
 from chat.store import Store, store_for
 
@@ -21,6 +22,7 @@ ROOM = "BCDFGHJK"
 OTHER = "22222222"
 EMPTY = "33333333"
 CODES = [ROOM, OTHER, EMPTY]
+CHANGES: list[Amendment] = [Delete(), Edit("edited")]
 
 Place = Callable[[], str]  # makes URLs of empty stores
 
@@ -38,35 +40,35 @@ async def opened(url: str) -> Any:
 async def fill(url: str, messages: int = 60) -> None:
     dice = random.Random(1)
     async with opened(url) as store:
-        await store.get_or_set("key", "fingerprint")
+        await calls.get_or_set(store, "key", "fingerprint")
         for code in CODES:
-            await store.open_room(code)
+            await calls.open_room(store, code)
         for n, name in enumerate(["Ian", "lan", "Иван", "a\u200db"]):
             for code in (ROOM, OTHER):
-                seat = await store.take_seat(code, f"person-{n}", name)
-                await store.announce(code, "entered", [seat.number])
-        await store.end_seat(ROOM, "person-3")
+                seat = await calls.take_seat(store, code, f"person-{n}", name)
+                await calls.announce(store, code, "entered", [seat.number])
+        await calls.end_seat(store, ROOM, "person-3")
         texts = ["a\0b\x1a1", "👩‍👩‍👧", "'; DROP", "x" * 5000, "\n"]
         for code in (ROOM, OTHER):
             work = (store.append(code, 1 + n % 3, f"Key {n}", dice.choice(texts)) for n in range(messages))
             for done in await asyncio.gather(*work):
                 if dice.random() < 0.2:
-                    change = dice.choice([Delete(), Edit("edited")])
-                    await store.amend(code, done.message.id, None, f"{done.message.id}", change)
+                    change = dice.choice(CHANGES)
+                    await calls.amend(store, code, done.message.id, None, f"{done.message.id}", change)
 
 
 async def everything(store: Store) -> list[Any]:
     """All that the interface tells."""
     people = [f"person-{n}" for n in range(4)]
-    epochs = await store.heads(CODES)
+    epochs = await calls.heads(store, CODES)
     return [
-        await store.get_or_set("key", "another fingerprint"),
-        *[await store.find_room(code) for code in CODES],
-        *[await store.history(code, limit=100_000) for code in CODES],
-        *[await store.changes(code, Position(epochs[code].epoch, 1)) for code in (ROOM, OTHER)],
-        *[await store.find_seat(code, p) for code in CODES for p in people],
-        *[await store.seats_of(code, p) for code in CODES for p in people],
-        await store.here(),
+        await calls.get_or_set(store, "key", "another fingerprint"),
+        *[await calls.find_room(store, code) for code in CODES],
+        *[await calls.history(store, code, limit=100_000) for code in CODES],
+        *[await calls.changes(store, code, Position(epochs[code].epoch, 1)) for code in (ROOM, OTHER)],
+        *[await calls.find_seat(store, code, p) for code in CODES for p in people],
+        *[await calls.seats_of(store, code, p) for code in CODES for p in people],
+        await calls.present(store),
         await store.append(ROOM, 1, "Key 0", "repeated"),
     ]
 

@@ -10,10 +10,12 @@ from serving import REPO
 
 WRITING = """
 import asyncio, itertools, os, sys
-from chat.store import store_for
+from chat.store import members, rooms, store_for
 
 async def sender(store, number, round):
-    seat = await store.take_seat("BCDFGHJK", f"person-{number}", f"Name {number}")
+    seat = await store.write(
+        "BCDFGHJK", members.take_seat, "BCDFGHJK", f"person-{number}", f"Name {number}"
+    )
     for n in itertools.count():
         key = f"{round}-{number}-{n}"
         done = await store.append("BCDFGHJK", seat.number, key, key)
@@ -22,8 +24,8 @@ async def sender(store, number, round):
 async def main():
     store = store_for(sys.argv[1])
     await store.open()
-    if not await store.find_room("BCDFGHJK"):
-        await store.open_room("BCDFGHJK")
+    if not await store.read(rooms.find_room, "BCDFGHJK"):
+        await store.write("BCDFGHJK", rooms.open_room, "BCDFGHJK")
     await asyncio.gather(*(sender(store, n, sys.argv[2]) for n in range(8)))
 
 asyncio.run(main())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
+import calls
 import pytest
 
 from chat import logs
@@ -12,6 +13,7 @@ from chat.model.messages import Message, Previous
 from chat.store import Store, Unavailable
 from chat.store.aging import HOLD, Aging
 from chat.store.clock import SHOWN, ClockWatch
+from chat.store.expiry import Expiry
 from chat.store.sqlite.store import SQLiteStore
 
 HOUR = 3600 * 1000
@@ -116,20 +118,20 @@ def test_a_clock_that_is_set_right_again_is_believed() -> None:
 async def test_keys_and_rooms_outlive_a_clock_that_is_days_ahead_for_a_moment(tmp_path: Path) -> None:
     wall, passed = [1_800_000_000.0], [1000.0]
     store = SQLiteStore(str(tmp_path / "chat.db"), clock=lambda: wall[0])
-    store._aging = Aging(lambda: passed[0])
     await store.open()
     assert store._writer is not None
     store._writer._aging = Aging(lambda: passed[0])
-    await store.open_room("BCDFGHJK")
-    await store.open_room("22222222")
-    ann = await store.take_seat("BCDFGHJK", "ann", "Ann")
+    expiry = Expiry(store, Aging(lambda: passed[0]))
+    await calls.open_room(store, "BCDFGHJK")
+    await calls.open_room(store, "22222222")
+    ann = await calls.take_seat(store, "BCDFGHJK", "ann", "Ann")
     first = await store.append("BCDFGHJK", ann.number, "key", "hello")
-    assert await store.expire() == 0
+    assert await expiry.remove_some() == 0
     wall[0] += 10 * 86400
-    assert await store.expire() == 0
+    assert await expiry.remove_some() == 0
     await store.append("BCDFGHJK", ann.number, "other", "while the clock is wrong")
     await store.append("BCDFGHJK", ann.number, "another", "and once more, after the housekeeping")
     wall[0] -= 10 * 86400
     assert (await store.append("BCDFGHJK", ann.number, "key", "hello")).message.id == first.message.id
-    assert await store.find_room("22222222")
+    assert await calls.find_room(store, "22222222")
     await store.close()

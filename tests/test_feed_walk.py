@@ -12,6 +12,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import calls
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -84,7 +85,7 @@ class Late:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.store, name)
-        if name not in {"changes", "history"}:
+        if name != "snapshot":
             return method
 
         async def answered_later(*args: Any) -> Any:
@@ -141,8 +142,8 @@ class Walk(RuleBasedStateMachine):
         bus.open(self.hub.receive, self.hub.missed)
         self.store.on_commit = self.hub.committed
         await self.store.open()
-        await self.store.open_room(ROOM)
-        await self.store.take_seat(ROOM, "ann", "Ann")
+        await calls.open_room(self.store, ROOM)
+        await calls.take_seat(self.store, ROOM, "ann", "Ann")
         await self._open_page()
         self.store.on_commit = self.hub.committed
 
@@ -161,8 +162,8 @@ class Walk(RuleBasedStateMachine):
             if tab.connection is None:
                 await self._connect(tab)
         await self._quiet()
-        head = (await self.store.heads([ROOM]))[ROOM]
-        log = {m.id: str(m.body) for m in (await self.store.history(ROOM, limit=10_000)).messages}
+        head = (await calls.heads(self.store, [ROOM]))[ROOM]
+        log = {m.id: str(m.body) for m in (await calls.history(self.store, ROOM, limit=10_000)).messages}
         for tab in self.tabs:
             for _ in range(200):
                 assert tab.connection
@@ -200,13 +201,13 @@ class Walk(RuleBasedStateMachine):
         self.run(self._change(back, delete))
 
     async def _change(self, back: int, delete: bool) -> None:
-        messages = (await self.store.history(ROOM, limit=61)).messages
+        messages = (await calls.history(self.store, ROOM, limit=61)).messages
         if back >= len(messages):
             return
         key = f"k{next(self.keys)}"
         try:
-            await self.store.amend(
-                ROOM, messages[-1 - back].id, 1, key, Delete() if delete else Edit(f"edit{key}")
+            await calls.amend(
+                self.store, ROOM, messages[-1 - back].id, 1, key, Delete() if delete else Edit(f"edit{key}")
             )
         except NotFound:
             pass  # it was deleted before

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import asyncpg
+import calls
 import pytest
 from store_model import Clock
 from test_store import BACKENDS, Place
@@ -42,7 +44,7 @@ def clock() -> Clock:
 async def store(place: Place, clock: Clock) -> AsyncIterator[Store]:
     store = place(clock=clock)
     await store.open()
-    await store.open_room(ROOM)
+    await calls.open_room(store, ROOM)
     yield store
     await store.close()
 
@@ -50,7 +52,7 @@ async def store(place: Place, clock: Clock) -> AsyncIterator[Store]:
 async def swept(store: Store) -> list[int]:
     """The rows of each portion, until nothing is left to do."""
     portions = []
-    while rows := await store.expire():
+    while rows := await calls.expire(store):
         portions.append(rows)
         assert len(portions) < 100
     return portions
@@ -59,13 +61,15 @@ async def swept(store: Store) -> list[int]:
 async def crowd(store: Store, people: int, prefix: str = "p", name: str = "") -> None:
     for start in range(0, people, 100):  # what waits too long is refused
         numbers = range(start, min(start + 100, people))
-        await asyncio.gather(*(store.take_seat(ROOM, f"{prefix}{n}", name or f"Name {n}") for n in numbers))
+        await asyncio.gather(
+            *(calls.take_seat(store, ROOM, f"{prefix}{n}", name or f"Name {n}") for n in numbers)
+        )
 
 
 async def come_and_go(store: Store, person: str) -> None:
-    member = await store.take_seat(ROOM, person, person)
-    await store.announce(ROOM, "entered", [member.number])
-    await store.announce(ROOM, "left", [member.number])
+    member = await calls.take_seat(store, ROOM, person, person)
+    await calls.announce(store, ROOM, "entered", [member.number])
+    await calls.announce(store, ROOM, "left", [member.number])
 
 
 # Rooms nobody used
@@ -75,50 +79,50 @@ async def test_a_room_in_which_nothing_was_said_is_gone_after_a_day(store: Store
     await come_and_go(store, "Ann")
     clock.now += DAY - 1
     assert await swept(store) == []
-    assert await store.find_room(ROOM)
+    assert await calls.find_room(store, ROOM)
     clock.now += 1
     assert await swept(store)
-    assert await store.find_room(ROOM) is None
-    assert await store.find_seat(ROOM, "Ann") is None
+    assert await calls.find_room(store, ROOM) is None
+    assert await calls.find_seat(store, ROOM, "Ann") is None
     with pytest.raises(NotFound):
-        await store.history(ROOM)
-    await store.open_room(ROOM)  # the code is free again, and the room knows nobody
-    assert await store.seats_of(ROOM, "Ann") == []
-    assert (await store.history(ROOM)).messages == []
+        await calls.history(store, ROOM)
+    await calls.open_room(store, ROOM)  # the code is free again, and the room knows nobody
+    assert await calls.seats_of(store, ROOM, "Ann") == []
+    assert (await calls.history(store, ROOM)).messages == []
 
 
 async def test_a_room_in_which_something_was_said_stays(store: Store, clock: Clock) -> None:
-    ann = await store.take_seat(ROOM, "ann", "Ann")
+    ann = await calls.take_seat(store, ROOM, "ann", "Ann")
     await store.append(ROOM, ann.number, "key", "hello")
-    await store.end_seat(ROOM, "ann")
+    await calls.end_seat(store, ROOM, "ann")
     clock.now += 400 * DAY
     assert await swept(store) == []
-    assert [m.body for m in (await store.history(ROOM)).messages if m.kind == "text"] == ["hello"]
+    assert [m.body for m in (await calls.history(store, ROOM)).messages if m.kind == "text"] == ["hello"]
     with pytest.raises(AlreadyExists):
-        await store.open_room(ROOM)
+        await calls.open_room(store, ROOM)
 
 
 async def test_an_empty_room_stays_while_somebody_is_there(store: Store, clock: Clock) -> None:
-    ann = await store.take_seat(ROOM, "ann", "Ann")
-    await store.announce(ROOM, "entered", [ann.number])
+    ann = await calls.take_seat(store, ROOM, "ann", "Ann")
+    await calls.announce(store, ROOM, "entered", [ann.number])
     clock.now += 3 * DAY
     await swept(store)
-    assert await store.here(ROOM) == [ann]
-    await store.announce(ROOM, "left", [ann.number])
+    assert await calls.present(store, ROOM) == [ann]
+    await calls.announce(store, ROOM, "left", [ann.number])
     clock.now += HOUR
     await swept(store)
-    assert await store.find_room(ROOM) is None
+    assert await calls.find_room(store, ROOM) is None
 
 
 async def test_a_room_is_not_taken_from_under_who_just_came_in(store: Store, clock: Clock) -> None:
-    await store.take_seat(ROOM, "ann", "Ann")
-    await store.end_seat(ROOM, "ann")
+    await calls.take_seat(store, ROOM, "ann", "Ann")
+    await calls.end_seat(store, ROOM, "ann")
     clock.now += DAY
     for person in ("ann", "bob"):  # a seat taken up again, and a new one; their pages are still loading
-        member = await store.take_seat(ROOM, person, person.title())
+        member = await calls.take_seat(store, ROOM, person, person.title())
         clock.now += HOUR - 1
         await swept(store)
-        assert await store.find_seat(ROOM, person) == member
+        assert await calls.find_seat(store, ROOM, person) == member
 
 
 async def test_a_large_room_is_removed_in_portions(store: Store, clock: Clock) -> None:
@@ -131,28 +135,28 @@ async def test_a_large_room_is_removed_in_portions(store: Store, clock: Clock) -
 
 
 async def test_rooms_that_expire_leave_the_others_alone(store: Store, clock: Clock) -> None:
-    await store.open_room("22222222")
-    ann = await store.take_seat("22222222", "ann", "Ann")
+    await calls.open_room(store, "22222222")
+    ann = await calls.take_seat(store, "22222222", "ann", "Ann")
     await store.append("22222222", ann.number, "key", "hello")
-    await store.take_seat(ROOM, "ann", "Ann")
+    await calls.take_seat(store, ROOM, "ann", "Ann")
     clock.now += DAY
     await swept(store)
-    assert await store.find_room(ROOM) is None
-    assert await store.find_seat("22222222", "ann") == ann
+    assert await calls.find_room(store, ROOM) is None
+    assert await calls.find_seat(store, "22222222", "ann") == ann
 
 
 async def test_a_room_somebody_wrote_in_on_a_node_of_a_former_release_stays(
     place: Place, store: Store, clock: Clock
 ) -> None:
     """Its append leaves the expiry as it was."""
-    ann = await store.take_seat(ROOM, "ann", "Ann")
+    ann = await calls.take_seat(store, ROOM, "ann", "Ann")
     await store.append(ROOM, ann.number, "key", "hello")
     await _as_a_former_release_left_it(store, f"UPDATE room SET expires = 1 WHERE code = '{ROOM}'")
     clock.now += DAY
     await swept(store)
     clock.now += DAY
     await swept(store)
-    assert [message.body for message in (await store.history(ROOM)).messages] == ["hello"]
+    assert [message.body for message in (await calls.history(store, ROOM)).messages] == ["hello"]
 
 
 async def _as_a_former_release_left_it(store: Store, sql: str) -> None:
@@ -172,10 +176,10 @@ async def test_several_may_sweep_at_the_same_time(place: Place, store: Store, cl
     if not alone:
         await other.open()
     codes = [f"{n:08}" for n in range(40)]
-    await asyncio.gather(*(store.open_room(code) for code in codes))
+    await asyncio.gather(*(calls.open_room(store, code) for code in codes))
     clock.now += DAY
     await asyncio.gather(swept(store), swept(other), swept(store), swept(other))
-    assert [code for code in codes if await store.find_room(code)] == []
+    assert [code for code in codes if await calls.find_room(store, code)] == []
     if not alone:
         await other.close()
 
@@ -201,12 +205,12 @@ def steps_of_mark(path: Path, person: str, name: str) -> int:
 async def test_a_mark_costs_the_same_among_many_of_the_same_name(tmp_path: Path, clock: Clock) -> None:
     store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock)
     await store.open()
-    await store.open_room(ROOM)
+    await calls.open_room(store, ROOM)
     costs = []
     for size in (10, 3000):
         await crowd(store, size, f"{size} ", "Ann")
         costs.append(steps_of_mark(tmp_path / "chat.db", "new", "Ann"))
-    assert (await store.take_seat(ROOM, "new", "Ann")).mark == 3011
+    assert (await calls.take_seat(store, ROOM, "new", "Ann")).mark == 3011
     await store.close()
     assert costs[1] <= costs[0] + 20, costs
 
@@ -215,7 +219,7 @@ async def test_a_mark_is_one_look_into_each_index_of_postgres(tmp_path: Path, cl
     store = BACKENDS["postgres"](tmp_path)(clock=clock)
     assert isinstance(store, PostgresStore)
     await store.open()
-    await store.open_room(ROOM)
+    await calls.open_room(store, ROOM)
     await crowd(store, 300, name="Ann")
     db = await asyncpg.connect(store._server.hosts.urls[0], server_settings=SESSION)
     plan = [row[0] for row in await db.fetch(f"EXPLAIN ANALYZE {queries.MARK}", 1, "new", *skeleton("Ann"))]
@@ -230,12 +234,12 @@ async def test_a_mark_is_one_look_into_each_index_of_postgres(tmp_path: Path, cl
 
 async def test_a_person_has_only_so_many_names_in_a_room(store: Store) -> None:
     for n in range(members.NAMES):
-        await store.take_seat(ROOM, "ann", f"Ann{n}")
-        await store.end_seat(ROOM, "ann")
+        await calls.take_seat(store, ROOM, "ann", f"Ann{n}")
+        await calls.end_seat(store, ROOM, "ann")
     with pytest.raises(Refused, match="use one of them again") as refused:
-        await store.take_seat(ROOM, "ann", "Another")
+        await calls.take_seat(store, ROOM, "ann", "Another")
     assert refused.value.field == "name"
-    assert (await store.take_seat(ROOM, "ann", "Ann3")).name == "Ann3"
+    assert (await calls.take_seat(store, ROOM, "ann", "Ann3")).name == "Ann3"
 
 
 # The node that removes them
@@ -246,7 +250,10 @@ async def test_a_node_removes_what_has_expired_and_goes_on_when_the_store_is_awa
     asked = asyncio.Event()
 
     class Expiring:
-        async def expire(self) -> int:
+        async def time(self) -> float:
+            return time.time()
+
+        async def write(self, *work: Any) -> int:
             answer = answers.pop(0)
             if not answers:
                 asked.set()

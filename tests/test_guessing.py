@@ -6,8 +6,10 @@ import asyncio
 import itertools
 import secrets
 from dataclasses import replace
+from typing import Any
 from unittest.mock import AsyncMock
 
+import calls
 import pytest
 from deployments import ON_BOTH
 from people import FakeClock, Person
@@ -16,8 +18,7 @@ from quart import Quart
 from chat import limits
 from chat.context import Context
 from chat.model.codes import CODE_ALPHABET
-from chat.model.rooms import Room
-from chat.store import Unavailable
+from chat.store import Unavailable, rooms
 
 NOBODYS = "ZZZZ2222"  # a room that does not exist
 OLD = "BCDF2345"  # as version 0.1 made codes: nothing vouches for it
@@ -53,12 +54,11 @@ def looked_up(chats: list[Context], monkeypatch: pytest.MonkeyPatch) -> list[str
     codes: list[str] = []
     for store in {id(chat.store): chat.store for chat in chats}.values():
 
-        async def find_room(code: str, original=store.find_room) -> Room | None:  # type: ignore[no-untyped-def]
+        async def find_room(go_on: Any, code: str) -> Any:
             codes.append(code)
-            found: Room | None = await original(code)
-            return found
+            return await go_on()
 
-        monkeypatch.setattr(store, "find_room", find_room)
+        calls.intercept(monkeypatch, store, rooms.find_room, find_room)
     return codes
 
 
@@ -149,7 +149,7 @@ async def test_an_attempt_that_everybody_s_brake_refuses_does_not_count_for_its_
 
 @ON_BOTH
 async def test_an_old_code_works_and_never_counts_as_wrong(chat: Context, client: Person) -> None:
-    await chat.store.open_room(OLD)
+    await calls.open_room(chat.store, OLD)
     for typed in [OLD, "bcdf-2345", f"https://chat.example/rooms/{OLD}."] * 20:
         reply = await client.post("/", {"name": "", "code": typed, "join": "1"})
         assert [alert.words for alert in reply.page.all("[role=alert]")] == ["Please enter a name."]
@@ -162,7 +162,7 @@ async def test_an_old_code_works_and_never_counts_as_wrong(chat: Context, client
 async def test_a_member_returns_to_an_old_room_from_an_address_that_has_used_up_its_guesses(
     app: Quart, chat: Context, client: Person
 ) -> None:
-    await chat.store.open_room(OLD)
+    await calls.open_room(chat.store, OLD)
     await client.join(OLD, "Ann")
     await _use_up(Person(app, "Eve"))
     assert (await client.look(OLD)).has("#composer")
@@ -180,7 +180,7 @@ async def test_a_code_that_could_not_be_looked_up_was_not_wrong(
     chat: Context, client: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(chat.store, "find_room", AsyncMock(side_effect=Unavailable("away")))
+        calls.intercept(broken, chat.store, rooms.find_room, AsyncMock(side_effect=Unavailable("away")))
         for _ in range(40):
             assert (await client.get(f"/rooms/{NOBODYS}")).status == 503
     assert (await client.get(f"/rooms/{NOBODYS}")).status == 404

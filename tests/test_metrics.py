@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+import calls
 import pytest
 from deployments import SECRET, context, within
 from faults import Proxy
@@ -129,7 +130,7 @@ async def test_more_hints_than_can_wait_are_dropped_and_counted(
 ) -> None:
     await ann.write(code, "told")
     hub = context(apps[0]).hub
-    page = await hub.store.history(code)
+    page = await calls.history(hub.store, code)
     change = Change(code, page.messages[0], page.position)
     hub.bus.announce([change] * (redis_bus.WAITING + 7))
     assert (await figures(ann))["chat_hints_total dropped"] == 7

@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+import calls
 import pytest
 from deployments import ON_BOTH
 from dom import Element, parse
@@ -27,7 +28,9 @@ from chat.model.codes import CODE_ALPHABET, grouped
 from chat.model.rooms import Position
 from chat.store import OutcomeUnknown, Unavailable
 from chat.store.clock import ClockWatch
+from chat.store.members import find_seat, take_seat
 from chat.store.quota import Quota
+from chat.store.visits import visit
 from chat.store.write_probe import WriteProbe
 from chat.views.links import linked
 from chat.views.look import LOOK
@@ -773,8 +776,8 @@ async def test_a_text_that_could_not_be_stored_comes_back(
     reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
     assert reply.status == 503
     assert reply.page.one("#texts [name=body]").value == "precious"
-    for nothing in ("snapshot", "find_seat"):
-        monkeypatch.setattr(chat.store, nothing, _failing(Unavailable("away")))
+    for nothing in (visit, find_seat):
+        calls.intercept(monkeypatch, chat.store, nothing, _failing(Unavailable("away")))
         reply = await alice.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"})
         assert reply.status == 503
         assert "precious" in reply.page.one("textarea").value
@@ -1808,7 +1811,7 @@ async def test_logs_say_what_happened_but_not_what_was_said(
 
 
 async def test_a_position_is_kept_by_the_page(alice: Person, code: str, chat: Context) -> None:
-    head = (await chat.store.heads([code]))[code]
+    head = (await calls.heads(chat.store, [code]))[code]
     assert isinstance(head, Position)
     assert head.epoch in (await alice.look(code)).one("#resume")["hx-vals"]
 
@@ -1824,7 +1827,7 @@ async def test_a_farewell_is_written_in_the_page_s_own_words(chat: Context, code
 async def test_a_name_that_cannot_be_taken_just_now_stays_in_its_form(
     client: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch, button: str
 ) -> None:
-    monkeypatch.setattr(chat.store, "take_seat", _failing(Unavailable("away")))
+    calls.intercept(monkeypatch, chat.store, take_seat, _failing(Unavailable("away")))
     for path in ("/", f"/rooms/{code}") if button == "join" else ("/",):
         reply = await client.post(path, {"name": "Ann", "code": code, button: "1"})
         assert reply.status == 503

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import calls
 import pytest
 from faults import Proxy
 from kill_nine import killed_after
@@ -82,13 +83,13 @@ async def node(url: str) -> AsyncIterator[Node]:
 @pytest.fixture
 async def store(node: Node) -> PostgresStore:
     store = await node()
-    await store.open_room(ROOM)
+    await calls.open_room(store, ROOM)
     return store
 
 
 @pytest.fixture
 async def alice(store: PostgresStore) -> Member:
-    return await store.take_seat(ROOM, "person-a", "Alice")
+    return await calls.take_seat(store, ROOM, "person-a", "Alice")
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ async def append(store: PostgresStore, code: str, author: int, key: str, body: s
 
 
 async def bodies(store: PostgresStore, code: str = ROOM) -> list[str | None]:
-    return [m.body for m in (await store.history(code, limit=1_000_000)).messages if m.kind == "text"]
+    return [m.body for m in (await calls.history(store, code, limit=1_000_000)).messages if m.kind == "text"]
 
 
 async def sql(url: str, statement: str) -> Any:
@@ -163,9 +164,9 @@ async def refusal(url: str) -> str:
 
 async def test_of_ten_nodes_that_start_at_once_one_migrates(node: Node) -> None:
     nodes = await asyncio.gather(*(node() for _ in range(10)))
-    results = await asyncio.gather(*(n.open_room(ROOM) for n in nodes), return_exceptions=True)
+    results = await asyncio.gather(*(calls.open_room(n, ROOM) for n in nodes), return_exceptions=True)
     assert sum(isinstance(r, AlreadyExists) for r in results) == 9
-    assert len({await n.find_room(ROOM) for n in nodes}) == 1
+    assert len({await calls.find_room(n, ROOM) for n in nodes}) == 1
 
 
 async def test_a_url_chooses_the_store(url: str) -> None:
@@ -197,7 +198,7 @@ async def test_a_newer_schema_that_we_can_live_with_is_accepted(
     store: PostgresStore, url: str, node: Node
 ) -> None:
     await sql(url, "UPDATE metadata SET value = '99' WHERE name = 'schema'")
-    assert await (await node()).find_room(ROOM)
+    assert await calls.find_room((await node()), ROOM)
 
 
 async def test_a_newer_release_takes_over_from_running_nodes(
@@ -220,14 +221,14 @@ async def test_another_history_is_another_epoch(
     store: PostgresStore, alice: Member, url: str, node: Node
 ) -> None:
     position = (await say(store, alice, "hello")).position
-    assert (await (await node()).history(ROOM)).position == position
+    assert (await calls.history((await node()), ROOM)).position == position
     await sql(url, "UPDATE metadata SET value = 'a back-up of last week' WHERE name = 'history'")
     nodes = await asyncio.gather(*(node() for _ in range(3)))
-    epochs = {(await n.history(ROOM)).position.epoch for n in [*nodes, await node()]}
+    epochs = {(await calls.history(n, ROOM)).position.epoch for n in [*nodes, await node()]}
     assert len(epochs) == 1
     assert position.epoch not in epochs
     with pytest.raises(Resync):
-        await store.changes(ROOM, position)
+        await calls.changes(store, ROOM, position)
 
 
 async def test_a_copy_of_a_database_beside_it_is_another_history(node: Node) -> None:
@@ -235,11 +236,11 @@ async def test_a_copy_of_a_database_beside_it_is_another_history(node: Node) -> 
     url = the_server().database()
     name = url.rpartition("/")[2]
     store = await node(url)
-    room = await store.open_room(ROOM)
+    room = await calls.open_room(store, ROOM)
     await store.close()
     the_server().sql(f"CREATE DATABASE {name}_restored TEMPLATE {name}", "postgres")
     restored = await node(f"{url}_restored")
-    assert (await restored.history(ROOM)).position.epoch != room.epoch
+    assert (await calls.history(restored, ROOM)).position.epoch != room.epoch
 
 
 async def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,27 +323,29 @@ async def test_a_page_costs_the_same_however_long_the_room(
 
 async def test_the_first_node_decides_a_fact(store: PostgresStore, node: Node) -> None:
     second = await node()
-    answers = await asyncio.gather(*(n.get_or_set("key", f"{i}") for i, n in enumerate([store, second] * 5)))
+    answers = await asyncio.gather(
+        *(calls.get_or_set(n, "key", f"{i}") for i, n in enumerate([store, second] * 5))
+    )
     assert len(set(answers)) == 1
 
 
 async def test_two_nodes_write_one_log(store: PostgresStore, node: Node) -> None:
     nodes = [store, await node()]
-    await store.open_room(OTHER)
+    await calls.open_room(store, OTHER)
     told: list[list[Change]] = [[], []]
     for store, list_ in zip(nodes, told, strict=True):
         store.on_commit = list_.extend
 
     async def sender(n: int) -> None:
         for code in random.sample([ROOM, OTHER], 2):  # locks in any order
-            member = await nodes[n % 2].take_seat(code, f"person-{n}", "Ian")
-            await nodes[n % 2].announce(code, "entered", [member.number])
+            member = await calls.take_seat(nodes[n % 2], code, f"person-{n}", "Ian")
+            await calls.announce(nodes[n % 2], code, "entered", [member.number])
             for i in range(10):
                 await nodes[n % 2].append(code, member.number, f"{i}", f"{n}.{i}")
 
     await asyncio.gather(*(sender(n) for n in range(20)))
     for code in (ROOM, OTHER):
-        pages = [await n.history(code, limit=1000) for n in nodes]
+        pages = [await calls.history(n, code, limit=1000) for n in nodes]
         assert pages[0] == pages[1]
         revs = [[d.position.rev for d in list_ if d.code == code] for list_ in told]
         assert revs == [sorted(r) for r in revs]
@@ -352,7 +355,7 @@ async def test_two_nodes_write_one_log(store: PostgresStore, node: Node) -> None
         }
         ats = [m.at for m in pages[0].messages]
         assert ats == sorted(ats)
-        people = await store.here(code)
+        people = await calls.present(store, code)
         assert sorted(m.number for m in people) == sorted(m.mark for m in people) == list(range(1, 21))
 
 
@@ -388,14 +391,14 @@ async def test_a_batch_keeps_the_order_of_arrival(store: PostgresStore, alice: M
         work: list[Coroutine[Any, Any, Any]] = [
             say(store, alice, "one"),
             append(store, ROOM, alice.number, "key one", "one again"),
-            store.amend(ROOM, 2, alice.number, "edit", Edit("two")),
+            calls.amend(store, ROOM, 2, alice.number, "edit", Edit("two")),
             say(store, alice, "three"),
-            store.end_seat(ROOM, alice.person),
+            calls.end_seat(store, ROOM, alice.person),
             say(store, alice, "too late"),
-            store.take_seat(ROOM, alice.person, "Alice"),
+            calls.take_seat(store, ROOM, alice.person, "Alice"),
             say(store, alice, "back"),
-            store.open_room(OTHER),
-            store.take_seat(OTHER, "person-b", "Bob"),
+            calls.open_room(store, OTHER),
+            calls.take_seat(store, OTHER, "person-b", "Bob"),
             append(store, OTHER, 1, "k", "hello"),
             append(store, ROOM, alice.number, "key one", "and again"),
         ]
@@ -403,7 +406,7 @@ async def test_a_batch_keeps_the_order_of_arrival(store: PostgresStore, alice: M
         await asyncio.sleep(0)
     done = await asyncio.gather(first, *tasks, return_exceptions=True)
     assert [type(d).__name__ for d in done[5:8]] == ["Change", "NotFound", "Member"]
-    page = await store.history(ROOM)
+    page = await calls.history(store, ROOM)
     assert [(m.id, m.rev, m.body) for m in page.messages] == [
         (1, 1, "first"), (2, 3, "two"), (4, 4, "three"), (5, 5, None), (6, 6, "back"),
     ]  # fmt: skip
@@ -467,22 +470,22 @@ async def test_old_keys_are_forgotten_in_portions(
 ) -> None:
     clock = Clock()
     store = await node(clock=clock)
-    await store.open_room(ROOM)
-    alice = await store.take_seat(ROOM, "person-a", "Alice")
+    await calls.open_room(store, ROOM)
+    alice = await calls.take_seat(store, ROOM, "person-a", "Alice")
     monkeypatch.setattr(postgres_writer, "PRUNE_PORTION", 4)
     for n in range(10):
         await say(store, alice, f"{n}")
     clock.now += 80 * 3600
     for n in range(5):
         await say(store, alice, f"new {n}")
-    assert await store.find_room(ROOM)
+    assert await calls.find_room(store, ROOM)
     await store.close()  # the last round of housekeeping is done
     assert await sql(url, "SELECT count(*) FROM idempotency_key") == 5
 
 
 async def test_deleted_text_is_in_no_row_once_vacuumed(store: PostgresStore, alice: Member, url: str) -> None:
     await say(store, alice, "secret " * 1000)
-    await store.amend(ROOM, 1, alice.number, "delete", Delete())
+    await calls.amend(store, ROOM, 1, alice.number, "delete", Delete())
     db = await asyncpg.connect(url)
     await db.execute("VACUUM message")
     options = await db.fetchval("SELECT reloptions FROM pg_class WHERE oid = 'message'::regclass")
@@ -557,8 +560,8 @@ async def test_texts_whose_answer_is_lost_for_good_may_be_stored(
 async def test_one_question_and_one_answer_write_texts_of_several_rooms(
     store: PostgresStore, alice: Member, url: str
 ) -> None:
-    await store.open_room(OTHER)
-    bob = await store.take_seat(OTHER, "person-b", "Bob")
+    await calls.open_room(store, OTHER)
+    bob = await calls.take_seat(store, OTHER, "person-b", "Bob")
     await say(store, alice, "first")  # prepares the statement
     assert store._writer
     db: Any = store._writer._connection.db
@@ -631,7 +634,7 @@ async def test_a_text_that_waited_too_long_takes_along_what_its_author_wrote_aft
     proxy: Proxy,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bob = await store.take_seat(ROOM, "bob", "Bob")
+    bob = await calls.take_seat(store, ROOM, "bob", "Bob")
     monkeypatch.setattr(postgres_queue, "PATIENCE", 0.2)
     proxy.refuse()
     await proxy.happened.wait()  # the writer has lost its connection, and knows it
@@ -655,7 +658,7 @@ async def test_a_text_that_cannot_be_stored_takes_along_what_its_author_wrote_af
 ) -> None:
     if apart:
         monkeypatch.setattr(postgres_queue, "BATCH", 1)
-    bob = await store.take_seat(ROOM, "bob", "Bob")
+    bob = await calls.take_seat(store, ROOM, "bob", "Bob")
     refuse = "RAISE 'no space' USING ERRCODE = 'disk_full'"
     full = f"BEGIN IF NEW.body = 'too much' THEN {refuse}; END IF; RETURN NEW; END"
     await sql(url, f"CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $$ {full}; $$")
@@ -703,20 +706,20 @@ async def test_reads_go_on_with_the_next_host_when_the_first_is_silent(
                 break
             except Unavailable:
                 continue
-    assert await distant.find_room(ROOM)
+    assert await calls.find_room(distant, ROOM)
 
 
 async def test_a_node_that_is_too_old_for_the_database_does_not_read_it_either(
     store: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert await store.find_room(ROOM)
+    assert await calls.find_room(store, ROOM)
     await sql(url, "UPDATE metadata SET value = '99' WHERE name IN ('schema', 'oldest')")
     ours = "application_name = 'room-chat' AND query LIKE '%room%'"
     await sql(url, f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {ours}")
     with pytest.raises(Unavailable, match="newer release"):
-        await store.find_room(ROOM)
+        await calls.find_room(store, ROOM)
     await sql(url, "UPDATE metadata SET value = '1' WHERE name IN ('schema', 'oldest')")
-    assert await store.find_room(ROOM)
+    assert await calls.find_room(store, ROOM)
 
 
 async def test_a_refusal_of_what_was_asked_for_costs_no_connection(store: PostgresStore) -> None:
@@ -734,7 +737,7 @@ async def test_a_refusal_of_what_was_asked_for_costs_no_connection(store: Postgr
 async def test_a_black_hole_is_bounded_and_heals(
     store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await distant.history(ROOM)
+    await calls.history(distant, ROOM)
     monkeypatch.setattr(postgres_queue, "PATIENCE", 0.5)
     for module in (postgres_writer, writer_connection):
         monkeypatch.setattr(module, "STATEMENT", 1.0)
@@ -765,7 +768,7 @@ async def test_while_every_reader_waits_reads_are_refused_in_time_and_later_all_
     await say(store, alice, "hello")
 
     async def crowd() -> list[Any]:
-        reads = (distant.history(ROOM) for _ in range(3 * READERS))
+        reads = (calls.history(distant, ROOM) for _ in range(3 * READERS))
         return await asyncio.gather(*reads, return_exceptions=True)
 
     pages = await crowd()  # so many that every reader is connected
@@ -818,9 +821,9 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(store: Postgres
     dice = random.Random()
     killed = [asyncio.to_thread(killed_after, url, round, dice.randint(1, 300)) for round in range(6)]
     acknowledged = [pair for pairs in await asyncio.gather(*killed) for pair in pairs]
-    alice = await store.take_seat(ROOM, "person-a", "Alice")
+    alice = await calls.take_seat(store, ROOM, "person-a", "Alice")
     await say(store, alice, "last")  # waits for whatever the killed nodes left unfinished
-    page = await store.history(ROOM, limit=1_000_000)
+    page = await calls.history(store, ROOM, limit=1_000_000)
     stored = [(m.id, m.body) for m in page.messages]
     assert [id for id, _ in stored] == list(range(1, page.position.rev + 1))
     assert len({body for _, body in stored}) == len(stored)
@@ -843,7 +846,7 @@ class Load:
 
     async def _send(self, number: int) -> None:
         store = self._nodes[number % len(self._nodes)]
-        seat = await store.take_seat(ROOM, f"person-{number}", f"Name {number}")
+        seat = await calls.take_seat(store, ROOM, f"person-{number}", f"Name {number}")
         sent = 0
         while not self._stopped:
             key = f"{number}-{sent}"
@@ -870,7 +873,7 @@ class Load:
 
     async def check(self, store: PostgresStore) -> None:
         """What was acknowledged is there, once, in order, and there are no holes."""
-        page = await store.history(ROOM, limit=1_000_000)
+        page = await calls.history(store, ROOM, limit=1_000_000)
         assert [m.id for m in page.messages] == list(range(1, page.position.rev + 1))
         stored = {m.body or "": m.id for m in page.messages}
         assert len(stored) == len(page.messages)
@@ -881,7 +884,7 @@ async def test_a_restart_of_the_server_loses_and_doubles_nothing(durable: Postgr
     url = durable.database()
     nodes = [await node(url), await node(url)]
     assert {n.durability for n in nodes} == {"fsync"}
-    await nodes[0].open_room(ROOM)
+    await calls.open_room(nodes[0], ROOM)
     load = Load(nodes)
     running = asyncio.create_task(load.run())
     for _ in range(3):
@@ -902,7 +905,7 @@ async def test_a_failover_to_a_synchronous_standby_loses_and_doubles_nothing(nod
         url = f"postgresql://chat@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/{name}"
         nodes = [await node(url), await node(url)]
         assert {n.durability for n in nodes} == {"replicated"}
-        epoch = (await nodes[0].open_room(ROOM)).epoch
+        epoch = (await calls.open_room(nodes[0], ROOM)).epoch
         load = Load(nodes)
         sending = asyncio.create_task(load.run())
         await load.moves()
@@ -913,7 +916,7 @@ async def test_a_failover_to_a_synchronous_standby_loses_and_doubles_nothing(nod
         await sending
         await load.check(nodes[1])
         assert {n.durability for n in nodes} == {"fsync"}  # it has no standby itself
-        assert (await nodes[0].history(ROOM)).position.epoch != epoch
+        assert (await calls.history(nodes[0], ROOM)).position.epoch != epoch
         await asyncio.to_thread(primary.start)
 
 
@@ -921,8 +924,8 @@ async def test_a_commit_that_gave_up_waiting_for_the_standby_is_not_acknowledged
     with running() as primary:
         url = primary.database()
         store = await node(url)
-        await store.open_room(ROOM)
-        alice = await store.take_seat(ROOM, "person-a", "Alice")
+        await calls.open_room(store, ROOM)
+        alice = await calls.take_seat(store, ROOM, "person-a", "Alice")
         await sql(url, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         await sql(url, "SELECT pg_reload_conf()")
         for _ in range(2):  # said again, it is stored already, and still not safe

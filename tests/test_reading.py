@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
+import calls
 import pytest
 from people import Person, texts, until
 
@@ -13,7 +14,7 @@ from chat import limits
 from chat.context import Context
 from chat.limits import Rate
 from chat.live.connection import LATER
-from chat.store import Unavailable
+from chat.store import Unavailable, log
 
 
 def _spend(chat: Context, rate: Rate, subject: str) -> None:
@@ -294,18 +295,17 @@ async def test_readers_at_the_same_place_share_one_read_also_one_after_the_other
     page = await alice.look(code)
     await _write_long(chat, code, 40)
     reads = 0
-    changes = chat.store.changes
 
-    async def counted(*args: Any) -> Any:
+    async def counted(go_on: Any, *args: Any) -> Any:
         nonlocal reads
         reads += 1
-        return await changes(*args)
+        return await go_on()
 
     async with alice.live(code) as live:
         await live.resume(page, since=0)
         while len(live.texts) < 40:
             await live.frame()
-        monkeypatch.setattr(chat.store, "changes", counted)
+        calls.intercept(monkeypatch, chat.store, log.changes, counted)
         for _ in range(3):
             async with alice.live(code) as other:
                 await other.resume(page, since=0)

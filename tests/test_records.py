@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import calls
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -77,8 +78,8 @@ async def test_whatever_is_in_a_meta_survives_store_bus_and_store(
     one, two = BACKENDS[backend](tmp_path)(), BACKENDS[other](_folder(tmp_path / "two"))()
     for store in (one, two):
         await store.open()
-        await store.open_room(ROOM)
-        await store.take_seat(ROOM, "ann", "Ann")
+        await calls.open_room(store, ROOM)
+        await calls.take_seat(store, ROOM, "ann", "Ann")
     written: list[Change] = []
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -97,7 +98,7 @@ async def test_whatever_is_in_a_meta_survives_store_bus_and_store(
         written.append(
             await two.write(ROOM, put, ROOM, message.kind, message.meta, message.body, message.author)
         )
-    stored = (await two.history(ROOM, limit=1000)).messages
+    stored = (await calls.history(two, ROOM, limit=1000)).messages
     assert stored == [change.message for change in written]
     for (kind, meta, body, author), message in zip(cases, stored, strict=True):
         assert (message.kind, message.body, message.author) == (kind, body, author)
@@ -146,8 +147,8 @@ def test_what_is_not_known_is_a_neutral_line(kind: str, meta: Any) -> None:
 async def room(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     store = BACKENDS[request.param](tmp_path)()
     await store.open()
-    await store.open_room(ROOM)
-    await store.take_seat(ROOM, "ann", "Ann")
+    await calls.open_room(store, ROOM)
+    await calls.take_seat(store, ROOM, "ann", "Ann")
     yield store
     await store.close()
 
@@ -160,26 +161,26 @@ async def set_meta(tx: Transaction, code: str, id: int, meta: Any) -> Change:
 async def test_an_edit_keeps_what_features_keep_and_a_deletion_nothing(room: Store) -> None:
     await room.append(ROOM, 1, "key", "hello")
     await room.write(ROOM, set_meta, ROOM, 1, {"reactions": {"+": [1]}})
-    edited = await room.amend(ROOM, 1, 1, "edit", Edit("bye"))
+    edited = await calls.amend(room, ROOM, 1, 1, "edit", Edit("bye"))
     assert edited.message.meta["reactions"] == {"+": (1,)}
     assert (edited.message.edited is not None, edited.message.text_rev) == (True, 3)
     again = await room.write(ROOM, set_meta, ROOM, 1, {"reactions": None})
     assert (again.message.rev, again.message.text_rev, again.message.body) == (4, 3, "bye")
     assert "reactions" not in again.message.meta
-    assert (await room.history(ROOM)).messages == [again.message]
-    deleted = await room.amend(ROOM, 1, 1, "delete", Delete())
+    assert (await calls.history(room, ROOM)).messages == [again.message]
+    deleted = await calls.amend(room, ROOM, 1, 1, "delete", Delete())
     assert (deleted.message.body, dict(deleted.message.meta)) == (None, {})
-    assert (await room.history(ROOM)).messages == [deleted.message]
+    assert (await calls.history(room, ROOM)).messages == [deleted.message]
 
 
 async def test_a_notice_that_grows_keeps_what_a_newer_release_added_to_it(room: Store) -> None:
-    told = await room.announce(ROOM, "entered", [1])
+    told = await calls.announce(room, ROOM, "entered", [1])
     assert told
     assert told.message.notice == Notice("entered", ("Ann",), 1)
     notice = {**told.message.meta["notice"], "reason": "knocked"}
     await room.write(ROOM, set_meta, ROOM, told.message.id, {"notice": notice, "seen": [1]})
-    await room.take_seat(ROOM, "bob", "Bob")
-    grown = await room.announce(ROOM, "entered", [2])
+    await calls.take_seat(room, ROOM, "bob", "Bob")
+    grown = await calls.announce(room, ROOM, "entered", [2])
     assert grown
     assert grown.message.notice == Notice("entered", ("Ann", "Bob"), 2)
     assert grown.message.meta["notice"]["reason"] == "knocked"
@@ -192,15 +193,17 @@ async def test_seats_and_rooms_keep_a_meta_too(room: Store) -> None:
         await tx.fetch("UPDATE seat SET meta = $1", '{"away":true}')
 
     await room.write(ROOM, mark)
-    found = await room.find_room(ROOM)
+    found = await calls.find_room(room, ROOM)
     assert found
     assert dict(found.meta) == {"topic": "Tea"}
-    ann = await room.find_seat(ROOM, "ann")
+    ann = await calls.find_seat(room, ROOM, "ann")
     assert ann
     assert dict(ann.meta) == {"away": True}
-    await room.end_seat(ROOM, "ann")
-    assert (await room.take_seat(ROOM, "ann", "Ann")).meta == {"away": True}
-    assert ann == await room.take_seat(ROOM, "ann", "Ann"), "a seat is the same whatever is kept with it"
+    await calls.end_seat(room, ROOM, "ann")
+    assert (await calls.take_seat(room, ROOM, "ann", "Ann")).meta == {"away": True}
+    assert ann == await calls.take_seat(room, ROOM, "ann", "Ann"), (
+        "a seat is the same whatever is kept with it"
+    )
 
 
 def test_a_meta_is_nobody_s_to_change() -> None:

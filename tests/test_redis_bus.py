@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import calls
 import pytest
 from faults import Proxy
 from people import FakeClock, until
@@ -386,7 +387,7 @@ class Nodes:
             await self.store.append(ROOM, 1 + self.count % 2, f"k{self.count}", body)
 
     async def readers(self) -> list[Reader]:
-        start = (await self.store.heads([ROOM]))[ROOM]
+        start = (await calls.heads(self.store, [ROOM]))[ROOM]
         readers = [Reader(hub, Member(ROOM, n, f"p{n}", "N", 1)) for n, hub in enumerate(self.hubs, 1)]
         for reader in readers:
             await reader.join(start)
@@ -397,9 +398,9 @@ class Nodes:
 async def store(tmp_path: Path, clock: FakeClock) -> AsyncIterator[SQLiteStore]:
     store = SQLiteStore(str(tmp_path / "chat.db"), clock=clock.wall)
     await store.open()
-    await store.open_room(ROOM)
-    await store.take_seat(ROOM, "p1", "Ann")
-    await store.take_seat(ROOM, "p2", "Bob")
+    await calls.open_room(store, ROOM)
+    await calls.take_seat(store, ROOM, "p1", "Ann")
+    await calls.take_seat(store, ROOM, "p2", "Bob")
     yield store
     await store.close()
 
@@ -442,7 +443,7 @@ async def test_a_text_that_was_deleted_is_kept_on_no_node(store: SQLiteStore, se
             await reader.hub.page(ROOM, None, LOOK)
             assert reader.hub.rendered.held
         both.hubs[0].leave(readers[0].connection)  # the first node hears of nothing from now on
-        await store.amend(ROOM, 1, 2, "delete", Delete())
+        await calls.amend(store, ROOM, 1, 2, "delete", Delete())
         await readers[1].read_until(3)
         for hub in both.hubs:
             assert "a secret" not in "".join(html for _, html in kept_messages(hub.rendered))

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+import calls
 import pytest
 from deployments import store_at
 from dom import parse
@@ -27,7 +28,7 @@ from chat.live.presence import GRACE, RESTART_GRACE, Presence
 from chat.live.registry import Listeners
 from chat.model.members import Member
 from chat.startup import listeners
-from chat.store import Store, Unavailable
+from chat.store import Store, Unavailable, members
 from chat.views.assets import Assets
 from chat.views.look import LOOK, Look
 from chat.views.renderer import Renderer
@@ -107,7 +108,7 @@ class House:
         return await node.open(restore)
 
     async def seat(self, name: str) -> Member:
-        return await self.store.take_seat(ROOM, f"person-{name}", name)
+        return await calls.take_seat(self.store, ROOM, f"person-{name}", name)
 
     async def enter(self, node: Node, *members: Member) -> None:
         """They come, and the log says so before anybody else does."""
@@ -164,13 +165,13 @@ class House:
         assert await self.told() == list(sentences)
 
     async def told(self) -> list[str]:
-        page = await self.store.history(ROOM)
+        page = await calls.history(self.store, ROOM)
         html = [self.render.messages.message(ROOM, message, LOOK) for message in page.messages]
         return notices(parse("".join(html)))
 
     async def marked(self) -> list[str]:
         """Whom the log says to be here."""
-        return [member.label for member in await self.store.here(ROOM)]
+        return [member.label for member in await calls.present(self.store, ROOM)]
 
 
 @pytest.fixture
@@ -181,7 +182,7 @@ async def house(
     url = the_server().schema()
     store = store_at(url, clock)
     await store.open()
-    await store.open_room(ROOM)
+    await calls.open_room(store, ROOM)
     house = House(store, url, clock, compiled[1], server.url)
     yield house
     for node in house.nodes:
@@ -216,7 +217,7 @@ async def test_the_roster_is_pushed_when_somebody_comes_elsewhere(house: House) 
     ann, bob = await house.seat("Ann"), await house.seat("Bob")
     one.arrive(ann)
     listener = Connection(ann, LOOK)
-    await one.hub.join(listener, (await house.store.heads([ROOM]))[ROOM])
+    await one.hub.join(listener, (await calls.heads(house.store, [ROOM]))[ROOM])
     await house.wait(3)
     two.arrive(bob)
     await house.until(lambda: one.rosters and parse(one.rosters[-1]).one(".count").text == "2")
@@ -261,7 +262,7 @@ async def test_who_left_for_good_on_one_node_is_gone_from_all(house: House) -> N
         two.arrive(member)
     await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
     await house.wait(3)
-    await one.log.end_seat(ROOM, ann.person)
+    await calls.end_seat(one.log, ROOM, ann.person)
     for node in (one, two):  # as chat.web.sending does when the log says that the seat ended
         node.presence.forget(ann)
         node.depart(ann)
@@ -308,26 +309,30 @@ async def test_whoever_is_telling_and_dies_holds_nobody_up_for_ever(
     await house.until(lambda: two.registry.counted(ROOM, 1))
 
 
-async def test_coming_back_on_another_node_while_the_leaving_is_written_ends_as_here(house: House) -> None:
+async def test_coming_back_on_another_node_while_the_leaving_is_written_ends_as_here(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, two = await house.node(), await house.node()
     ann = await house.seat("Ann")
     one.arrive(ann)
     await house.until_told("Ann has entered the room")
     one.depart(ann)
     house.clock.pass_by(GRACE + 1)
-    announce = one.log.announce
+    happened = False
 
-    async def meanwhile(*arguments: object) -> object:
-        two.arrive(ann)
-        await house.beats(2)
-        assert await house.told() == ["Ann has entered the room"]
-        one.log.announce = announce
-        return await announce(*arguments)
+    async def meanwhile(go_on: Any, *arguments: object) -> object:
+        nonlocal happened
+        if not happened:
+            two.arrive(ann)
+            await house.beats(2)
+            assert await house.told() == ["Ann has entered the room"]
+            happened = True
+        return await go_on()
 
-    one.log.announce = meanwhile
+    calls.intercept(monkeypatch, one.log, members.announce, meanwhile)
     house.nodes.remove(one)  # its turn is here
     async with asyncio.timeout(LONG):
-        while one.log.announce is meanwhile:
+        while not happened:
             house.clock.pass_by(1)
             await one.presence.tick()
             await asyncio.sleep(0.01)
@@ -337,23 +342,24 @@ async def test_coming_back_on_another_node_while_the_leaving_is_written_ends_as_
     assert two.here == ["Ann"]
 
 
-async def test_a_leaving_that_the_store_cannot_take_is_told_later(house: House) -> None:
+async def test_a_leaving_that_the_store_cannot_take_is_told_later(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = await house.node()
     ann = await house.seat("Ann")
     one.arrive(ann)
     await house.until_told("Ann has entered the room")
     one.depart(ann)
     failures = 3
-    announce = one.log.announce
 
-    async def failing(*arguments: object) -> object:
+    async def failing(go_on: Any, *arguments: object) -> object:
         nonlocal failures
         if failures:
             failures -= 1
             raise Unavailable("away")
-        return await announce(*arguments)
+        return await go_on()
 
-    one.log.announce = failing
+    calls.intercept(monkeypatch, one.log, members.announce, failing)
     await house.until_told("Ann has entered the room", "Ann has left the room")
     assert failures == 0
 
@@ -398,7 +404,7 @@ async def test_a_crowd_that_disappears_with_its_node_is_off_the_rosters_at_once_
     ann, bob, dan = [await house.seat(name) for name in ("Ann", "Bob", "Dan")]
     await house.enter(one, ann, bob)
     await house.enter(two, dan)
-    await two.hub.join(Connection(dan, LOOK), (await house.store.history(ROOM)).position)
+    await two.hub.join(Connection(dan, LOOK), (await calls.history(house.store, ROOM)).position)
     monkeypatch.setattr("chat.live.presence.CROWD", 0.01)  # as if there were thousands
     eve = await house.seat("Eve")
     await house.enter(two, eve)
@@ -519,7 +525,7 @@ async def test_without_redis_presence_stands_still_and_says_so_then_goes_on(
     await house.enter(two, bob)
     await house.enter(two, cid)
     listener = Connection(ann, LOOK)
-    await one.hub.join(listener, (await house.store.heads([ROOM]))[ROOM])
+    await one.hub.join(listener, (await calls.heads(house.store, [ROOM]))[ROOM])
     await house.until_told("Ann, Bob and Cid have entered")
     await house.until(lambda: one.here == ["Ann", "Bob", "Cid"])
     own.kill()

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+import calls
 import pytest
 from people import Person, ids, texts
 from quart import Quart
@@ -18,6 +19,7 @@ from chat.live.framing import LIKELY, join
 from chat.model.changes import Page
 from chat.model.messages import Message
 from chat.model.rooms import Position
+from chat.store import log
 from chat.store.windows import Part
 from chat.views.look import LOOK, Look
 from chat.views.messages import RenderedMessages, Shown
@@ -201,16 +203,16 @@ async def test_a_page_read_before_a_deletion_keeps_nothing_of_the_text(
 ) -> None:
     await alice.write(code, "a secret")
     [id] = ids(await alice.look(code))
-    history, was_read, go_on = chat.store.history, asyncio.Event(), asyncio.Event()
+    was_read, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slowly(*asked: Any) -> Page:
-        page = await history(*asked)
+    async def slowly(history: Any, *asked: Any) -> Any:
+        page = await history()
         was_read.set()
         await go_on.wait()
         return page
 
     with monkeypatch.context() as patched:
-        patched.setattr(chat.store, "history", slowly)
+        calls.intercept(patched, chat.store, log.history, slowly)
         reading = asyncio.create_task(chat.hub.page(code, None, LOOK))
         await was_read.wait()
     assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303

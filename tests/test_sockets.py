@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import calls
 import pytest
 from deployments import BOTH, ONE
 from dom import Element
@@ -26,7 +27,7 @@ from chat.live.connection import LATER, POLICY, RESTART
 from chat.live.connections import SOCKETS
 from chat.model.notices import folded
 from chat.model.receipts import BODIES
-from chat.store import OutcomeUnknown, Unavailable
+from chat.store import OutcomeUnknown, Unavailable, log, members
 from chat.views.look import LOOK
 from chat.web import acknowledging, fields
 
@@ -130,14 +131,14 @@ async def test_a_careless_code_reaches_the_room(alice: Person, code: str) -> Non
 async def test_a_store_that_is_away_refuses_before_it_accepts(
     alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.store, "find_seat", _failing(Unavailable("away")))
+    calls.intercept(monkeypatch, chat.store, members.find_seat, _failing(Unavailable("away")))
     assert (await _refusal(alice, code)).status_code == 503
 
 
 async def test_a_fault_of_ours_refuses_before_it_accepts(
     alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(chat.store, "find_seat", _failing(RuntimeError("oops")))
+    calls.intercept(monkeypatch, chat.store, members.find_seat, _failing(RuntimeError("oops")))
     response = await _refusal(alice, code)
     assert response.status_code == 500
     assert b"oops" not in await response.get_data(as_text=False)
@@ -672,7 +673,7 @@ async def test_a_page_that_cannot_be_brought_up_to_date_comes_back_later(
     alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = await alice.look(code)
-    monkeypatch.setattr(chat.store, "heads", _failing(Unavailable("away")))
+    calls.intercept(monkeypatch, chat.store, log.heads, _failing(Unavailable("away")))
     async with alice.live(code) as live:
         await live.resume(page)
         assert await live.ended() == LATER
@@ -1235,7 +1236,7 @@ async def test_a_seat_that_ended_elsewhere_ends_its_sockets(
     """As if another process had ended it: the log alone says so."""
     async with alice.in_room(code) as live, bob.in_room(code) as his:
         person = chat.identities.person(next(iter(alice.client.cookie_jar or ())).value) or ""
-        await chat.store.end_seat(code, person)
+        await calls.end_seat(chat.store, code, person)
         assert await live.ended() == POLICY
         await his.until("li.notice", "Alice")
 
@@ -1253,7 +1254,7 @@ async def test_a_page_says_why_its_seat_ended(
     )
     async with alice.in_room(code) as live:
         person = chat.identities.person(next(iter(alice.client.cookie_jar or ())).value) or ""
-        await chat.store.end_seat(code, person)
+        await calls.end_seat(chat.store, code, person)
         assert (await live.until(".farewell")).text.startswith(said)
         await live.send(k="farewell")
         assert await live.ended() == POLICY
@@ -1264,7 +1265,7 @@ async def test_writing_without_a_seat_is_the_end(
 ) -> None:
     async with alice.live(code) as live:
         person = chat.identities.person(next(iter(alice.client.cookie_jar or ())).value) or ""
-        await chat.store.end_seat(code, person)
+        await calls.end_seat(chat.store, code, person)
         await live.say("one last word")
         assert await live.ended() == POLICY
 

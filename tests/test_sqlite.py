@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
 
+import calls
 import pytest
 from kill_nine import killed_after
 from store_model import Clock
@@ -48,14 +49,14 @@ def clock() -> Clock:
 async def store(path: Path, clock: Clock) -> AsyncIterator[SQLiteStore]:
     store = SQLiteStore(str(path), clock=clock)
     await store.open()
-    await store.open_room(ROOM)
+    await calls.open_room(store, ROOM)
     yield store
     await store.close()
 
 
 @pytest.fixture
 async def alice(store: SQLiteStore) -> Member:
-    return await store.take_seat(ROOM, "person-a", "Alice")
+    return await calls.take_seat(store, ROOM, "person-a", "Alice")
 
 
 async def say(store: SQLiteStore, member: Member, body: str) -> Change:
@@ -63,7 +64,7 @@ async def say(store: SQLiteStore, member: Member, body: str) -> Change:
 
 
 async def bodies(store: SQLiteStore) -> list[str | None]:
-    return [m.body for m in (await store.history(ROOM, limit=1_000_000)).messages]
+    return [m.body for m in (await calls.history(store, ROOM, limit=1_000_000)).messages]
 
 
 class Pause:
@@ -143,7 +144,7 @@ async def test_a_successor_waits_until_the_file_is_free(store: SQLiteStore, path
     assert not opening.done()
     await store.close()
     await opening
-    assert await successor.find_room(ROOM)
+    assert await calls.find_room(successor, ROOM)
     await successor.close()
 
 
@@ -173,8 +174,8 @@ async def test_odd_file_names_work(tmp_path: Path) -> None:
     path = tmp_path / "a b?mode=memory#%41é.db"
     store = SQLiteStore(str(path))
     await store.open()
-    await store.open_room(ROOM)
-    assert await store.find_room(ROOM)
+    await calls.open_room(store, ROOM)
+    assert await calls.find_room(store, ROOM)
     await store.close()
     assert path.exists()
 
@@ -184,7 +185,7 @@ async def test_nobody_else_may_read_the_files(path: Path) -> None:
     try:
         store = SQLiteStore(str(path))
         await store.open()
-        await store.open_room(ROOM)
+        await calls.open_room(store, ROOM)
         modes = {p.name: p.stat().st_mode & 0o777 for p in path.parent.iterdir()}
         await store.close()
     finally:
@@ -296,14 +297,14 @@ async def test_the_settings_of_the_writer_are_in_force(store: SQLiteStore) -> No
         "user_version": len(sqlite_file.MIGRATIONS),
         "application_id": sqlite_file.PROGRAM,
     }
-    await say(store, await store.take_seat(ROOM, "person-a", "Alice"), "hello")
+    await say(store, await calls.take_seat(store, ROOM, "person-a", "Alice"), "hello")
     assert {name: await ask_writer(store, f"PRAGMA {name}") for name in wanted} == wanted
 
 
 async def test_readers_cannot_write(store: SQLiteStore) -> None:
     with pytest.raises(Unavailable):
         await store._read(lambda db: db.execute("DELETE FROM room"))
-    assert await store.find_room(ROOM)
+    assert await calls.find_room(store, ROOM)
 
 
 @pytest.mark.parametrize("column", ["id", "rev"])
@@ -361,7 +362,7 @@ async def test_a_text_that_cannot_be_stored_takes_along_what_its_author_wrote_af
 ) -> None:
     if apart:
         monkeypatch.setattr(sqlite_writer, "BATCH", 1)
-    bob = await store.take_seat(ROOM, "bob", "Bob")
+    bob = await calls.take_seat(store, ROOM, "bob", "Bob")
     full = "BEFORE INSERT ON text WHEN NEW.body = 'too much' BEGIN SELECT RAISE(ABORT, 'no space'); END"
     await store._write(lambda tx: tx.db.execute(f"CREATE TEMP TRIGGER full {full}"))
     async with Pause(store):
@@ -511,10 +512,10 @@ async def test_deleted_and_edited_text_is_not_in_the_files(
         if id is None:
             texts[(await say(store, alice, body)).message.id] = text
         elif texts.pop(id) and dice.random() < 0.5:
-            await store.amend(ROOM, id, 1, f"{n}", Edit(body))
+            await calls.amend(store, ROOM, id, 1, f"{n}", Edit(body))
             texts[id] = text
         else:
-            await store.amend(ROOM, id, 1, f"{n}", Delete())
+            await calls.amend(store, ROOM, id, 1, f"{n}", Delete())
 
     for start in range(0, 2000, 8):
         await asyncio.gather(*(change(n) for n in range(start, start + 8)))
@@ -533,7 +534,7 @@ async def test_a_reader_delays_the_wiping_and_not_the_writers(
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN")
         other.execute("SELECT * FROM message").fetchall()
-        await store.amend(ROOM, 1, 1, "delete", Delete())
+        await calls.amend(store, ROOM, 1, 1, "delete", Delete())
         await say(store, alice, "hello")
         assert wal.stat().st_size > 0
         other.execute("ROLLBACK")
@@ -565,7 +566,7 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(path: Path) -> 
         )
         store = SQLiteStore(str(path), lock_wait=0)
         await store.open()
-        page = await store.history(ROOM, limit=1_000_000)
+        page = await calls.history(store, ROOM, limit=1_000_000)
         await store.close()
         stored = [(m.id, m.body) for m in page.messages]
         assert [id for id, _ in stored] == list(range(1, page.position.rev + 1))

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import calls
 import pytest
 from store_model import Clock
 from test_sqlite import Pause
@@ -36,9 +37,9 @@ async def store(path: Path) -> AsyncIterator[SQLiteStore]:
     store = SQLiteStore(str(path), clock=Clock())
     await store.open()
     for code in (ROOM, OTHER):
-        await store.open_room(code)
+        await calls.open_room(store, code)
         for name in ("Alice", "Bob"):
-            await store.take_seat(code, f"person {name}", name)
+            await calls.take_seat(store, code, f"person {name}", name)
     yield store
     await store.close()
 
@@ -60,13 +61,13 @@ async def say(store: SQLiteStore, *texts: tuple[str, int, str]) -> list[Change]:
 
 
 async def bodies(store: SQLiteStore, code: str = ROOM) -> list[str | None]:
-    return [m.body for m in (await store.history(code, limit=1_000_000)).messages if m.kind == "text"]
+    return [m.body for m in (await calls.history(store, code, limit=1_000_000)).messages if m.kind == "text"]
 
 
 async def is_sound(store: SQLiteStore) -> None:
     """The log of each room has no hole, and every message knows the one before it."""
     for code in (ROOM, OTHER):
-        page = await store.history(code, limit=1_000_000)
+        page = await calls.history(store, code, limit=1_000_000)
         assert page.position.rev == max((m.rev for m in page.messages), default=0)
         for before, message in zip([None, *page.messages], page.messages, strict=False):
             expected = None if before is None else (before.author, before.at)
@@ -81,7 +82,7 @@ async def test_a_batch_of_any_size_is_as_one_after_the_other(store: SQLiteStore,
     for code in (ROOM, OTHER):
         mine = [change for change in changes if change.code == code]
         assert [change.position.rev for change in mine] == list(range(1, len(mine) + 1))
-        page = await store.history(code, limit=1000)
+        page = await calls.history(store, code, limit=1000)
         assert page.messages == [change.message for change in mine]
     assert [(c.code, c.message.author, c.message.body) for c in changes] == texts
     await is_sound(store)
@@ -110,7 +111,7 @@ async def test_what_is_known_of_a_room_is_not_asked_again(store: SQLiteStore, st
 async def test_a_join_is_no_reason_to_forget_other_rooms(store: SQLiteStore, statements: list[str]) -> None:
     for code in (ROOM, OTHER):
         await store.append(code, 1, "one", "one")
-    await store.take_seat(OTHER, "person Cat", "Cat")
+    await calls.take_seat(store, OTHER, "person Cat", "Cat")
     statements.clear()
     await store.append(ROOM, 1, "two", "two")
     assert not [statement for statement in statements if "FROM room" in statement]
@@ -119,8 +120,8 @@ async def test_a_join_is_no_reason_to_forget_other_rooms(store: SQLiteStore, sta
 
 
 CHANGES: dict[str, Any] = {
-    "a rename": lambda store: store.rename_seat(ROOM, "person Alice", "Alicia"),
-    "an end": lambda store: store.end_seat(ROOM, "person Alice"),
+    "a rename": lambda store: calls.rename_seat(store, ROOM, "person Alice", "Alicia"),
+    "an end": lambda store: calls.end_seat(store, ROOM, "person Alice"),
 }
 
 
@@ -142,7 +143,7 @@ async def test_an_edit_between_texts_is_in_its_place(store: SQLiteStore) -> None
     await say(store, (ROOM, 1, "first"))
     async with Pause(store):
         one = store.append(ROOM, 2, "one", "one")
-        edit = asyncio.ensure_future(store.amend(ROOM, 1, 1, "edit", Edit("changed")))
+        edit = asyncio.ensure_future(calls.amend(store, ROOM, 1, 1, "edit", Edit("changed")))
         await asyncio.sleep(0)
         two = store.append(ROOM, 1, "two", "two")
     changes = await asyncio.gather(one, edit, two)
@@ -226,12 +227,12 @@ async def test_what_is_remembered_is_bounded(store: SQLiteStore, monkeypatch: py
     writer: Any = store._writer
     for number in range(10):
         code = f"ROOM{number}222"
-        await store.open_room(code)
-        seat = await store.take_seat(code, "ann", "Ann")
+        await calls.open_room(store, code)
+        seat = await calls.take_seat(store, code, "ann", "Ann")
         await store.append(code, seat.number, "key", "hello")
         assert len(writer._memory._rooms) <= 3 + 1
     for number in range(3, 9):
-        seat = await store.take_seat(ROOM, f"person {number}", f"Member {number}")
+        seat = await calls.take_seat(store, ROOM, f"person {number}", f"Member {number}")
         await store.append(ROOM, seat.number, "key", "hello")
     for number in range(1, 9):
         await store.append(ROOM, number, "another", "hello")
@@ -266,10 +267,10 @@ async def test_whatever_people_do_at_once_the_log_is_sound(
     seats: dict[tuple[str, str], Member] = {}
 
     async def join(code: str, person: str) -> None:
-        seats[code, person] = await store.take_seat(code, person, f"Name {dice.random()}")
+        seats[code, person] = await calls.take_seat(store, code, person, f"Name {dice.random()}")
 
     async def leave(code: str, person: str) -> None:
-        await store.end_seat(code, person)
+        await calls.end_seat(store, code, person)
 
     async def write(code: str, person: str) -> None:
         key = f"{dice.randrange(200)}"
@@ -288,4 +289,4 @@ async def test_whatever_people_do_at_once_the_log_is_sound(
         await asyncio.gather(*tasks, return_exceptions=True)
         await is_sound(store)
     assert len(await bodies(store)) > 20
-    assert {code: head.rev for code, head in (await store.heads([ROOM, OTHER])).items()} == heads
+    assert {code: head.rev for code, head in (await calls.heads(store, [ROOM, OTHER])).items()} == heads

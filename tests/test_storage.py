@@ -8,8 +8,9 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import calls
 import pytest
 from store_model import Clock
 from test_store import BACKENDS, Place
@@ -36,7 +37,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 async def store(place: Place) -> AsyncIterator[Store]:
     store = place(clock=Clock())
     await store.open()
-    await store.open_room(ROOM)
+    await calls.open_room(store, ROOM)
     yield store
     await store.close()
 
@@ -93,7 +94,7 @@ async def test_a_school_behind_one_address_talks() -> None:
 
 @pytest.mark.parametrize("length", [1, 100, BODY_BYTES])
 async def test_a_message_takes_no_more_disk_than_is_counted(store: Store, length: int) -> None:
-    member = await store.take_seat(ROOM, "ann", "Ann")
+    member = await calls.take_seat(store, ROOM, "ann", "Ann")
     body = "x" * length
     before = await store.used()
     for start in range(0, 2000, 100):
@@ -110,7 +111,7 @@ async def test_a_message_takes_no_more_disk_than_is_counted(store: Store, length
 
 async def test_what_is_used_is_measured(store: Store) -> None:
     before = await store.used()
-    member = await store.take_seat(ROOM, "ann", "Ann")
+    member = await calls.take_seat(store, ROOM, "ann", "Ann")
     texts = (os.urandom(3000).hex() for _ in range(100))
     await asyncio.gather(*(store.append(ROOM, member.number, f"{n}", t) for n, t in enumerate(texts)))
     assert await store.used() >= before + 250_000
@@ -192,7 +193,7 @@ async def test_however_many_ask_there_is_one_write() -> None:
     class Counting:
         probes = 0
 
-        async def probe(self) -> None:
+        async def write(self, *asked: Any) -> None:
             self.probes += 1
             await asyncio.sleep(0)
 
@@ -207,7 +208,7 @@ async def test_a_write_that_hangs_keeps_nobody_waiting_for_long() -> None:
     class Hanging:
         probes = 0
 
-        async def probe(self) -> None:
+        async def write(self, *asked: Any) -> None:
             self.probes += 1
             await asyncio.Event().wait()
 
@@ -246,7 +247,7 @@ async def test_another_process_that_holds_the_write_lock_is_seen(tmp_path: Path)
 )
 async def test_the_reason_is_a_word(error: str, word: str) -> None:
     class Failing:
-        async def probe(self) -> None:
+        async def write(self, *asked: Any) -> None:
             raise Unavailable(error)
 
     assert await WriteProbe(cast(Store, Failing())).problem() == word

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import calls
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -64,19 +65,19 @@ def clock() -> Clock:
 async def store(place: Place, clock: Clock) -> AsyncIterator[Store]:
     store = place(clock=clock)
     await store.open()
-    await store.open_room(ROOM)
+    await calls.open_room(store, ROOM)
     yield store
     await store.close()
 
 
 @pytest.fixture
 async def alice(store: Store) -> Member:
-    return await store.take_seat(ROOM, "person-a", "Alice")
+    return await calls.take_seat(store, ROOM, "person-a", "Alice")
 
 
 @pytest.fixture
 async def bob(store: Store) -> Member:
-    return await store.take_seat(ROOM, "person-b", "Bob")
+    return await calls.take_seat(store, ROOM, "person-b", "Bob")
 
 
 _keys = itertools.count()
@@ -87,50 +88,52 @@ async def say(store: Store, member: Member, body: str) -> Change:
 
 
 async def everything(store: Store, code: str = ROOM) -> list[Message]:
-    return (await store.history(code, limit=100_000)).messages
+    return (await calls.history(store, code, limit=100_000)).messages
 
 
 # Rooms
 
 
 async def test_an_opened_room_is_found(store: Store, clock: Clock) -> None:
-    room = await store.open_room(OTHER)
-    assert await store.find_room(OTHER) == room
+    room = await calls.open_room(store, OTHER)
+    assert await calls.find_room(store, OTHER) == room
     assert (room.code, room.opened) == (OTHER, clock.ms)
     assert room.epoch
 
 
 async def test_a_code_is_given_to_one_room_only(store: Store) -> None:
     with pytest.raises(AlreadyExists):
-        await store.open_room(ROOM)
+        await calls.open_room(store, ROOM)
 
 
 async def test_of_many_who_open_the_same_room_at_once_one_succeeds(store: Store) -> None:
-    results = await asyncio.gather(*(store.open_room(OTHER) for _ in range(20)), return_exceptions=True)
+    results = await asyncio.gather(
+        *(calls.open_room(store, OTHER) for _ in range(20)), return_exceptions=True
+    )
     assert sum(isinstance(r, AlreadyExists) for r in results) == 19
 
 
 async def test_the_first_to_say_a_fact_decides_it(store: Store) -> None:
-    assert await store.get_or_set("key", "one") == "one"
-    assert await store.get_or_set("key", "two") == "one"
-    assert await store.get_or_set("other", "two") == "two"
+    assert await calls.get_or_set(store, "key", "one") == "one"
+    assert await calls.get_or_set(store, "key", "two") == "one"
+    assert await calls.get_or_set(store, "other", "two") == "two"
 
 
 @pytest.mark.parametrize("code", [NOWHERE, "", "a\0b", "\0"])
 async def test_an_unknown_room_is_missing_everywhere(store: Store, code: str) -> None:
-    assert await store.find_room(code) is None
-    assert await store.find_seat(code, "person-a") is None
-    assert await store.seats_of(code, "person-a") == []
-    assert await store.end_seat(code, "person-a") is None
-    assert await store.announce(code, "entered", [1]) is None
-    assert await store.here(code) == []
-    assert await store.heads([code]) == {}
+    assert await calls.find_room(store, code) is None
+    assert await calls.find_seat(store, code, "person-a") is None
+    assert await calls.seats_of(store, code, "person-a") == []
+    assert await calls.end_seat(store, code, "person-a") is None
+    assert await calls.announce(store, code, "entered", [1]) is None
+    assert await calls.present(store, code) == []
+    assert await calls.heads(store, [code]) == {}
     missing: list[Awaitable[object]] = [
-        store.take_seat(code, "person-a", "Alice"),
+        calls.take_seat(store, code, "person-a", "Alice"),
         store.append(code, 1, "k", "hello"),
-        store.amend(code, 1, 1, "k", Delete()),
-        store.history(code),
-        store.changes(code, Position("", 0)),
+        calls.amend(store, code, 1, 1, "k", Delete()),
+        calls.history(store, code),
+        calls.changes(store, code, Position("", 0)),
     ]
     for attempt in missing:
         with pytest.raises(NotFound):
@@ -146,7 +149,7 @@ async def test_it_answers_a_ping(store: Store) -> None:
 
 async def test_a_message_comes_back_as_it_was_written(store: Store, alice: Member, clock: Clock) -> None:
     done = await say(store, alice, "hello")
-    room = await store.find_room(ROOM)
+    room = await calls.find_room(store, ROOM)
     assert room
     assert done.message == Message(1, 1, clock.ms, alice.number, "Alice", 1, "hello")
     assert (done.code, done.position, done.duplicate) == (ROOM, Position(room.epoch, 1), False)
@@ -207,7 +210,7 @@ async def test_a_key_still_counts_after_48_hours(store: Store, alice: Member, cl
 
 async def test_a_retry_after_leaving_is_answered(store: Store, alice: Member) -> None:
     await store.append(ROOM, alice.number, "once", "hello")
-    await store.end_seat(ROOM, alice.person)
+    await calls.end_seat(store, ROOM, alice.person)
     assert (await store.append(ROOM, alice.number, "once", "hello")).duplicate
 
 
@@ -221,7 +224,7 @@ async def test_nobody_writes_from_a_seat_that_does_not_exist(
 
 
 async def test_nobody_writes_from_a_seat_that_ended(store: Store, alice: Member) -> None:
-    await store.end_seat(ROOM, alice.person)
+    await calls.end_seat(store, ROOM, alice.person)
     with pytest.raises(NotFound):
         await say(store, alice, "hello")
 
@@ -237,26 +240,26 @@ async def test_a_time_is_the_clocks_and_order_is_not(store: Store, alice: Member
     texts = [m for m in await everything(store) if m.kind == "text"]
     assert [m.body for m in texts] == ["0", "18000", "1", "-3600", "2"]
     assert [m.at for m in texts] == [int((true + s) * 1000) for s in (0, 18000, 1, -3600, 2)]
-    assert [m.body for m in (await store.history(ROOM, before=texts[3].id, limit=2)).messages] == [
+    assert [m.body for m in (await calls.history(store, ROOM, before=texts[3].id, limit=2)).messages] == [
         "18000",
         "1",
     ]
-    since = Position((await store.history(ROOM)).position.epoch, texts[1].rev)
-    assert [m.body for m in (await store.changes(ROOM, since)).created] == ["1", "-3600", "2"]
+    since = Position((await calls.history(store, ROOM)).position.epoch, texts[1].rev)
+    assert [m.body for m in (await calls.changes(store, ROOM, since)).created] == ["1", "-3600", "2"]
 
 
 async def test_notices_and_edits_carry_the_clocks_time_too(
     store: Store, alice: Member, bob: Member, clock: Clock
 ) -> None:
     clock.now += 5 * 3600
-    await store.announce(ROOM, "entered", [alice.number])
+    await calls.announce(store, ROOM, "entered", [alice.number])
     clock.now -= 5 * 3600
-    second = await store.announce(ROOM, "entered", [bob.number])
+    second = await calls.announce(store, ROOM, "entered", [bob.number])
     assert second
     assert second.message.at == clock.ms, "it is not folded into a notice of a time that has not come"
     text = await say(store, alice, "hello")
     clock.now -= 60
-    edited = await store.amend(ROOM, text.message.id, alice.number, "e", Edit("hallo"))
+    edited = await calls.amend(store, ROOM, text.message.id, alice.number, "e", Edit("hallo"))
     assert edited.message.edited == clock.ms
 
 
@@ -267,10 +270,10 @@ async def test_a_message_knows_the_one_before_it(
     clock.now += 1
     second = await say(store, bob, "two")
     clock.now += 1
-    notice = await store.announce(ROOM, "entered", [alice.number])
+    notice = await calls.announce(store, ROOM, "entered", [alice.number])
     third = await say(store, bob, "three")
     assert notice
-    await store.amend(ROOM, first.message.id, alice.number, "k", Delete())
+    await calls.amend(store, ROOM, first.message.id, alice.number, "k", Delete())
     stored = await everything(store)
     assert stored[0].before is None
     assert stored[1].before == (alice.number, first.message.at)
@@ -280,12 +283,12 @@ async def test_a_message_knows_the_one_before_it(
 
 
 async def test_many_senders_leave_no_hole_in_the_revs(store: Store) -> None:
-    await store.open_room(OTHER)
+    await calls.open_room(store, OTHER)
     told: list[Change] = []
     store.on_commit = told.extend
 
     async def sender(code: str, number: int) -> None:
-        member = await store.take_seat(code, f"person-{number}", f"Name {number}")
+        member = await calls.take_seat(store, code, f"person-{number}", f"Name {number}")
         for _ in range(10):
             await say(store, member, "hello")
 
@@ -358,7 +361,7 @@ async def test_what_a_write_did_before_it_refused_is_not_kept(store: Store, alic
 async def test_an_edit_changes_the_text_in_place(store: Store, alice: Member, clock: Clock) -> None:
     first, second = await say(store, alice, "helo"), await say(store, alice, "two")
     clock.now += 10
-    done = await store.amend(ROOM, first.message.id, alice.number, "edit", Edit("hello"))
+    done = await calls.amend(store, ROOM, first.message.id, alice.number, "edit", Edit("hello"))
     message = done.message
     assert (message.id, message.rev, message.at) == (1, 3, first.message.at)
     assert (message.body, message.edited, done.position.rev) == ("hello", clock.ms, 3)
@@ -366,18 +369,18 @@ async def test_an_edit_changes_the_text_in_place(store: Store, alice: Member, cl
 
 
 async def test_a_deleted_text_is_nowhere(store: Store, alice: Member) -> None:
-    room = await store.find_room(ROOM)
+    room = await calls.find_room(store, ROOM)
     assert room
     await store.append(ROOM, alice.number, "once", "secret")
-    await store.amend(ROOM, 1, alice.number, "edit", Edit("secret two"))
-    done = await store.amend(ROOM, 1, alice.number, "delete", Delete())
+    await calls.amend(store, ROOM, 1, alice.number, "edit", Edit("secret two"))
+    done = await calls.amend(store, ROOM, 1, alice.number, "delete", Delete())
     assert (done.message.body, done.message.edited, done.message.rev) == (None, None, 3)
     results = [
-        await store.history(ROOM),
-        await store.changes(ROOM, Position(room.epoch, 0)),
-        await store.changes(ROOM, Position(room.epoch, 1)),
+        await calls.history(store, ROOM),
+        await calls.changes(store, ROOM, Position(room.epoch, 0)),
+        await calls.changes(store, ROOM, Position(room.epoch, 1)),
         await store.append(ROOM, alice.number, "once", "whatever"),
-        await store.amend(ROOM, 1, alice.number, "edit", Edit("whatever")),
+        await calls.amend(store, ROOM, 1, alice.number, "edit", Edit("whatever")),
     ]
     assert "secret" not in repr(results)
     assert [m.id for m in await everything(store)] == [1]
@@ -385,47 +388,47 @@ async def test_a_deleted_text_is_nowhere(store: Store, alice: Member) -> None:
 
 async def test_the_same_key_amends_once(store: Store, alice: Member) -> None:
     await say(store, alice, "helo")
-    first = await store.amend(ROOM, 1, alice.number, "edit", Edit("hello"))
-    again = await store.amend(ROOM, 1, alice.number, "edit", Edit("hello"))
+    first = await calls.amend(store, ROOM, 1, alice.number, "edit", Edit("hello"))
+    again = await calls.amend(store, ROOM, 1, alice.number, "edit", Edit("hello"))
     assert (again.message, again.position, again.duplicate) == (first.message, first.position, True)
 
 
 async def test_a_deletion_can_be_repeated_with_its_key_only(store: Store, alice: Member) -> None:
     await say(store, alice, "hello")
-    await store.amend(ROOM, 1, alice.number, "delete", Delete())
-    assert (await store.amend(ROOM, 1, alice.number, "delete", Delete())).duplicate
+    await calls.amend(store, ROOM, 1, alice.number, "delete", Delete())
+    assert (await calls.amend(store, ROOM, 1, alice.number, "delete", Delete())).duplicate
     for change in (Delete(), Edit("back")):
         with pytest.raises(NotFound):
-            await store.amend(ROOM, 1, alice.number, f"other {change}", change)
+            await calls.amend(store, ROOM, 1, alice.number, f"other {change}", change)
 
 
 async def test_nobody_changes_what_somebody_else_wrote(store: Store, alice: Member, bob: Member) -> None:
     await say(store, alice, "hello")
     for by in (bob.number, 99, 2**64):
         with pytest.raises(NotFound):
-            await store.amend(ROOM, 1, by, "k", Edit("bye"))
+            await calls.amend(store, ROOM, 1, by, "k", Edit("bye"))
     assert (await everything(store))[0].body == "hello"
 
 
 async def test_a_person_changes_what_they_wrote_from_a_former_seat(store: Store, alice: Member) -> None:
     await say(store, alice, "hello")
-    await store.end_seat(ROOM, alice.person)
-    again = await store.take_seat(ROOM, alice.person, "Alicia")
+    await calls.end_seat(store, ROOM, alice.person)
+    again = await calls.take_seat(store, ROOM, alice.person, "Alicia")
     assert again.number != alice.number
-    done = await store.amend(ROOM, 1, again.number, "k", Edit("bye"))
+    done = await calls.amend(store, ROOM, 1, again.number, "k", Edit("bye"))
     assert (done.message.body, done.message.name) == ("bye", "Alice")
 
 
 async def test_somebody_in_charge_changes_anything(store: Store, alice: Member) -> None:
     await say(store, alice, "hello")
-    assert (await store.amend(ROOM, 1, None, "k", Delete())).message.body is None
+    assert (await calls.amend(store, ROOM, 1, None, "k", Delete())).message.body is None
 
 
 async def test_notices_and_unknown_messages_cannot_be_changed(store: Store, alice: Member) -> None:
-    await store.announce(ROOM, "entered", [alice.number])
+    await calls.announce(store, ROOM, "entered", [alice.number])
     for id in (1, 2, 0, -1, 2**63):
         with pytest.raises(NotFound):
-            await store.amend(ROOM, id, None, "k", Delete())
+            await calls.amend(store, ROOM, id, None, "k", Delete())
 
 
 # Seats
@@ -433,148 +436,150 @@ async def test_notices_and_unknown_messages_cannot_be_changed(store: Store, alic
 
 async def test_seats_are_numbered_and_found(store: Store, alice: Member, bob: Member) -> None:
     assert [alice.number, bob.number] == [1, 2]
-    assert await store.find_seat(ROOM, "person-a") == alice
-    assert await store.find_seat(ROOM, "person-c") is None
-    assert await store.seats_of(ROOM, "person-b") == [2]
+    assert await calls.find_seat(store, ROOM, "person-a") == alice
+    assert await calls.find_seat(store, ROOM, "person-c") is None
+    assert await calls.seats_of(store, ROOM, "person-b") == [2]
 
 
 async def test_a_person_holds_one_seat(store: Store, alice: Member) -> None:
-    taken = await asyncio.gather(*(store.take_seat(ROOM, "person-a", f"Name {n}") for n in range(10)))
+    taken = await asyncio.gather(*(calls.take_seat(store, ROOM, "person-a", f"Name {n}") for n in range(10)))
     assert set(taken) == {alice}
 
 
 async def test_a_look_alike_of_somebody_else_is_marked(store: Store) -> None:
     names = ["Ian", "lan", "ian", "IAN", "Ιan", "Eve"]
-    seats = [await store.take_seat(ROOM, f"person-{n}", name) for n, name in enumerate(names)]
+    seats = [await calls.take_seat(store, ROOM, f"person-{n}", name) for n, name in enumerate(names)]
     assert [s.mark for s in seats] == [1, 2, 2, 3, 4, 1]
 
 
 async def test_the_name_of_somebody_who_left_stays_theirs(store: Store, alice: Member) -> None:
-    await store.end_seat(ROOM, alice.person)
-    assert (await store.take_seat(ROOM, "person-x", "ALICE")).mark == 2
-    assert await store.take_seat(ROOM, alice.person, "Alice") == alice
+    await calls.end_seat(store, ROOM, alice.person)
+    assert (await calls.take_seat(store, ROOM, "person-x", "ALICE")).mark == 2
+    assert await calls.take_seat(store, ROOM, alice.person, "Alice") == alice
 
 
 async def test_nobody_is_a_look_alike_of_themselves(store: Store, alice: Member) -> None:
-    await store.end_seat(ROOM, alice.person)
-    other = await store.take_seat(ROOM, alice.person, "alice")
+    await calls.end_seat(store, ROOM, alice.person)
+    other = await calls.take_seat(store, ROOM, alice.person, "alice")
     assert (other.number, other.mark) == (2, 1)
-    assert await store.seats_of(ROOM, alice.person) == [1, 2]
+    assert await calls.seats_of(store, ROOM, alice.person) == [1, 2]
 
 
 async def test_a_visit_shows_a_member_their_seats_and_the_messages(store: Store, alice: Member) -> None:
-    await store.end_seat(ROOM, alice.person)
-    other = await store.take_seat(ROOM, alice.person, "alice")
+    await calls.end_seat(store, ROOM, alice.person)
+    other = await calls.take_seat(store, ROOM, alice.person, "alice")
     texts = [(await say(store, other, f"{n}")).message for n in range(4)]
     found = await store.snapshot(visit, ROOM, alice.person, texts[3].id, 2, UNBOUNDED)
     assert found is not None
     assert (found.member, found.seats) == (other, [1, 2])
-    assert found.page == await store.history(ROOM, texts[3].id, 2)
+    assert found.page == await calls.history(store, ROOM, texts[3].id, 2)
     assert await store.snapshot(visit, ROOM, "somebody else", None, 2, UNBOUNDED) is None
     assert await store.snapshot(visit, "ZZZZZZZZ", alice.person, None, 2, UNBOUNDED) is None
 
 
 async def test_the_rooms_of_a_person_are_those_with_a_seat_of_theirs(store: Store, alice: Member) -> None:
     for code in ("BBBBBBBB", "CCCCCCCC"):
-        await store.open_room(code)
-        await store.take_seat(code, alice.person, "Alice")
-    await store.end_seat("CCCCCCCC", alice.person)
-    assert sorted(await store.rooms_of(alice.person, 10)) == sorted([ROOM, "BBBBBBBB", "CCCCCCCC"])
-    assert len(await store.rooms_of(alice.person, 2)) == 2
-    assert await store.rooms_of("nobody", 10) == []
+        await calls.open_room(store, code)
+        await calls.take_seat(store, code, alice.person, "Alice")
+    await calls.end_seat(store, "CCCCCCCC", alice.person)
+    assert sorted(await calls.rooms_of(store, alice.person, 10)) == sorted([ROOM, "BBBBBBBB", "CCCCCCCC"])
+    assert len(await calls.rooms_of(store, alice.person, 2)) == 2
+    assert await calls.rooms_of(store, "nobody", 10) == []
 
 
 async def test_seats_that_pass_to_an_id_nobody_has_are_lost_to_their_person(
     store: Store, alice: Member, bob: Member
 ) -> None:
-    await store.announce(ROOM, "entered", [alice.number, bob.number])
+    await calls.announce(store, ROOM, "entered", [alice.number, bob.number])
     await say(store, alice, "mine")
-    await store.end_seat(ROOM, alice.person)
-    await store.take_seat(ROOM, alice.person, "Alicia")
-    done = await store.end_seat(ROOM, alice.person, successor="gone")
+    await calls.end_seat(store, ROOM, alice.person)
+    await calls.take_seat(store, ROOM, alice.person, "Alicia")
+    done = await calls.end_seat(store, ROOM, alice.person, successor="gone")
     assert done
     assert done.message.notice
     assert done.message.notice.verb == "left"
-    assert await store.find_seat(ROOM, alice.person) is None
-    assert await store.find_seat(ROOM, "gone") is None
-    assert await store.seats_of(ROOM, alice.person) == []
-    assert await store.seats_of(ROOM, "gone") == [1, 3]
-    assert await store.rooms_of(alice.person, 10) == []
-    assert await store.find_seat(ROOM, bob.person) == bob
-    again = await store.take_seat(ROOM, alice.person, "Alice")
+    assert await calls.find_seat(store, ROOM, alice.person) is None
+    assert await calls.find_seat(store, ROOM, "gone") is None
+    assert await calls.seats_of(store, ROOM, alice.person) == []
+    assert await calls.seats_of(store, ROOM, "gone") == [1, 3]
+    assert await calls.rooms_of(store, alice.person, 10) == []
+    assert await calls.find_seat(store, ROOM, bob.person) == bob
+    again = await calls.take_seat(store, ROOM, alice.person, "Alice")
     assert (again.number, again.mark) == (4, 2)
 
 
 async def test_ended_seats_pass_on_without_a_word(store: Store, alice: Member) -> None:
-    await store.end_seat(ROOM, alice.person)
+    await calls.end_seat(store, ROOM, alice.person)
     before = await everything(store)
-    assert await store.end_seat(ROOM, alice.person, successor="gone") is None
+    assert await calls.end_seat(store, ROOM, alice.person, successor="gone") is None
     assert await everything(store) == before
-    assert await store.seats_of(ROOM, "gone") == [alice.number]
+    assert await calls.seats_of(store, ROOM, "gone") == [alice.number]
 
 
 async def test_a_rename_ends_one_seat_takes_another_and_tells_the_room_in_one_write(
     store: Store, alice: Member, bob: Member
 ) -> None:
-    await store.announce(ROOM, "entered", [alice.number])
+    await calls.announce(store, ROOM, "entered", [alice.number])
     before = await say(store, alice, "as Alice")
-    done = await store.rename_seat(ROOM, alice.person, "Bob")
+    done = await calls.rename_seat(store, ROOM, alice.person, "Bob")
     assert done
     notice = done.message.notice
     assert notice
     assert (notice.verb, notice.names, notice.ended) == ("renamed", ("Alice", "Bob (2)"), (alice.number,))
     assert done.position.rev == before.position.rev + 1
-    renamed = await store.find_seat(ROOM, alice.person)
+    renamed = await calls.find_seat(store, ROOM, alice.person)
     assert renamed
     assert (renamed.number, renamed.name, renamed.mark) == (3, "Bob", 2)
-    assert await store.here(ROOM) == [renamed], "whoever was here still is, and nobody is announced again"
+    assert await calls.present(store, ROOM) == [renamed], (
+        "whoever was here still is, and nobody is announced again"
+    )
     with pytest.raises(NotFound):
         await say(store, alice, "from a seat that ended")
     await say(store, renamed, "as Bob")
     texts = [(m.name, m.mark, m.body) for m in await everything(store) if m.kind == "text"]
     assert texts == [("Alice", 1, "as Alice"), ("Bob", 2, "as Bob")]
-    assert await store.seats_of(ROOM, alice.person) == [1, 3]
+    assert await calls.seats_of(store, ROOM, alice.person) == [1, 3]
 
 
 async def test_a_rename_to_a_former_name_takes_up_that_seat(store: Store, alice: Member) -> None:
-    await store.rename_seat(ROOM, alice.person, "Carol")
-    await store.rename_seat(ROOM, alice.person, "Alice")
-    assert await store.find_seat(ROOM, alice.person) == alice
+    await calls.rename_seat(store, ROOM, alice.person, "Carol")
+    await calls.rename_seat(store, ROOM, alice.person, "Alice")
+    assert await calls.find_seat(store, ROOM, alice.person) == alice
     names = [m.notice.names for m in await everything(store) if m.notice]
     assert names == [("Alice", "Carol"), ("Carol", "Alice")], "each a line of its own"
 
 
 async def test_a_rename_to_the_same_name_writes_nothing(store: Store, alice: Member) -> None:
-    assert await store.rename_seat(ROOM, alice.person, alice.name) is None
+    assert await calls.rename_seat(store, ROOM, alice.person, alice.name) is None
     assert await everything(store) == []
 
 
 async def test_nobody_is_renamed_who_holds_no_seat(store: Store, alice: Member) -> None:
-    await store.end_seat(ROOM, alice.person)
+    await calls.end_seat(store, ROOM, alice.person)
     for code, person in ((ROOM, alice.person), (ROOM, "person-x"), (OTHER, alice.person)):
         with pytest.raises(NotFound):
-            await store.rename_seat(code, person, "Carol")
+            await calls.rename_seat(store, code, person, "Carol")
 
 
 async def test_a_rename_that_is_refused_leaves_the_seat_as_it_was(
     store: Store, alice: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.store.members.NAMES", 2)
-    await store.announce(ROOM, "entered", [alice.number])
-    await store.rename_seat(ROOM, alice.person, "Carol")
-    held, before = await store.find_seat(ROOM, alice.person), await everything(store)
+    await calls.announce(store, ROOM, "entered", [alice.number])
+    await calls.rename_seat(store, ROOM, alice.person, "Carol")
+    held, before = await calls.find_seat(store, ROOM, alice.person), await everything(store)
     with pytest.raises(Refused):
-        await store.rename_seat(ROOM, alice.person, "Dora")
+        await calls.rename_seat(store, ROOM, alice.person, "Dora")
     assert held
-    assert await store.find_seat(ROOM, alice.person) == held
-    assert await store.here(ROOM) == [held]
+    assert await calls.find_seat(store, ROOM, alice.person) == held
+    assert await calls.present(store, ROOM) == [held]
     assert await everything(store) == before
     await say(store, held, "still here")
 
 
 async def test_renames_at_once_leave_one_seat(store: Store, alice: Member) -> None:
-    await asyncio.gather(*(store.rename_seat(ROOM, alice.person, f"Name {n}") for n in range(10)))
-    held = await store.find_seat(ROOM, alice.person)
+    await asyncio.gather(*(calls.rename_seat(store, ROOM, alice.person, f"Name {n}") for n in range(10)))
+    held = await calls.find_seat(store, ROOM, alice.person)
     assert held
     names = [m.notice.names for m in await everything(store) if m.notice]
     assert [one[1] for one in names[:-1]] == [other[0] for other in names[1:]]
@@ -585,56 +590,56 @@ async def test_renames_at_once_leave_one_seat(store: Store, alice: Member) -> No
 
 
 async def test_leaving_ends_the_seat_and_tells_the_room(store: Store, alice: Member) -> None:
-    await store.announce(ROOM, "entered", [alice.number])
-    done = await store.end_seat(ROOM, alice.person)
+    await calls.announce(store, ROOM, "entered", [alice.number])
+    done = await calls.end_seat(store, ROOM, alice.person)
     assert done
     notice = done.message.notice
     assert notice
     assert (done.message.kind, done.message.author, done.position.rev) == ("notice", None, 2)
     assert (notice.verb, notice.names, notice.count, notice.ended) == ("left", ("Alice",), 1, (1,))
-    assert await store.find_seat(ROOM, alice.person) is None
-    assert await store.here(ROOM) == []
+    assert await calls.find_seat(store, ROOM, alice.person) is None
+    assert await calls.present(store, ROOM) == []
     assert await everything(store) == [
-        (await store.history(ROOM, before=2)).messages[0],
+        (await calls.history(store, ROOM, before=2)).messages[0],
         done.message,
     ]
-    assert await store.end_seat(ROOM, alice.person) is None
+    assert await calls.end_seat(store, ROOM, alice.person) is None
 
 
 async def test_who_is_here_is_told_once(store: Store, alice: Member, bob: Member) -> None:
-    carol = await store.take_seat(ROOM, "person-c", "Carol")
-    done = await store.announce(ROOM, "entered", [bob.number, carol.number, 77, bob.number, 2**64])
+    carol = await calls.take_seat(store, ROOM, "person-c", "Carol")
+    done = await calls.announce(store, ROOM, "entered", [bob.number, carol.number, 77, bob.number, 2**64])
     assert done
     assert done.message.notice
     assert (done.message.notice.names, done.message.notice.count) == (("Bob", "Carol"), 2)
-    await store.announce(ROOM, "left", [carol.number])
-    await store.announce(ROOM, "entered", [alice.number])
-    assert await store.announce(ROOM, "entered", [alice.number]) is None
-    assert await store.announce(ROOM, "entered", []) is None
-    assert await store.here(ROOM) == await store.here() == [alice, bob]
-    assert await store.announce(ROOM, "left", iter([bob.number]))
-    assert await store.announce(ROOM, "left", [bob.number]) is None
-    assert await store.here(ROOM) == [alice]
+    await calls.announce(store, ROOM, "left", [carol.number])
+    await calls.announce(store, ROOM, "entered", [alice.number])
+    assert await calls.announce(store, ROOM, "entered", [alice.number]) is None
+    assert await calls.announce(store, ROOM, "entered", []) is None
+    assert await calls.present(store, ROOM) == await calls.present(store) == [alice, bob]
+    assert await calls.announce(store, ROOM, "left", iter([bob.number]))
+    assert await calls.announce(store, ROOM, "left", [bob.number]) is None
+    assert await calls.present(store, ROOM) == [alice]
 
 
 async def test_here_covers_every_room(store: Store, alice: Member) -> None:
-    await store.open_room(OTHER)
-    other = await store.take_seat(OTHER, "person-z", "Zoe")
-    await store.announce(OTHER, "entered", [other.number])
-    await store.announce(ROOM, "entered", [alice.number])
-    assert await store.here() == [alice, other]
-    assert await store.here(OTHER) == [other]
+    await calls.open_room(store, OTHER)
+    other = await calls.take_seat(store, OTHER, "person-z", "Zoe")
+    await calls.announce(store, OTHER, "entered", [other.number])
+    await calls.announce(store, ROOM, "entered", [alice.number])
+    assert await calls.present(store) == [alice, other]
+    assert await calls.present(store, OTHER) == [other]
 
 
 async def test_whoever_left_for_good_is_passed_over(store: Store, alice: Member) -> None:
-    await store.end_seat(ROOM, alice.person)
-    assert await store.announce(ROOM, "entered", [alice.number]) is None
+    await calls.end_seat(store, ROOM, alice.person)
+    assert await calls.announce(store, ROOM, "entered", [alice.number]) is None
 
 
 async def test_a_crowd_is_one_notice(store: Store) -> None:
     for n in range(5):
-        member = await store.take_seat(ROOM, f"person-{n}", f"Name {n}")
-        await store.announce(ROOM, "entered", [member.number])
+        member = await calls.take_seat(store, ROOM, f"person-{n}", f"Name {n}")
+        await calls.announce(store, ROOM, "entered", [member.number])
     (message,) = await everything(store)
     assert (message.id, message.rev) == (1, 5)
     assert message.notice
@@ -644,12 +649,12 @@ async def test_a_crowd_is_one_notice(store: Store) -> None:
 async def test_a_notice_is_amended_only_while_new_and_last(
     store: Store, alice: Member, bob: Member, clock: Clock
 ) -> None:
-    await store.announce(ROOM, "entered", [alice.number])
+    await calls.announce(store, ROOM, "entered", [alice.number])
     clock.now += 61
-    await store.announce(ROOM, "entered", [bob.number])
-    await store.announce(ROOM, "left", [bob.number])
+    await calls.announce(store, ROOM, "entered", [bob.number])
+    await calls.announce(store, ROOM, "left", [bob.number])
     await say(store, alice, "hello")
-    await store.end_seat(ROOM, bob.person)
+    await calls.end_seat(store, ROOM, bob.person)
     kinds = [(m.id, m.notice.verb if m.notice else m.body) for m in await everything(store)]
     assert kinds == [(1, "entered"), (2, "entered"), (3, "left"), (4, "hello"), (5, "left")]
 
@@ -658,17 +663,17 @@ async def test_a_notice_is_amended_only_while_new_and_last(
 
 
 async def test_an_empty_room_has_an_empty_page(store: Store) -> None:
-    page = await store.history(ROOM)
+    page = await calls.history(store, ROOM)
     assert (page.messages, page.position.rev, page.more) == ([], 0, False)
 
 
 async def test_pages_lead_back_to_the_beginning(store: Store, alice: Member) -> None:
     for n in range(25):
         await say(store, alice, f"{n}")
-    page = await store.history(ROOM, limit=10)
+    page = await calls.history(store, ROOM, limit=10)
     pages = [page]
     while page.more:
-        page = await store.history(ROOM, before=page.messages[0].id, limit=10)
+        page = await calls.history(store, ROOM, before=page.messages[0].id, limit=10)
         pages.insert(0, page)
     assert [len(p.messages) for p in pages] == [5, 10, 10]
     assert [m.body for p in pages for m in p.messages] == [f"{n}" for n in range(25)]
@@ -682,32 +687,32 @@ async def test_absurd_pages_are_harmless(
 ) -> None:
     for n in range(3):
         await say(store, alice, f"{n}")
-    assert [m.id for m in (await store.history(ROOM, before, limit)).messages] == ids
+    assert [m.id for m in (await calls.history(store, ROOM, before, limit)).messages] == ids
 
 
 async def test_a_window_tells_the_new_from_the_changed(store: Store, alice: Member) -> None:
     for n in range(4):
         await say(store, alice, f"{n}")
-    await store.amend(ROOM, 2, alice.number, "edit", Edit("edited"))  # rev 5
-    head = (await store.history(ROOM)).position
-    window = await store.changes(ROOM, Position(head.epoch, 3))
+    await calls.amend(store, ROOM, 2, alice.number, "edit", Edit("edited"))  # rev 5
+    head = (await calls.history(store, ROOM)).position
+    window = await calls.changes(store, ROOM, Position(head.epoch, 3))
     assert ([m.id for m in window.created], [m.id for m in window.changed]) == ([4], [2])
     assert (window.position, window.head) == (head, 5)
-    window = await store.changes(ROOM, Position(head.epoch, 0), window=3)
+    window = await calls.changes(store, ROOM, Position(head.epoch, 0), window=3)
     assert ([m.body for m in window.created], window.changed) == (["0", "edited", "2"], [])
     assert (window.position.rev, window.head) == (3, 5)
-    window = await store.changes(ROOM, Position(head.epoch, 2))
+    window = await calls.changes(store, ROOM, Position(head.epoch, 2))
     assert ([m.id for m in window.created], [m.id for m in window.changed]) == ([3, 4], [2])
-    window = await store.changes(ROOM, head)
+    window = await calls.changes(store, ROOM, head)
     assert (window.created, window.changed, window.position) == ([], [], head)
 
 
 async def test_a_position_that_cannot_be_continued_from_is_refused(store: Store, alice: Member) -> None:
     await say(store, alice, "hello")
-    epoch = (await store.history(ROOM)).position.epoch
+    epoch = (await calls.history(store, ROOM)).position.epoch
     for since in (Position("other", 1), Position(epoch, 2), Position(epoch, -1), Position(epoch, 2**70)):
         with pytest.raises(Resync):
-            await store.changes(ROOM, since)
+            await calls.changes(store, ROOM, since)
 
 
 LONG = "x" * 4000
@@ -720,10 +725,10 @@ async def test_a_page_ends_where_its_messages_take_too_many_bytes(
     """A text takes what Python holds it in: four bytes a character if there is one emoji."""
     for n in range(30):
         await say(store, alice, f"{n} {text}")
-    page = await store.history(ROOM, most=50_000)
+    page = await calls.history(store, ROOM, most=50_000)
     pages = [page]
     while page.more:
-        page = await store.history(ROOM, page.messages[0].id, most=50_000)
+        page = await calls.history(store, ROOM, page.messages[0].id, most=50_000)
         pages.insert(0, page)
     assert [m.id for page in pages for m in page.messages] == list(range(1, 31))
     assert all(sum(map(weight, page.messages)) <= 50_000 for page in pages)
@@ -733,9 +738,9 @@ async def test_a_page_ends_where_its_messages_take_too_many_bytes(
 async def test_a_page_has_at_least_one_message(store: Store, alice: Member) -> None:
     await say(store, alice, "first")
     await say(store, alice, LONG)
-    page = await store.history(ROOM, most=1)
+    page = await calls.history(store, ROOM, most=1)
     assert ([m.body for m in page.messages], page.more) == ([LONG], True)
-    page = await store.history(ROOM, page.messages[0].id, most=1)
+    page = await calls.history(store, ROOM, page.messages[0].id, most=1)
     assert ([m.body for m in page.messages], page.more) == (["first"], False)
 
 
@@ -743,11 +748,11 @@ async def test_a_window_ends_where_its_messages_take_too_many_bytes(store: Store
     for n in range(30):
         await say(store, alice, f"{n} {LONG}")
     for id in (25, 2):
-        await store.amend(ROOM, id, alice.number, f"edit {id}", Edit(f"edited {LONG}"))
-    reader = Reader(Position((await store.history(ROOM)).position.epoch, 0))
+        await calls.amend(store, ROOM, id, alice.number, f"edit {id}", Edit(f"edited {LONG}"))
+    reader = Reader(Position((await calls.history(store, ROOM)).position.epoch, 0))
     sizes = []
     while reader.position.rev < 32:
-        window = await store.changes(ROOM, reader.position, most=50_000)
+        window = await calls.changes(store, ROOM, reader.position, most=50_000)
         assert window.head == 32
         sizes.append(sum(map(weight, window.created + window.changed)))
         reader.take(window)
@@ -760,11 +765,11 @@ async def test_a_window_ends_where_its_messages_take_too_many_bytes(store: Store
 async def test_a_window_has_at_least_one_message(store: Store, alice: Member) -> None:
     for text in (LONG, "second", LONG):
         await say(store, alice, text)
-    await store.amend(ROOM, 1, alice.number, "edit", Edit("edited"))
-    epoch = (await store.history(ROOM)).position.epoch
-    reader, steps = Reader(Position(epoch, 1), (await store.history(ROOM, before=2)).messages), []
+    await calls.amend(store, ROOM, 1, alice.number, "edit", Edit("edited"))
+    epoch = (await calls.history(store, ROOM)).position.epoch
+    reader, steps = Reader(Position(epoch, 1), (await calls.history(store, ROOM, before=2)).messages), []
     while reader.position.rev < 4:
-        window = await store.changes(ROOM, reader.position, most=1)
+        window = await calls.changes(store, ROOM, reader.position, most=1)
         steps.append([m.id for m in window.created + window.changed])
         reader.take(window)
     assert steps == [[2], [3], [1]]
@@ -772,11 +777,11 @@ async def test_a_window_has_at_least_one_message(store: Store, alice: Member) ->
 
 async def test_the_heads_of_many_rooms_come_at_once(store: Store, alice: Member) -> None:
     codes = [f"ROOM{n:04}" for n in range(700)]
-    rooms = await asyncio.gather(*(store.open_room(code) for code in codes))
+    rooms = await asyncio.gather(*(calls.open_room(store, code) for code in codes))
     done = await say(store, alice, "hello")
-    heads = await store.heads([*codes, NOWHERE, ROOM])
+    heads = await calls.heads(store, [*codes, NOWHERE, ROOM])
     assert heads == {r.code: Position(r.epoch, 0) for r in rooms} | {ROOM: done.position}
-    assert await store.heads([]) == {}
+    assert await calls.heads(store, []) == {}
 
 
 # Opening and closing
@@ -785,18 +790,18 @@ async def test_the_heads_of_many_rooms_come_at_once(store: Store, alice: Member)
 async def test_everything_is_there_again_after_reopening(place: Place, clock: Clock) -> None:
     store = place(clock=clock)
     await store.open()
-    room = await store.open_room(ROOM)
-    alice = await store.take_seat(ROOM, "person-a", "Alice")
+    room = await calls.open_room(store, ROOM)
+    alice = await calls.take_seat(store, ROOM, "person-a", "Alice")
     await store.append(ROOM, alice.number, "once", "hello")
-    await store.announce(ROOM, "entered", [alice.number])
-    page = await store.history(ROOM)
+    await calls.announce(store, ROOM, "entered", [alice.number])
+    page = await calls.history(store, ROOM)
     await store.close()
 
     store = place(clock=clock)
     await store.open()
-    assert await store.find_room(ROOM) == room
-    assert await store.history(ROOM) == page
-    assert await store.here() == [alice]
+    assert await calls.find_room(store, ROOM) == room
+    assert await calls.history(store, ROOM) == page
+    assert await calls.present(store) == [alice]
     assert (await store.append(ROOM, alice.number, "once", "hello")).duplicate
     await store.close()
 
@@ -808,7 +813,7 @@ async def test_a_closed_store_is_unavailable(place: Place) -> None:
     await store.open()
     await store.close()
     await store.close()
-    for attempt in (store.ping, lambda: store.open_room(ROOM), lambda: store.history(ROOM)):
+    for attempt in (store.ping, lambda: calls.open_room(store, ROOM), lambda: calls.history(store, ROOM)):
         with pytest.raises(Unavailable):
             await attempt()
 
@@ -816,10 +821,10 @@ async def test_a_closed_store_is_unavailable(place: Place) -> None:
 async def test_closing_finishes_what_was_begun(place: Place) -> None:
     store = place()
     await store.open()
-    await store.open_room(ROOM)
-    alice = await store.take_seat(ROOM, "person-a", "Alice")
+    await calls.open_room(store, ROOM)
+    alice = await calls.take_seat(store, ROOM, "person-a", "Alice")
     writes = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(500)]
-    reads = [asyncio.create_task(store.history(ROOM)) for _ in range(10)]
+    reads = [asyncio.create_task(calls.history(store, ROOM)) for _ in range(10)]
     await asyncio.sleep(0)
     await store.close()
     assert [(await w).message.id for w in writes] == list(range(1, 501))
@@ -875,29 +880,31 @@ class Walk(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        room = self.run(self.store.open_room(ROOM))
+        room = self.run(calls.open_room(self.store, ROOM))
         self.room = ModelRoom(ROOM, room.epoch, self.clock)
         self.readers = [Reader(self.room.position)]
 
     @rule(person=people, name=names)
     def take_seat(self, person: str, name: str) -> None:
-        assert self.run(self.store.take_seat(ROOM, person, name)) == self.room.take_seat(person, name)
+        assert self.run(calls.take_seat(self.store, ROOM, person, name)) == self.room.take_seat(person, name)
 
     @rule(person=people)
     def end_seat(self, person: str) -> None:
-        assert self.run(self.store.end_seat(ROOM, person)) == self.room.end_seat(person)
+        assert self.run(calls.end_seat(self.store, ROOM, person)) == self.room.end_seat(person)
 
     @rule(person=people, name=names)
     def rename_seat(self, person: str, name: str) -> None:
         if self.room.held(person) is None:
             with pytest.raises(NotFound):
-                self.run(self.store.rename_seat(ROOM, person, name))
+                self.run(calls.rename_seat(self.store, ROOM, person, name))
         else:
-            assert self.run(self.store.rename_seat(ROOM, person, name)) == self.room.rename_seat(person, name)
+            assert self.run(calls.rename_seat(self.store, ROOM, person, name)) == self.room.rename_seat(
+                person, name
+            )
 
     @rule(verb=st.sampled_from(["entered", "left"]), seats=st.lists(numbers, max_size=4))
     def announce(self, verb: Any, seats: list[int]) -> None:
-        assert self.run(self.store.announce(ROOM, verb, seats)) == self.room.announce(verb, seats)
+        assert self.run(calls.announce(self.store, ROOM, verb, seats)) == self.room.announce(verb, seats)
 
     @rule(author=numbers)
     def append(self, author: int) -> None:
@@ -931,7 +938,8 @@ class Walk(RuleBasedStateMachine):
             by = message.author if message else 1
         key, change = f"key {next(self.texts)}", Delete() if delete else Edit(f"text {next(self.texts)};")
         self._write(
-            lambda: self.store.amend(ROOM, id, by, key, change), lambda: self.room.amend(id, by, key, change)
+            lambda: calls.amend(self.store, ROOM, id, by, key, change),
+            lambda: self.room.amend(id, by, key, change),
         )
 
     @precondition(lambda self: self.writes)
@@ -965,7 +973,7 @@ class Walk(RuleBasedStateMachine):
         before: int | None = None
         messages: list[Message] = []
         while True:
-            page = self.run(self.store.history(ROOM, before, limit, most))
+            page = self.run(calls.history(self.store, ROOM, before, limit, most))
             assert page.position == self.room.position
             messages = page.messages + messages
             if not page.more:
@@ -976,7 +984,7 @@ class Walk(RuleBasedStateMachine):
     @precondition(lambda self: len(self.readers) < 5)
     @rule(limit=st.integers(1, 30))
     def join(self, limit: int) -> None:
-        page = self.run(self.store.history(ROOM, limit=limit))
+        page = self.run(calls.history(self.store, ROOM, limit=limit))
         # A browser that holds only the newest messages is sent changes of older ones, too: it drops them.
         if not page.more:
             self.readers.append(Reader(page.position, page.messages))
@@ -986,7 +994,7 @@ class Walk(RuleBasedStateMachine):
         self._follow(self.readers[which % len(self.readers)], window, most)
 
     def _follow(self, reader: Reader, window: int, most: int = UNBOUNDED) -> None:
-        found = self.run(self.store.changes(ROOM, reader.position, window, most))
+        found = self.run(calls.changes(self.store, ROOM, reader.position, window, most))
         assert found.head == self.room.rev
         end = min(self.room.rev, reader.position.rev + window)
         entries = found.created + found.changed
@@ -1012,17 +1020,17 @@ class Walk(RuleBasedStateMachine):
     @invariant()
     def the_store_agrees_with_the_model(self) -> None:
         if hasattr(self, "room"):
-            page = self.run(self.store.history(ROOM, limit=1000))
+            page = self.run(calls.history(self.store, ROOM, limit=1000))
             assert (page.messages, page.position) == (self.room.messages, self.room.position)
 
     @rule(person=people)
     def a_person_holds_at_most_one_seat(self, person: str) -> None:
         held = self.room.held(person)
-        assert self.run(self.store.find_seat(ROOM, person)) == (held.member if held else None)
+        assert self.run(calls.find_seat(self.store, ROOM, person)) == (held.member if held else None)
         seats = [s.member.number for s in self.room.seats if s.member.person == person]
-        assert self.run(self.store.seats_of(ROOM, person)) == seats
+        assert self.run(calls.seats_of(self.store, ROOM, person)) == seats
         here = [s.member for s in self.room.seats if s.here]
-        assert self.run(self.store.here(ROOM)) == here
+        assert self.run(calls.present(self.store, ROOM)) == here
 
 
 class SQLiteWalk(Walk):

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import calls
 import pytest
 from chaos.tab import Tab, ask
 from deployments import SECRET
@@ -169,7 +170,7 @@ async def test_who_works_alone_is_not_shut_out_by_a_session_it_lost(database: st
         store = PostgresStore(proxy.through(database), exclusive=True, wait=0)
         await store.open()
         proxy.abandon()
-        await store.open_room(ROOM)
+        await calls.open_room(store, ROOM)
         other = PostgresStore(database, exclusive=True, wait=0)
         with pytest.raises(Misconfigured, match="in use by another process"):
             await other.open()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,7 @@ from chat.limits import Limits
 from chat.live.bus import Bus, LocalBus
 from chat.live.registry import LocalRegistry, PresenceRegistry
 from chat.settings import Misconfigured
-from chat.store import Store
-from chat.store.metadata import IDENTITY
+from chat.store import Store, metadata
 
 if TYPE_CHECKING:
     from chat.cluster.connection import Redis
@@ -28,7 +26,7 @@ async def redis_for(url: str, store: Store) -> Redis | None:
             "CHAT_REDIS_URL needs more packages. Install them: pip install '.[cluster]'"
         ) from None
     # Nodes of another database may use the same Redis: theirs is another chat.
-    redis = Redis(url, name=await store.get_or_set(IDENTITY, secrets.token_hex(16)))
+    redis = Redis(url, name=await store.write(None, metadata.identity))
     await redis.open()
     return redis
 

@@ -7,7 +7,7 @@ from chat.model.codes import Codes
 from chat.model.errors import Refused
 from chat.model.members import Member, clean_name
 from chat.model.sentences import Sentence
-from chat.store import AlreadyExists, NotFound, Store
+from chat.store import AlreadyExists, NotFound, Store, members, rooms
 
 NO_ROOM = "Room does not exist."
 
@@ -17,16 +17,17 @@ async def open_room(store: Store, codes: Codes, person: str, name: str) -> Membe
     name = clean_name(name)
     while True:
         try:
-            room = await store.open_room(codes.new())
+            code = codes.new()
+            await store.write(code, rooms.open_room, code)
         except AlreadyExists:
             continue
-        return await store.take_seat(room.code, person, name)
+        return await store.write(code, members.take_seat, code, person, name)
 
 
 async def join_room(store: Store, code: str, person: str, name: str) -> Member:
     """The person's seat in an existing room. Raises Refused."""
     try:
-        return await store.take_seat(code, person, clean_name(name))
+        return await store.write(code, members.take_seat, code, person, clean_name(name))
     except NotFound:
         raise Refused(NO_ROOM, "code") from None
 
@@ -36,8 +37,8 @@ async def rename(store: Store, member: Member, name: str) -> Member:
 
     Raises Refused, NotFound.
     """
-    await store.rename_seat(member.code, member.person, clean_name(name))
-    renamed = await store.find_seat(member.code, member.person)
+    await store.write(member.code, members.rename_seat, member.code, member.person, clean_name(name))
+    renamed = await store.read(members.find_seat, member.code, member.person)
     if renamed is None:
         raise NotFound("They left meanwhile.")
     return renamed
@@ -56,4 +57,4 @@ def why_ended(seat: Member | None, verb: str = "left") -> str:
 
 async def leave_room(store: Store, member: Member) -> Change | None:
     """End the person's stay and tell the room; what they wrote stays."""
-    return await store.end_seat(member.code, member.person)
+    return await store.write(member.code, members.end_seat, member.code, member.person)

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from chat.live.framing import Frame, join
 from chat.model.messages import Message
 from chat.model.rooms import Position
-from chat.store import HISTORY, WINDOW, Resync, Store
+from chat.store import HISTORY, WINDOW, Resync, Store, log
 from chat.store.windows import Part
 from chat.views.look import Look
 from chat.views.messages import PAGE, RenderedMessages, Shown
@@ -105,7 +105,7 @@ class CatchUp:
     async def _read(self, code: str, since: Position, look: Look) -> Frame:
         if since.rev >= 0:
             try:
-                window = await self._store.changes(code, since, WINDOW, READ)
+                window = await self._store.snapshot(log.changes, code, since, WINDOW, READ)
                 if window.head - since.rev <= WINDOW:
                     await self._rendered.prepare(code, window.created, window.changed, since.rev, look)
                     part = Part(window.changed, window.created, window.position.rev)
@@ -117,7 +117,7 @@ class CatchUp:
 
     async def page(self, code: str, before: int | None, look: Look) -> Shown:
         """The newest messages, or the newest older than `before`: as many as make a page. Raises NotFound."""
-        history = await self._store.history(code, before, HISTORY, PAGE)
+        history = await self._store.snapshot(log.history, code, before, HISTORY, PAGE)
         return await self._rendered.page(code, history, look)
 
 

@@ -28,6 +28,7 @@ from chat.model.changes import Change
 from chat.model.members import Member
 from chat.model.rooms import Position
 from chat.store import Store
+from chat.store.members import find_seat
 from chat.views.look import Look
 from chat.views.messages import RenderedMessages, Shapes, Shown
 
@@ -137,7 +138,7 @@ class Hub:
 
     async def has_left(self, feed: Feed[Connection], member: Member) -> bool:
         """Whether a seat that ended is still nobody's: its person may have taken it up again since."""
-        seat = await self.store.find_seat(member.code, member.person)
+        seat = await self.store.read(find_seat, member.code, member.person)
         if seat is None or seat.number != member.number:
             return True
         feed.ended.pop(member.number, None)

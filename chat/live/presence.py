@@ -16,7 +16,7 @@ from functools import partial
 from chat.live.hub import Hub
 from chat.live.room_presence import RoomPresence
 from chat.model.members import Member
-from chat.store import NotFound, OutcomeUnknown, Store, Unavailable
+from chat.store import NotFound, OutcomeUnknown, Store, Unavailable, members
 from chat.views.look import Look
 
 GRACE = 10.0  # s after the last tab closed before somebody is away
@@ -107,13 +107,13 @@ class Presence:
 
     async def restore(self) -> None:
         """Expect those back who were here when the process ended. Raises store errors."""
-        logged = await self._store.here()
+        logged = await self._store.read(members.present)
         missing = await self._registry.missing(logged)
         self._expect(logged if missing is None else missing)
 
-    def _expect(self, members: Sequence[Member]) -> None:
+    def _expect(self, missing: Sequence[Member]) -> None:
         """Nobody has these, though the log says that they are here: soon after a start they may come back."""
-        for member in members:
+        for member in missing:
             room = self._rooms.setdefault(member.code, RoomPresence())
             if room.expect(member, max(self._now(), self._started + RESTART_GRACE)):
                 self._mark_busy(member.code)
@@ -122,7 +122,7 @@ class Presence:
         """Set right what the log says: a node may have died, or this one been given up by the others."""
         self._doubtful, self._compare_at = False, self._now() + PACE
         try:
-            logged = await self._store.here()
+            logged = await self._store.read(members.present)
         except Unavailable:
             self._doubtful = True
             return
@@ -189,7 +189,7 @@ class Presence:
         room.notice_at = self._now() + PACE
         try:
             if entering:
-                await self._store.announce(code, "entered", entering)
+                await self._store.write(code, members.announce, code, "entered", entering)
                 entering = []
             if leaving and await self._write_left(code, leaving):
                 leaving = []
@@ -204,7 +204,7 @@ class Presence:
         """Write who left, unless they are on another node. False if that is not known now."""
         left = await self._registry.claim_left(code, numbers)
         if left:
-            await self._store.announce(code, "left", left)
+            await self._store.write(code, members.announce, code, "left", left)
             await self._registry.release_left(code, left)
         return left is not None
 

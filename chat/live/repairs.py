@@ -13,6 +13,7 @@ from chat.live.connection import Connection
 from chat.live.feed import RING, Feed
 from chat.model.rooms import Position
 from chat.store import Resync, Store, Unavailable
+from chat.store.log import changes, heads
 
 CHECK = 5.0  # s between comparisons with the log
 
@@ -46,7 +47,7 @@ class Repairs:
 
     async def _load(self, feed: Feed[Connection]) -> None:
         try:
-            head = (await self._store.heads([feed.code])).get(feed.code)
+            head = (await self._store.read(heads, [feed.code])).get(feed.code)
             if head is None:
                 return
             feed.start_at(Position(head.epoch, max(0, head.rev - RING)))
@@ -64,7 +65,7 @@ class Repairs:
 
     async def _read_part(self, feed: Feed[Connection]) -> int:
         """Have the feed take what follows in the log, as much as is read at once; the log's head."""
-        window = await self._store.changes(feed.code, feed.position, RING, READ)
+        window = await self._store.snapshot(changes, feed.code, feed.position, RING, READ)
         if window.position.rev > feed.position.rev:
             feed.apply(chain(window.changed, window.created), window.position)
         return window.head
@@ -106,7 +107,7 @@ class Repairs:
 
     async def _start_over(self, feed: Feed[Connection]) -> None:
         """History was rewritten (a restored back-up): everybody gets the newest page."""
-        head = (await self._store.heads([feed.code])).get(feed.code)
+        head = (await self._store.read(heads, [feed.code])).get(feed.code)
         if head is not None:
             feed.hinted_rev = 0
             feed.start_at(head)
@@ -123,7 +124,7 @@ class Repairs:
         codes = [feed.code for feed in self._feeds.values() if feed.loaded.is_set()]
         if not codes:
             return
-        for code, head in (await self._store.heads(codes)).items():
+        for code, head in (await self._store.read(heads, codes)).items():
             if feed := self._feeds.get(code):
                 self.repair_up_to(feed, head)
 

@@ -11,17 +11,18 @@ from chat.model.messages import Amendment, Edit, Message, Previous
 from chat.model.meta import NO_META, Meta, with_meta
 from chat.model.notices import Notice, dump_notice
 from chat.model.rooms import Position
-from chat.store import NotFound, Resync, queries
+from chat.store import HISTORY, WINDOW, NotFound, Resync, queries
 from chat.store.queries import LARGEST
 from chat.store.records import Head, columns, dump_meta, encode_text, message_of
 from chat.store.transaction import Transaction
-from chat.store.windows import first_part, newest, until, weight
+from chat.store.windows import UNBOUNDED, first_part, newest, until, weight
 
 PORTION, LARGEST_PORTION = 16, 128  # messages that are asked for at once where bytes are counted
 NOBODY = 0  # as the author of a key; seats count from 1
 
 
 async def head_of(tx: Transaction, code: str) -> Head:
+    """Raises NotFound."""
     rows = await tx.fetch(queries.HEAD, code)
     if not rows:
         raise NotFound(f"There is no room {code}.")
@@ -61,6 +62,10 @@ async def write_notice(
 
 
 async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, change: Amendment) -> Change:
+    """Edit or delete a text message. `by` None skips the check that it is its author's.
+
+    A deleted text is gone from the store at once. Raises NotFound.
+    """
     if not is_storable(id, by or NOBODY):
         raise NotFound("There is no such number.")
     room = (await head_of(tx, code)).room
@@ -134,7 +139,13 @@ async def _same_person(tx: Transaction, room: int, one: int, other: int | None) 
     return one == other or (people, seats) == (1, 2)
 
 
-async def history(tx: Transaction, code: str, before: int | None, limit: int, most: int) -> Page:
+async def history(
+    tx: Transaction, code: str, before: int | None = None, limit: int = HISTORY, most: int = UNBOUNDED
+) -> Page:
+    """The newest messages, or the newest older than `before`. Raises NotFound.
+
+    As many as `limit`, and as `windows.weight` finds to be at most `most` bytes, but at least one.
+    """
     head = await head_of(tx, code)
     end = LARGEST if before is None else max(0, min(before, LARGEST))
     limit = max(0, min(limit, LARGEST - 1))
@@ -144,7 +155,16 @@ async def history(tx: Transaction, code: str, before: int | None, limit: int, mo
     return Page(messages, head.position, more=len(rows) > len(messages))
 
 
-async def changes(tx: Transaction, code: str, since: Position, window: int, most: int) -> Window:
+async def changes(
+    tx: Transaction, code: str, since: Position, window: int = WINDOW, most: int = UNBOUNDED
+) -> Window:
+    """What changed in revs (since, since + window], at its present state.
+
+    `created` have ids in that range; `changed` are older messages last changed in it. The position
+    returned is where to continue; a later window may repeat a change, never a creation. The range ends
+    sooner if its messages are more than `most` bytes by `windows.weight`, but not before the first one.
+    Raises Resync, NotFound.
+    """
     head = await head_of(tx, code)
     if since.epoch != head.epoch or not 0 <= since.rev <= head.rev:
         raise Resync
@@ -179,6 +199,7 @@ async def _in_portions(
 
 
 async def heads(tx: Transaction, codes: Sequence[str]) -> dict[str, Position]:
+    """The present position of each room that exists."""
     rows = await tx.fetch(tx.dialect.heads, list(codes))
     return {code: Position(epoch, rev) for code, epoch, rev in rows}
 

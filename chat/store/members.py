@@ -1,8 +1,8 @@
-"""Seats: taken, left, renamed, marked as here or away."""
+"""Seats: taken, left, renamed, marked as present or away."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from chat.model.changes import Change
 from chat.model.errors import Refused
@@ -21,8 +21,13 @@ TOO_MANY_NAMES = "You have had %(n)s names in this room. Please use one of them 
 
 
 async def take_seat(tx: Transaction, code: str, person: str, name: str) -> Member:
+    """The person's seat; the one they hold already, if any, whatever name is asked for.
+
+    A seat that this person left is taken up again if its name is the same. Raises NotFound, and Refused
+    for one name too many.
+    """
     room = (await head_of(tx, code)).room
-    if held := await held_seat(tx, code, person):
+    if held := await find_seat(tx, code, person):
         return held
     return await _seat_named(tx, room, code, person, name)
 
@@ -48,28 +53,37 @@ async def _check_names(tx: Transaction, room: int, person: str) -> None:
         raise Refused(Sentence(TOO_MANY_NAMES, n=NAMES), "name")
 
 
-async def held_seat(tx: Transaction, code: str, person: str) -> Member | None:
+async def find_seat(tx: Transaction, code: str, person: str) -> Member | None:
+    """The seat the person holds now."""
     rows = await tx.fetch(queries.HELD_SEAT, code, person)
     return load_member(rows[0]) if rows else None
 
 
 async def seats_of(tx: Transaction, code: str, person: str) -> list[int]:
+    """Numbers of every seat the person ever held in the room: whose messages are theirs."""
     rows = await tx.fetch(queries.SEATS_OF, code, person)
     return [number for (number,) in rows]
 
 
-async def present(tx: Transaction, code: str | None) -> list[Member]:
+async def present(tx: Transaction, code: str | None = None) -> list[Member]:
+    """Everybody marked as present, in one room or in all: whom a restart has to account for."""
     rows = await tx.fetch(queries.PRESENT, code)
     return [load_member(row) for row in rows]
 
 
 async def rooms_of(tx: Transaction, person: str, limit: int) -> list[str]:
+    """Codes of at most `limit` rooms in which the person has a seat, be it one that ended."""
     rows = await tx.fetch(queries.ROOMS_OF, person, limit)
     return [code for (code,) in rows]
 
 
-async def end_seat(tx: Transaction, code: str, person: str, successor: str | None) -> Change | None:
-    member = await held_seat(tx, code, person)
+async def end_seat(tx: Transaction, code: str, person: str, successor: str | None = None) -> Change | None:
+    """End the person's stay and tell the room; None if they hold no seat.
+
+    Every seat that the person ever had in the room passes to `successor`, if one is named: with an id
+    that nobody has, the person is a stranger there from now on.
+    """
+    member = await find_seat(tx, code, person)
     if member is None and successor is None:
         return None
     room = (await head_of(tx, code)).room
@@ -83,7 +97,11 @@ async def end_seat(tx: Transaction, code: str, person: str, successor: str | Non
 
 
 async def rename_seat(tx: Transaction, code: str, person: str, name: str) -> Change | None:
-    old = await held_seat(tx, code, person)
+    """End the person's seat, take one of another name and tell the room.
+
+    What they wrote keeps its name. None if that is their name already. Raises NotFound, Refused.
+    """
+    old = await find_seat(tx, code, person)
     if old is None:
         raise NotFound("This person holds no seat in the room.")
     if old.name == name:
@@ -98,9 +116,13 @@ async def rename_seat(tx: Transaction, code: str, person: str, name: str) -> Cha
     return await write_notice(tx, code, lambda last, at: (renamed(old, new), False))
 
 
-async def announce(tx: Transaction, code: str, verb: Verb, numbers: Sequence[int]) -> Change | None:
+async def announce(tx: Transaction, code: str, verb: Verb, seats: Iterable[int]) -> Change | None:
+    """Mark seats as present or away and tell the room.
+
+    Seats already so marked, and ended ones, are passed over; None if none is left.
+    """
     present = int(verb == "entered")
-    numbers = [n for n in numbers if is_storable(n)]
+    numbers = [n for n in dict.fromkeys(seats) if is_storable(n)]
     rows = await tx.fetch(tx.dialect.asked_seats, code, 1 - present, numbers)
     members = [load_member(row) for row in rows]
     if not members:

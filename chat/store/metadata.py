@@ -14,6 +14,7 @@ HISTORY = "history"  # says which history the epochs are of
 
 
 async def get_or_set(tx: Transaction, name: str, value: str) -> str:
+    """Keep the value if there is none of this name, and return the one that is kept."""
     await tx.fetch(queries.NEW_METADATA, name, value)
     ((agreed,),) = await tx.fetch(queries.METADATA, name)
     return str(agreed)
@@ -37,4 +38,5 @@ async def forget(tx: Transaction, name: str) -> None:
 
 
 async def probe(tx: Transaction) -> None:
+    """A small write, to see whether any gets through."""
     await keep(tx, "probed", str(tx.now))

@@ -13,6 +13,7 @@ REMOVED = 500  # rows of an expired room that are removed at a time
 
 
 async def open_room(tx: Transaction, code: str) -> Room:
+    """Raises AlreadyExists."""
     room = Room(code, new_epoch(), tx.now)
     if not await tx.fetch(queries.NEW_ROOM, code, room.epoch, tx.now, tx.now + UNUSED):
         raise AlreadyExists(code)
@@ -25,7 +26,11 @@ async def find_room(tx: Transaction, code: str) -> Room | None:
 
 
 async def expire(tx: Transaction) -> int:
-    """Close rooms that have expired, and remove some of what is in one; the number of rows it was."""
+    """Remove rooms in which nothing was said for a day, unless somebody is there; a portion at a time.
+
+    Returns how many rows it dealt with: 0 once there is nothing left to remove. Several nodes may do it at
+    the same time. `Expiry` is for a clock that may be wrong.
+    """
     expired = await tx.fetch(tx.dialect.expired, tx.now, REMOVED)
     for (room,) in expired:
         if await tx.fetch(queries.SPOKEN_IN, room):  # by a node of a former release

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from chat.store import OutcomeUnknown, Store, Unavailable
+from chat.store import OutcomeUnknown, Store, Unavailable, metadata
 
 EVERY = 5.0  # s between tries
-WAIT = 2.0  # s that who asks waits for one
+WAIT = 2.0  # s that a caller waits for one
 
 
 class WriteProbe:
@@ -34,8 +34,8 @@ class WriteProbe:
 
     async def _probe(self) -> str:
         try:
-            await self._store.probe()
+            await self._store.write(None, metadata.probe)
         except (Unavailable, OutcomeUnknown) as error:
-            said = str(error).lower()
-            return next((word for word in ("locked", "full", "read-only") if word in said), "failing")
+            message = str(error).lower()
+            return next((word for word in ("locked", "full", "read-only") if word in message), "failing")
         return ""

@@ -14,7 +14,7 @@ from chat.live.connection import POLICY, Close
 from chat.model.codes import clean_code, is_code
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member, clean_name
-from chat.store import OutcomeUnknown, Unavailable, quota
+from chat.store import OutcomeUnknown, Unavailable, quota, rooms
 from chat.views.forms import Form
 from chat.web import fields
 from chat.web.requests import (
@@ -178,7 +178,7 @@ async def existing_code(chat: Context, code: str) -> str:
         await _count_guess(chat)
     wrong = False
     try:
-        wrong = not is_code(code) or await chat.store.find_room(code) is None
+        wrong = not is_code(code) or await chat.store.read(rooms.find_room, code) is None
     finally:
         if guess and not wrong:
             for rate, subject in _guesses():

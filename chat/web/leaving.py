@@ -13,7 +13,7 @@ from chat.context import Context
 from chat.features import seats
 from chat.live.connection import POLICY, Close
 from chat.model.members import Member
-from chat.store import NotFound
+from chat.store import NotFound, members
 from chat.views.forms import Form
 from chat.web.entry import home_page
 from chat.web.requests import check_rate, client_info, current_chat, find_member, known_person, pages
@@ -36,22 +36,26 @@ async def leave(code: str) -> ResponseReturnValue:
 async def log_out() -> ResponseReturnValue:
     """End the identity of this browser: its seats pass to an id that nobody has."""
     chat, person = current_chat(), known_person(current_chat())
-    if person is not None and await chat.store.rooms_of(person, 1):
+    if person is not None and await _has_seats(chat, person):
         await check_rate(chat, limits.LOGOUTS, "Many people are logging out from your network just now.")
         successor = chat.identities.new()
-        for code in await chat.store.rooms_of(person, LOGGED_OUT):
-            member = await chat.store.find_seat(code, person)
+        for code in await chat.store.read(members.rooms_of, person, LOGGED_OUT):
+            member = await chat.store.read(members.find_seat, code, person)
             with suppress(NotFound):  # the room expired meanwhile
-                await chat.store.end_seat(code, person, successor)
+                await chat.store.write(code, members.end_seat, code, person, successor)
             if member is not None:
                 _dismiss(chat, member, "You logged out of this browser.")
-        if await chat.store.rooms_of(person, 1):
+        if await _has_seats(chat, person):
             return home_page(chat, Form({}, {"": STILL_LOGGED_IN})), 503
         logs.event("logged-out")
     response = redirect("/", 303)
     for name in chat.identities.cookie_names():
         response.delete_cookie(name, secure=client_info().scheme == "https", httponly=True, samesite="Lax")
     return _forgotten(response)
+
+
+async def _has_seats(chat: Context, person: str) -> bool:
+    return bool(await chat.store.read(members.rooms_of, person, 1))
 
 
 def _forgotten(response: WerkzeugResponse) -> WerkzeugResponse:

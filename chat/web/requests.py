@@ -16,6 +16,7 @@ from chat.model.codes import clean_code, is_code
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.store import HISTORY, Unavailable
+from chat.store.members import find_seat
 from chat.store.visits import Visit, visit
 from chat.views.look import LOOK, Look
 from chat.views.messages import PAGE
@@ -74,7 +75,7 @@ async def find_member(chat: Context, code: str) -> Member | None:
     require_store(chat)
     person = known_person(chat)
     code = canonical_code(code)
-    return await chat.store.find_seat(code, person) if person and code else None
+    return await chat.store.read(find_seat, code, person) if person and code else None
 
 
 async def require_member(chat: Context, code: str) -> Member:
@@ -137,7 +138,7 @@ async def find_visit(chat: Context, code: str, before: int | None = None) -> Vis
         return None
     reading = _reading(person)
     if wait := chat.own_limits.take_both(*reading):
-        if await chat.store.find_seat(code, person) is None:
+        if await chat.store.read(find_seat, code, person) is None:
             return None
         _refuse_reading(chat, wait)
     found = None

@@ -12,6 +12,7 @@ from chat.live.connection import LATER, POLICY, Close, Connection
 from chat.live.feed import Feed
 from chat.live.framing import Frame, websocket_frame
 from chat.store import NotFound, Unavailable
+from chat.store.members import find_seat
 from chat.web.transport import Socket
 
 
@@ -67,7 +68,7 @@ async def _changes(chat: Context, connection: Connection) -> str:
     try:
         if connection.member.number in feed.ended and await chat.hub.has_left(feed, connection.member):
             chat.presence.forget(connection.member)  # perhaps they left on another node
-            held = await chat.store.find_seat(connection.member.code, connection.member.person)
+            held = await chat.store.read(find_seat, connection.member.code, connection.member.person)
             why = seats.why_ended(held, feed.ended.get(connection.member.number, ""))
             connection.close(Close(POLICY, why, over=held is None))
             return ""

@@ -17,6 +17,7 @@ from chat.model.errors import Refused
 from chat.model.members import Member
 from chat.model.sentences import Sentence
 from chat.origins import behind_unknown_proxy, same_origin
+from chat.store.members import find_seat
 from chat.views.look import Look
 from chat.visitors import ClientInfo, parse_client
 from chat.web import fields
@@ -101,7 +102,7 @@ def _hold_openings(chat: Context, member: Member | None, address: str) -> None:
 async def _member(chat: Context, code: str, person: str) -> Member | None:
     if chat.hub.health.store_down and (member := chat.presence.member(code, person)):
         return member  # a member of a moment ago may go on reading what is in memory
-    return await chat.store.find_seat(code, person)
+    return await chat.store.read(find_seat, code, person)
 
 
 async def _converse(chat: Context, member: Member, address: str, look: Look, socket: Socket) -> None:

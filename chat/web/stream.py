@@ -13,6 +13,7 @@ from chat.live.budget import OverBudget
 from chat.live.connection import POLICY, Close, Connection
 from chat.model.members import Member
 from chat.store import NotFound, Unavailable
+from chat.store.members import seats_of
 from chat.views.messages import Shown
 from chat.views.stream_lines import StreamLines
 from chat.web.requests import current_chat, current_look, pace_reading, pages, require_member
@@ -29,7 +30,7 @@ async def stream(code: str) -> ResponseReturnValue:
         raise Unavailable("Too much waits for slow readers.")  # the answer to that loads itself again
     pace_reading(chat, member.person)
     shown = await chat.hub.page(member.code, None, current_look())
-    seats = await chat.store.seats_of(member.code, member.person)
+    seats = await chat.store.read(seats_of, member.code, member.person)
     response = await make_response(_stream(chat, member, seats, shown))
     response.content_type = "text/html; charset=utf-8"
     response.headers["X-Accel-Buffering"] = "no"

@@ -13,6 +13,8 @@ import time
 from contextlib import suppress
 from itertools import count
 
+import calls
+
 from chat.model.members import Member
 from chat.store import AlreadyExists, Store, store_for
 
@@ -51,13 +53,15 @@ async def _seated(store: Store, senders: int, name: str) -> list[Member]:
     """People of this run, in rooms that every run shares."""
     codes = [f"{number:08d}" for number in range(min(ROOMS, senders))]
     await asyncio.gather(*(_room(store, code) for code in codes))
-    seats = (store.take_seat(codes[n % len(codes)], f"{name} {n}", f"{name} {n}") for n in range(senders))
+    seats = (
+        calls.take_seat(store, codes[n % len(codes)], f"{name} {n}", f"{name} {n}") for n in range(senders)
+    )
     return await asyncio.gather(*seats)
 
 
 async def _room(store: Store, code: str) -> None:
     with suppress(AlreadyExists):  # by another run
-        await store.open_room(code)
+        await calls.open_room(store, code)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
+import calls
 from serving import REPO, Server, free_port
 
 from chat.model.members import Member
@@ -140,13 +141,13 @@ async def seats(url: str, rooms: int, members: int, first: int = 0) -> list[list
     with_room = [
         f"{number:08d}".translate(str.maketrans("01", "BC")) for number in range(first, first + rooms)
     ]
-    await asyncio.gather(*map(store.open_room, with_room))
+    await asyncio.gather(*(calls.open_room(store, code) for code in with_room))
 
     async def seat(code: str, number: int) -> Member:
-        return await store.take_seat(code, identities.new(), f"Member {number}")
+        return await calls.take_seat(store, code, identities.new(), f"Member {number}")
 
     taken = [await asyncio.gather(*(seat(code, n) for n in range(members))) for code in with_room]
-    heads = await store.heads(with_room)
+    heads = await calls.heads(store, with_room)
     await store.close()
     return [[_ticket(identities, member, heads[member.code]) for member in room] for room in taken]
 

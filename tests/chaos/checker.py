@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import calls
+
 from chat.model.messages import Message
 from chat.model.notices import Verb
 from chat.model.rooms import Position
@@ -70,10 +72,10 @@ async def logged(database: str, code: str) -> list[Message]:
     store = PostgresStore(database)
     await store.open()
     try:
-        page = await store.history(code)
+        page = await calls.history(store, code)
         messages = list(page.messages)
         while page.more:
-            page = await store.history(code, messages[0].id)
+            page = await calls.history(store, code, messages[0].id)
             messages[:0] = page.messages
         assert await _replayed(store, code) == messages
         return messages
@@ -82,10 +84,10 @@ async def logged(database: str, code: str) -> list[Message]:
 
 
 async def _replayed(store: PostgresStore, code: str) -> list[Message]:
-    head = (await store.heads([code]))[code]
+    head = (await calls.heads(store, [code]))[code]
     position, found = Position(head.epoch, 0), dict[int, Message]()
     while position.rev < head.rev:
-        window = await store.changes(code, position, 50)
+        window = await calls.changes(store, code, position, 50)
         found |= {message.id: message for message in (*window.changed, *window.created)}
         position = window.position
     return [found[id] for id in sorted(found)]

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from types import CoroutineType, FrameType, FunctionType, ModuleType
 from typing import Any
 
+import calls
 import pytest
 from people import Person, ids, until
 
@@ -47,7 +48,7 @@ async def test_nothing_that_a_node_keeps_has_a_deleted_text(
                     await live.resume(page, since=0)
                     await live.until("li .text", SECRET)
         await alice.post(f"/rooms/{code}/{id}/delete")
-        head = (await chats[0].store.heads([code]))[code]
+        head = (await calls.heads(chats[0].store, [code]))[code]
         await until(
             lambda: all(chat.hub.feeds[code].position == head for chat in chats if code in chat.hub.feeds)
         )

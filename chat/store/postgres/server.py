@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any, Literal
+from typing import Any
 
 import asyncpg
 
 from chat.logs import waiting
 from chat.model.lookalikes import skeleton
 from chat.settings import Misconfigured
+from chat.store import Durability
 from chat.store.postgres.errors import CONNECTION_ERRORS, describe, explain
 from chat.store.postgres.hosts import NAME, Connection, Hosts
 from chat.store.postgres.instance_lock import InstanceLock, InUse
 from chat.store.postgres.schema import MIGRATING, check_server, check_tables, migrate
 
 RECONNECT = 60.0  # s
-
-Durability = Literal["fsync", "replicated", "os", "memory"]
 
 log = logging.getLogger(__name__)
 

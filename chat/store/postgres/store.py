@@ -16,14 +16,12 @@ import asyncpg
 from chat.model.changes import Change
 from chat.model.errors import Refused
 from chat.settings import Misconfigured
-from chat.store import NotFound, Resync, Unavailable, queries, rooms
-from chat.store.aging import aging_of
-from chat.store.operations import Operations
+from chat.store import Durability, NotFound, Resync, Unavailable, queries
 from chat.store.postgres.errors import CONNECTION_ERRORS, FAILURES, describe
 from chat.store.postgres.hosts import CONNECT, STATEMENT, Connection
 from chat.store.postgres.instance_lock import INSTANCE_LOCK, PROCESSES
 from chat.store.postgres.queue import Text, Write
-from chat.store.postgres.server import Durability, Server
+from chat.store.postgres.server import Server
 from chat.store.postgres.transaction import NOW, PostgresTransaction, Question
 from chat.store.postgres.writer import Writer
 from chat.store.transaction import P, Transaction, Work
@@ -41,7 +39,7 @@ ANSWERS = (NotFound, Refused, Resync)  # of a function that is given a transacti
 T = TypeVar("T")
 
 
-class PostgresStore(Operations):
+class PostgresStore:
     """Rooms and messages in the database at `url`, which may name several hosts: the primary is used.
 
     Text with lone surrogates cannot be stored: it raises ValueError (UnicodeEncodeError) and changes
@@ -65,7 +63,6 @@ class PostgresStore(Operations):
         self._wait = wait
         self._clock = clock
         self._order = AuthorOrder()
-        self._aging = aging_of(clock)
         self._writer: Writer | None = None
         self._readers: Readers | None = None
 
@@ -117,11 +114,6 @@ class PostgresStore(Operations):
 
     async def processes(self) -> int:
         return await self._read(lambda tx: _number(tx, PROCESSES, INSTANCE_LOCK))
-
-    async def expire(self) -> int:
-        if not self._aging.trusted(await self.time()):
-            return 0
-        return await self.write(None, rooms.expire)
 
     def append(self, code: str, author: int, key: str, body: str) -> PendingWrite[Change]:
         for text in (code, key, body):

@@ -11,13 +11,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from chat.model.changes import Change
 from chat.model.messages import Message
-from chat.store import NotFound, Unavailable, log, queries, rooms
-from chat.store.aging import aging_of
-from chat.store.operations import Operations
+from chat.store import Durability, NotFound, Unavailable, log, queries
 from chat.store.records import Head, before_of, columns, encode_text
 from chat.store.sqlite.batches import Text
 from chat.store.sqlite.file import connected, opened, pages_used, require_place, take_lock
@@ -32,14 +30,14 @@ T = TypeVar("T")
 Query = Callable[[sqlite3.Connection], T]
 
 
-class SQLiteStore(Operations):
+class SQLiteStore:
     """Rooms and messages in the file at `path`.
 
     Text with lone surrogates cannot be stored: it raises ValueError (UnicodeEncodeError) and changes
     nothing. `clock` is in seconds; `lock_wait` is how long `open` lets another process finish.
     """
 
-    durability: Literal["fsync", "replicated", "os", "memory"] = "fsync"
+    durability: Durability = "fsync"
 
     def __init__(self, path: str, *, lock_wait: float = 30.0, clock: Callable[[], float] = time.time) -> None:
         self.on_commit: Callable[[Sequence[Change]], None] = lambda changes: None
@@ -50,7 +48,6 @@ class SQLiteStore(Operations):
         self._lock_wait = lock_wait
         self._clock = clock
         self._order = AuthorOrder()
-        self._aging = aging_of(clock)
         self._lock = -1
         self._writer: Writer | None = None
         self._readers: Readers | None = None
@@ -104,9 +101,6 @@ class SQLiteStore(Operations):
 
     async def processes(self) -> int:
         return 1
-
-    async def expire(self) -> int:
-        return await self.write(None, rooms.expire) if self._aging.trusted(self._clock()) else 0
 
     def append(self, code: str, author: int, key: str, body: str) -> PendingWrite[Change]:
         text = Text(code, author, key, body)
