@@ -159,7 +159,7 @@ def create_app() -> Quart:
     @app.websocket("/lane")
     async def short_lane() -> None:
         await websocket.accept()
-        send: Any = websocket.scope["chat.lane"]  # type: ignore[typeddict-item]
+        send: Any = websocket.scope["chat.fast_path"]  # type: ignore[typeddict-item]
         await websocket.send("taken" if send(b"\x81\x05short") else "refused")
         await websocket.receive()
         await websocket.close(1000)

@@ -139,7 +139,7 @@ class Exchange:
             self._open_socket(scope, stream, worker)
 
     def _open_socket(self, scope: Any, stream: Any, worker: Worker) -> None:
-        scope["chat.lane"] = stream.fast_path = fast_path(stream)
+        scope["chat.fast_path"] = stream.fast_path = fast_path(stream)
         scope["chat.text_reader"] = stream.text_reader = text_reader(stream)
         if worker.options.rate_limit:
             scope["chat.frames"] = stream.frames = FrameCount(worker.frame_rates)

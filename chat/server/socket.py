@@ -20,7 +20,7 @@ class Socket:
     def __init__(self, scope: Any, inbox: Inbox, send: Callable[[Any], Awaitable[None]]) -> None:
         self.inbox = inbox
         self.text_reader: TextReader | None = scope.get("chat.text_reader")
-        self.write_frame: Callable[[bytes], bool] | None = scope.get("chat.lane")
+        self.write_frame: Callable[[bytes], bool] | None = scope.get("chat.fast_path")
         self._send = send
 
     async def send(self, text: str) -> None:
