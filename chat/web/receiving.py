@@ -30,6 +30,10 @@ def count_page(chat: Context, connection: Connection) -> None:
         chat.presence.arrive(connection.member)
 
 
+def nobody_waits() -> None:
+    """All that a socket brings comes the ordinary way, and waits in its inbox."""
+
+
 class Receiver:
     """Takes what a socket brings, in order; a flood waits in its own inbox.
 
@@ -55,9 +59,8 @@ class Receiver:
     def intake(self) -> Intake:
         """Of the texts; many a page only reads."""
         if self._intake is None:
-            self._intake = Intake(self._chat, self._connection)
-            if self._reader is not None:
-                self._intake.submitter.on_room = self._reader.release
+            on_room = self._reader.release if self._reader is not None else nobody_waits
+            self._intake = Intake(self._chat, self._connection, on_room)
         return self._intake
 
     def _take_at_once(self, data: bytes) -> bool:

@@ -54,9 +54,9 @@ class Submitter:
     There is no task for a text. Only those that have to wait for a rate have one, which they share.
     """
 
-    def __init__(self, chat: Context, connection: Connection) -> None:
+    def __init__(self, chat: Context, connection: Connection, on_room: Callable[[], None]) -> None:
         self.receipts = Receipts()
-        self.on_room: Callable[[], None] = lambda: None  # called when more texts may come
+        self._on_room = on_room
         self._chat = chat
         self._connection = connection
         self.time = asyncio.get_running_loop().time
@@ -163,7 +163,7 @@ class Submitter:
         if self._has_place is not None and not self._has_place.done():
             self._has_place.set_result(None)
         if not self.is_full:
-            self.on_room()
+            self._on_room()
 
     def _answer(self, text: Text) -> None:
         error = None if text.write is None else text.write.exception()

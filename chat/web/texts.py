@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from chat import limits
@@ -22,10 +22,11 @@ from chat.web.submitting import Submitter, Text
 class Intake:
     """Takes the texts of one connection out of its frames."""
 
-    def __init__(self, chat: Context, connection: Connection) -> None:
+    def __init__(self, chat: Context, connection: Connection, on_room: Callable[[], None]) -> None:
+        """`on_room` is called when more texts may come."""
         self._chat = chat
         self._connection = connection
-        self.submitter = Submitter(chat, connection)
+        self.submitter = Submitter(chat, connection, on_room)
         self.receipts = self.submitter.receipts
         self._time = self.submitter.time
 
