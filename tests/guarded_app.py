@@ -90,7 +90,7 @@ def create_app() -> Quart:
     async def index() -> dict[str, Any]:
         tasks, frozen = len(asyncio.all_tasks()), gc.get_freeze_count()
         return {
-            **lane,
+            **taken,
             "writes": writes.total(),
             "here": +here,
             "tasks": tasks,
@@ -154,16 +154,16 @@ def create_app() -> Quart:
         response.timeout = None
         return response
 
-    lane = {"lane": ""}
+    taken = {"fast_path": ""}
 
-    @app.websocket("/lane")
-    async def short_lane() -> None:
+    @app.websocket("/fast-path")
+    async def fast_path() -> None:
         await websocket.accept()
         send: Any = websocket.scope["chat.fast_path"]  # type: ignore[typeddict-item]
         await websocket.send("taken" if send(b"\x81\x05short") else "refused")
         await websocket.receive()
         await websocket.close(1000)
-        lane["lane"] = "taken" if send(b"\x81\x05short") else "refused"
+        taken["fast_path"] = "taken" if send(b"\x81\x05short") else "refused"
 
     @app.websocket("/echo")
     async def echo() -> None:

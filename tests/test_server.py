@@ -196,12 +196,12 @@ async def test_killing_leaves_nobody_who_answers(start: Callable[..., Server]) -
 # --- What a socket may cost ---
 
 
-async def test_a_framed_text_takes_the_short_lane_to_an_open_socket_only(server: Server) -> None:
-    async with await Socket.connect(server.port, "/lane") as socket:
+async def test_a_framed_text_takes_the_fast_path_to_an_open_socket_only(server: Server) -> None:
+    async with await Socket.connect(server.port, "/fast-path") as socket:
         assert [await socket.recv(), await socket.recv()] == ["short", "taken"]
         await socket.send_text("close")
         assert await socket.recv() == 1000
-    await until(server, lambda now: now["lane"] == "refused")
+    await until(server, lambda now: now["fast_path"] == "refused")
 
 
 async def test_compression_is_offered_and_not_taken(server: Server) -> None:

@@ -35,20 +35,13 @@ def refuse_host(client: ClientInfo, allowed: Sequence[Host], repeats: Repeats) -
     """Whether nothing is served under this address."""
     host = parse_host(client.host)
     if host is None:
-        repeats.event("host-refused", host=quoted(client.host), reason="unreadable")
-        return Refusal(
-            400,
-            "This address does not work",
-            Sentence(UNREADABLE, host=client.host[:100]),
-        )
-    if is_allowed(host, client.scheme, allowed):
+        status, reason, text = 400, "unreadable", Sentence(UNREADABLE, host=client.host[:100])
+    elif is_allowed(host, client.scheme, allowed):
         return None
-    repeats.event("host-refused", host=quoted(client.host), reason="not-in-CHAT_HOSTS")
-    return Refusal(
-        421,
-        "This address does not work",
-        Sentence(NOT_SERVED, host=client.host),
-    )
+    else:
+        status, reason, text = 421, "not-in-CHAT_HOSTS", Sentence(NOT_SERVED, host=client.host)
+    repeats.event("host-refused", host=quoted(client.host), reason=reason)
+    return Refusal(status, "This address does not work", text)
 
 
 def refuse_origin(headers: Headers, client: ClientInfo, repeats: Repeats) -> Refusal:

@@ -11,7 +11,7 @@ from chat.web.requests import current_chat, pages
 
 @pages.get("/healthz")
 async def healthz() -> ResponseReturnValue:
-    """Whether to send people current_chat: without Redis they can talk, without the store they cannot."""
+    """Whether to send people here: without Redis they can talk, without the store they cannot."""
     chat = current_chat()
     try:
         await chat.store.ping()

@@ -71,7 +71,7 @@ def require_store(chat: Context) -> None:
 
 
 async def find_member(chat: Context, code: str) -> Member | None:
-    """Load and authorise in one: a room is found_identity only through the visitor's seat in it."""
+    """Load and authorise in one: a room is found only through the visitor's seat in it."""
     require_store(chat)
     person = known_person(chat)
     code = canonical_code(code)
