@@ -42,10 +42,10 @@ async def scroll_up(visitor: Visitor, pages: int = 1) -> None:
 
 async def still(window: Window) -> None:
     """Wait until a smooth scroll has ended: four looks in a row see the same."""
-    seen: list[float] = []
+    seen = [await window.evaluate(f"{SCROLL}.scrollTop")]
     while len(seen) < 4 or len(set(seen[-4:])) > 1:
-        seen.append(await window.evaluate(f"{SCROLL}.scrollTop"))
         await asyncio.sleep(0.08)
+        seen.append(await window.evaluate(f"{SCROLL}.scrollTop"))
 
 
 async def history(visitor: Visitor, count: int, text: str = "number {}") -> None:

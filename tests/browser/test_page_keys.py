@@ -69,6 +69,7 @@ async def test_the_field_hides_nothing_from_a_reader(visitors: Visitors, state: 
 async def a_page_is_no_more_than_is_seen(window: Window) -> None:
     await window.focus("#scroll")
     await window.evaluate(f"({SCROLL}.scrollTop = 0)")
+    await still(window)  # a layout that comes after the key would stop the scrolling
     await window.press("PageUp")
     await window.wait_for(f"{SCROLL}.scrollTop < -50")
     assert -await place(window) <= await window.evaluate(SEEN)
