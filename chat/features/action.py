@@ -18,6 +18,7 @@ from chat.views.look import Look
 NOT_STORED = "The server could not store this just now. Please send it again."
 NOT_THERE = "This message is not there any more."
 NOT_A_MEMBER = "You are not in this room any more."
+TOO_OFTEN = "That was very often in a short time."
 NOT_YOURS = "You cannot do that in this room."
 
 Role = Literal["member"]
@@ -97,7 +98,7 @@ def roles_of(member: Member) -> tuple[Role, ...]:
 async def _check_limits(chat: Context, member: Member, address: str, action: Action, fields: Fields) -> None:
     """Count it, and the disk that it takes. Raises Refused."""
     if wait := await chat.limits.take(action.rate, member.person):
-        raise RateLimited("That was very often in a short time.", wait)
+        raise RateLimited(TOO_OFTEN, wait)
     if size := action.size(fields):
         check_disk(chat, member, address, size)
 

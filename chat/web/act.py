@@ -12,7 +12,7 @@ from quart.typing import ResponseReturnValue
 
 from chat.context import Context
 from chat.features import ACTIONS
-from chat.features.action import NOT_THERE, Action, Failure, failure_of, perform
+from chat.features.action import NOT_THERE, TOO_OFTEN, Action, Answer, Failure, failure_of, perform
 from chat.live.connection import Connection
 from chat.model.errors import Forbidden, RateLimited
 from chat.model.members import Member
@@ -183,32 +183,37 @@ async def _failed(
 
 async def act_by_frame(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:
     """The same over a socket. What this node does not know, a newer one may: they are replaced one by one."""
-    texts = frame.get("body") or ()
+    body = fields.cut("body", "".join(frame.get("body") or ()))
     given = {
         name: fields.cut(name, value)
         for name, value in frame.items()
         if name in FIELDS[1:] and isinstance(value, str)
     }
-    call = call_of(str(frame["act"]), frame.get("id"), given | {"body": "".join(texts)})
+    call = call_of(str(frame["act"]), frame.get("id"), given | {"body": body})
     action = ACTIONS.get(call.name)
     if action is None or not call.id:
         await pace(chat, connection)
         return
-    failure, slot = None, f"act {call.id}"
+    slot = f"act {call.id}"
+    answer = await _perform_or_ask(chat, connection, action, call)
+    if isinstance(answer, Answer):
+        connection.answer(slot, answer.fragment)
+        return
+    shown = await _form(chat, connection, action, call, answer) if call.asks or call.typed else ""
+    connection.answer(
+        slot, shown or chat.render.alerts.notice(answer.text if answer else NOT_THERE, connection.look)
+    )
+
+
+async def _perform_or_ask(
+    chat: Context, connection: Connection, action: Action, call: Call
+) -> Answer | Failure | None:
+    """None if the form may be shown that was asked for: that has the rate of frames."""
     if not call.asks:
-        answer = await perform(
+        return await perform(
             chat, connection.member, connection.address, action, call.id, call.fields, connection.look
         )
-        if not isinstance(answer, Failure):
-            connection.answer(slot, answer.fragment)
-            return
-        failure = answer
-    else:
-        await pace(chat, connection)
-    shown = await _form(chat, connection, action, call, failure) if call.asks or call.typed else ""
-    connection.answer(
-        slot, shown or chat.render.alerts.notice(failure.text if failure else NOT_THERE, connection.look)
-    )
+    return Failure(429, TOO_OFTEN) if await pace(chat, connection) else None
 
 
 async def _form(

@@ -65,4 +65,6 @@ def number(value: object) -> int:
     """A whole number; nonsense counts as none."""
     if isinstance(value, str):
         return int(value) if len(value) <= DIGITS and value.isascii() and value.isdigit() else 0
-    return value if isinstance(value, int) and 0 <= value < 10**DIGITS else 0
+    if not isinstance(value, int) or isinstance(value, bool):  # to Python, true is a 1
+        return 0
+    return value if 0 <= value < 10**DIGITS else 0
