@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from chat.cluster.connection import RedisUnavailable
-from chat.cluster.own_entries import BATCH
+from chat.cluster.own_entries import BATCH, load_entry
 from chat.cluster.tasks import end
 from chat.model.members import Member
 
@@ -55,11 +54,12 @@ class OtherNodes:
     def forget_peeks(self) -> None:
         self._peeks.clear()
 
-    async def read(self, add_only: bool) -> list[str]:
-        """Read the rooms that changed and return those whose people are different. With `add_only` nobody is
-        removed, since other nodes may not have sent their entries again yet."""
-        different: list[str] = []
+    async def read(self, add_only: bool) -> AsyncIterator[list[str]]:
+        """Read the rooms that changed, and yield those whose people are different as they are read: a later
+        part may fail. With `add_only` nobody is removed, since other nodes may not have sent their entries
+        again yet."""
         for codes in _batches(list(self._stale)):
+            different: list[str] = []
             for code, entries in zip(codes, await self._run("rosters", list(codes)), strict=True):
                 self._stale.discard(code)
                 people = self._parse(code, entries)
@@ -68,7 +68,8 @@ class OtherNodes:
                 if code in self._own_rooms and people != self._rooms.get(code):
                     self._rooms[code] = people
                     different.append(code)
-        return different
+            if different:
+                yield different
 
     async def missing(self, members: Sequence[Member]) -> list[Member]:
         """Those whom no node has."""
@@ -91,8 +92,7 @@ class OtherNodes:
         for seat, packed in zip(entries[::2], entries[1::2], strict=True):
             number, node = seat.decode().split(" ")
             if node != self._node:
-                person, name, mark = json.loads(packed)
-                found[int(number)] = Member(code, int(number), person, name, mark)
+                found[int(number)] = load_entry(code, int(number), packed)
         return found
 
 

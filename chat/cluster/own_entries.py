@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from chat.model.members import Member
+from chat.store.records import dump_meta, load_member
 
 BATCH = 500  # entries of one call, so that none holds Redis up
 
@@ -96,7 +97,7 @@ class OwnEntries:
         now = time.monotonic()
         return {
             "seats": [
-                [code, str(number), _dump_member(member)] for (code, number), member in batch.seats.items()
+                [code, str(number), _dump_entry(member)] for (code, number), member in batch.seats.items()
             ],
             "opened": [
                 [str(id), person, 1000 * (now - at)]
@@ -135,8 +136,17 @@ def parse_seats(seats: Sequence[bytes]) -> set[Seat]:
     return {(code, int(number)) for code, number in (seat.decode().split(" ") for seat in seats)}
 
 
-def _dump_member(member: Member | None) -> str:
-    return json.dumps([member.person, member.name, member.mark], ensure_ascii=False) if member else ""
+def _dump_entry(member: Member | None) -> str:
+    if member is None:
+        return ""
+    fields = [member.person, member.name, member.mark, dump_meta(member.meta)]
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def load_entry(code: str, number: int, entry: bytes) -> Member:
+    """The member of an entry; what a newer release adds at its end is passed over."""
+    person, name, mark, *more = json.loads(entry)
+    return load_member((code, number, person, name, mark, more[0] if more else None))
 
 
 def _take(unsent: dict[Any, Any]) -> dict[Any, Any]:

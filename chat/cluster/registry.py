@@ -232,7 +232,7 @@ class RedisRegistry:
             self._listeners.on_doubt()
 
     async def _read(self) -> None:
-        if different := await self._others.read(add_only=self._paused):
+        async for different in self._others.read(add_only=self._paused):
             self._listeners.on_change(different, self._node_lost)
         self._node_lost = False
 
