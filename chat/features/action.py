@@ -68,6 +68,11 @@ class Action:
     offered: Callable[[Message, Sequence[int]], bool] = lambda message, seats: False
 
 
+def is_own_text(message: Message, seats: Sequence[int]) -> bool:
+    """Whether somebody with these seats wrote this text, and it is still there."""
+    return message.author in seats and message.body is not None
+
+
 async def perform(
     chat: Context,
     member: Member | None,

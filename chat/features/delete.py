@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from chat import limits
-from chat.features.action import Action, Answer, Asked
+from chat.features.action import Action, Answer, Asked, is_own_text
 from chat.model.changes import Change
 from chat.model.members import Member
-from chat.model.messages import Delete, Message
+from chat.model.messages import Delete
 from chat.store.log import amend
 from chat.store.messages import own_text
 from chat.store.transaction import Transaction
@@ -27,8 +25,4 @@ async def delete_text(tx: Transaction, member: Member, id: int) -> Change:
     return await amend(tx, member.code, id, member.number, f"delete {id}", Delete())
 
 
-def is_own(message: Message, seats: Sequence[int]) -> bool:
-    return message.author in seats and message.body is not None
-
-
-DELETE = Action("delete", run, limits.DELETIONS, form="delete/form.html", offered=is_own)
+DELETE = Action("delete", run, limits.DELETIONS, form="delete/form.html", offered=is_own_text)

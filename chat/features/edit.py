@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from chat import limits
-from chat.features.action import Action, Answer, Asked, Fields
+from chat.features.action import Action, Answer, Asked, Fields, is_own_text
 from chat.model.changes import Change
 from chat.model.errors import Conflict, Refused
 from chat.model.invisible import is_blank
 from chat.model.members import Member
-from chat.model.messages import BODY_TYPED, Edit, Message, clean_body
+from chat.model.messages import BODY_TYPED, Edit, clean_body
 from chat.store import quota
 from chat.store.log import amend
 from chat.store.messages import own_text
@@ -45,8 +43,4 @@ def _size(fields: Fields) -> int:
     return quota.cost(fields.get("body", ""))
 
 
-def is_own(message: Message, seats: Sequence[int]) -> bool:
-    return message.author in seats and message.body is not None
-
-
-EDIT = Action("edit", run, limits.EDITS, size=_size, form="edit/form.html", offered=is_own)
+EDIT = Action("edit", run, limits.EDITS, size=_size, form="edit/form.html", offered=is_own_text)
