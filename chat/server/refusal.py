@@ -50,7 +50,7 @@ def _run_worker(original: Guard, main: Any, **options: Any) -> None:
 
 @contextmanager
 def _claimed() -> Iterator[bool]:
-    """Whether no other worker of the same manager is here already: one line is enough, and one farewell."""
+    """Whether this is the first worker of its manager to fail: only one says so."""
     parent = multiprocessing.parent_process()
     with socket.socket(socket.AF_UNIX) as claim:
         try:

@@ -1,4 +1,4 @@
-"""HTTP requests: bounds of what comes before the body, and politeness to what is not HTTP."""
+"""HTTP requests: bounds of what comes before the body, and readable answers to what is not HTTP."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def refusal(request: Any) -> int | None:
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     chunked = b"transfer-encoding" in lengths
     if chunked and (b"content-length" in lengths or request.http_version < b"1.1"):
-        return HTTPStatus.BAD_REQUEST  # where it ends is a matter of opinion: smuggling
+        return HTTPStatus.BAD_REQUEST  # a proxy may see its end elsewhere: request smuggling
     if has_body(request) and request.method in WITHOUT_BODY:
         return HTTPStatus.BAD_REQUEST  # nobody would read it
     return None if request.target.startswith(b"/") else HTTPStatus.BAD_REQUEST
@@ -116,7 +116,7 @@ def _place(protocol: Any, request: Any) -> Place | None:
 
 
 async def _drop(reader: Any, drops: Spacing) -> None:
-    """Closing over bytes unread would have the peer's system throw away what we said."""
+    """Closed with bytes unread, the peer's system would throw away the answer."""
     with suppress(TimeoutError, OSError):
         async with asyncio.timeout(bounds.LINGER):
             while await reader.read(65536):
@@ -125,7 +125,7 @@ async def _drop(reader: Any, drops: Spacing) -> None:
 
 @around(H11Protocol, "_send_error_response")
 async def _say_why(original: Guard, self: Any, status: int) -> None:
-    """Hypercorn says a number and an empty page."""
+    """Hypercorn would send a status and an empty page."""
     if isinstance(self.connection, H11WSConnection):
         await original(self, status)
         return
@@ -149,7 +149,7 @@ async def _say_why(original: Guard, self: Any, status: int) -> None:
 
 @around(H11Protocol, "_send_h11_event")
 async def _send_while_it_can_be_heard(original: Guard, self: Any, event: Any) -> None:
-    """An application may answer a peer that was refused or has gone meanwhile: no fault of either."""
+    """An application may answer a peer that was refused or has gone meanwhile: not an error."""
     connection = self.connection
     if isinstance(connection, H11WSConnection):
         connection = connection.h11_connection

@@ -94,7 +94,7 @@ class TextReader(asyncio.Protocol):
         return self._held or self._others is not None
 
     def hold(self) -> None:
-        """The application has enough: nothing is read until it calls `release`."""
+        """The application takes no more: nothing is read until it calls `release`."""
         self._held = True
         self._stop_reading()
 
@@ -162,7 +162,7 @@ class TextReader(asyncio.Protocol):
             self._pass_on(data)
 
     def _pause(self, count: int) -> None:
-        """After some texts everybody else has a turn; an address that sends too many waits longer."""
+        """After some texts other connections have a turn; an address that sends too many waits longer."""
         frames: FrameCount | None = getattr(self._hypercorn.stream, "frames", None)
         pause = frames.pause() if count and frames is not None else 0.0
         if pause:

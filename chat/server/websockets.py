@@ -1,4 +1,4 @@
-"""WebSockets: what a frame may cost, and a proper goodbye."""
+"""WebSockets: what a frame may cost, and a close that says why."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _clear(original: Guard, self: Any) -> None:
 
 @around(WSStream, "_handle_events")
 async def _handle_some(original: Guard, self: Any) -> None:
-    """One read may hold 10,000 frames: after a few of them everybody else has a turn."""
+    """One read may hold 10,000 frames: after a few of them other connections have a turn."""
     frames: FrameCount | None = getattr(self, "frames", None)
     self.connection.frames = frames
     while True:

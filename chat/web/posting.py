@@ -65,9 +65,8 @@ async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Excepti
     It keeps its key: sent again after an unknown outcome, it must not be stored twice.
     """
     if not isinstance(reason, Refused) and len(draft.bodies) > 1:
-        return draft_page(
-            chat, NOT_STORED, draft
-        )  # joined in the room's one field, they would be another text
+        # Joined in the room's one field, they would be another text.
+        return draft_page(chat, NOT_STORED, draft)
     failure = failure_of(reason)
     try:
         wait = {"Retry-After": str(math.ceil(failure.wait))} if failure.wait else {}

@@ -34,7 +34,7 @@ sockets = Blueprint("sockets", __name__)
 
 @sockets.websocket("/rooms/<code>/live")
 async def live(code: str) -> None:
-    """Admit a visitor, then converse until either side has enough."""
+    """Admit a visitor, then serve the connection until either side closes it."""
     chat: Context = current_app.extensions["chat"]
     client = parse_client(
         websocket.headers,
@@ -51,7 +51,7 @@ async def live(code: str) -> None:
     found = chat.identities.find(websocket.cookies, client.scheme)
     person = None if found is None else found.person
     member = None if person is None else await _member(chat, code, person)
-    _hold_openings(chat, member, client.address)
+    _check_rate(chat, member, client.address)
     frames: Any = websocket.scope.get("chat.frames")
     if frames is not None:
         frames.belongs_to(person, client.address)
@@ -86,8 +86,8 @@ def _check_origin(chat: Context, client: ClientInfo) -> bool:
     return False
 
 
-def _hold_openings(chat: Context, member: Member | None, address: str) -> None:
-    """Opening a socket costs more than anything sent over it. A browser that is refused tries again later.
+def _check_rate(chat: Context, member: Member | None, address: str) -> None:
+    """Opening a socket costs more than any frame sent over it. A browser that is refused tries again later.
 
     Strangers at an address have a rate of their own: members do not pay for them.
     """
