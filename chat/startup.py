@@ -19,7 +19,7 @@ from chat.metrics import Metrics
 from chat.model.changes import Change
 from chat.model.codes import Codes
 from chat.settings import Misconfigured, Settings
-from chat.store import Store, metadata, store_for
+from chat.store import NO_ROOM, Store, metadata, store_for
 from chat.store.clock import ClockWatch
 from chat.store.metadata import KEY
 from chat.store.quota import Quota
@@ -66,7 +66,7 @@ def _refuse_redis_with_sqlite(settings: Settings) -> None:
 async def _agree_on_the_key(store: Store, secret: str) -> None:
     """With another key everybody would be a stranger, on this node or on the others."""
     ours = fingerprint(secret)
-    if (first := await store.write(None, metadata.get_or_set, KEY, ours)) != ours:
+    if (first := await store.write(NO_ROOM, metadata.get_or_set, KEY, ours)) != ours:
         raise Misconfigured(
             f"CHAT_SECRET_KEY (fingerprint {ours}) is not the one that this database knows ({first}). "
             "Set the same on every node, or the former one again. A new one makes everybody a stranger; "

@@ -11,7 +11,7 @@ from chat.model.members import Member
 from chat.model.messages import Amendment
 from chat.model.notices import Verb
 from chat.model.rooms import Position, Room
-from chat.store import HISTORY, WINDOW, Store, log, members, metadata, rooms
+from chat.store import HISTORY, NO_ROOM, WINDOW, Store, log, members, metadata, rooms
 from chat.store.windows import UNBOUNDED
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 async def probe(store: Store) -> None:
-    await store.write(None, metadata.probe)
+    await store.write(NO_ROOM, metadata.probe)
 
 
 async def get_or_set(store: Store, name: str, value: str) -> str:
-    return await store.write(None, metadata.get_or_set, name, value)
+    return await store.write(NO_ROOM, metadata.get_or_set, name, value)
 
 
 async def expire(store: Store) -> int:

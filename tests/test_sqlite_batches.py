@@ -23,6 +23,7 @@ from chat.store import NotFound, Unavailable
 from chat.store.sqlite import batches
 from chat.store.sqlite import writer as sqlite_writer
 from chat.store.sqlite.store import SQLiteStore
+from chat.store.write_probe import WriteProbe
 
 ROOM, OTHER = "BCDFGHJK", "22222222"
 
@@ -117,6 +118,26 @@ async def test_a_join_is_no_reason_to_forget_other_rooms(store: SQLiteStore, sta
     assert not [statement for statement in statements if "FROM room" in statement]
     await store.append(OTHER, 3, "from Cat", "from Cat")
     await is_sound(store)
+
+
+async def test_a_write_about_no_room_is_no_reason_to_forget_any(
+    store: SQLiteStore, statements: list[str]
+) -> None:
+    """As /healthz has one made every few seconds."""
+    await store.append(ROOM, 1, "one", "one")
+    assert await WriteProbe(store).problem() == ""
+    statements.clear()
+    await store.append(ROOM, 1, "two", "two")
+    assert not [statement for statement in statements if "FROM room" in statement]
+    await is_sound(store)
+
+
+async def test_a_write_about_any_room_forgets_all(store: SQLiteStore, statements: list[str]) -> None:
+    await store.append(ROOM, 1, "one", "one")
+    await calls.expire(store)
+    statements.clear()
+    await store.append(ROOM, 1, "two", "two")
+    assert [statement for statement in statements if "FROM room" in statement]
 
 
 CHANGES: dict[str, Any] = {

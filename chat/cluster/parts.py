@@ -9,7 +9,7 @@ from chat.limits import Limits
 from chat.live.bus import Bus, LocalBus
 from chat.live.registry import LocalRegistry, PresenceRegistry
 from chat.settings import Misconfigured
-from chat.store import Store, metadata
+from chat.store import NO_ROOM, Store, metadata
 
 if TYPE_CHECKING:
     from chat.cluster.connection import Redis
@@ -26,7 +26,7 @@ async def redis_for(url: str, store: Store) -> Redis | None:
             "CHAT_REDIS_URL needs more packages. Install them: pip install '.[cluster]'"
         ) from None
     # Nodes of another database may use the same Redis: theirs is another chat.
-    redis = Redis(url, name=await store.write(None, metadata.identity))
+    redis = Redis(url, name=await store.write(NO_ROOM, metadata.identity))
     await redis.open()
     return redis
 

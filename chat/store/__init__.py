@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from chat.store.writes import PendingWrite
 
 HISTORY = 50  # messages of a page
+NO_ROOM = ""  # as the code of a write that is about no room at all
 WINDOW = 1000  # revs a reader may be behind before the newest page is cheaper
 
 
@@ -83,6 +84,8 @@ class Store(Protocol):
 
     async def write(self, code: str | None, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """What a function returns, once that is committed; nobody else writes to the room meanwhile.
+
+        `code` None says that it may be about any rooms: it has to lock them itself.
 
         It may be run more than once, but only one run counts. If it raises, nothing of it is kept. Raises
         also OutcomeUnknown and Unavailable.

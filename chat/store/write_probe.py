@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from chat.store import OutcomeUnknown, Store, Unavailable, metadata
+from chat.store import NO_ROOM, OutcomeUnknown, Store, Unavailable, metadata
 
 EVERY = 5.0  # s between tries
 WAIT = 2.0  # s that a caller waits for one
@@ -34,7 +34,7 @@ class WriteProbe:
 
     async def _probe(self) -> str:
         try:
-            await self._store.write(None, metadata.probe)
+            await self._store.write(NO_ROOM, metadata.probe)
         except (Unavailable, OutcomeUnknown) as error:
             message = str(error).lower()
             return next((word for word in ("locked", "full", "read-only") if word in message), "failing")

@@ -29,7 +29,7 @@ BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 async def begin(db: Connection, batch: Sequence[Write]) -> None:
     """Begin, and lock the rooms: their heads stay where they are until the transaction ends."""
-    codes = sorted({write.code for write in batch if write.code is not None})
+    codes = sorted({write.code for write in batch if write.code})
     if all(map(_plain, codes)):
         await db.execute(f"{BEGIN}; {LOCK_THESE.format(', '.join(map(repr, codes)))}" if codes else BEGIN)
     else:

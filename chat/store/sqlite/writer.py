@@ -14,7 +14,7 @@ from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from chat.store import NotFound, OutcomeUnknown, Unavailable
+from chat.store import NO_ROOM, NotFound, OutcomeUnknown, Unavailable
 from chat.store.aging import aging_of
 from chat.store.sqlite.batches import Memory, Text
 from chat.store.sqlite.transaction import SQLiteTransaction
@@ -31,7 +31,7 @@ class Write(PendingWrite[T]):
     """A job that is done in the writer's thread."""
 
     work: Callable[[SQLiteTransaction], T]
-    code: str | None = None  # of the one room that it is about
+    code: str | None = None  # of the one room that it is about; None if it may be any
     text: Text | None = None  # if it appends one
     erases: bool = field(init=False, default=False)
 
@@ -181,7 +181,8 @@ class Writer:
         return True
 
     def _run_one(self, job: Write[Any]) -> bool:
-        self._memory.forget(job.code)
+        if job.code != NO_ROOM:
+            self._memory.forget(job.code)
         return job.run(self._db, self._now())
 
     def _roll_back(self) -> None:
