@@ -197,7 +197,7 @@ class Writer:
         try:
             self._loop.call_soon_threadsafe(self._done, batch)
         except RuntimeError:
-            log.warning("The event loop ended before %d writes were told", len(batch))
+            log.warning("The event loop ended before %d writes were answered", len(batch))
 
     def _tidy(self) -> None:
         """Housekeeping that nobody waits for."""
