@@ -86,7 +86,7 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
         metrics.often.messages += len(changes)
         hub.committed(changes)
 
-    store.on_commit, store.on_gap, store.on_unknown = committed, hub.missed, metrics.unknown.inc
+    store.listen(committed, hub.missed, metrics.unknown.inc)
     bus.open(hub.receive, hub.missed)
     presence = Presence(store, hub, render.people.roster)
     registry.open(listeners(hub, presence))

@@ -140,12 +140,12 @@ class Walk(RuleBasedStateMachine):
         bus = Hints(random.Random(0))
         self.hub = Hub(cast(Store, self.late), bus, ShapesOfRevisions(), 3600.0)
         bus.open(self.hub.receive, self.hub.missed)
-        self.store.on_commit = self.hub.committed
+        self.store.listen(self.hub.committed)
         await self.store.open()
         await calls.open_room(self.store, ROOM)
         await calls.take_seat(self.store, ROOM, "ann", "Ann")
         await self._open_page()
-        self.store.on_commit = self.hub.committed
+        self.store.listen(self.hub.committed)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)

@@ -138,7 +138,7 @@ class Room:
         self.bus = bus or LocalBus()
         hub = Hub(cast(Store, self.watched), self.bus, self.shapes, check)
         self.bus.open(hub.receive, hub.missed)
-        self.store.on_commit = hub.committed
+        self.store.listen(hub.committed)
         return hub
 
     async def write(self, *bodies: str) -> list[Change]:
@@ -685,7 +685,7 @@ async def test_a_rewritten_history_reaches_everybody_as_the_newest_page(room: Ro
     await hub.repairs.check()
     await until(lambda: reader.connection.cursor == -1)
     assert await reader.read() == "page +1=a +2=b "
-    room.store.on_commit = hub.receive
+    room.store.listen(hub.receive)
     await room.write("c")
     assert await reader.read() == "+3=c "
 

@@ -334,7 +334,7 @@ async def test_two_nodes_write_one_log(store: PostgresStore, node: Node) -> None
     await calls.open_room(store, OTHER)
     told: list[list[Change]] = [[], []]
     for store, list_ in zip(nodes, told, strict=True):
-        store.on_commit = list_.extend
+        store.listen(list_.extend)
 
     async def sender(n: int) -> None:
         for code in random.sample([ROOM, OTHER], 2):  # locks in any order
@@ -374,7 +374,7 @@ async def test_a_key_counts_on_every_node(store: PostgresStore, alice: Member, n
 
 async def test_what_waits_is_committed_together(store: PostgresStore, alice: Member, url: str) -> None:
     told: list[int] = []
-    store.on_commit = lambda changes: told.append(len(changes))
+    store.listen(lambda changes: told.append(len(changes)))
     async with held(url):
         first = asyncio.create_task(say(store, alice, "first"))
         await waiting(url)
@@ -534,7 +534,7 @@ async def test_texts_whose_answer_is_lost_are_asked_for_again_and_announced(
 ) -> None:
     monkeypatch.setattr(writer_connection, "STATEMENT", 0.5)
     told: list[Change] = []
-    distant.on_commit = told.extend
+    distant.listen(told.extend)
     proxy.lose_reply(b"hello", hang=hang)
     done = await asyncio.gather(*(say(distant, alice, text) for text in ("hello", "again")))
     assert proxy.happened.is_set()

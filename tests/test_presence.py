@@ -72,7 +72,7 @@ class Node:
         bus = LocalBus()
         self.registry: PresenceRegistry = Still(house.redis, SOCKETS) if house.redis else LocalRegistry()
         self.hub = Hub(store, bus, house.render, registry=self.registry)
-        store.on_commit = bus.announce
+        store.listen(bus.announce)
         flaky = cast(Store, Flaky(store, house))
         self.presence = Presence(flaky, self.hub, house.roster, house.clock)
         bus.open(self.hub.receive, self.hub.missed)

@@ -374,7 +374,7 @@ class Nodes:
         self.count = 0
         for hub in self.hubs:
             hub.bus.open(hub.receive, hub.missed)
-        store.on_commit = self._committed
+        store.listen(self._committed)
 
     def _committed(self, changes: Sequence[Change]) -> None:
         for number, bus in enumerate(self.buses, 1):

@@ -49,7 +49,7 @@ class Node:
         self.bus = RedisBus(self.redis)
         self.log: Any = store_at(house.database_url, house.clock)
         self.hub = Hub(self.log, self.bus, house.render, check=0.3, registry=self.registry)
-        self.log.on_commit = self.bus.announce
+        self.log.listen(self.bus.announce)
         self.presence = Presence(self.log, self.hub, self._roster, house.clock)
         self.rosters: list[str] = []
         self.alive = True

@@ -321,7 +321,7 @@ async def test_a_page_costs_the_same_however_long_the_room(store: SQLiteStore, c
 async def test_what_waits_is_committed_together(store: SQLiteStore, alice: Member) -> None:
     statements: list[str] = []
     told: list[int] = []
-    store.on_commit = lambda changes: told.append(len(changes))
+    store.listen(lambda changes: told.append(len(changes)))
     await store._write(lambda tx: tx.db.set_trace_callback(statements.append))
     async with Pause(store):
         statements.clear()
@@ -400,7 +400,7 @@ async def test_nor_is_what_was_given_up_stored_before_the_text_that_failed(
 
 async def test_a_cancelled_caller_keeps_the_write(store: SQLiteStore, alice: Member) -> None:
     told: list[Change] = []
-    store.on_commit = told.extend
+    store.listen(told.extend)
     async with Pause(store):
         write = asyncio.create_task(say(store, alice, "hello"))
         later = asyncio.create_task(say(store, alice, "later"))
@@ -450,7 +450,7 @@ async def test_a_locked_file_delays_and_then_fails_writes_and_heals(
     store: SQLiteStore, alice: Member, path: Path
 ) -> None:
     told: list[Change] = []
-    store.on_commit = told.extend
+    store.listen(told.extend)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         delayed = asyncio.create_task(say(store, alice, "delayed"))

@@ -284,7 +284,7 @@ async def test_whatever_people_do_at_once_the_log_is_sound(
             heads[change.code] += 1
             assert change.position.rev == heads[change.code]
 
-    store.on_commit = committed
+    store.listen(committed)
     seats: dict[tuple[str, str], Member] = {}
 
     async def join(code: str, person: str) -> None:

@@ -178,7 +178,7 @@ async def test_a_lone_surrogate_is_refused_and_leaves_nothing(store: Store, alic
 
 async def test_the_same_key_is_the_same_message(store: Store, alice: Member) -> None:
     told: list[Change] = []
-    store.on_commit = told.extend
+    store.listen(told.extend)
     first = await store.append(ROOM, alice.number, "once", "hello")
     again = await store.append(ROOM, alice.number, "once", "something else")
     assert (again.message, again.position, again.duplicate) == (first.message, first.position, True)
@@ -285,7 +285,7 @@ async def test_a_message_knows_the_one_before_it(
 async def test_many_senders_leave_no_hole_in_the_revs(store: Store) -> None:
     await calls.open_room(store, OTHER)
     told: list[Change] = []
-    store.on_commit = told.extend
+    store.listen(told.extend)
 
     async def sender(code: str, number: int) -> None:
         member = await calls.take_seat(store, code, f"person-{number}", f"Name {number}")
@@ -300,7 +300,7 @@ async def test_many_senders_leave_no_hole_in_the_revs(store: Store) -> None:
 
 async def test_changes_are_told_before_their_writers_continue(store: Store, alice: Member) -> None:
     events: list[object] = []
-    store.on_commit = lambda changes: events.extend(c.position.rev for c in changes)
+    store.listen(lambda changes: events.extend(c.position.rev for c in changes))
     done = await say(store, alice, "hello")
     events.append("continued")
     assert events == [done.position.rev, "continued"]
@@ -312,7 +312,7 @@ async def test_a_listener_that_fails_does_not_fail_the_writer(
     def broken(changes: Sequence[Change]) -> None:
         raise RuntimeError("broken listener")
 
-    store.on_commit = broken
+    store.listen(broken)
     assert (await say(store, alice, "hello")).position.rev == 1
     assert "broken listener" in caplog.text
 
@@ -333,7 +333,7 @@ async def two_changes(tx: Transaction, refused: bool) -> str:
 async def test_every_change_of_a_write_is_told_whatever_it_returns(store: Store, alice: Member) -> None:
     await say(store, alice, "hello")
     told: list[Change] = []
-    store.on_commit = told.extend
+    store.listen(told.extend)
     assert await store.write(ROOM, two_changes, False) == "done"
     assert [change.position.rev for change in told] == [2, 3]
     assert await everything(store) == [told[-1].message]
@@ -342,7 +342,7 @@ async def test_every_change_of_a_write_is_told_whatever_it_returns(store: Store,
 async def test_what_a_write_did_before_it_refused_is_not_kept(store: Store, alice: Member) -> None:
     first = await say(store, alice, "hello")
     told: list[Change] = []
-    store.on_commit = told.extend
+    store.listen(told.extend)
     results = await asyncio.gather(
         say(store, alice, "before"),
         store.write(ROOM, two_changes, True),
@@ -859,7 +859,7 @@ class Walk(RuleBasedStateMachine):
 
     def _open(self) -> None:
         self.store = self.place(clock=self.clock)
-        self.store.on_commit = self.told.extend
+        self.store.listen(self.told.extend)
         self.run(self.store.open())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

@@ -52,14 +52,18 @@ class Store(Protocol):
     """
 
     durability: Durability
-    on_commit: Callable[[Sequence[Change]], None]
-    """Called in the event loop with each batch of changes, in commit order, before their writers
-    continue. Set it before `open`."""
-    on_gap: Callable[[], None]
-    """Called when changes may have been committed without a call of `on_commit`."""
 
-    on_unknown: Callable[[], object]
-    """Called for each write whose outcome is not known. Set it before `open`."""
+    def listen(
+        self,
+        on_commit: Callable[[Sequence[Change]], None],
+        on_gap: Callable[[], None] = ...,
+        on_unknown: Callable[[], object] = ...,
+    ) -> None:
+        """From now on call these, all in the event loop; they take the place of those before.
+
+        `on_commit` with each batch of changes, in commit order, before their writers continue; `on_gap` when
+        changes may have been committed without that; `on_unknown` for each write whose outcome is not known.
+        """
 
     @property
     def waiting(self) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from chat.model.changes import Change
 from chat.store import OutcomeUnknown, Unavailable
@@ -116,22 +116,30 @@ class AuthorOrder:
             del self._last[job.author]
 
 
-def notify(
-    on_commit: Callable[[Sequence[Change]], None],
-    on_unknown: Callable[[], object],
-    jobs: Sequence[PendingWrite[Any]],
-) -> None:
+def ignore(*_: object) -> None:
+    """In place of somebody who listens."""
+
+
+class Listeners(NamedTuple):
+    """What `Store.listen` was given."""
+
+    on_commit: Callable[[Sequence[Change]], None] = ignore
+    on_gap: Callable[[], None] = ignore
+    on_unknown: Callable[[], object] = ignore
+
+
+def notify(listeners: Listeners, jobs: Sequence[PendingWrite[Any]]) -> None:
     """Pass on what changed, in commit order, and then let the writers continue."""
     changes = [change for job in jobs for change in job.changes]
     try:
         if changes:
-            on_commit(changes)
+            listeners.on_commit(changes)
     except Exception:
         log.exception("%d stored changes could not be passed on", len(changes))
     for job in jobs:
         try:
             if isinstance(job.error, OutcomeUnknown):
-                on_unknown()
+                listeners.on_unknown()
             job.resolve()
         except Exception:
             log.exception("A write could not be answered")

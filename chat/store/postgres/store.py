@@ -25,7 +25,7 @@ from chat.store.postgres.server import Server
 from chat.store.postgres.transaction import NOW, PostgresTransaction, Question
 from chat.store.postgres.writer import Writer
 from chat.store.transaction import P, Transaction, Work
-from chat.store.writes import AuthorOrder, PendingWrite, notify
+from chat.store.writes import AuthorOrder, Listeners, PendingWrite, ignore, notify
 
 READERS = 6
 USED = (
@@ -55,9 +55,7 @@ class PostgresStore:
         wait: float = 30.0,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.on_commit: Callable[[Sequence[Change]], None] = lambda changes: None
-        self.on_unknown: Callable[[], object] = lambda: None
-        self.on_gap: Callable[[], None] = lambda: None
+        self._listeners = Listeners()
         self.durability: Durability = "fsync"
         self._server = Server(url, exclusive=exclusive)
         self._wait = wait
@@ -65,6 +63,14 @@ class PostgresStore:
         self._order = AuthorOrder()
         self._writer: Writer | None = None
         self._readers: Readers | None = None
+
+    def listen(
+        self,
+        on_commit: Callable[[Sequence[Change]], None],
+        on_gap: Callable[[], None] = ignore,
+        on_unknown: Callable[[], object] = ignore,
+    ) -> None:
+        self._listeners = Listeners(on_commit, on_gap, on_unknown)
 
     async def open(self) -> None:
         db = await self._server.first(self._wait)
@@ -78,13 +84,13 @@ class PostgresStore:
             self._server,
             db,
             self._clock,
-            lambda jobs: notify(self.on_commit, self.on_unknown, jobs),
+            lambda jobs: notify(self._listeners, jobs),
             self._connected,
         )
 
     async def _connected(self, db: Connection) -> None:
         self.durability = await self._server.durability(db)
-        self.on_gap()  # the last connection may have ended between a commit and its answer
+        self._listeners.on_gap()  # the last connection may have ended between a commit and its answer
 
     async def close(self) -> None:
         writer, readers = self._writer, self._readers

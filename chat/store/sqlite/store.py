@@ -22,7 +22,7 @@ from chat.store.sqlite.file import connected, opened, pages_used, require_place,
 from chat.store.sqlite.transaction import DIALECT, SQLiteTransaction, execute
 from chat.store.sqlite.writer import Write, Writer
 from chat.store.transaction import P, Work, run
-from chat.store.writes import AuthorOrder, PendingWrite, notify
+from chat.store.writes import AuthorOrder, Listeners, PendingWrite, ignore, notify
 
 READERS = 3
 
@@ -40,9 +40,7 @@ class SQLiteStore:
     durability: Durability = "fsync"
 
     def __init__(self, path: str, *, lock_wait: float = 30.0, clock: Callable[[], float] = time.time) -> None:
-        self.on_commit: Callable[[Sequence[Change]], None] = lambda changes: None
-        self.on_unknown: Callable[[], object] = lambda: None
-        self.on_gap: Callable[[], None] = lambda: None
+        self._listeners = Listeners()
         # One name per file: two links to it must meet at the same lock.
         self._path = os.path.realpath(path)
         self._lock_wait = lock_wait
@@ -51,6 +49,14 @@ class SQLiteStore:
         self._lock = -1
         self._writer: Writer | None = None
         self._readers: Readers | None = None
+
+    def listen(
+        self,
+        on_commit: Callable[[Sequence[Change]], None],
+        on_gap: Callable[[], None] = ignore,
+        on_unknown: Callable[[], object] = ignore,
+    ) -> None:
+        self._listeners = Listeners(on_commit, on_gap, on_unknown)
 
     async def open(self) -> None:
         require_place(self._path)
@@ -61,7 +67,7 @@ class SQLiteStore:
             self._unlock()
             raise
         self._readers = Readers(self._path)
-        self._writer = Writer(db, self._clock, lambda jobs: notify(self.on_commit, self.on_unknown, jobs))
+        self._writer = Writer(db, self._clock, lambda jobs: notify(self._listeners, jobs))
         self._writer.start()
 
     async def close(self) -> None:
