@@ -22,7 +22,7 @@ PING, CLOSE, TEXT = 0x89, 0x88, 0x81
 AT_ONCE = 100  # handshakes in flight
 
 # As in templates/room.html, in seconds.
-BACKOFF, LONGEST, JITTER = 0.5, 5.0, 0.5
+BACKOFF, LONGEST, JITTER = 0.5, 2.0, 0.5
 
 
 @dataclass(slots=True)

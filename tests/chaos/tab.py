@@ -16,7 +16,7 @@ from dom import Element, parse
 from wire import Refused, Response, Socket, Wire
 
 # As in templates/room.html, in seconds.
-BACKOFF, LONGEST, JITTER = 0.5, 5.0, 0.5
+BACKOFF, LONGEST, JITTER = 0.5, 2.0, 0.5
 AGAIN = {1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014}
 QUEUE = 100  # frames that htmx keeps while it is offline
 HANDSHAKE = 5.0  # s; a proxy would give up on a silent node, too
