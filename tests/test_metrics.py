@@ -169,11 +169,13 @@ async def test_the_age_of_the_comparison_with_the_log_rises_while_none_succeeds(
 
 
 async def test_a_write_whose_outcome_is_not_known_is_counted(ann: Person, code: str, database: Proxy) -> None:
+    await ann.write(code, "for sure")
+    id = (await ann.look(code)).one("#earlier li[data-by]")["id"].removeprefix("message-")
     before = await figures(ann)
     database.lose_reply(COMMIT)
-    reply = await ann.post(f"/rooms/{code}/messages", {"body": "perhaps", "key": "k"})
+    reply = await ann.post(f"/rooms/{code}/{id}/edit", {"body": "perhaps"})
     assert reply.status == 503
     after = await told(ann, lambda f: f["chat_store_unknown_total"] > 0)
     assert after["chat_store_unknown_total"] == before["chat_store_unknown_total"] + 1
-    await ann.post(f"/rooms/{code}/messages", {"body": "perhaps", "key": "k"})
+    await ann.post(f"/rooms/{code}/{id}/edit", {"body": "perhaps"})
     assert await ann.texts(code) == ["perhaps"]

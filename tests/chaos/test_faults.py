@@ -16,7 +16,7 @@ from .crowd import Crowd, gathered
 from .place import Place
 
 TO_REDIS = (b"SPUBLISH", b"EVALSHA", b"PING")
-TO_POSTGRES = (b"COMMIT\0", b"INSERT INTO message", b"FOR NO KEY UPDATE", b"BEGIN")
+TO_POSTGRES = (b"COMMIT\0", b"INSERT INTO message", b"FOR NO KEY UPDATE", b"BEGIN", b"Sender")  # texts, too
 
 
 async def slow(proxy: Proxy) -> None:
