@@ -116,6 +116,7 @@ async def test_without_the_database_what_others_write_is_still_heard(
     nodes: Cluster, ann: Person, bob: Person, code: str
 ) -> None:
     async with ann.in_room(code) as hers, bob.in_room(code) as his:
+        await _announced(bob, code, "Ann", "Bob")
         nodes.postgres.refuse()
         await _said(hers, NO_DATABASE)
         await his.say("can you hear me?")
@@ -128,6 +129,7 @@ async def test_without_the_database_who_comes_back_goes_on_with_what_is_in_memor
     async with bob.in_room(code) as his:
         page = await ann.look(code)
         async with ann.in_room(code) as hers:
+            await _announced(bob, code, "Ann", "Bob")
             nodes.postgres.refuse()
             await _said(hers, NO_DATABASE)
             await hers.say("cannot be stored")

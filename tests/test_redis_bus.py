@@ -345,7 +345,7 @@ async def test_several_servers_that_are_no_cluster_are_refused(server: RedisServ
 async def test_a_wrong_password_is_refused(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server:
         server.ask("ACL", "SETUSER", "ann", "on", ">right", "~*", "&*", "+@all")
-        url = server.url.replace("127", "ann:wrong@127")
+        url = server.url.replace("://", "://ann:wrong@")
         with pytest.raises(Misconfigured, match="name or the password"):
             await Redis(url).open()
         redis = Redis(url.replace("wrong", "right"))
