@@ -354,6 +354,18 @@ async def test_a_wrong_password_is_refused(tmp_path: Path) -> None:
         await redis.close()
 
 
+async def test_what_is_asked_again_after_a_failure_is_closed_in_the_end(cluster: RedisCluster) -> None:
+    redis = Redis(cluster.url)
+    await redis.open()
+    assert redis._cluster
+    (node, *_) = redis._cluster.get_primaries()
+    await redis._cluster.aclose()  # as redis-py does when one of several commands fails
+    await node.execute_command("PING")  # another one, which it repeats
+    assert any(connection.is_connected for connection in node._connections)
+    await redis.close()
+    assert not any(connection.is_connected for connection in node._connections)
+
+
 def test_a_url_that_is_none_is_refused() -> None:
     with pytest.raises(Misconfigured, match=r"CHAT_REDIS_URL.*%2F for /") as refused:
         Redis("redis://:hu/sh@host:6379")

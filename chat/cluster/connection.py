@@ -81,6 +81,9 @@ class Redis:
             async with asyncio.timeout(self._wait):
                 await self._publisher.close()
                 await self._client.aclose()
+                if self._cluster is not None:  # after a failure, `aclose` leaves out what was connected since
+                    await self._cluster.nodes_manager.aclose()
+                    await self._cluster.nodes_manager.aclose("startup_nodes")
         except FAILURES:
             pass
 
