@@ -26,8 +26,6 @@ BIG = 48 * MIB
 TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 CONTINUATION = 0
 
-pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="reads /proc")
-
 
 @pytest.fixture(scope="module", params=LOOPS)
 def loop_name(request: pytest.FixtureRequest) -> str:

@@ -36,7 +36,7 @@ class Write(PendingWrite[T]):
     erases: bool = field(init=False, default=False)
 
     def run(self, db: sqlite3.Connection, now: int) -> bool:
-        """Do the work within a transaction; False if that is spoiled and must be rolled back."""
+        """Do the work within a transaction; False if the transaction must be rolled back."""
         if self.must_fail:
             self.fail(Unavailable("The text before it could not be stored."))
             return True
