@@ -557,6 +557,61 @@ async def test_texts_whose_answer_is_lost_for_good_may_be_stored(
     assert await bodies(store) == ["hello"]
 
 
+@pytest.mark.parametrize("error", [asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError, RuntimeError])
+async def test_texts_are_announced_though_it_cannot_be_read_what_was_stored_before(
+    store: PostgresStore, alice: Member, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    await say(store, alice, "before")
+    told: list[str | None] = []
+    store.listen(lambda changes: told.extend(change.message.body for change in changes))
+    fetch, errors = asyncpg.Connection.fetch, [error("not now")]
+
+    async def fails_once(self: Any, sql: str, *args: Any, **options: Any) -> Any:
+        if "idempotency_key AS done" in sql and errors:
+            raise errors.pop()
+        return await fetch(self, sql, *args, **options)
+
+    monkeypatch.setattr(asyncpg.Connection, "fetch", fails_once)
+    again, new = await asyncio.gather(say(store, alice, "before"), say(store, alice, "new"))
+    assert not errors
+    assert (again.position.rev, again.duplicate, new.position.rev) == (1, True, 2)
+    assert "new" in told
+    assert await bodies(store) == ["before", "new"]
+
+
+async def test_many_texts_that_are_stored_already_are_found_by_one_question(
+    store: PostgresStore, alice: Member
+) -> None:
+    texts = [f"{n}" for n in range(40)]
+    await asyncio.gather(*(say(store, alice, text) for text in texts))
+    await calls.amend(store, ROOM, 1, None, "edit", Edit("edited since"))
+    writer = store._writer
+    db: Any = writer and writer._connection.db
+    asked: list[str] = []
+    with db.query_logger(lambda record: asked.append(record.query)):
+        again = await asyncio.gather(*(say(store, alice, text) for text in texts))
+    assert len(asked) == 2
+    assert [(change.duplicate, change.position.rev) for change in again] == [(True, n) for n in range(1, 41)]
+    assert [change.message.body for change in again] == ["edited since", *texts[1:]]
+
+
+async def test_a_default_isolation_of_the_database_changes_nothing(
+    store: PostgresStore, alice: Member, node: Node, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = await sql(url, "SELECT current_database()")
+    await sql(url, f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    try:
+        one, two = await node(), await node()
+        await asyncio.gather(*(say(one if n % 2 else two, alice, f"{n}") for n in range(60)))
+        await asyncio.gather(
+            *(one.write(ROOM, mark) for _ in range(5)), *(two.write(ROOM, mark) for _ in range(5))
+        )
+    finally:
+        await sql(url, f"ALTER DATABASE {name} RESET default_transaction_isolation")
+    assert sorted(map(int, filter(None, await bodies(store)))) == list(range(60))
+    assert "tried again" not in caplog.text
+
+
 async def test_one_question_and_one_answer_write_texts_of_several_rooms(
     store: PostgresStore, alice: Member, url: str
 ) -> None:

@@ -48,7 +48,8 @@ class Store(Protocol):
 
     A write returns only once it is committed to `durability`. A room's `rev` rises by exactly one per
     accepted write, without holes and in the same order for all readers. The same (room, author, key)
-    within 48 hours returns the same message with `duplicate` set, writes nothing and tells nobody.
+    within 48 hours returns the same message with `duplicate` set and writes nothing. It is announced only
+    if the store could not know that it had been.
     """
 
     durability: Durability

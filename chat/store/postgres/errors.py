@@ -20,7 +20,14 @@ CONNECTION_ERRORS = (
 NOT_DONE = (asyncpg.InterfaceError, asyncpg.OperatorInterventionError, asyncpg.ReadOnlySQLTransactionError)
 """Of these, those after which the statement was not carried out: not sent, or the server says so."""
 
+RETRYABLE = (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError)
+
 FAILURES = (*CONNECTION_ERRORS, asyncpg.PostgresError)
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether the connection is of no more use. What cannot be sent is an InterfaceError, too."""
+    return isinstance(error, CONNECTION_ERRORS) and not isinstance(error, asyncpg.DataError)
 
 
 def describe(error: BaseException) -> str:

@@ -20,6 +20,8 @@ NAME = "room-chat"  # by which our nodes' sessions are known in pg_stat_activity
 
 SESSION = {
     "application_name": NAME,
+    # A statement sees what was committed while the one before it waited for a lock.
+    "default_transaction_isolation": "read committed",
     "lock_timeout": f"{LOCK_WAIT:.0f}s",
     "idle_in_transaction_session_timeout": f"{STALLED:.0f}s",
     # Cut short, a commit that waits for its standby reports success: only the client's own time-out counts.

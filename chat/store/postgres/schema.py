@@ -56,7 +56,7 @@ async def check_server(hosts: Hosts, db: Connection) -> None:
 async def migrate(hosts: Hosts, db: Connection, wait: float) -> None:
     """Bring the schema up to date; of nodes that come together, one does and the others wait."""
     history = await _history(db)
-    await db.execute("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 0")
+    await db.execute("BEGIN; SET LOCAL lock_timeout = 0")
     await db.fetch("SELECT pg_advisory_xact_lock($1)", PROGRAM, timeout=wait)
     known = await check_tables(hosts, db)
     for schema, migration in pending(MIGRATIONS, known.schema):

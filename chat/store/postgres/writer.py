@@ -11,8 +11,8 @@ import asyncpg
 
 from chat.store import OutcomeUnknown, Unavailable
 from chat.store.aging import aging_of
-from chat.store.postgres.batches import append, begin, write_all
-from chat.store.postgres.errors import CONNECTION_ERRORS, FAILURES, NOT_DONE, describe
+from chat.store.postgres.batches import answer, append, begin, by_key, write_all
+from chat.store.postgres.errors import FAILURES, NOT_DONE, RETRYABLE, describe, is_lost
 from chat.store.postgres.hosts import STATEMENT, Connection
 from chat.store.postgres.queue import Queue, Write
 from chat.store.postgres.server import Server
@@ -106,17 +106,8 @@ class Writer:
             async with asyncio.timeout(STATEMENT):
                 await begin(db, batch)
                 await write_all(db, batch, self._given_time())
-        except asyncpg.DataError as error:  # an InterfaceError, too
-            return await self._apart(db, batch, error)
-        except CONNECTION_ERRORS as error:
-            self._connection.drop(error)
-            return batch
-        except (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError) as error:
-            log.warning("%d writes have to be tried again: %s", len(batch), describe(error))
-            await self._connection.roll_back(db)
-            return batch
         except Exception as error:
-            return await self._apart(db, batch, error)
+            return await self._after(error, db, batch)
         await self._confirm(db, batch)
         return ()
 
@@ -125,33 +116,41 @@ class Writer:
 
         If its answer is lost, they may be stored. Asked again, their one-time keys tell.
         """
+        asked, stored = by_key(batch), False
         try:
             async with self._connection.confirmed():
-                await append(db, batch, self._given_time() or None)
+                rows = await append(db, asked, self._given_time() or None)
+            stored = True
+            async with asyncio.timeout(STATEMENT):
+                await answer(db, asked, rows)
         except Unreplicated as error:
             self._unconfirmed(batch, error)
             return ()
-        except asyncpg.DataError as error:  # an InterfaceError, too
-            return await self._apart(db, batch, error)
-        except CONNECTION_ERRORS as error:
-            self._connection.drop(error)
-            for write in batch:
-                write.may_be_stored |= not isinstance(error, NOT_DONE)
-            return batch
-        except (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError) as error:
-            log.warning("%d writes have to be tried again: %s", len(batch), describe(error))
-            return batch
         except Exception as error:
-            return await self._apart(db, batch, error)
+            unknown = is_lost(error) and not isinstance(error, NOT_DONE)
+            for write in batch:
+                write.may_be_stored |= stored or unknown
+            return await self._after(error, db, batch)
         self._notify(batch)
         return ()
+
+    async def _after(self, error: Exception, db: Connection, batch: Sequence[Write]) -> Sequence[Write]:
+        """What of a batch that failed may be tried again."""
+        if is_lost(error):
+            self._connection.drop(error)
+            return batch
+        if isinstance(error, RETRYABLE):
+            log.warning("%d writes have to be tried again: %s", len(batch), describe(error))
+            await self._connection.roll_back(db)
+            return batch
+        return await self._apart(db, batch, error)
 
     async def _apart(self, db: Connection, batch: Sequence[Write], error: Exception) -> Sequence[Write]:
         """After a failure that one of the batch must have caused."""
         if not await self._connection.roll_back(db):
             return batch
         if len(batch) == 1:
-            batch[0].fail(_refusal(error))
+            batch[0].fail(OutcomeUnknown(describe(error)) if batch[0].may_be_stored else _refusal(error))
             self._notify(batch)
             return ()
         for n, write in enumerate(batch):

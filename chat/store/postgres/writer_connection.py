@@ -104,6 +104,8 @@ class WriterConnection:
 
     async def roll_back(self, db: Connection) -> bool:
         """False if the connection was lost over it."""
+        if not db.is_in_transaction():
+            return True
         try:
             async with asyncio.timeout(STATEMENT):
                 await db.execute("ROLLBACK")
