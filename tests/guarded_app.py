@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from hypercorn.protocol.h11 import H11Protocol
@@ -209,7 +210,7 @@ def create_app() -> Quart:
                 while True:
                     await websocket.send(await answers.get())
 
-            reader.attach(take, lambda: idle[0] and inbox.empty())
+            reader.attach(SimpleNamespace(take_at_once=take, is_idle=lambda: idle[0] and inbox.empty()))
             answering = asyncio.create_task(answer())
             try:
                 while True:

@@ -110,9 +110,12 @@ class Setup:
         self._declines = declines
         self.fast = 0
         self.idle = True
-        self.reader.attach(self._take, lambda: self.idle)
+        self.reader.attach(self)
 
-    def _take(self, data: bytes) -> bool:
+    def is_idle(self) -> bool:
+        return self.idle
+
+    def take_at_once(self, data: bytes) -> bool:
         if data.startswith(self._declines):
             return False
         self.hypercorn.messages.append(data.decode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from hypercorn.protocol.h11 import H11Protocol
@@ -32,8 +31,7 @@ class TextReader(asyncio.Protocol):
         self._buffer: Any = server.reader.reader  # of what Hypercorn has yet to read
         self._deadlines: TimerWheel = server.context.worker.deadlines
         self._loop = asyncio.get_running_loop()
-        self._take: Callable[[bytes], bool] | None = None
-        self._is_idle: Callable[[], bool]
+        self._taker: Any = None
         self._fast = False  # nothing that went to Hypercorn is on its way
         self._rest = b""  # the start of a text; or all that came while nothing is read
         self._held = False  # by the application
@@ -42,24 +40,24 @@ class TextReader(asyncio.Protocol):
         self.heard = 0.0  # when something came last
         self._rests = False  # Hypercorn, which reads no further until it is woken
 
-    def attach(self, take: Callable[[bytes], bool], is_idle: Callable[[], bool]) -> None:
-        """`take` is given the payload of a text and says whether it took it.
+    def attach(self, taker: Any) -> None:
+        """`taker.take_at_once` is given the payload of a text and says whether it took it.
 
-        `is_idle` says whether all that came through Hypercorn has been dealt with.
+        `taker.is_idle` says whether all that came through Hypercorn has been dealt with.
         """
-        self._take, self._is_idle = take, is_idle
+        self._taker = taker
         self._transport.set_protocol(self)
 
     def detach(self) -> None:
         """From now on everything goes to Hypercorn."""
-        self._take = None
+        self._taker = None
         self._wake()
         self._give_up()
         self.release()
 
     def rest(self) -> bool:
         """Whether Hypercorn need not read on: it is woken when it has to, or when the peer is silent."""
-        if self._take is None or self._buffer._buffer or self._transport.is_closing():
+        if self._taker is None or self._buffer._buffer or self._transport.is_closing():
             return False
         self._rests = True
         self._deadlines.add(self, self._loop.time() + self._server.reader.timeout)
@@ -130,7 +128,7 @@ class TextReader(asyncio.Protocol):
 
     def _take_frame(self, data: bytes, at: int, end: int) -> bool:
         frames: FrameCount | None = getattr(self._hypercorn.stream, "frames", None)
-        if self._take is None or (frames is not None and frames.over):
+        if self._taker is None or (frames is not None and frames.over):
             return False
         if data[at] == PING:
             self._pass_on(data[at:end])
@@ -139,7 +137,7 @@ class TextReader(asyncio.Protocol):
             if frames is not None:
                 frames.spend(1)
             return True  # that it came is all there is to know
-        taken = self._take(payload(data, at, end))
+        taken: bool = self._taker.take_at_once(payload(data, at, end))
         if taken and frames is not None:
             frames.spend(1)
         return taken
@@ -191,7 +189,7 @@ class TextReader(asyncio.Protocol):
     def _is_clean(self) -> bool:
         """Whether all that went to Hypercorn ended with a whole message, and was dealt with."""
         stream = self._hypercorn.stream
-        if self._take is None or self._buffer._buffer or not (self._rests or self._server.reader.waits):
+        if self._taker is None or self._buffer._buffer or not (self._rests or self._server.reader.waits):
             return False
         if not isinstance(stream, WSStream) or stream.closed or stream.buffer.value is not None:
             return False
@@ -201,7 +199,7 @@ class TextReader(asyncio.Protocol):
             stream.state is ASGIWebsocketState.CONNECTED
             and connection.state is ConnectionState.OPEN
             and not (connection.more or len(frame.buffer) or frame.header or message.opcode)
-            and self._is_idle()
+            and self._taker.is_idle()
         )
 
     def eof_received(self) -> bool | None:
@@ -211,7 +209,7 @@ class TextReader(asyncio.Protocol):
         return ended
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._take, self._rest = None, b""
+        self._taker, self._rest = None, b""
         self._give_up()
         if self._others is not None:
             self._others.cancel()

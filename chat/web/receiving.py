@@ -30,10 +30,6 @@ def count_page(chat: Context, connection: Connection) -> None:
         chat.presence.arrive(connection.member)
 
 
-def nobody_waits() -> None:
-    """All that a socket brings comes the ordinary way, and waits in its inbox."""
-
-
 class Receiver:
     """Takes what a socket brings, in order; a flood waits in its own inbox.
 
@@ -51,7 +47,7 @@ class Receiver:
         self._ended = False
         self._inbox.on_arrival = self._start
         if self._reader is not None:
-            self._reader.attach(self._take_at_once, self._is_idle)
+            self._reader.attach(self)
         if not self._inbox.empty():
             self._start()
 
@@ -59,11 +55,10 @@ class Receiver:
     def intake(self) -> Intake:
         """Of the texts; many a page only reads."""
         if self._intake is None:
-            on_room = self._reader.release if self._reader is not None else nobody_waits
-            self._intake = Intake(self._chat, self._connection, on_room)
+            self._intake = Intake(self._chat, self._connection, self._reader)
         return self._intake
 
-    def _take_at_once(self, data: bytes) -> bool:
+    def take_at_once(self, data: bytes) -> bool:
         taken = self._take_texts(frames.parse(data))
         if self._reader is not None and self._intake is not None and self._intake.submitter.is_full:
             self._reader.hold()
@@ -72,7 +67,7 @@ class Receiver:
     def _take_texts(self, frame: dict[str, Any] | None) -> bool:
         return frame is not None and "body" in frame and self.intake.take(frame)
 
-    def _is_idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Nothing that came the ordinary way is being handled."""
         return self._task is None and self._inbox.empty()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from chat import limits, logs
@@ -21,6 +20,7 @@ from chat.store.writes import PendingWrite
 from chat.web.acknowledging import acknowledge
 from chat.web.pacing import answers_sent, bytes_wait, pace
 from chat.web.reports import report
+from chat.web.transport import TextReader
 
 FAILED = NotFound, Unavailable, OutcomeUnknown  # the store, not the text
 
@@ -54,12 +54,11 @@ class Submitter:
     There is no task for a text. Only those that have to wait for a rate have one, which they share.
     """
 
-    def __init__(self, chat: Context, connection: Connection, on_room: Callable[[], None]) -> None:
+    def __init__(self, chat: Context, connection: Connection, reader: TextReader | None) -> None:
         self.receipts = Receipts()
-        self._on_room = on_room
+        self._reader = reader  # held by its user while this is full
         self._chat = chat
         self._connection = connection
-        self.time = asyncio.get_running_loop().time
         self._pending: list[Text] = []  # few, in their order, until they are answered
         self._length = 0  # characters of them
         self._waiting: list[Text] = []  # those of them that have yet to be handed to the store
@@ -162,8 +161,8 @@ class Submitter:
             self.end_unstored()
         if self._has_place is not None and not self._has_place.done():
             self._has_place.set_result(None)
-        if not self.is_full:
-            self._on_room()
+        if self._reader is not None and not self.is_full:
+            self._reader.release()
 
     def _answer(self, text: Text) -> None:
         error = None if text.write is None else text.write.exception()
@@ -174,7 +173,7 @@ class Submitter:
             # Whatever our fault is, the text is its writer's: kept for a retry, it would fail for ever.
             self._refuse(text, self._fault(error))
         elif text.write is not None:
-            self._chat.metrics.appended(self.time() - text.since)
+            self._chat.metrics.appended(asyncio.get_running_loop().time() - text.since)
         if text.again is not None:
             self._end_refused(text.again)
         elif self.receipts.answer(text.place, text.body, text.generation):

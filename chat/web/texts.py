@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 from chat import limits
@@ -17,18 +18,17 @@ from chat.web import fields
 from chat.web.acknowledging import acknowledge, ask_for_life
 from chat.web.pacing import pace
 from chat.web.submitting import Submitter, Text
+from chat.web.transport import TextReader
 
 
 class Intake:
     """Takes the texts of one connection out of its frames."""
 
-    def __init__(self, chat: Context, connection: Connection, on_room: Callable[[], None]) -> None:
-        """`on_room` is called when more texts may come."""
+    def __init__(self, chat: Context, connection: Connection, reader: TextReader | None) -> None:
         self._chat = chat
         self._connection = connection
-        self.submitter = Submitter(chat, connection, on_room)
+        self.submitter = Submitter(chat, connection, reader)
         self.receipts = self.submitter.receipts
-        self._time = self.submitter.time
 
     def take(self, frame: dict[str, Any] | None) -> bool:
         """Take a frame at once if it is nothing but texts. False: `post` has to take it, or somebody else."""
@@ -99,7 +99,7 @@ class Intake:
         """Those of a frame that were not taken before, one by one; `start` went before them."""
         sent = self.receipts
         sent.start(key, start)
-        now = self._time()
+        now = asyncio.get_running_loop().time()
         for place, body in enumerate(bodies, start):
             if not sent.repeats(place, body):
                 yield Text(key, place, body, quota.cost(body), now, sent.generation)
@@ -113,7 +113,7 @@ class Intake:
             yield self._text(f"{key}+{offset}" if offset else key, place, body, blank=not body)
 
     def _text(self, key: str, place: int, body: str, **more: Any) -> Text:
-        size, now = quota.cost(body), self._time()
+        size, now = quota.cost(body), asyncio.get_running_loop().time()
         return Text(key, place, body, size, now, self.receipts.generation, **more)
 
     def _tell_again(self, key: str, start: int) -> None:

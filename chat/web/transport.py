@@ -18,8 +18,18 @@ class Inbox(Protocol):
     def done(self) -> None: ...
 
 
+class Taker(Protocol):
+    """Takes texts as they arrive at the transport."""
+
+    def take_at_once(self, data: bytes) -> bool:
+        """Whether it took the payload of a text."""
+
+    def is_idle(self) -> bool:
+        """Whether all that came the ordinary way has been dealt with."""
+
+
 class TextReader(Protocol):
-    def attach(self, take: Callable[[bytes], bool], is_idle: Callable[[], bool]) -> None: ...
+    def attach(self, taker: Taker) -> None: ...
 
     def detach(self) -> None: ...
 
