@@ -282,8 +282,8 @@ def bodies(monkeypatch: pytest.MonkeyPatch) -> Bodies:
     return Bodies()
 
 
-def arriving(bodies: Bodies, address: str | None) -> Any:
-    body = CountedBody(None, 10_000)
+def arriving(bodies: Bodies, address: str | None, length: int | None = None) -> Any:
+    body = CountedBody(length, 10_000)
     body.bodies, body.address = bodies, address
     return body
 
@@ -331,13 +331,33 @@ async def test_all_addresses_together_have_a_bound_and_the_rest_is_for_who_has_l
     with pytest.raises(Overloaded):
         await many
     for number in range(2):
-        arriving(bodies, f"198.51.100.{number}").append(b"x" * 150)
+        arriving(bodies, f"198.51.100.{number}", 150).append(b"x" * 150)
     arriving(bodies, None).append(b"x" * 125)
     assert bodies.total == 1000
     other = arriving(bodies, "203.0.113.1")
     other.append(b"x" * 101)
     with pytest.raises(Overloaded):
         await other
+
+
+@pytest.mark.parametrize("length", [151, None])
+async def test_parts_of_what_will_be_refused_keep_nobody_from_the_rest(
+    bodies: Bodies, length: int | None
+) -> None:
+    for number in range(2):
+        arriving(bodies, f"192.0.2.{number}").append(b"x" * 500)
+    arriving(bodies, "192.0.2.9").append(b"x" * 175)
+    for number in range(3):
+        large = arriving(bodies, f"198.51.100.{number}", length)
+        large.append(b"x" * 150)
+        large.set_complete()
+        with pytest.raises(Overloaded):
+            await large
+    assert bodies.total == 875
+    visitor = arriving(bodies, "203.0.113.1", 150)
+    visitor.append(b"x" * 150)
+    visitor.set_complete()
+    assert len(await visitor) == 150
 
 
 async def test_what_is_refused_is_not_kept(bodies: Bodies) -> None:

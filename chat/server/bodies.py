@@ -36,15 +36,19 @@ class Bodies:
         self.total = 0
         self.of: Counter[str] = Counter()
 
-    def take(self, address: str | None, size: int) -> bool:
-        """Count bytes; False if that is too much. Without an address (a proxy's) only the total counts."""
+    def take(self, address: str | None, size: int, coming: int) -> bool:
+        """Count bytes; False if that is too much. Without an address (a proxy's) only the total counts.
+
+        `coming` are those and all that follow in the same body. The last eighth takes only what fits whole:
+        parts of bodies that are refused in the end would keep it from the visitors it is for.
+        """
         total = self.total + size
         if total > bounds.BODIES:
             return False
         scarce = total > bounds.BODIES - bounds.BODIES // bounds.RESERVED_SHARE
         for who, times in shares(address) if address is not None else ():
             share = times * (bounds.BODIES_OF_A_VISITOR if scarce else bounds.BODIES_PER_ADDRESS)
-            if self.of[who] + size > min(share, bounds.BODIES // 2):
+            if self.of[who] + (coming if scarce else size) > min(share, bounds.BODIES // 2):
                 return False
         self._count(address, size)
         return True
@@ -68,6 +72,10 @@ class CountedBody(Body):
     taken = parts = 0
     place: Place | None = None
     timeout: float | None = None
+
+    def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
+        super().__init__(expected_content_length, max_content_length)
+        self._length = bounds.BODIES if expected_content_length is None else expected_content_length
 
     def __await__(self) -> Generator[Any, None, Any]:
         if self._must_raise is None and not self._complete.is_set():
@@ -95,7 +103,8 @@ class CountedBody(Body):
     def append(self, data: bytes) -> None:
         beyond = len(self._data) + len(data) - bounds.BODY_FREE - self.taken
         if self.bodies is not None and self._must_raise is None and beyond > 0:
-            if not self.bodies.take(self.address, beyond):
+            coming = max(beyond, self._length - bounds.BODY_FREE - self.taken)
+            if not self.bodies.take(self.address, beyond, coming):
                 self._must_raise = Overloaded(retry_after=5)
                 self._data.clear()
                 self.set_complete()
