@@ -92,11 +92,11 @@ async def test_others_are_answered_after_few_of_the_requests_of_a_busy_address(
     async with asyncio.timeout(60), visitors(server, BUSY, MANY) as busy, AsyncExitStack() as stack:
         talker = await Socket.connect(server.port, f"{seat.room}/live", cookies={name: value})
         await stack.enter_async_context(talker)
+        reader = await stack.enter_async_context(await Visitor.at(server, HOST))
         known = len(server.log.splitlines())
         server.pause()  # so that all are there when it looks
         for visitor, request in zip(busy, requests, strict=True):
             visitor.writer.write(request)
-        reader = await stack.enter_async_context(await Visitor.at(server, HOST))
         reader.ask(server, "/")
         await talker.send_text('{"k": "page", "key": "a", "acked": "0", "body": "Hello"}')
         server.go_on()
