@@ -379,6 +379,21 @@ async def test_an_archive_with_another_file(small: str, places: dict[str, Place]
     await refuses(small, places, "it has other files")
 
 
+async def test_a_manifest_that_is_far_longer_than_it_says(small: str) -> None:
+    """The directory of a ZIP file may say anything: what is unpacked counts."""
+    long = remade(small, {MANIFEST: lambda data: data + b" " * 2**26})
+    with zipfile.ZipFile(long) as whole:
+        size = whole.getinfo(MANIFEST).file_size.to_bytes(4, "little")
+    data = Path(long).read_bytes()
+    Path(long).write_bytes(data.replace(size, (100).to_bytes(4, "little")))
+    tracemalloc.start()
+    with pytest.raises(NotCopied, match="is not an archive"), verified(long, quiet):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * 2**20
+
+
 async def test_what_is_not_empty_or_in_use_is_left_alone(url: str, small: str) -> None:
     await fill(url, messages=3)
     before = await contents(url)

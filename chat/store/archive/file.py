@@ -128,9 +128,10 @@ class Archive:
         self._file = file
         if any(entry.compress_type != ZIP_DEFLATED for entry in file.infolist()):
             raise ValueError("it is packed in another way")
-        if file.getinfo(MANIFEST).file_size > LONGEST_MANIFEST:
+        with file.open(MANIFEST) as member:
+            manifest = member.read(LONGEST_MANIFEST + 1)
+        if len(manifest) > LONGEST_MANIFEST:
             raise ValueError("its manifest is too long")
-        manifest = file.read(MANIFEST)
         self._identity = hashlib.sha256(manifest).hexdigest()
         self._manifest = json.loads(manifest)
 
