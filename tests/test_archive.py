@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import itertools
 import json
 import os
@@ -249,6 +250,45 @@ async def test_two_exports_to_one_file(places: dict[str, Place], file: str) -> N
     assert "Another process is writing" in refusals[0]
     assert "exists already" in refusals[-1]
     assert len(lines(file, MESSAGES)) == 5
+
+
+async def test_an_archive_that_was_finished_but_not_cleaned_up_after_is_left_alone(
+    small: str, places: dict[str, Place], file: str
+) -> None:
+    """By a process that was killed between giving it its name and taking away the other one."""
+    before = Path(small).read_bytes()
+    other = f"{file}.other"
+    os.link(small, f"{other}.unfinished")
+    source = places["sqlite"]()
+    await fill(source, messages=1)
+    await archive.export(source, other, quiet)
+    assert Path(small).read_bytes() == before
+    assert len(lines(other, MESSAGES)) == 5
+    assert not os.path.exists(f"{other}.unfinished")
+
+
+async def test_an_export_that_was_quicker_is_left_alone(
+    small: str, places: dict[str, Place], file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets its name, and lets go of the lock, while another one is about to take that."""
+    before = Path(small).read_bytes()
+    other = f"{file}.other"
+    unfinished = f"{other}.unfinished"
+    os.link(small, unfinished)
+    flock = fcntl.flock
+
+    def is_slow(target: Any, operation: int) -> None:
+        if not os.path.exists(other) and os.path.samestat(os.fstat(target), os.stat(unfinished)):
+            os.rename(unfinished, other)
+        flock(target, operation)
+
+    source = places["sqlite"]()
+    await fill(source, messages=1)
+    monkeypatch.setattr("chat.store.archive.file.fcntl.flock", is_slow)
+    with pytest.raises(NotCopied, match="exists already"):
+        await archive.export(source, other, quiet)
+    assert Path(small).read_bytes() == Path(other).read_bytes() == before
+    assert not os.path.exists(unfinished)
 
 
 async def test_a_place_that_cannot_be_written_to(places: dict[str, Place], tmp_path: Path) -> None:

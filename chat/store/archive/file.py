@@ -81,8 +81,7 @@ def _new_file(path: str) -> Iterator[IO[bytes]]:
     if os.path.lexists(path):
         raise FileExistsError
     unfinished = f"{path}.unfinished"
-    with open(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with open(_locked(unfinished), "r+b") as file:
         try:
             require_private(unfinished, "export")
             file.truncate()
@@ -93,6 +92,24 @@ def _new_file(path: str) -> Iterator[IO[bytes]]:
         finally:
             os.unlink(unfinished)
     _sync_directory(path)
+
+
+def _locked(path: str) -> int:
+    """A file that is known by this name alone, new or left by a process that was killed."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found = os.fstat(file)
+            is_named = os.path.lexists(path) and os.path.samestat(found, os.lstat(path))
+            if is_named and found.st_nlink == 1:
+                return file
+            if is_named:  # also by the name of a finished archive
+                os.unlink(path)
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
 
 
 def _sync_directory(path: str) -> None:
