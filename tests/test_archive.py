@@ -34,7 +34,7 @@ from chat.store import Store, archive, log, store_for
 from chat.store.archive import copying
 from chat.store.archive.copying import NotCopied
 from chat.store.archive.file import MANIFEST, verified
-from chat.store.archive.parts import MEMBERS, MESSAGES, PARTS, ROOMS, TYPES, Part
+from chat.store.archive.parts import KEYS, MEMBERS, MESSAGES, PARTS, ROOMS, TYPES, Part
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
 from chat.store.transaction import Rows, Transaction
@@ -374,6 +374,8 @@ async def test_no_file(file: str, places: dict[str, Place]) -> None:
         (b'"room-chat archive"', b'"mine"', "another program"),
         (b'"key": "fingerprint"', b'"key": 1', "metadata"),
         (b'"key": "fingerprint"', b'"schema": "9"', "metadata"),
+        (b'"key": "fingerprint"', b'"key": "\\ud800"', "metadata"),
+        (b'"key": "fingerprint"', b'"k\\u0000": ""', "metadata"),
         (b'"lines": 3', b'"lines": 4', "not what the manifest says"),
         (b'"sha256": "', b'"sha256": "0', "not what the manifest says"),
         (b"{", b"[", "is not an archive"),
@@ -411,6 +413,39 @@ async def test_lines_that_no_export_writes(
     change: Callable[[bytes], bytes], match: str, small: str, places: dict[str, Place]
 ) -> None:
     await refuses(remade(small, {MESSAGES.file: change}), places, match)
+
+
+def added(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    """With another line at the end: the last one, changed."""
+    return lambda data: data + data.splitlines(keepends=True)[-1].replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "match"),
+    [
+        (MEMBERS, added(b'"room":2', b'"room":9'), "members.jsonl, line 9: there is no room 9"),
+        (MESSAGES, added(b'"room":2', b'"room":9'), "messages.jsonl, line 10: there is no room 9"),
+        (KEYS, added(b'"room":2', b'"room":9'), "keys.jsonl, line 7: there is no room 9"),
+        (ROOMS, lambda data: data.replace(b'"id":2', b'"id":4').replace(b'"id":3', b'"id":5'),
+         "members.jsonl, line 5: there is no room 2"),
+        (ROOMS, lambda data: b"", "members.jsonl, line 1: there is no room 1"),
+        (MEMBERS, lambda data: data.replace(b'"number":1', b'"number":0', 1),
+         "messages.jsonl, line 3: there is no author 1"),
+        (MESSAGES, lambda data: data.replace(b'"author":1', b'"author":0', 1),
+         "messages.jsonl, line 3: there is no author 0"),
+        (MESSAGES, lambda data: data.replace(b'"author":3', b'"author":9223372036854775807'),
+         "messages.jsonl, line 5: there is no author 9223372036854775807"),
+        (MEMBERS, lambda data: data.replace(b'"name":"Ian"', b'"name":"I\\u0000n"', 1),
+         "members.jsonl, line 1: name has a NUL in it"),
+    ],
+)  # fmt: skip
+async def test_lines_that_refer_to_nothing_or_that_a_database_cannot_keep(
+    part: Part, change: Callable[[bytes], bytes], match: str, url: str, small: str
+) -> None:
+    """Not every database looks for all of this itself."""
+    with pytest.raises(NotCopied, match=f"{match}. Nothing was imported"):
+        await archive.import_archive(remade(small, {part.file: change}), url, quiet)
+    await archive.import_archive(small, url, quiet)
 
 
 async def test_an_archive_with_another_file(small: str, places: dict[str, Place]) -> None:

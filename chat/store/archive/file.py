@@ -15,8 +15,9 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from chat.private import require_private
 from chat.store.archive import copying
+from chat.store.archive.checks import LineCheck, Numbers
 from chat.store.archive.copying import OWN, NotCopied, Say, Source, describe
-from chat.store.archive.parts import PARTS, Key, Line, Part, check_line
+from chat.store.archive.parts import PARTS, Key, Line, Part
 
 FORMAT = "room-chat archive"
 VERSION = 1
@@ -120,6 +121,11 @@ def _sync_directory(path: str) -> None:
         os.close(directory)
 
 
+def _is_storable(value: Any) -> bool:
+    """Whether it is a text that every database takes."""
+    return isinstance(value, str) and "\0" not in value and value.encode(errors="replace").decode() == value
+
+
 @contextmanager
 def verified(path: str, say: Say) -> Iterator[Archive]:
     """The archive in a file: all of it was read and found to be whole. Raises NotCopied."""
@@ -188,21 +194,20 @@ class Archive:
         if sorted(self._file.namelist()) != sorted([MANIFEST, *(part.file for part in PARTS)]):
             raise ValueError("it has other files")
         metadata = self._manifest["metadata"]
-        if OWN & metadata.keys() or not all(isinstance(value, str) for value in metadata.values()):
+        if OWN & metadata.keys() or not all(map(_is_storable, [*metadata, *metadata.values()])):
             raise ValueError("its metadata cannot be copied")
 
     def _measure(self, part: Part) -> dict[str, Any]:
-        """What the manifest should say of a part."""
-        number, digest, previous = 0, hashlib.sha256(), ()
+        """What the manifest should say of a part, whose lines are looked at."""
+        number, digest = 0, hashlib.sha256()
+        known = {name: Numbers(map(other.key_of, self._lines(other))) for name, other in part.refers.items()}
+        check = LineCheck(part, known)
         for number, line in enumerate(self._lines(part), 1):
             digest.update(line)
             try:
-                key = check_line(part, line)
+                check.look(line)
             except ValueError as error:
                 raise ValueError(f"{part.file}, line {number}: {error}") from error
-            if key <= previous:
-                raise ValueError(f"{part.file}, line {number}: it is not in order")
-            previous = key
         return {"lines": number, "sha256": digest.hexdigest()}
 
     def _lines(self, part: Part) -> Iterator[Line]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chat.store.queries import LARGEST
@@ -33,6 +33,7 @@ class Part:
     fields: Mapping[str, str]  # which of TYPES each column has
     file: str  # in an archive
     view: str = ""  # what to read from, if that is not the table
+    refers: Mapping[str, Part] = field(default_factory=dict)  # whose numbers its fields hold
 
     @property
     def columns(self) -> str:
@@ -42,9 +43,9 @@ class Part:
         return tuple(json.loads(line.decode()).values())[: len(self.key)]
 
 
-def _part(table: str, key: str, fields: str, file: str, view: str = "") -> Part:
-    types = dict(field.split() for field in fields.split(", "))
-    return Part(table, key.split(), types, file, view)
+def _part(table: str, key: str, fields: str, file: str, view: str = "", **refers: Part) -> Part:
+    types = dict(name_and_type.split() for name_and_type in fields.split(", "))
+    return Part(table, key.split(), types, file, view, refers)
 
 
 ROOMS = _part(
@@ -59,6 +60,7 @@ MEMBERS = _part(
     "room int, number int, person text, name text, mark int, folded text, shape text, present int, "
     "taken int, ended int?, meta object",
     "members.jsonl",
+    room=ROOMS,
 )
 MESSAGES = _part(  # its fields in the order of `records.columns`
     "message",
@@ -67,12 +69,15 @@ MESSAGES = _part(  # its fields in the order of `records.columns`
     "before_at int?, meta object",
     "messages.jsonl",
     view="entry",
+    room=ROOMS,
+    author=MEMBERS,
 )
 KEYS = _part(
     "idempotency_key",
     "room author key",
     "room int, author int, key text, message int, rev int, at int",
     "keys.jsonl",
+    room=ROOMS,
 )
 PARTS = (ROOMS, MEMBERS, MESSAGES, KEYS)
 
@@ -83,10 +88,10 @@ def dump_row(part: Part, row: Sequence[Any]) -> Line:
         record["body"] = decode_text(record["body"])
     if "meta" in record:
         record["meta"] = load_meta(record["meta"])
-    return _line_of(record)
+    return line_of(record)
 
 
-def _line_of(record: Mapping[str, Any]) -> Line:
+def line_of(record: Mapping[str, Any]) -> Line:
     return JSON.encode(record).encode() + b"\n"
 
 
@@ -98,19 +103,6 @@ def load_row(line: Line) -> list[Any]:
     if "meta" in record:
         record["meta"] = dump_meta(record["meta"])
     return list(record.values())
-
-
-def check_line(part: Part, line: Line) -> Key:
-    """The key of a line that is exactly as `dump_row` writes it. Raises ValueError."""
-    record = json.loads(line.decode())
-    if not isinstance(record, dict) or list(record) != list(part.fields):
-        raise ValueError(f"the fields are not {part.columns}")
-    for (name, value), type_ in zip(record.items(), part.fields.values(), strict=True):
-        if type(value) not in TYPES[type_] or (type(value) is int and abs(value) > LARGEST):
-            raise ValueError(f"{name} is not of type {type_}")
-    if _line_of(record) != line:
-        raise ValueError("it is written in another way")
-    return tuple(record.values())[: len(part.key)]
 
 
 async def count(tx: Transaction, part: Part, first: int = 0, last: int = LARGEST) -> int:
@@ -131,10 +123,9 @@ async def last_key(tx: Transaction, part: Part) -> Key | None:
 def page_sql(part: Part) -> str:
     """The question for rows in the order of keys; parameters: the key before, how many."""
     key, n = ", ".join(part.key), len(part.key)
-    marks = ", ".join(f"${place}" for place in range(1, n + 1))
     return (
         f"SELECT {part.columns} FROM {part.view or part.table} "  # noqa: S608
-        f"WHERE ({key}) > ({marks}) ORDER BY {key} LIMIT ${n + 1}"
+        f"WHERE ({key}) > ({_marks(n)}) ORDER BY {key} LIMIT ${n + 1}"
     )
 
 
