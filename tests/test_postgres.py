@@ -707,6 +707,35 @@ async def test_a_text_that_waited_too_long_takes_along_what_its_author_wrote_aft
     assert await bodies(store) == ["of somebody else"]
 
 
+async def test_what_is_written_when_a_text_fails_is_not_lost(
+    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whoever hears of it, in the same turn of the loop."""
+    bob = await calls.take_seat(store, ROOM, "bob", "Bob")
+    monkeypatch.setattr(postgres_queue, "PATIENCE", 0.2)
+    proxy.refuse()
+    await proxy.happened.wait()
+    first = distant.append(ROOM, alice.number, "first", "first")
+    monkeypatch.setattr(postgres_queue, "PATIENCE", 10.0)
+    second = distant.append(ROOM, alice.number, "second", "second")
+    written: list[Any] = []
+
+    def write_more(failed: Any) -> None:
+        body = f"after {failed.work.body}"
+        written.append(distant.append(ROOM, bob.number, body, body))
+
+    for failing in (first, second):
+        failing.add_done_callback(write_more)
+    for failing in (first, second):
+        with pytest.raises(Unavailable):
+            await failing
+    proxy.heal()
+    async with asyncio.timeout(5):
+        for write in written:
+            await write
+    assert await bodies(store) == ["after first", "after second"]
+
+
 @pytest.mark.parametrize("apart", [False, True], ids=["in one batch", "one after the other"])
 async def test_a_text_that_cannot_be_stored_takes_along_what_its_author_wrote_after_it(
     store: PostgresStore, alice: Member, url: str, monkeypatch: pytest.MonkeyPatch, apart: bool

@@ -93,7 +93,6 @@ class Queue:
             self._expiry = loop.call_at(self._waiting[0].deadline, self._expire)
 
     def _expire(self) -> None:
-        self.stop_watching()
         now = asyncio.get_running_loop().time()
         late: list[Write] = []
         while self._waiting and self._waiting[0].deadline <= now:
@@ -103,7 +102,9 @@ class Queue:
         if late:
             log.warning("PostgreSQL did not take %d writes in time", len(late))
             self._notify(late)
-            self._waiting = deque(self.fail_followers(self._waiting))
+            waiting, self._waiting = self._waiting, deque()  # whoever hears of a failure may write again
+            self._waiting.extendleft(reversed(self.fail_followers(waiting)))
+        self.stop_watching()
         self._watch()
 
     def stop_watching(self) -> None:
