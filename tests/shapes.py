@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chat.model.messages import Message
-from chat.views.look import LOOK, Look
+from chat.views.look import LOOK, Look, Render
 from chat.views.messages import Shown
 
 
@@ -11,20 +11,26 @@ class Shapes:
     """As a renderer is, with a count of how often each message was rendered."""
 
     def __init__(self) -> None:
+        self.made: list[int] = []  # what is the same for every look
         self.rendered: list[int] = []
         self.messages = self.alerts = self
 
     def name(self, message: Message) -> str:
         return str(message.id)
 
-    def message(self, code: str, message: Message, look: Look = LOOK) -> str:
-        self.rendered.append(message.id)
-        return f"+{self.name(message)}={message.body}{_shown(look)} "
+    def message(self, code: str, message: Message) -> Render:
+        self.made.append(message.id)
 
-    def amended(self, code: str, message: Message, look: Look = LOOK) -> str:
-        return f"~{self.name(message)}={message.body}{_shown(look)} "
+        def render(look: Look) -> str:
+            self.rendered.append(message.id)
+            return f"+{self.name(message)}={message.body}{_shown(look)} "
 
-    def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
+        return render
+
+    def amended(self, code: str, message: Message) -> Render:
+        return lambda look: f"~{self.name(message)}={message.body}{_shown(look)} "
+
+    def extras(self, code: str, message: Message) -> Render:
         raise AssertionError("texts change here, and nothing else does")
 
     def heartbeat(self, look: Look) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import get_type_hints
 
 import pytest
 from dom import Element
 from people import Live, Person, until
+from shapes import Shapes
 
 from chat.context import Context
 from chat.live.connection import Connection
@@ -19,6 +21,7 @@ from chat.live.heartbeats import Heartbeats
 from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.rooms import Position
+from chat.views import messages
 from chat.views.look import LOOK, Look
 from chat.views.messages import RenderedMessages
 from chat.views.renderer import Renderer
@@ -148,19 +151,18 @@ async def test_heartbeats_are_in_the_look_of_the_page(monkeypatch: pytest.Monkey
     assert slow.take_slots() == {"beat": "beat 12"}
 
 
-async def test_pages_of_equal_looks_share_their_frames(compiled: tuple[object, Renderer]) -> None:
+async def flushed(shapes: messages.Shapes, looks: Sequence[Look]) -> list[bytes]:
+    """What one message is for pages of these looks, all of them free."""
     written: list[bytes] = []
 
     def write(data: bytes) -> bool:
         written.append(data)
         return True
 
-    rendered = RenderedMessages(compiled[1].messages)
+    rendered = RenderedMessages(shapes)
     feed: Feed[Connection] = Feed("BCDFGHJK", rendered, lambda frames, changes: None, rendered.forget)
-    for number in (1, 2):
-        connection = Connection(
-            Member("BCDFGHJK", number, "p", "Ann", 1), Look(clock="12"), write_frame=write
-        )
+    for number, look in enumerate(looks, 1):
+        connection = Connection(Member("BCDFGHJK", number, "p", "Ann", 1), look, write_frame=write)
         connection.cursor = 0
         feed.connections.add(connection)
     waiting = [asyncio.create_task(connection.ready()) for connection in feed.connections]
@@ -169,15 +171,26 @@ async def test_pages_of_equal_looks_share_their_frames(compiled: tuple[object, R
     feed.flush()
     for task in waiting:
         task.cancel()
-    first, second = written
+    return written
+
+
+async def test_pages_of_equal_looks_share_their_frames(compiled: tuple[object, Renderer]) -> None:
+    first, second = await flushed(compiled[1].messages, [Look(clock="12"), Look(clock="12")])
     assert first is second
+
+
+async def test_what_looks_have_in_common_is_made_once_for_a_flush() -> None:
+    shapes = Shapes()
+    written = await flushed(shapes, [LOOK, Look("de"), Look("fr"), Look("de")])
+    assert {frame[2:] for frame in written} == {b"+1=text ", b"+1=text(de) ", b"+1=text(fr) "}
+    assert shapes.made == [1]
 
 
 def test_everything_is_rendered_for_a_look(compiled: tuple[object, Renderer]) -> None:
     """None has a usual look: whoever forgets that of the reader is told by mypy."""
     for name, part in vars(compiled[1]).items():
         for method, function in inspect.getmembers(part, inspect.ismethod):
-            if not method.startswith("_"):
+            if not method.startswith("_") and get_type_hints(function)["return"] != Callable[[Look], str]:
                 look = inspect.signature(function).parameters.get("look")
                 assert look, f"{name}.{method}"
                 assert look.default is inspect.Parameter.empty, f"{name}.{method}"

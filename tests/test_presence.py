@@ -165,7 +165,7 @@ class House:
     async def told(self) -> list[str]:
         """What the room's notices say, oldest first."""
         page = await calls.history(self.store, ROOM)
-        html = [self.render.messages.message(ROOM, message, LOOK) for message in page.messages]
+        html = [self.render.messages.message(ROOM, message)(LOOK) for message in page.messages]
         return notices(parse("".join(html)))
 
     async def here(self) -> list[str]:

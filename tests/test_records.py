@@ -120,7 +120,7 @@ def test_a_message_of_any_kind_and_meta_is_shown_somehow(
     author = author or (1 if kind == "text" else None)
     name = "Ann" if author else ""
     message = Message(7, 9, 1_800_000_000_000, author, name, 1, body, kind, with_meta(meta))
-    html = RENDER.messages.message(ROOM, message, LOOK)
+    html = RENDER.messages.message(ROOM, message)(LOOK)
     assert html.startswith('<li id="message-7"')
     assert 'value="9"></data></li>' in html
 
@@ -136,8 +136,8 @@ def test_a_message_of_any_kind_and_meta_is_shown_somehow(
 )
 def test_what_is_not_known_is_a_neutral_line(kind: str, meta: Any) -> None:
     html = RENDER.messages.message(
-        ROOM, Message(7, 9, 1_800_000_000_000, None, "", 1, None, kind, with_meta(meta)), LOOK
-    )
+        ROOM, Message(7, 9, 1_800_000_000_000, None, "", 1, None, kind, with_meta(meta))
+    )(LOOK)
     assert 'class="m notice"' in html
     assert "newer version" in html
     assert "Tea" not in html

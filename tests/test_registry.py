@@ -166,7 +166,7 @@ class House:
 
     async def told(self) -> list[str]:
         page = await calls.history(self.store, ROOM)
-        html = [self.render.messages.message(ROOM, message, LOOK) for message in page.messages]
+        html = [self.render.messages.message(ROOM, message)(LOOK) for message in page.messages]
         return notices(parse("".join(html)))
 
     async def marked(self) -> list[str]:

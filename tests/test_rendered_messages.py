@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import calls
@@ -21,7 +23,7 @@ from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store import log
 from chat.store.windows import Part
-from chat.views.look import LOOK, Look
+from chat.views.look import LOOK, Look, Render
 from chat.views.messages import RenderedMessages, Shown
 
 FRAME = 256 * 1024
@@ -51,20 +53,46 @@ class Shapes:
         self.took = took
         self.rendered: list[int] = []
 
-    def message(self, code: str, message: Message, look: Look = LOOK) -> str:
-        self.took()
-        self.rendered.append(message.id)
-        return f"+{message.body}"
+    def message(self, code: str, message: Message) -> Render:
+        return partial(self._rendered, message.id, f"+{message.body}")
 
-    def amended(self, code: str, message: Message, look: Look = LOOK) -> str:
-        self.rendered.append(-message.id)
-        return f"~{message.body}"
+    def amended(self, code: str, message: Message) -> Render:
+        return partial(self._rendered, -message.id, f"~{message.body}")
 
-    def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
+    def extras(self, code: str, message: Message) -> Render:
         raise AssertionError("texts change here, and nothing else does")
 
     def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
         return "".join(shown.fragments)
+
+    def _rendered(self, id: int, html: str, look: Look) -> str:
+        self.took()
+        self.rendered.append(id)
+        return html
+
+
+class Shared:
+    """What all looks of a message have in common."""
+
+    def __call__(self, look: Look) -> str:
+        return look.clock
+
+
+async def test_what_looks_have_in_common_is_made_once_and_not_kept() -> None:
+    made: list[weakref.ref[Shared]] = []
+
+    class SharingShapes(Shapes):
+        def message(self, code: str, message: Message) -> Render:
+            shared = Shared()
+            made.append(weakref.ref(shared))
+            return shared
+
+    rendered = RenderedMessages(SharingShapes())
+    assert rendered.messages([LOOK, Look(clock="12")], ROOM, _message(1)) == ["24", "12"]
+    [shared] = made
+    assert shared() is None
+    assert rendered.messages([Look(clock="12"), LOOK], ROOM, _message(1)) == ["12", "24"]
+    assert len(made) == 1
 
 
 def kept_messages(rendered: RenderedMessages) -> list[tuple[Message, str]]:
@@ -149,18 +177,18 @@ def test_a_message_is_kept_as_it_is_and_not_as_it_was_besides() -> None:
 
 async def test_a_text_that_readers_have_is_not_rendered_for_them_again() -> None:
     class OnlyExtras(Shapes):
-        def amended(self, code: str, message: Message, look: Look = LOOK) -> str:
+        def amended(self, code: str, message: Message) -> Render:
             raise AssertionError("nobody is sent this")
 
-        def extras(self, code: str, message: Message, look: Look = LOOK) -> str:
-            return f"row of {message.id} "
+        def extras(self, code: str, message: Message) -> Render:
+            return lambda look: f"row of {message.id} "
 
     rendered = RenderedMessages(OnlyExtras())
     reacted = [replace(_message(id), rev=9, meta={"reactions": {"+": (1,)}}) for id in (1, 2)]
     await rendered.prepare(ROOM, [], reacted, 5, LOOK)
     long = Part([replace(message, body="x" * LIKELY) for message in reacted], [], 9)
     for window in (Part(reacted, [], 9), long):
-        assert join(rendered.of(ROOM, LOOK), window, 5).text == "row of 1 row of 2 "
+        assert join(rendered, ROOM, (LOOK,), window, 5)[0].text == "row of 1 row of 2 "
 
 
 def test_another_look_of_what_has_changed_goes_with_it() -> None:
@@ -267,8 +295,8 @@ async def test_others_have_their_turn_while_much_is_rendered(monkeypatch: pytest
 @pytest.mark.parametrize("body", WORST.values(), ids=list(WORST))
 async def test_no_text_makes_more_html_than_fits_in_a_frame(chat: Context, body: str) -> None:
     message = _message(1, body)
-    assert len(chat.render.messages.message(ROOM, message, LOOK).encode()) < FRAME - 64 * 1024
-    assert len(chat.render.messages.amended(ROOM, message, LOOK).encode()) < FRAME - 64 * 1024
+    assert len(chat.render.messages.message(ROOM, message)(LOOK).encode()) < FRAME - 64 * 1024
+    assert len(chat.render.messages.amended(ROOM, message)(LOOK).encode()) < FRAME - 64 * 1024
 
 
 async def test_a_page_whose_messages_are_in_memory_renders_none_of_them(

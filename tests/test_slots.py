@@ -10,9 +10,9 @@ from test_sockets import _refused
 
 from chat.context import Context
 from chat.live.connection import LATER, Connection
-from chat.live.slots import PANEL_BYTES, PANELS, SLOT_BYTES, SLOTS, Panels, Render, Slots
+from chat.live.slots import PANEL_BYTES, PANELS, SLOT_BYTES, SLOTS, Panels, Slots
 from chat.model.members import Member
-from chat.views.look import LOOK
+from chat.views.look import LOOK, Render
 
 BEAT = '<hx-partial hx-target="#beat" hx-swap="innerHTML"><p>{}</p></hx-partial>'
 

@@ -49,7 +49,7 @@ def messages(draw: st.DrawFn) -> Message:
 
 @given(messages(), looks)
 def test_a_message_is_what_its_template_makes_of_it(message: Message, look: Look) -> None:
-    assert RENDER.messages.message(CODE, message, look) == _shape(CODE, message, look)
+    assert RENDER.messages.message(CODE, message)(look) == _shape(CODE, message, look)
 
 
 HARD = [
@@ -70,8 +70,9 @@ def test_nothing_in_a_text_or_a_name_is_taken_for_a_hole(name: str, body: str, s
     for author in range(1, PALETTE + 2):
         before = Previous(None if starts_run else author, at)
         message = Message(12, 345, at, author, name, 1, body, before=before)
-        plain = PlainMessages(_shape).message(CODE, message, LOOK)
-        assert plain == _shape(CODE, message)
+        plain = PlainMessages(_shape).message(CODE, message)
+        assert plain is not None
+        assert plain(LOOK) == _shape(CODE, message)
 
 
 UNUSUAL: dict[str, dict[str, Any]] = {
@@ -88,8 +89,8 @@ def test_a_message_with_anything_besides_has_no_stencil(kind: str) -> None:
     usual: dict[str, Any] = {"mark": 1, "body": "text", "before": Previous(1, 1_800_000_000_000)}
     fields = {**usual, **UNUSUAL[kind]}
     message = Message(1, 1, 1_800_000_000_000, 1, "Ann", **fields)
-    assert PlainMessages(_shape).message(CODE, message, LOOK) is None
-    assert RENDER.messages.message(CODE, message, LOOK) == _shape(CODE, message)
+    assert PlainMessages(_shape).message(CODE, message) is None
+    assert RENDER.messages.message(CODE, message)(LOOK) == _shape(CODE, message)
 
 
 @given(st.integers(1, 100), st.integers(0, 10**15))

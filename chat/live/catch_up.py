@@ -109,7 +109,7 @@ class CatchUp:
                 if window.head - since.rev <= WINDOW:
                     await self._rendered.prepare(code, window.created, window.changed, since.rev, look)
                     part = Part(window.changed, window.created, window.position.rev)
-                    return join(self._rendered.of(code, look), part, since.rev)
+                    return join(self._rendered, code, (look,), part, since.rev)[0]
             except Resync:
                 pass
         shown = await self.page(code, None, look)

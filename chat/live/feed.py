@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Generic, Protocol, TypeVar
 
@@ -16,7 +15,7 @@ from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store.windows import Part, weight
-from chat.views.look import LOOKS, Look
+from chat.views.look import Look
 from chat.views.messages import RenderedMessages
 
 RING = 256  # revs kept in memory per live room
@@ -62,7 +61,7 @@ class Feed(Generic[F]):
         self.hinted_rev = 0  # the newest one: the log is read up to there
         self.repairing: asyncio.Task[None] | None = None
         self.loaded = asyncio.Event()
-        self._of = lru_cache(LOOKS)(partial(rendered.of, code))
+        self._rendered = rendered
         self._floor = 0  # cursors below this cannot be served from the ring
         self._ring: deque[tuple[int, int]] = deque()  # (rev, id), revs rising
         self._messages: dict[int, Message] = {}
@@ -105,10 +104,20 @@ class Feed(Generic[F]):
     def flush(self) -> None:
         """Whatever came in a turn of the event loop: write it to free sockets, wake the others."""
         self._flushing = False
-        framed: dict[tuple[int, int], tuple[bytes, int]] = {}
-        frames = changes = 0
+        delivered = changes = 0
+        for cursor, by_look in self._free().items():
+            frames = self.frames(list(by_look), cursor)
+            for look, free in by_look.items():
+                frame = frames.get(look, Frame("", cursor))
+                written = self._write(frame, free)
+                delivered, changes = delivered + written, changes + written * (frame.rev - cursor)
+        self._delivered(delivered, changes)
+
+    def _free(self) -> dict[int, dict[Look, list[F]]]:
+        """Those whose sockets are free, by where they stand and their look; the others are woken."""
+        places: dict[int, dict[Look, list[F]]] = {}
         last: tuple[Look | None, int] = None, 0
-        data, rev = b"", 0
+        place: list[F] = []
         for connection in self.connections:
             cursor, look = connection.cursor, connection.look
             has_ended = self.ended and connection.member.number in self.ended
@@ -116,23 +125,23 @@ class Feed(Generic[F]):
                 connection.wake()
                 continue
             if cursor != last[1] or look is not last[0]:  # most stand where the one before does
-                last, place = (look, cursor), (id(look), cursor)  # the hash of a look takes longer
-                if place not in framed:
-                    framed[place] = self._framed(look, cursor)
-                data, rev = framed[place]
-            if data and connection.write_frame(data):
-                connection.cursor = rev
-                frames, changes = frames + 1, changes + rev - cursor
-                if rev < self.position.rev:
+                last = look, cursor
+                place = places.setdefault(cursor, {}).setdefault(look, [])
+            place.append(connection)
+        return places
+
+    def _write(self, frame: Frame, free: Iterable[F]) -> int:
+        """To how many of these sockets a frame was written; the others are woken."""
+        data, is_all, written = websocket_frame(frame.text), frame.rev >= self.position.rev, 0
+        for connection in free:
+            if data and (write := connection.write_frame) and write(data):
+                connection.cursor = frame.rev
+                written += 1
+                if not is_all:
                     connection.wake()
             else:
                 connection.wake()
-        self._delivered(frames, changes)
-
-    def _framed(self, look: Look, cursor: int) -> tuple[bytes, int]:
-        """The bytes of a frame and the rev it leads to; none for a cursor that is too old."""
-        frame = self.frame(look, cursor)
-        return (websocket_frame(frame.text), frame.rev) if frame else (b"", 0)
+        return written
 
     def _keep(self, rev: int, message: Message) -> None:
         """`rev` is the message's, or its first one if its last change has yet to come."""
@@ -162,7 +171,7 @@ class Feed(Generic[F]):
         """
         if cursor < self._floor:
             return None
-        return frame_part(self._of(look), self._after(cursor))
+        return frame_part(self._rendered.of(self.code, look), self._after(cursor))
 
     def _after(self, cursor: int) -> Part:
         ids: set[int] = set()
@@ -175,24 +184,32 @@ class Feed(Generic[F]):
         return Part(changed, created, max(cursor, self.position.rev))
 
     def frame(self, look: Look, cursor: int) -> Frame | None:
-        """What is after `cursor`, or the start of it, joined once for all of one look who stand there."""
-        if cursor >= self.position.rev:
-            return Frame("", cursor)
-        frame = self._frames.get((look, cursor))
-        if frame is None:
-            if cursor < self._floor:
-                return None
-            frame = self._newest(look, cursor) or join(self._of(look), self._after(cursor), cursor)
-            self._keep_frame((look, cursor), frame)
-        return frame
+        """What is after `cursor`, or the start of it. None if the cursor is too old for the ring."""
+        return self.frames((look,), cursor).get(look)
 
-    def _newest(self, look: Look, cursor: int) -> Frame | None:
+    def frames(self, looks: Sequence[Look], cursor: int) -> dict[Look, Frame]:
+        """As `frame` for each look, joined once for all of that look who stand there."""
+        if cursor >= self.position.rev:
+            return dict.fromkeys(looks, Frame("", cursor))
+        frames = {look: frame for look in looks if (frame := self._frames.get((look, cursor)))}
+        missing = [look for look in looks if look not in frames]
+        if missing and cursor >= self._floor:
+            joined = self._newest(missing, cursor) or self._joined(missing, cursor)
+            for look, frame in zip(missing, joined, strict=True):
+                frames[look] = frame
+                self._keep_frame((look, cursor), frame)
+        return frames
+
+    def _joined(self, looks: Sequence[Look], cursor: int) -> list[Frame]:
+        return join(self._rendered, self.code, looks, self._after(cursor), cursor)
+
+    def _newest(self, looks: Sequence[Look], cursor: int) -> list[Frame]:
         """If it is all that comes after `cursor`: the usual case."""
         rev, id = self._ring[-1]
         message = self._messages[id]
         if not cursor + 1 == id == rev == message.rev == self.position.rev:
-            return None
-        return Frame(self._of(look).message(message), rev)
+            return []
+        return [Frame(html, rev) for html in self._rendered.messages(looks, self.code, message)]
 
     def _keep_frame(self, place: Place, frame: Frame) -> None:
         self._frames_bytes += sys.getsizeof(frame.text)

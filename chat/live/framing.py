@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from chat.store.windows import Part, first_part, weight
-from chat.views.messages import RoomMessages, byte_length
+from chat.views.look import Look
+from chat.views.messages import RenderedMessages, RoomMessages, byte_length
 
 FRAME = 64 * 1024  # bytes of a frame; one message may be longer, by itself
 LIKELY = FRAME // 4  # bytes of messages that make one frame, unless they are full of links
@@ -20,14 +23,16 @@ class Frame(NamedTuple):
     rev: int
 
 
-def join(rendered: RoomMessages, window: Part, since: int) -> Frame:
-    """As much of a window as makes one frame, for those who know everything up to `since`."""
+def join(
+    rendered: RenderedMessages, code: str, looks: Sequence[Look], window: Part, since: int
+) -> list[Frame]:
+    """As much of a window as makes one frame, in each look, for those who know everything up to `since`."""
     if sum(map(weight, chain(window.changed, window.created))) <= LIKELY:
-        text = _join(rendered, _as_of(window), since)
-        if byte_length(text) <= FRAME:
-            return Frame(text, window.rev)
-    part = frame_part(rendered, window, since)
-    return Frame(_join(rendered, part, since), part.rev)
+        texts = _join(rendered, code, looks, _as_of(window), since)
+        if all(byte_length(text) <= FRAME for text in texts):
+            return [Frame(text, window.rev) for text in texts]
+    parts = [(look, frame_part(rendered.of(code, look), window, since)) for look in looks]
+    return [Frame(_join(rendered, code, (look,), part, since)[0], part.rev) for look, part in parts]
 
 
 def frame_part(rendered: RoomMessages, window: Part, since: int = 0) -> Part:
@@ -55,10 +60,12 @@ def _as_of(part: Part) -> Part:
     return part
 
 
-def _join(rendered: RoomMessages, part: Part, since: int) -> str:
+def _join(rendered: RenderedMessages, code: str, looks: Sequence[Look], part: Part, since: int) -> list[str]:
     """htmx looks up what changes before it appends, so changes of older messages go first."""
-    changes = (rendered.change(message, since) for message in part.changed)
-    return "".join(chain(changes, map(rendered.message, part.created)))
+    changes = (rendered.changes(looks, code, message, since) for message in part.changed)
+    created = (rendered.messages(looks, code, message) for message in part.created)
+    rows = [*changes, *created]
+    return ["".join(map(itemgetter(place), rows)) for place in range(len(looks))]
 
 
 def websocket_frame(text: str) -> bytes:

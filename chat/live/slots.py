@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 
-from chat.views.look import Look
+from chat.views.look import Look, Render
 
 SLOTS = 256  # of one page; far more than one frame of texts can have refused
 SLOT_BYTES = 1024 * 1024  # of a page's fragments as Python holds them
 PANELS = 16  # of one room
 PANEL_BYTES = 256 * 1024  # of a room's panels in one look as Python holds them
 PANEL_LOOKS = 16  # of a room, in which a panel is kept
-
-Render = Callable[[Look], str]
 
 
 class Slots:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ class Look(NamedTuple):
     zone: str = "UTC"
     clock: str = "24"  # hours
 
+
+Render = Callable[[Look], str]  # what is the same for every look has been made
 
 LOOKS = 64  # whose stencils and the like are kept; rooms have few
 LOOK = Look()  # everybody's, as long as there is no way to choose another

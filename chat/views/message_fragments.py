@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from markupsafe import Markup
 
 from chat.model.messages import Message
 from chat.views.engine import Engine
-from chat.views.look import Look
+from chat.views.look import Look, Render
 from chat.views.messages import Shown
 from chat.views.plain_messages import PlainMessages
 
@@ -16,15 +18,17 @@ class MessageFragments:
         self._engine = engine
         self._plain = PlainMessages(engine.message)
 
-    def message(self, code: str, message: Message, look: Look) -> str:
-        return self._plain.message(code, message, look) or self._engine.message(code, message, look)
+    def message(self, code: str, message: Message) -> Render:
+        return self._plain.message(code, message) or partial(self._engine.message, code, message)
 
-    def amended(self, code: str, message: Message, look: Look) -> str:
-        return self._engine.render("room/amend_message.html", look, code=code, message=message)
+    def amended(self, code: str, message: Message) -> Render:
+        return partial(self._engine.render, "room/amend_message.html", code=code, message=message)
 
-    def extras(self, code: str, message: Message, look: Look) -> str:
+    def extras(self, code: str, message: Message) -> Render:
         """What features show below a message whose text is the same as before."""
-        return self._engine.render("reactions/replace_row.html", look, code=code, message=message, own=None)
+        return partial(
+            self._engine.render, "reactions/replace_row.html", code=code, message=message, own=None
+        )
 
     def newest(self, code: str, shown: Shown, look: Look) -> str:
         return self._engine.render(

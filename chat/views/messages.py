@@ -20,7 +20,7 @@ from typing import Literal, Protocol
 from chat.model.changes import Page
 from chat.model.messages import Message
 from chat.store.windows import weight
-from chat.views.look import Look
+from chat.views.look import Look, Render
 
 CACHE = 32 * 1024 * 1024  # bytes of rendered messages in memory, over all rooms
 ENTRY = 400  # bytes of an entry besides its message and fragments, about
@@ -35,11 +35,11 @@ Kind = Literal["message", "amended", "extras"]
 class Shapes(Protocol):
     """How a change becomes HTML; the same for every reader of one look."""
 
-    def message(self, code: str, message: Message, look: Look) -> str: ...
+    def message(self, code: str, message: Message) -> Render: ...
 
-    def amended(self, code: str, message: Message, look: Look) -> str: ...
+    def amended(self, code: str, message: Message) -> Render: ...
 
-    def extras(self, code: str, message: Message, look: Look) -> str: ...
+    def extras(self, code: str, message: Message) -> Render: ...
 
     def newest(self, code: str, shown: Shown, look: Look) -> str: ...
 
@@ -154,11 +154,31 @@ class RenderedMessages:
 
     def get(self, look: Look, kind: Kind, code: str, message: Message) -> str:
         html = self._found(look, kind, code, message)
-        if html is None:
-            html = getattr(self._shapes, kind)(code, message, look)
-            if entry := self._entry(code, message):
-                self._keep(entry, (look, kind), html)
-        return html
+        return self._in_looks((look,), kind, code, message)[0] if html is None else html
+
+    def messages(self, looks: Sequence[Look], code: str, message: Message) -> list[str]:
+        """A message in each of these looks; what they have in common is made once."""
+        return self._in_looks(looks, "message", code, message)
+
+    def changes(self, looks: Sequence[Look], code: str, message: Message, since: int) -> list[str]:
+        """What has changed about an older one, for those who know everything up to `since`."""
+        return self._in_looks(looks, _kind_of_change(message, since), code, message)
+
+    def _in_looks(self, looks: Sequence[Look], kind: Kind, code: str, message: Message) -> list[str]:
+        entry = self._entry(code, message)
+        fragments = entry.fragments if entry else {}
+        render: Render | None = None
+        shown, size = [], 0
+        for look in looks:
+            html = fragments.get(key := (look, kind))
+            if html is None:
+                render = render or getattr(self._shapes, kind)(code, message)
+                html = fragments[key] = render(look)
+                size += sys.getsizeof(html) + FRAGMENT
+            shown.append(html)
+        if entry and size:
+            self._count(entry, size)
+        return shown
 
     def _found(self, look: Look, kind: Kind, code: str, message: Message) -> str | None:
         room = self._rooms.get(code)
@@ -187,12 +207,11 @@ class RenderedMessages:
         if entry is None:
             entry = room[message.id] = Entry(message)
             self.held += entry.size
-            self._rooms.move_to_end(code)
+        room.move_to_end(message.id)
+        self._rooms.move_to_end(code)
         return entry
 
-    def _keep(self, entry: Entry, key: tuple[Look, Kind], html: str) -> None:
-        size = sys.getsizeof(html) + FRAGMENT
-        entry.fragments[key] = html
+    def _count(self, entry: Entry, size: int) -> None:
         entry.size += size
         self.held += size
         while self.held > self._most:

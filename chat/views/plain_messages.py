@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from markupsafe import escape
 
 from chat.model.messages import Message, Previous
 from chat.views.links import linked
-from chat.views.look import LOOKS, Look
+from chat.views.look import LOOKS, Look, Render
 from chat.views.palette import PALETTE, colour
 from chat.views.stencils import Stencil
 from chat.views.times import clock, iso
@@ -28,23 +28,26 @@ class PlainMessages:
         self._shape = shape
         self._stencil = lru_cache(LOOKS * 2 * PALETTE)(self._cut)
 
-    def message(self, code: str, message: Message, look: Look) -> str | None:
+    def message(self, code: str, message: Message) -> Render | None:
         author, body = message.author, message.body
         if message.kind != "text" or author is None or body is None or message.meta or message.mark > 1:
             return None
         if message.starts_day:
             return None
-        values = {
+        values: dict[str, object] = {
             "code": _escaped(code),
             "id": message.id,
             "author": author,
             "name": _escaped(message.name),
             "iso": iso(message.at),
-            "clock": clock(message.at, look),
             "body": linked(body),
             "rev": message.rev,
         }
-        return self._stencil(look, colour(author), message.starts_run).fill(values)
+        return partial(self._filled, values, colour(author), message.starts_run, message.at)
+
+    def _filled(self, values: dict[str, object], shade: int, starts_run: bool, at: int, look: Look) -> str:
+        values["clock"] = clock(at, look)
+        return self._stencil(look, shade, starts_run).fill(values)
 
     def _cut(self, look: Look, shade: int, starts_run: bool) -> Stencil:
         author = next(seat for seat in range(AUTHOR, AUTHOR + 1000) if colour(seat) == shade)
