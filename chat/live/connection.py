@@ -29,7 +29,6 @@ class Connection:
     """One connection's place in a feed. Everything pending for it is worked out when it asks."""
 
     __slots__ = (
-        "_asked",
         "_ready",
         "address",
         "closing",
@@ -42,6 +41,7 @@ class Connection:
         "panels_seen",
         "slots",
         "unanswered",
+        "waiting",
         "write_frame",
     )
 
@@ -65,13 +65,13 @@ class Connection:
         self.unanswered = False  # its peer has to read something before it is heard further
         self.closing: Close | None = None
         self.write_frame = write_frame
-        self._asked: asyncio.Future[None] | None = None
+        self.waiting: asyncio.Future[None] | None = None  # until there may be something to send
         self._ready = False
 
     @property
     def idle(self) -> bool:
         """Nothing is being sent, and nothing but changes of the room waits."""
-        return self._asked is not None and not self._ready
+        return self.waiting is not None
 
     def show(self, slot: str, fragment: str) -> None:
         """Send this page a fragment soon, in place of an older one in the same slot.
@@ -99,17 +99,18 @@ class Connection:
 
     def wake(self) -> None:
         self._ready = True
-        if self._asked is not None and not self._asked.done():
-            self._asked.set_result(None)
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     async def ready(self) -> None:
         """Return when there may be something to send."""
         if not self._ready:
-            self._asked = asyncio.get_running_loop().create_future()
+            self.waiting = asyncio.get_running_loop().create_future()
             try:
-                await self._asked
+                await self.waiting
             finally:
-                self._asked = None
+                self.waiting = None
         self._ready = False
 
     def close(self, close: Close) -> None:

@@ -32,9 +32,7 @@ class Follower(Protocol):
     cursor: int | None
     look: Look
     write_frame: Callable[[bytes], bool] | None
-
-    @property
-    def idle(self) -> bool: ...
+    waiting: asyncio.Future[None] | None  # if not, something waits for it
 
     def wake(self) -> None: ...
 
@@ -121,7 +119,7 @@ class Feed(Generic[F]):
         for connection in self.connections:
             cursor, look = connection.cursor, connection.look
             has_ended = self.ended and connection.member.number in self.ended
-            if connection.write_frame is None or cursor is None or has_ended or not connection.idle:
+            if connection.waiting is None or connection.write_frame is None or cursor is None or has_ended:
                 connection.wake()
                 continue
             if cursor != last[1] or look is not last[0]:  # most stand where the one before does
