@@ -243,6 +243,19 @@ async def test_a_copy_of_a_database_beside_it_is_another_history(node: Node) -> 
     assert (await calls.history(restored, ROOM)).position.epoch != room.epoch
 
 
+async def test_a_node_that_died_while_it_looked_at_the_tables_keeps_no_other_one_waiting(
+    store: PostgresStore, url: str, node: Node
+) -> None:
+    """Its session may hold the lock for migrations until the server misses it."""
+    dead = await asyncpg.connect(url)
+    try:
+        await dead.execute(f"SELECT pg_advisory_lock({schema.PROGRAM})")
+        async with asyncio.timeout(5):
+            assert await calls.find_room(await node(), ROOM)
+    finally:
+        await dead.close()
+
+
 async def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "OLDEST_SERVER", 99)
     assert "Use 99 or newer" in await refusal(url)
@@ -710,7 +723,7 @@ async def test_a_text_that_waited_too_long_takes_along_what_its_author_wrote_aft
 async def test_what_is_written_when_a_text_fails_is_not_lost(
     store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By whoever hears of it, in the same turn of the loop."""
+    """In the same turn of the loop, by what is called then."""
     bob = await calls.take_seat(store, ROOM, "bob", "Bob")
     monkeypatch.setattr(postgres_queue, "PATIENCE", 0.2)
     proxy.refuse()

@@ -102,7 +102,7 @@ class Queue:
         if late:
             log.warning("PostgreSQL did not take %d writes in time", len(late))
             self._notify(late)
-            waiting, self._waiting = self._waiting, deque()  # whoever hears of a failure may write again
+            waiting, self._waiting = self._waiting, deque()  # a callback of a failure may write again
             self._waiting.extendleft(reversed(self.fail_followers(waiting)))
         self.stop_watching()
         self._watch()

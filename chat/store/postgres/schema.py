@@ -20,7 +20,8 @@ MIGRATIONS = migrations_in(Path(__file__).with_name("migrations"))
 SCHEMA, OLDEST = "schema", "oldest"  # metadata: what the database was brought to, and who can work with it
 
 OUR_TABLES = ["metadata", "room", "seat", "message", "idempotency_key"]
-TABLES = "SELECT count(*) FROM unnest($1::text[]) AS known (name) WHERE to_regclass(name) IS NOT NULL"
+# to_regclass would go on saying that there is none, if another node makes them while we wait for the lock.
+TABLES = "SELECT count(*) FROM pg_class WHERE relname = ANY($1::text[]) AND pg_table_is_visible(oid)"
 TIMELINE = (  # of this database: a dump is restored into a new one
     "SELECT system_identifier || '.' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '.' || oid "
     "FROM pg_control_system(), pg_database WHERE datname = current_database()"
@@ -54,8 +55,14 @@ async def check_server(hosts: Hosts, db: Connection) -> None:
 
 
 async def migrate(hosts: Hosts, db: Connection, wait: float) -> None:
-    """Bring the schema up to date; of nodes that come together, one does and the others wait."""
+    """Bring the schema up to date; of nodes that come together, one does and the others wait.
+
+    If there is nothing to do, nobody is waited for: a session that a dead node left may have the lock.
+    """
     history = await _history(db)
+    known = await check_tables(hosts, db)
+    if known.history == history and not pending(MIGRATIONS, known.schema):
+        return
     await db.execute("BEGIN; SET LOCAL lock_timeout = 0")
     await db.fetch("SELECT pg_advisory_xact_lock($1)", PROGRAM, timeout=wait)
     known = await check_tables(hosts, db)
