@@ -4,13 +4,16 @@ left of a promise when the server, or the way to it, fails."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import asyncpg
 import calls
@@ -90,6 +93,30 @@ async def store(node: Node) -> PostgresStore:
 @pytest.fixture
 async def alice(store: PostgresStore) -> Member:
     return await calls.take_seat(store, ROOM, "person-a", "Alice")
+
+
+async def test_a_connection_keeps_nothing_of_the_request_that_asked_it_something_new(
+    store: PostgresStore, alice: Member
+) -> None:
+    """A deleted text may be on the page that the request was answered with, or in its form."""
+
+    class Request:
+        pass
+
+    current: ContextVar[Request] = ContextVar("current")
+
+    async def ask() -> ref[Request]:
+        request = Request()
+        token = current.set(request)
+        await calls.history(store, ROOM)
+        await store.append(ROOM, alice.number, "key", "Hello")
+        await calls.announce(store, ROOM, "entered", [alice.number])
+        current.reset(token)
+        return ref(request)
+
+    request = await asyncio.create_task(ask())
+    gc.collect()
+    assert request() is None
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from people import FORM, ORIGIN, Person
 from serving import REPO, Server
+from werkzeug.datastructures import Headers
 from wire import Wire, handshake
 
 from chat.server import bounds
-from chat.server.bodies import Bodies, CountedBody, Overloaded
+from chat.server.bodies import Bodies, BoundedRequest, CountedBody, Overloaded
 
 MIB = 1024 * 1024
 
@@ -360,6 +361,21 @@ async def test_parts_of_what_will_be_refused_keep_nobody_from_the_rest(
     assert len(await visitor) == 150
 
 
+async def test_a_request_that_is_over_keeps_nothing_of_its_form() -> None:
+    """A timer that was started during a request holds it for as long as the timer runs."""
+    scope: Any = {"chat.bodies": (Bodies(), None), "chat.ended": []}
+    headers = Headers({"Content-Type": FORM})
+    request = BoundedRequest("POST", "http", "/", b"", headers, "", "1.1", scope, send_push_promise=None)
+    body: Any = request.body
+    body.append(b"body=secret")
+    body.set_complete()
+    assert (await request.form)["body"] == "secret"
+    for end in scope["chat.ended"]:
+        end()
+    kept = {**vars(request), "body": vars(body)}
+    assert "secret" not in repr(kept)
+
+
 async def test_what_is_refused_is_not_kept(bodies: Bodies) -> None:
     body = CountedBody(None, 50)
     body.append(b"x" * 60)
@@ -371,6 +387,8 @@ async def test_what_is_refused_is_not_kept(bodies: Bodies) -> None:
 
 HURRIED = """
 from chat.app import create_app as chat
+from werkzeug.datastructures import Headers
+
 from chat.server import bounds
 
 bounds.BODY_TIMEOUT, bounds.BODIES_PER_ADDRESS, bounds.LINGER = 1.0, 100_000, 0.3

@@ -156,7 +156,11 @@ class BoundedRequest(Request):
         if (bodies := scope.get("chat.bodies")) is not None:
             body.bodies, body.address = bodies
             body.place = scope.get("chat.place")
-            scope["chat.ended"].append(body.release)
+            scope["chat.ended"] += [body.release, self._forget_form]
+
+    def _forget_form(self) -> None:
+        """Timers and callbacks that were made during a request hold it for as long as they live."""
+        self._form = self._files = None
 
     def has_other_body(self) -> bool:
         """Whether a body comes that no form of ours sends."""

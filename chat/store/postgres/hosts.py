@@ -72,6 +72,7 @@ class Hosts:
                 url,
                 timeout=CONNECT,
                 command_timeout=STATEMENT,
+                max_cached_statement_lifetime=0,
                 target_session_attrs="primary",
                 server_settings=SESSION | {"application_name": self.name},
                 **options,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from typing import Any, TypeVar
 
 import asyncpg
@@ -157,7 +158,11 @@ async def _number(tx: Transaction, sql: str, *values: Any) -> int:
 
 
 class Readers:
-    """A few connections that only read. What fails with its connection is asked again on another."""
+    """A few connections that only read. What fails with its connection is asked again on another.
+
+    They outlive the requests that use them, so none of their timers and callbacks may begin in the context of
+    one: it would hold the request, with the texts of its form, for as long.
+    """
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -168,13 +173,21 @@ class Readers:
     @classmethod
     async def opened(cls, server: Server) -> Readers:
         async def connect(*_: object, **options: Any) -> Connection:
-            return await server.reader(**options)
+            return await asyncio.create_task(server.reader(**options), context=Context())
 
         async def reset(_: Connection) -> None:
             """A question changes nothing about its connection, and after a failure that is ended."""
 
         # None at least: while the server is away, asyncpg would try again and again to have it.
-        return cls(await asyncpg.create_pool(min_size=0, max_size=READERS, connect=connect, reset=reset))
+        return cls(
+            await asyncpg.create_pool(
+                min_size=0,
+                max_size=READERS,
+                max_inactive_connection_lifetime=0,
+                connect=connect,
+                reset=reset,
+            )
+        )
 
     async def run(self, work: Question[T], one_moment: bool, within: float) -> T:
         """The result of what `work` asks, asked a second time if the connection turns out to be dead."""
