@@ -24,12 +24,12 @@ class Registry:
         self.rosters = rosters
         self.calls = calls
 
-    async def run(self, verb: str, codes: Sequence[str]) -> list[list[bytes]]:
+    async def run(self, verb: str, codes: Sequence[str]) -> list[tuple[list[bytes], list[bytes]]]:
         assert verb == "rosters"
         if not self.calls:
             raise RedisUnavailable("away")
         self.calls -= 1
-        return [self.rosters.get(code, []) for code in codes]
+        return [(self.rosters.get(code, []), []) for code in codes]
 
 
 async def _read(others: OtherNodes) -> list[str]:

@@ -270,6 +270,43 @@ async def test_who_left_for_good_on_one_node_is_gone_from_all(house: House) -> N
     await house.until_told("Ann and Bob have entered", "Ann has left the room")
 
 
+async def test_who_left_for_good_is_gone_from_all_though_no_lease_counts_yet(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "LEASE", 2 * LONG)
+    one, two = await house.node(), await house.node()
+    ann, bob = await house.seat("Ann"), await house.seat("Bob")
+    one.arrive(ann)
+    two.arrive(bob)
+    await house.until(lambda: two.here == ["Ann", "Bob"])
+    await calls.end_seat(one.log, ROOM, ann.person)
+    one.presence.forget(ann)
+    one.depart(ann)
+    await house.until(lambda: two.here == ["Bob"])
+    one.arrive(await house.seat("Ann"))
+    await house.until(lambda: two.here == ["Ann", "Bob"])
+
+
+async def test_who_left_for_good_while_redis_forgot_everything_is_gone_and_nobody_else(
+    house: House, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "LEASE", 2 * LONG)
+    one, two = await house.node(), await house.node()
+    ann, bob, cem = [await house.seat(name) for name in ("Ann", "Bob", "Cem")]
+    one.arrive(ann, cem)
+    two.arrive(bob)
+    await house.until(lambda: two.here == ["Ann", "Bob", "Cem"])
+    await one.registry.close()  # it has yet to come back
+    server.ask("FLUSHALL")
+    one.presence.forget(ann)
+    await house.beats(5)
+    assert two.here == ["Ann", "Bob", "Cem"]
+    one.join()
+    seen: set[tuple[str, ...]] = set()
+    await house.until(lambda: two.here == ["Bob", "Cem"], seen, two)
+    assert seen == {("Ann", "Bob", "Cem"), ("Bob", "Cem")}
+
+
 # Telling the room once --------------------------------------------------------------------------------
 
 

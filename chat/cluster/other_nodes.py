@@ -56,20 +56,25 @@ class OtherNodes:
 
     async def read(self, add_only: bool) -> AsyncIterator[list[str]]:
         """Read the rooms that changed, and yield those whose people are different as they are read: a later
-        part may fail. With `add_only` nobody is removed, since other nodes may not have sent their entries
-        again yet."""
+        part may fail. With `add_only` nobody is removed but who is known to be gone, since other nodes may
+        not have sent their entries again yet."""
         for codes in _batches(list(self._stale)):
             different: list[str] = []
-            for code, entries in zip(codes, await self._run("rosters", list(codes)), strict=True):
+            for code, (entries, gone) in zip(codes, await self._run("rosters", list(codes)), strict=True):
                 self._stale.discard(code)
                 people = self._parse(code, entries)
                 if add_only:
-                    people = self._rooms.get(code, {}) | people
+                    people = self._kept(code, gone) | people
                 if code in self._own_rooms and people != self._rooms.get(code):
                     self._rooms[code] = people
                     different.append(code)
             if different:
                 yield different
+
+    def _kept(self, code: str, gone: Iterable[bytes]) -> dict[int, Member]:
+        """Those last known, without those who are gone."""
+        numbers = set(map(int, gone))
+        return {number: m for number, m in self._rooms.get(code, {}).items() if number not in numbers}
 
     async def missing(self, members: Sequence[Member]) -> list[Member]:
         """Those whom no node has."""
@@ -81,7 +86,7 @@ class OtherNodes:
 
     async def _peek(self, code: str) -> dict[int, Member]:
         try:
-            (entries,) = await self._run("rosters", [code])
+            ((entries, _),) = await self._run("rosters", [code])
         except RedisUnavailable:
             return {}
         return self._parse(code, entries)

@@ -7,6 +7,7 @@
 -- ROOT:seq              string  counts changes of rooms
 -- ROOT:changed          ZSET    room -> seq of its last change
 -- ROOT:room:CODE        HASH    "number node" -> the member as JSON
+-- ROOT:gone:CODE        SET     seats that a node said are empty while leases do not count
 -- ROOT:seats:NODE       SET     "CODE number"
 -- ROOT:claim:CODE:n     string  the node that is writing the notice that seat n left
 -- ROOT:person:PERSON    ZSET    "node connection" -> when it was opened
@@ -43,6 +44,13 @@ end
 local function remove(owner, code, number)
   redis.call('SREM', key('seats', owner), code .. ' ' .. number)
   if redis.call('HDEL', key('room', code), number .. ' ' .. owner) == 1 then touch(code) end
+end
+
+-- While leases do not count, a seat that is missing may have yet to be sent again: this one is not.
+local function empty(code, number, life)
+  redis.call('SADD', key('gone', code), number)
+  redis.call('PEXPIRE', key('gone', code), life)
+  touch(code)
 end
 
 -- Whether a live node has this seat.
@@ -112,8 +120,10 @@ local function exchange(request)
     local code, number, member = seat[1], seat[2], seat[3]
     if member == '' then
       remove(node, code, number)
+      if paused == 1 then empty(code, number, request.ttl) end
     else
       add(code, number, member)
+      redis.call('SREM', key('gone', code), number)
       if redis.call('EXISTS', key('claim', code .. ':' .. number)) == 1 then
         held[#held + 1] = code .. ' ' .. number
       end
@@ -160,7 +170,9 @@ end
 
 local function rosters(codes)
   local found = {}
-  for i, code in ipairs(codes) do found[i] = redis.call('HGETALL', key('room', code)) end
+  for i, code in ipairs(codes) do
+    found[i] = {redis.call('HGETALL', key('room', code)), redis.call('SMEMBERS', key('gone', code))}
+  end
   return found
 end
 
