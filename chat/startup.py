@@ -86,8 +86,8 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
         metrics.often.messages += len(changes)
         hub.committed(changes)
 
-    store.listen(committed, hub.missed, metrics.unknown.inc)
-    bus.open(hub.receive, hub.missed)
+    store.listen(committed, hub.on_gap, metrics.unknown.inc)
+    bus.open(hub.receive, hub.on_gap)
     presence = Presence(store, hub, render.people.roster)
     registry.open(listeners(hub, presence))
     return Context(

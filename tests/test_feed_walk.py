@@ -139,7 +139,7 @@ class Walk(RuleBasedStateMachine):
         self.late = Late(cast(Store, self.store))
         bus = Hints(random.Random(0))
         self.hub = Hub(cast(Store, self.late), bus, ShapesOfRevisions(), 3600.0)
-        bus.open(self.hub.receive, self.hub.missed)
+        bus.open(self.hub.receive, self.hub.on_gap)
         self.store.listen(self.hub.committed)
         await self.store.open()
         await calls.open_room(self.store, ROOM)

@@ -137,7 +137,7 @@ class Room:
     def hub(self, bus: LocalBus | None = None, check: float = 3600.0) -> Hub:
         self.bus = bus or LocalBus()
         hub = Hub(cast(Store, self.watched), self.bus, self.shapes, check)
-        self.bus.open(hub.receive, hub.missed)
+        self.bus.open(hub.receive, hub.on_gap)
         self.store.listen(hub.committed)
         return hub
 
@@ -474,7 +474,7 @@ async def test_after_a_gap_only_what_somebody_follows_is_kept(room: Room) -> Non
     held = hub.rendered.held
     await hub.page("ZZZZZZZZ", None, LOOK)
     assert hub.rendered.held > held
-    hub.missed()
+    hub.on_gap()
     assert hub.rendered.held == held
 
 

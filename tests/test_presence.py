@@ -75,7 +75,7 @@ class Node:
         store.listen(bus.announce)
         flaky = cast(Store, Flaky(store, house))
         self.presence = Presence(flaky, self.hub, house.roster, house.clock)
-        bus.open(self.hub.receive, self.hub.missed)
+        bus.open(self.hub.receive, self.hub.on_gap)
         self.registry.open(listeners(self.hub, self.presence))
 
 

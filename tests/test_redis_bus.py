@@ -385,7 +385,7 @@ class Nodes:
         self.hubs = [Hub(store, bus, self.shapes, check=0.3) for bus in ears]
         self.count = 0
         for hub in self.hubs:
-            hub.bus.open(hub.receive, hub.missed)
+            hub.bus.open(hub.receive, hub.on_gap)
         store.listen(self._committed)
 
     def _committed(self, changes: Sequence[Change]) -> None:

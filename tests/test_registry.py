@@ -62,7 +62,7 @@ class Node:
     async def open(self, restore: bool = False) -> Node:
         await self.log.open()
         await self.redis.open()
-        self.bus.open(self.hub.receive, self.hub.missed)
+        self.bus.open(self.hub.receive, self.hub.on_gap)
         self.join()
         if restore:
             await self.presence.restore()

@@ -130,7 +130,7 @@ class Hub:
             if not self.bus.hears(feed.code):
                 self.catching_up.drop(feed.code)
 
-    def missed(self) -> None:
+    def on_gap(self) -> None:
         """Changes may have been committed of which no hint came."""
         for code in self.catching_up.rooms.difference(self.feeds):
             self.catching_up.drop(code)
