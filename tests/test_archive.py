@@ -298,28 +298,43 @@ async def test_a_place_that_cannot_be_written_to(places: dict[str, Place], tmp_p
         await archive.export(source, f"{tmp_path}/none/chat.zip", quiet)
 
 
-async def test_a_disk_that_is_full_leaves_nothing(places: dict[str, Place], file: str) -> None:
+@pytest.fixture
+async def much(places: dict[str, Place]) -> str:
+    """A store of 800 KB."""
     source = places["sqlite"]()
     async with opened(source) as store:
         await calls.open_room(store, ROOM)
         await calls.take_seat(store, ROOM, "person", "Ann")
         for n in range(100):
             await store.append(ROOM, 1, f"{n}", os.urandom(4000).hex())
+    return source
 
+
+async def ran_on_a_small_disk(*words: str) -> subprocess.CompletedProcess[str]:
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    done = await asyncio.to_thread(
-        subprocess.run,
-        command("export", source, file),
-        env=ENVIRONMENT,
-        preexec_fn=limited,
-        capture_output=True,
-        text=True,
-    )
+    return await ran(*words, first=limited)
+
+
+async def test_a_disk_that_is_full_leaves_nothing(much: str, file: str) -> None:
+    done = await ran_on_a_small_disk("export", much, file)
     assert done.returncode == 1
     assert "cannot be written: File too large" in done.stderr
     assert sorted(os.listdir(os.path.dirname(file))) == ["0.db", "0.db.lock"]
+
+
+async def test_an_import_goes_on_when_the_disk_has_space_again(
+    much: str, file: str, places: dict[str, Place]
+) -> None:
+    await archive.export(much, file, quiet)
+    target = places["sqlite"]()
+    done = await ran_on_a_small_disk("import", file, target)
+    assert done.returncode == 1
+    assert "Interrupted: disk I/O error. Run the same command again" in done.stderr
+    await archive.import_archive(file, target, quiet)
+    await archive.export(target, f"{file}.again", quiet)
+    assert Path(f"{file}.again").read_bytes() == Path(file).read_bytes()
 
 
 # What is refused ---------------------------------------------------------------------------------------
@@ -585,9 +600,9 @@ async def killed_at(line: bytes, *words: str) -> None:
     await asyncio.to_thread(run)
 
 
-async def ran(*words: str) -> subprocess.CompletedProcess[str]:
+async def ran(*words: str, first: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
     return await asyncio.to_thread(
-        subprocess.run, command(*words), env=ENVIRONMENT, capture_output=True, text=True
+        subprocess.run, command(*words), env=ENVIRONMENT, capture_output=True, text=True, preexec_fn=first
     )
 
 

@@ -44,7 +44,8 @@ class ExclusiveSQLite:
             result = await work(SQLiteTransaction(self._db, now), *args, **kwargs)
             self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite has taken it back itself if the disk is full
+                self._db.execute("ROLLBACK")
             raise
         return result
 
