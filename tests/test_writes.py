@@ -11,7 +11,7 @@ from chat.model.changes import Change
 from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store import NotFound, OutcomeUnknown, Unavailable
-from chat.store.writes import AuthorOrder, Listeners, PendingWrite, notify
+from chat.store.writes import AuthorOrder, Listeners, PendingWrite
 
 ALICE = "BCDFGHJK", 1
 
@@ -141,6 +141,6 @@ async def test_all_are_notified_in_their_order_whatever_one_of_them_does(
         raise RuntimeError("oops")
 
     writes[1].add_done_callback(fails)
-    notify(Listeners(heard.append, on_unknown=lambda: heard.append("unknown")), writes)
+    Listeners(heard.append, on_unknown=lambda: heard.append("unknown")).notify(writes)
     assert heard == [[one, two], writes[0], writes[2], writes[3], "unknown", writes[4]]
     assert "oops" in caplog.text

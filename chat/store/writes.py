@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from chat.model.changes import Change
 from chat.store import OutcomeUnknown, Unavailable
@@ -120,26 +120,34 @@ def ignore(*_: object) -> None:
     """In place of somebody who listens."""
 
 
-class Listeners(NamedTuple):
-    """What `Store.listen` was given."""
+@dataclass(slots=True)
+class Listeners:
+    """Those of a store: its `listen` is the one here."""
 
     on_commit: Callable[[Sequence[Change]], None] = ignore
     on_gap: Callable[[], None] = ignore
     on_unknown: Callable[[], object] = ignore
 
+    def listen(
+        self,
+        on_commit: Callable[[Sequence[Change]], None],
+        on_gap: Callable[[], None] = ignore,
+        on_unknown: Callable[[], object] = ignore,
+    ) -> None:
+        self.on_commit, self.on_gap, self.on_unknown = on_commit, on_gap, on_unknown
 
-def notify(listeners: Listeners, jobs: Sequence[PendingWrite[Any]]) -> None:
-    """Pass on what changed, in commit order, and then let the writers continue."""
-    changes = [change for job in jobs for change in job.changes]
-    try:
-        if changes:
-            listeners.on_commit(changes)
-    except Exception:
-        log.exception("%d stored changes could not be passed on", len(changes))
-    for job in jobs:
+    def notify(self, jobs: Sequence[PendingWrite[Any]]) -> None:
+        """Pass on what changed, in commit order, and then let the writers continue."""
+        changes = [change for job in jobs for change in job.changes]
         try:
-            if isinstance(job.error, OutcomeUnknown):
-                listeners.on_unknown()
-            job.resolve()
+            if changes:
+                self.on_commit(changes)
         except Exception:
-            log.exception("A write could not be answered")
+            log.exception("%d stored changes could not be passed on", len(changes))
+        for job in jobs:
+            try:
+                if isinstance(job.error, OutcomeUnknown):
+                    self.on_unknown()
+                job.resolve()
+            except Exception:
+                log.exception("A write could not be answered")

@@ -8,7 +8,7 @@ It prepares statements and relies on settings of its session: a PgBouncer in bet
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ from chat.store.postgres.server import Server
 from chat.store.postgres.transaction import NOW, PostgresTransaction, Question
 from chat.store.postgres.writer import Writer
 from chat.store.transaction import P, Transaction, Work
-from chat.store.writes import AuthorOrder, Listeners, PendingWrite, ignore, notify
+from chat.store.writes import AuthorOrder, Listeners, PendingWrite
 
 READERS = 6
 USED = (
@@ -57,6 +57,7 @@ class PostgresStore:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._listeners = Listeners()
+        self.listen = self._listeners.listen
         self.durability: Durability = "fsync"
         self._server = Server(url, exclusive=exclusive)
         self._wait = wait
@@ -64,14 +65,6 @@ class PostgresStore:
         self._order = AuthorOrder()
         self._writer: Writer | None = None
         self._readers: Readers | None = None
-
-    def listen(
-        self,
-        on_commit: Callable[[Sequence[Change]], None],
-        on_gap: Callable[[], None] = ignore,
-        on_unknown: Callable[[], object] = ignore,
-    ) -> None:
-        self._listeners = Listeners(on_commit, on_gap, on_unknown)
 
     async def open(self) -> None:
         db = await self._server.first(self._wait)
@@ -85,7 +78,7 @@ class PostgresStore:
             self._server,
             db,
             self._clock,
-            lambda jobs: notify(self._listeners, jobs),
+            self._listeners.notify,
             self._connected,
         )
 

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -22,7 +22,7 @@ from chat.store.sqlite.file import connected, opened, pages_used, require_place,
 from chat.store.sqlite.transaction import DIALECT, SQLiteTransaction, execute
 from chat.store.sqlite.writer import Write, Writer
 from chat.store.transaction import P, Work, run
-from chat.store.writes import AuthorOrder, Listeners, PendingWrite, ignore, notify
+from chat.store.writes import AuthorOrder, Listeners, PendingWrite
 
 READERS = 3
 
@@ -41,6 +41,7 @@ class SQLiteStore:
 
     def __init__(self, path: str, *, lock_wait: float = 30.0, clock: Callable[[], float] = time.time) -> None:
         self._listeners = Listeners()
+        self.listen = self._listeners.listen
         # One name per file: two links to it must meet at the same lock.
         self._path = os.path.realpath(path)
         self._lock_wait = lock_wait
@@ -49,14 +50,6 @@ class SQLiteStore:
         self._lock = -1
         self._writer: Writer | None = None
         self._readers: Readers | None = None
-
-    def listen(
-        self,
-        on_commit: Callable[[Sequence[Change]], None],
-        on_gap: Callable[[], None] = ignore,
-        on_unknown: Callable[[], object] = ignore,
-    ) -> None:
-        self._listeners = Listeners(on_commit, on_gap, on_unknown)
 
     async def open(self) -> None:
         require_place(self._path)
@@ -67,7 +60,7 @@ class SQLiteStore:
             self._unlock()
             raise
         self._readers = Readers(self._path)
-        self._writer = Writer(db, self._clock, lambda jobs: notify(self._listeners, jobs))
+        self._writer = Writer(db, self._clock, self._listeners.notify)
         self._writer.start()
 
     async def close(self) -> None:
