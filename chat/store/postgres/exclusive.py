@@ -6,7 +6,7 @@ import time
 
 from chat.store.postgres.hosts import NAME, Connection
 from chat.store.postgres.instance_lock import InUse
-from chat.store.postgres.schema import MIGRATING
+from chat.store.postgres.schema import MIGRATING, OUR_TABLES
 from chat.store.postgres.server import Server
 from chat.store.postgres.transaction import PostgresTransaction
 from chat.store.transaction import P, T, Work
@@ -14,7 +14,6 @@ from chat.store.transaction import P, T, Work
 NEXT_ROOM = (
     "SELECT setval(pg_get_serial_sequence('room', 'id'), (SELECT 1 + coalesce(max(id), 0) FROM room), false)"
 )
-TABLES = ("room", "seat", "message", "idempotency_key")
 
 
 class ExclusivePostgres:
@@ -43,5 +42,5 @@ class ExclusivePostgres:
 
     async def finish(self) -> None:
         await self._db.execute(NEXT_ROOM)
-        for table in TABLES:
+        for table in OUR_TABLES:
             await self._db.execute(f"ANALYZE {table}", timeout=MIGRATING)

@@ -22,6 +22,7 @@ from chat.store.postgres.errors import CONNECTION_ERRORS, FAILURES, describe
 from chat.store.postgres.hosts import CONNECT, STATEMENT, Connection
 from chat.store.postgres.instance_lock import INSTANCE_LOCK, PROCESSES
 from chat.store.postgres.queue import Text, Write
+from chat.store.postgres.schema import OUR_TABLES
 from chat.store.postgres.server import Server
 from chat.store.postgres.transaction import NOW, PostgresTransaction, Question
 from chat.store.postgres.writer import Writer
@@ -31,7 +32,7 @@ from chat.store.writes import AuthorOrder, Listeners, PendingWrite
 READERS = 6
 USED = (
     "SELECT coalesce(sum(pg_total_relation_size(to_regclass(name))), 0)::bigint "
-    "FROM unnest('{metadata,room,seat,message,idempotency_key}'::text[]) AS known (name)"
+    "FROM unnest($1::text[]) AS known (name)"
 )
 PING = 3.0  # s
 
@@ -107,7 +108,7 @@ class PostgresStore:
         return await self._read(lambda tx: _number(tx, NOW)) / 1000
 
     async def used(self) -> int:
-        return await self._read(lambda tx: _number(tx, USED))
+        return await self._read(lambda tx: _number(tx, USED, OUR_TABLES))
 
     async def free(self) -> int | None:
         return None
