@@ -92,3 +92,17 @@ def empty_places(folder: Path) -> dict[str, Place]:
         "sqlite": lambda: f"sqlite:///{folder}/{next(numbers)}.db",
         "postgres": lambda: the_server().database(),
     }
+
+
+class Interrupted(Exception): ...
+
+
+def after(lines: int) -> Callable[[str], None]:
+    """Interrupts once that many lines were said."""
+    said = itertools.count(1)
+
+    def say(line: str) -> None:
+        if next(said) == lines:
+            raise Interrupted(line)
+
+    return say

@@ -22,7 +22,7 @@ from typing import Any
 
 import calls
 import pytest
-from copies import CODES, OTHER, ROOM, Place, change, contents, empty_places, fill, opened
+from copies import CODES, OTHER, ROOM, Place, after, change, contents, empty_places, fill, opened
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgres import the_server
@@ -522,20 +522,6 @@ def impatient(url: str) -> Store:
 
 
 # Interruptions -----------------------------------------------------------------------------------------
-
-
-class Interrupted(Exception): ...
-
-
-def after(number: int) -> Callable[[str], None]:
-    """Interrupts once that many lines were said."""
-    spoken = itertools.count(1)
-
-    def say(line: str) -> None:
-        if next(spoken) == number:
-            raise Interrupted(line)
-
-    return say
 
 
 async def test_an_interrupted_import_goes_on(

@@ -17,7 +17,7 @@ from pathlib import Path
 import asyncpg
 import calls
 import pytest
-from copies import ROOM, Place, change, contents, empty_places, fill, opened
+from copies import ROOM, Place, after, change, contents, empty_places, fill, opened
 from deployments import within
 from people import Person
 from postgres import the_server
@@ -79,20 +79,6 @@ async def test_life_goes_on_after_it(source: str, target: str) -> None:
     back = source + "2" if source.startswith("sqlite") else the_server().database()
     await moved(target, back)
     assert await contents(back) == await contents(target)
-
-
-class Interrupted(Exception): ...
-
-
-def after(lines: int) -> Callable[[str], None]:
-    """Interrupts once that many lines were said."""
-    said = itertools.count(1)
-
-    def say(line: str) -> None:
-        if next(said) == lines:
-            raise Interrupted(line)
-
-    return say
 
 
 async def test_an_interrupted_copy_goes_on(source: str, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
