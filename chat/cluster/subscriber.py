@@ -31,7 +31,7 @@ class Subscriber:
         redis: Redis,
         channels: Sequence[str],
         receive: Callable[[bytes], None],
-        lost: Callable[[], None],
+        on_gap: Callable[[], None],
         interrupted: Callable[[], None],
         ping: float = PING,
         silence: float = SILENCE,
@@ -39,7 +39,7 @@ class Subscriber:
         self._redis = redis
         self._channels = channels
         self._receive = receive
-        self._lost = lost
+        self._on_gap = on_gap
         self._interrupted = interrupted
         self._ping = ping
         self._silence = silence
@@ -99,7 +99,7 @@ class Subscriber:
             self._receive(rest[1])
         elif kind == b"ssubscribe":
             self._failures = 0
-            self._lost()
+            self._on_gap()
         elif kind == b"sunsubscribe":
             raise ConnectionError("The channel moved to another server of the cluster.")
 
