@@ -463,6 +463,24 @@ async def test_lines_that_refer_to_nothing_or_that_a_database_cannot_keep(
     await archive.import_archive(small, url, quiet)
 
 
+@pytest.mark.parametrize(
+    ("part", "change", "match"),
+    [
+        (ROOMS, lambda data: data.replace(b'"22222222"', b'"BCDFGHJK"'), "room, lines 1 to 3: "),
+        (MEMBERS, lambda data: data.replace(b'"person-1"', b'"person-0"', 1), "seat, lines 1 to 8: "),
+        (MESSAGES, lambda data: data.replace(b'"rev":7', b'"rev":6', 1), "message, lines 1 to 9: "),
+    ],
+)
+async def test_what_may_be_there_only_once(
+    part: Part, change: Callable[[bytes], bytes], match: str, url: str, small: str
+) -> None:
+    """It is found by the database, and to run the command again would be of no use."""
+    file = remade(small, {part.file: change})
+    for _ in range(2):
+        with pytest.raises(NotCopied, match=f"{match}.* cannot keep what .*[uU][nN][iI][qQ].* start again.$"):
+            await archive.import_archive(file, url, quiet)
+
+
 async def test_an_archive_with_another_file(small: str, places: dict[str, Place]) -> None:
     with zipfile.ZipFile(small, "a", zipfile.ZIP_DEFLATED) as whole:
         whole.writestr("more.jsonl", "{}")
