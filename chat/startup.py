@@ -79,7 +79,13 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     render = Renderer(folder("templates"), assets)
     bus, registry = bus_for(redis, metrics.hinted, metrics.interruptions.inc), registry_for(redis, SOCKETS)
     hub = Hub(
-        store, bus, render, delivered=metrics.delivered, registry=registry, repaired=metrics.repairs.inc
+        store,
+        bus,
+        render,
+        delivered=metrics.delivered,
+        registry=registry,
+        repaired=metrics.repairs.inc,
+        title=render.rooms.title,
     )
 
     def committed(changes: Sequence[Change]) -> None:

@@ -12,7 +12,7 @@ from chat.model.changes import Page
 from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.meta import NO_META
-from chat.model.rooms import Position
+from chat.model.rooms import Position, Room
 from chat.views.assets import Assets, folder
 from chat.views.forms import Draft
 from chat.views.look import LOOK, Look
@@ -36,6 +36,7 @@ def message(id: int, kind: Any) -> Message:
     WORDS,
     WORDS,
     WORDS,
+    st.dictionaries(st.sampled_from(["title", "topic"]), WORDS),
     st.lists(WORDS, max_size=3),
     st.booleans(),
     st.booleans(),
@@ -48,6 +49,7 @@ def test_a_page_from_a_stencil_is_the_one_of_its_templates(
     epoch: str,
     host: str,
     key: str,
+    said: dict[str, str],
     names: list[str],
     older: bool,
     more: bool,
@@ -58,11 +60,11 @@ def test_a_page_from_a_stencil_is_the_one_of_its_templates(
     messages = [message(41 + n, kind) for n, kind in enumerate(kinds)]
     shown = Shown(Page(messages, Position(epoch, 99), more), [f"<li>{name} &amp; %s</li>" for name in kinds])
     link = f"http://{host}/rooms/{code}"
-    draft = Draft(code, key=key)
-    page = RENDER.pages.room(member, seats, shown, people, link, draft, LOOK, older=older, frozen=frozen)
+    values = member, Room(code, epoch, 0, said), seats, shown, people, link, Draft(code, key=key), LOOK
+    page = RENDER.pages.room(*values, older=older, frozen=frozen)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RENDER.pages, "_room_pages", WithoutStencil(RENDER.pages._room))
-        plain = RENDER.pages.room(member, seats, shown, people, link, draft, LOOK, older=older, frozen=frozen)
+        plain = RENDER.pages.room(*values, older=older, frozen=frozen)
     assert page == plain
     assert "\ufdd0" not in page
 
@@ -77,6 +79,6 @@ def test_what_was_typed_stands_in_the_field_again() -> None:
     member = Member("BCDFGHJK", 7, "person", "Ann", 1)
     shown = Shown(Page([], Position("epoch", 0), False), [])
     draft = Draft("BCDFGHJK", ["typed <b>"], "key", 2, True)
-    page = RENDER.pages.room(member, [7], shown, [], "link", draft, LOOK)
+    page = RENDER.pages.room(member, Room("BCDFGHJK", "", 0), [7], shown, [], "link", draft, LOOK)
     assert 'value="typed &lt;b&gt;"' in page
     assert 'value="key.2"' in page

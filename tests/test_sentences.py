@@ -11,6 +11,7 @@ from chat.features.action import Failure
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import clean_name
 from chat.model.messages import BODY_FIELD, clean_body
+from chat.model.rooms import Room
 from chat.model.sentences import Sentence
 from chat.views import language
 from chat.views.assets import Assets, folder
@@ -20,6 +21,7 @@ from chat.views.look import LOOK
 from chat.views.renderer import Renderer
 
 OTHER = LOOK._replace(language="xx")
+ROOM = Room("BCDFGHJK", "epoch", 0)
 
 
 class Brackets(NullTranslations):
@@ -105,13 +107,15 @@ def test_every_place_that_shows_a_reason_says_it_in_the_language_of_the_look(ren
         render.composer.refused("CODE", "id", "key", 0, "text", reason, OTHER),
         pages.home(Form({}, {"name": reason}), OTHER),
         pages.home(Form({}, {"": reason}), OTHER),
-        pages.invitation("CODE", Form({}, {"name": reason}), OTHER),
-        pages.invitation("CODE", Form({}, {"": reason}), OTHER),
+        pages.invitation(ROOM, 0, Form({}, {"name": reason}), OTHER),
+        pages.invitation(ROOM, 0, Form({}, {"": reason}), OTHER),
         pages.error(422, "Not sent", reason, OTHER, Draft("")),
         *(
             forms.show("CODE", f"{name}/form.html", message, failure, {}, OTHER)  # type: ignore[arg-type]
             for name in ("edit", "delete", "reactions")
         ),
+        render.rooms.form(ROOM, "title/form.html", OTHER, failure, {}),
+        render.rooms.page(ROOM, "title/form.html", OTHER, failure, {}),
     ]
     for html in shown:
         assert f"[{reason}]" in html

@@ -30,7 +30,7 @@ class Asked(NamedTuple):
 
     chat: Context
     member: Member
-    id: int  # of a message
+    id: int  # of a message, 0 for the room
     fields: Fields
     look: Look
 
@@ -53,10 +53,11 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something people do to a message: `role` says who may, `rate` how often.
+    """Something people do to a message or to a room: `role` says who may, `rate` how often.
 
-    `size` is how many bytes of disk the fields may take. `form` is the template of its form, and `offered`
-    whether somebody with these seats is shown it for a message.
+    If it is `shared`, the rate is that of the room, not of the person. `size` is how many bytes of disk the
+    fields may take. `form` is the template of its form, and `offered` whether somebody with these seats is
+    shown it for a message.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Action:
     size: Callable[[Fields], int] = lambda fields: 0
     form: str = ""
     offered: Callable[[Message, Sequence[int]], bool] = lambda message, seats: False
+    shared: bool = False
 
 
 def is_own_text(message: Message, seats: Sequence[int]) -> bool:
@@ -102,7 +104,7 @@ def roles_of(member: Member) -> tuple[Role, ...]:
 
 async def _check_limits(chat: Context, member: Member, address: str, action: Action, fields: Fields) -> None:
     """Count it, and the disk that it takes. Raises Refused."""
-    if wait := await chat.limits.take(action.rate, member.person):
+    if wait := await chat.limits.take(action.rate, member.code if action.shared else member.person):
         raise RateLimited(TOO_OFTEN, wait)
     if size := action.size(fields):
         check_disk(chat, member, address, size)

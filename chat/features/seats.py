@@ -6,19 +6,22 @@ from chat.model.changes import Change
 from chat.model.codes import Codes
 from chat.model.errors import Refused
 from chat.model.members import Member, clean_name
+from chat.model.meta import NO_META
+from chat.model.rooms import clean_title
 from chat.model.sentences import Sentence
 from chat.store import AlreadyExists, NotFound, Store, members, rooms
 
 NO_ROOM = "Room does not exist."
 
 
-async def open_room(store: Store, codes: Codes, person: str, name: str) -> Member:
+async def open_room(store: Store, codes: Codes, person: str, name: str, title: str = "") -> Member:
     """A new room with its first member. Raises Refused."""
-    name = clean_name(name)
+    name, title = clean_name(name), clean_title(title)
+    meta = {"title": title} if title else NO_META
     while True:
         try:
             code = codes.new()
-            await store.write(code, rooms.open_room, code)
+            await store.write(code, rooms.open_room, code, meta)
         except AlreadyExists:
             continue
         return await store.write(code, members.take_seat, code, person, name)

@@ -22,6 +22,8 @@ RING = 256  # revs kept in memory per live room
 RING_BYTES = 256 * 1024  # of texts as Python holds them, so that a room of long messages costs no more
 FRAMES = 128 * 1024  # bytes of frames that are kept for others at the same place, per room
 
+DESCRIBES = "titled", "described"  # the verbs of notices that tell of a title or topic
+
 Place = tuple[Look, int]  # the look and the cursor of readers
 
 
@@ -49,8 +51,12 @@ class Feed(Generic[F]):
         rendered: RenderedMessages,
         delivered: Callable[[int, int], None],
         forget: Callable[[str, Message], None],
+        retitled: Callable[[str], None] = lambda code: None,
     ) -> None:
-        """`forget` drops what is kept of a message as it was before a change."""
+        """`forget` drops what is kept of a message as it was before a change.
+
+        `retitled` is called when the title of the room may be another than was shown last.
+        """
         self.code = code
         self.position = Position("", 0)
         self.connections: set[F] = set()
@@ -69,6 +75,7 @@ class Feed(Generic[F]):
         self._flushing = False
         self._delivered = delivered
         self._forget = forget
+        self._retitled = retitled
 
     def expect(self, rev: int) -> None:
         """A hint says that the log goes this far."""
@@ -81,6 +88,7 @@ class Feed(Generic[F]):
         self._messages.clear()
         self._forget_frames()
         self._bytes = 0
+        self._retitled(self.code)
 
     def apply(self, messages: Iterable[Message], position: Position) -> None:
         """Take changes; `position` is where they lead."""
@@ -153,6 +161,8 @@ class Feed(Generic[F]):
         self._ring.append((rev, message.id))
         if message.notice:
             self.ended.update(dict.fromkeys(message.notice.ended, message.notice.verb))
+            if message.notice.verb in DESCRIBES:
+                self._retitled(self.code)
         while len(self._ring) > RING or (self._bytes > RING_BYTES and len(self._ring) > 1):
             self._forget_oldest()
 

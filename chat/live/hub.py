@@ -24,9 +24,10 @@ from chat.live.health import StoreHealth
 from chat.live.heartbeats import Heartbeats
 from chat.live.registry import LocalRegistry, PresenceRegistry
 from chat.live.repairs import CHECK, Repairs
+from chat.live.titles import Titles
 from chat.model.changes import Change
 from chat.model.members import Member
-from chat.model.rooms import Position
+from chat.model.rooms import Position, Room
 from chat.store import Store
 from chat.store.members import find_seat
 from chat.views.look import Look
@@ -57,6 +58,7 @@ class Hub:
         delivered: Callable[[int, int], None] = lambda frames, changes: None,
         registry: PresenceRegistry | None = None,
         repaired: Callable[[], None] = lambda: None,
+        title: Callable[[Room, Look], str] = lambda room, look: "",
     ) -> None:
         self.store = store
         self.bus = bus
@@ -68,6 +70,7 @@ class Hub:
         self.heartbeats = Heartbeats(fragments.alerts.heartbeat, delivered)
         self.health = StoreHealth(store, self.registry, self.connections, fragments.alerts, self._recovered)
         self.feeds: dict[str, Feed[Connection]] = {}
+        self.titles = Titles(store, self.feeds, title)
         self.repairs = Repairs(store, self.feeds, self.catching_up, self._drop, check, repaired)
         self._delivered = delivered
         self._grown: dict[str, Feed[Connection]] = {}  # feeds with changes that are to be flushed
@@ -88,7 +91,8 @@ class Hub:
     async def _feed(self, code: str, connection: Connection) -> Feed[Connection]:
         feed = self.feeds.get(code)
         if feed is None:
-            feed = self.feeds[code] = Feed(code, self.rendered, self._delivered, self.catching_up.forget)
+            forget, refresh = self.catching_up.forget, self.titles.refresh
+            feed = self.feeds[code] = Feed(code, self.rendered, self._delivered, forget, refresh)
             self.bus.watch(code)
             self.repairs.load(feed)
         feed.connections.add(connection)
@@ -121,6 +125,7 @@ class Hub:
         """The store answers again."""
         for feed in [feed for feed in self.feeds.values() if not feed.connections]:
             self._drop(feed)
+        self.titles.retry()
         self.repairs.check_soon()
 
     def _drop(self, feed: Feed[Connection]) -> None:

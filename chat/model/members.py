@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass, field
 
 from chat.model.errors import Refused
-from chat.model.invisible import INVISIBLE, is_blank
 from chat.model.marks import ends_like_a_mark, label
 from chat.model.meta import Meta, no_meta
+from chat.model.one_line import Line, clean_line
 from chat.model.sentences import Sentence
 
 NAME_LENGTH = 32  # characters, after trimming and NFC
 
 
-NAME_TYPED = 200  # characters of a name as typed: Unicode writes some letters as four, and spaces are trimmed
-
-
-FLAG = re.compile(
-    "\U0001f3f4[\U000e0030-\U000e007a]{1,8}\U000e007f"
-)  # of England, Scotland, Wales and others
-
-
-BLANKS = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")  # as wide as a space, or not, as the font has it
+NAME_TYPED = 200  # characters of a name as typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +37,21 @@ class Member:
         return label(self.name, self.mark)
 
 
-TOO_LONG = "Please use at most %(n)s characters for your name."
+NAME = Line(
+    "name",
+    NAME_TYPED,
+    NAME_LENGTH,
+    too_long=Sentence("Please use at most %(n)s characters for your name.", n=NAME_LENGTH),
+    unfit="Please use a name without control or direction characters.",
+    unseen="Please enter a name that can be seen.",
+)
 
 
 def clean_name(text: str) -> str:
     """A name fit to be shown to others: trimmed, NFC, 1–32 characters. Raises Refused."""
-    too_long = Refused(Sentence(TOO_LONG, n=NAME_LENGTH), "name")
-    if len(text) > NAME_TYPED:  # before normalising, which takes the square of the length on Python 3.11
-        raise too_long
-    name = unicodedata.normalize("NFC", BLANKS.sub(" ", text)).strip()
+    name = clean_line(text, NAME)
     if not name:
         raise Refused("Please enter a name.", "name")
-    if len(name) > NAME_LENGTH:
-        raise too_long
-    if any(_unfit_in_name(c) for c in FLAG.sub("", name)):
-        raise Refused("Please use a name without control or direction characters.", "name")
-    if is_blank("".join(c for c in name if unicodedata.category(c)[0] != "M")):
-        raise Refused("Please enter a name that can be seen.", "name")
     if ends_like_a_mark(name):
         raise Refused(
             "Please use a name that does not end in a small, circled or bracketed number: "
@@ -71,13 +59,3 @@ def clean_name(text: str) -> str:
             "name",
         )
     return name
-
-
-def _unfit_in_name(c: str) -> bool:
-    """Whether a character could do harm. One that is younger than this Python's Unicode could not."""
-    category = unicodedata.category(c)
-    if category == "Cn":  # a noncharacter, reserved to be invisible, or younger
-        return ord(c) & 0xFFFE == 0xFFFE or "\ufdd0" <= c <= "\ufdef" or INVISIBLE.match(c) is not None
-    # Zl and Zp break lines; Cf holds the bidi overrides, but also the joiners that Persian, Hindi and
-    # emoji need; what private use looks like depends on the reader's fonts.
-    return category in {"Cc", "Cs", "Co", "Zl", "Zp"} or (category == "Cf" and c not in "\u200c\u200d")

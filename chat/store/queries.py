@@ -17,10 +17,11 @@ SET_METADATA = (
 FORGET_METADATA = "DELETE FROM metadata WHERE name = $1"
 
 NEW_ROOM = (
-    "INSERT INTO room (code, epoch, opened, expires) VALUES ($1, $2, $3, $4) "
+    "INSERT INTO room (code, epoch, opened, expires, meta) VALUES ($1, $2, $3, $4, $5) "
     "ON CONFLICT DO NOTHING RETURNING code"
 )
 ROOM = "SELECT code, epoch, opened, meta FROM room WHERE code = $1"
+SET_ROOM_META = "UPDATE room SET meta = $1 WHERE code = $2"
 ANY_ROOM = "SELECT id FROM room LIMIT 1"
 HEAD = "SELECT id, epoch, rev FROM room WHERE code = $1"
 RISE = "UPDATE room SET rev = rev + 1 WHERE id = $1 RETURNING id, epoch, rev"

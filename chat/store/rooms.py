@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from chat.model.meta import NO_META, Meta, with_meta
 from chat.model.rooms import Room, new_epoch
 from chat.store import AlreadyExists, queries
-from chat.store.records import load_room
+from chat.store.records import dump_meta, load_room
 from chat.store.transaction import Transaction
 
 UNUSED = 24 * 3600 * 1000  # ms that a room is kept in which nothing was said
@@ -12,10 +15,11 @@ IN_USE = 3600 * 1000  # ms that it is kept at least once somebody came
 REMOVED = 500  # rows of an expired room that are removed at a time
 
 
-async def open_room(tx: Transaction, code: str) -> Room:
+async def open_room(tx: Transaction, code: str, meta: Meta = NO_META) -> Room:
     """Raises AlreadyExists."""
-    room = Room(code, new_epoch(), tx.now)
-    if not await tx.fetch(queries.NEW_ROOM, code, room.epoch, tx.now, tx.now + UNUSED):
+    room = Room(code, new_epoch(), tx.now, meta)
+    values = code, room.epoch, tx.now, tx.now + UNUSED, dump_meta(meta)
+    if not await tx.fetch(queries.NEW_ROOM, *values):
         raise AlreadyExists(code)
     return room
 
@@ -23,6 +27,11 @@ async def open_room(tx: Transaction, code: str) -> Room:
 async def find_room(tx: Transaction, code: str) -> Room | None:
     rows = await tx.fetch(queries.ROOM, code)
     return load_room(rows[0]) if rows else None
+
+
+async def set_meta(tx: Transaction, room: Room, **values: Any) -> None:
+    """Keep these with a room; what is None is kept no longer."""
+    await tx.fetch(queries.SET_ROOM_META, dump_meta(with_meta(room.meta, **values)), room.code)
 
 
 async def expire(tx: Transaction) -> int:

@@ -6,17 +6,20 @@ from typing import NamedTuple
 
 from chat.model.changes import Page
 from chat.model.members import Member
+from chat.model.rooms import Room
 from chat.store.log import history
 from chat.store.members import find_seat, seats_of
+from chat.store.rooms import find_room
 from chat.store.transaction import Transaction
 
 
 class Visit(NamedTuple):
-    """A member, every seat that they ever had in the room, and messages."""
+    """A member, every seat that they ever had in the room, messages, and the room."""
 
     member: Member
     seats: list[int]
     page: Page
+    room: Room
 
 
 async def visit(
@@ -24,6 +27,8 @@ async def visit(
 ) -> Visit | None:
     """None for anybody who has no seat; `before`, `limit` and `most` as for `history`. Raises NotFound."""
     member = await find_seat(tx, code, person)
-    if member is None:
+    room = await find_room(tx, code) if member else None
+    if member is None or room is None:
         return None
-    return Visit(member, await seats_of(tx, code, person), await history(tx, code, before, limit, most))
+    page = await history(tx, code, before, limit, most)
+    return Visit(member, await seats_of(tx, code, person), page, room)

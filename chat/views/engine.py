@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from chat.model.codes import grouped
 from chat.model.marks import unlabelled
 from chat.model.messages import BODY_FIELD, Message
+from chat.model.rooms import TITLE_LENGTH, TOPIC_LENGTH
 from chat.views.assets import Assets
 from chat.views.language import say
 from chat.views.links import linked
@@ -46,6 +47,7 @@ class Engine:
         self._shape = self._env.get_template("room/_message.html").module.shape  # type: ignore[attr-defined]
         inline = lru_cache(LOOKS * INLINE)(self._inline)
         self._env.globals.update(asset=assets.url, shape=self._shape, field=BODY_FIELD, inline=inline)
+        self._env.globals.update(title_length=TITLE_LENGTH, topic_length=TOPIC_LENGTH)
 
     def render(self, template: str, look: Look, **values: object) -> str:
         return self._env.get_template(template).render(look=look, **values)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.receipts import write_life
+from chat.model.rooms import Room
 from chat.views.engine import Engine
 from chat.views.forms import NOTHING, Draft, Form
 from chat.views.look import Look
@@ -17,21 +18,24 @@ from chat.views.message_fragments import joined
 from chat.views.messages import Shown
 from chat.views.people import People, own_style_url
 from chat.views.room_pages import RoomPages
+from chat.views.rooms import Rooms, name_of
 from chat.views.stream_lines import StreamLines
 
 
 class Pages:
-    def __init__(self, engine: Engine, people: People) -> None:
+    def __init__(self, engine: Engine, people: People, rooms: Rooms) -> None:
         self._render = engine.render
         self._people = people
+        self._rooms = rooms
         self._room_pages = RoomPages(self._room)
 
     def home(self, form: Form, look: Look, known: bool = False) -> str:
         """`known` says that the browser has a cookie of ours."""
         return self._render("home.html", look, form=form, known=known)
 
-    def invitation(self, code: str, form: Form, look: Look) -> str:
-        return self._render("join.html", look, code=code, form=form)
+    def invitation(self, room: Room, here: int, form: Form, look: Look) -> str:
+        """`here` is how many people are in the room."""
+        return self._render("join.html", look, room=room, name=name_of(room), here=here, form=form)
 
     def already_here(self, member: Member, name: str, look: Look) -> str:
         """What is meant by another name, typed by somebody who has a seat in the room?"""
@@ -40,6 +44,7 @@ class Pages:
     def room(
         self,
         member: Member,
+        room: Room,
         seats: Sequence[int],
         shown: Shown,
         people: Sequence[Member],
@@ -60,6 +65,8 @@ class Pages:
             "own_style": own_style_url(seats),
             "messages": joined(shown),
             "roster": Markup(self._people.roster_of_page(people, member, frozen, look)),  # noqa: S704
+            "heading": self._rooms.heading(room, look),
+            "name": name_of(room),
             "link": link,
             "key": draft.key,
             "older": older,
@@ -84,6 +91,7 @@ class Pages:
     def message(
         self,
         member: Member,
+        room: Room,
         seats: Sequence[int],
         message: Message,
         context: tuple[Sequence[str], Sequence[str]],
@@ -102,6 +110,7 @@ class Pages:
             "message.html",
             look,
             code=member.code,
+            name=name_of(room),
             own_style=own_style_url(seats),
             message=message,
             own=seats,

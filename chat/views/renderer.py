@@ -12,6 +12,7 @@ from chat.views.forms import ActionForms
 from chat.views.message_fragments import MessageFragments
 from chat.views.pages import Pages
 from chat.views.people import People
+from chat.views.rooms import Rooms
 
 
 class Renderer:
@@ -22,4 +23,5 @@ class Renderer:
         self.alerts = Alerts(self.engine)
         self.composer = Composer(self.engine)
         self.forms = ActionForms(self.engine)
-        self.pages = Pages(self.engine, self.people)
+        self.rooms = Rooms(self.engine)
+        self.pages = Pages(self.engine, self.people, self.rooms)

@@ -28,6 +28,8 @@ HOLES: Values = {
     "epoch": "\ufdd8",
     "messages": Markup("\ufdd9"),
     "roster": Markup("\ufdda"),
+    "heading": Markup("\ufdde"),
+    "name": "\ufddf",
     "oldest": 10**9 + 1,
 }
 SOMEBODY = Member(CODE, 0, "\ufddb", "\ufddc", 1)
@@ -49,6 +51,8 @@ class RoomPages:
         own_style: str,
         messages: Markup,
         roster: Markup,
+        heading: Markup,
+        name: str,
         link: str,
         key: str,
         older: bool,
@@ -60,6 +64,8 @@ class RoomPages:
                 "code": escape(member.code),
                 "grouped": escape(grouped(member.code)),
                 "own_style": own_style,
+                "heading": heading,
+                "name": escape(name),
                 "link": escape(link),
                 "key": escape(key),
                 "epoch": escape(page.position.epoch),
@@ -74,8 +80,9 @@ class RoomPages:
         page: Any = SimpleNamespace(
             more=more, messages=[message], position=SimpleNamespace(epoch=HOLES["epoch"])
         )
-        given = {name: HOLES[name] for name in ("own_style", "messages", "roster", "link", "key")}
+        given = {name: HOLES[name] for name in GIVEN}
         return Stencil(self._render(look, member=SOMEBODY, page=page, older=older, **EMPTY, **given), HOLES)
 
 
+GIVEN = "own_style", "messages", "roster", "heading", "name", "link", "key"
 EMPTY: Values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": ""}

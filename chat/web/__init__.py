@@ -1,7 +1,19 @@
 """HTTP and WebSockets: the only code that knows Quart. Each module adds its addresses to a blueprint."""
 
-from chat.web import act, entry, files, leaving, operations, posting, room, stream
+from chat.web import act, entry, files, leaving, operations, posting, room, room_acts, stream
 from chat.web.requests import pages
 from chat.web.socket import sockets
 
-__all__ = ["act", "entry", "files", "leaving", "operations", "pages", "posting", "room", "sockets", "stream"]
+__all__ = [
+    "act",
+    "entry",
+    "files",
+    "leaving",
+    "operations",
+    "pages",
+    "posting",
+    "room",
+    "room_acts",
+    "sockets",
+    "stream",
+]

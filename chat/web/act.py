@@ -17,9 +17,11 @@ from chat.live.connection import Connection
 from chat.model.errors import Forbidden, RateLimited
 from chat.model.members import Member
 from chat.model.messages import Message
+from chat.model.rooms import Room
 from chat.store import NotFound, Unavailable
 from chat.store.members import seats_of
 from chat.store.messages import around, text_message
+from chat.store.rooms import find_room
 from chat.store.transaction import Transaction
 from chat.views.forms import NOTHING, Draft
 from chat.views.messages import PAGE, byte_length
@@ -85,9 +87,10 @@ async def _message_page(
     failure: Failure | None = None,
     given: Mapping[str, str] = NOTHING,
 ) -> str:
-    (before, found, after), seats = await chat.store.snapshot(_read_page, member, id)
+    (before, found, after), seats, room = await chat.store.snapshot(_read_page, member, id)
     return chat.render.pages.message(
         member,
+        room,
         seats,
         found,
         (await _nearest(chat, member.code, before[::-1]), await _nearest(chat, member.code, after)),
@@ -101,9 +104,12 @@ async def _message_page(
 
 async def _read_page(
     tx: Transaction, member: Member, id: int
-) -> tuple[tuple[list[Message], Message, list[Message]], list[int]]:
-    """A message with those around it, and the reader's seats. Raises NotFound."""
-    return await around(tx, member.code, id, AROUND), await seats_of(tx, member.code, member.person)
+) -> tuple[tuple[list[Message], Message, list[Message]], list[int], Room]:
+    """A message with those around it, the reader's seats, and the room. Raises NotFound."""
+    found, room = await around(tx, member.code, id, AROUND), await find_room(tx, member.code)
+    if room is None:
+        raise NotFound(f"There is no room {member.code}.")
+    return found, await seats_of(tx, member.code, member.person), room
 
 
 async def _nearest(chat: Context, code: str, messages: Sequence[Message]) -> list[str]:

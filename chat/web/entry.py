@@ -14,6 +14,7 @@ from chat.live.connection import POLICY, Close
 from chat.model.codes import clean_code, is_code
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member, clean_name
+from chat.model.rooms import Room, clean_title
 from chat.store import OutcomeUnknown, Unavailable, quota, rooms
 from chat.views.forms import Form
 from chat.web import fields
@@ -50,7 +51,7 @@ def home_page(chat: Context, form: Form) -> str:
 async def enter() -> ResponseReturnValue:
     """Create a room or join one, whichever button was pressed."""
     chat, form = current_chat(), await request.form
-    typed = {field: fields.text(form, field) for field in ("name", "code")}
+    typed = {field: fields.text(form, field) for field in ("name", "code", "title")}
     errors: dict[str, str] = {}
     status = 422
     try:
@@ -59,11 +60,12 @@ async def enter() -> ResponseReturnValue:
         errors["name"] = refused.text
     try:
         if "create" in form:
+            title = clean_title(typed["title"])
             if not errors:
-                return _asked_for_cookie(chat, form, "/") or await _create(chat, typed["name"])
+                return _asked_for_cookie(chat, form, "/") or await _create(chat, typed["name"], title)
         else:
             member = await find_member(chat, typed["code"])
-            code = member.code if member else await existing_code(chat, clean_code(typed["code"]))
+            code = member.code if member else (await existing_room(chat, clean_code(typed["code"]))).code
             if not errors:
                 if member is None and (asked := _asked_for_cookie(chat, form, "/")):
                     return asked
@@ -83,29 +85,45 @@ async def join(code: str) -> ResponseReturnValue:
     name, choice = fields.text(form, "name"), fields.text(form, "choice")
     try:
         member = await find_member(chat, code)
-        code = member.code if member else await existing_code(chat, clean_code(code))
+        room = await _room(chat, code, member)
     except RateLimited:
         raise
     except Refused:
         abort(404)
     try:
         clean_name(name)
-        if member is None and (asked := _asked_for_cookie(chat, form, f"/rooms/{code}")):
+        if member is None and (asked := _asked_for_cookie(chat, form, f"/rooms/{room.code}")):
             return asked
-        return await _come_in(chat, code, member, name, choice)
+        return await _come_in(chat, room.code, member, name, choice)
     except Refused as refused:
         status = 429 if isinstance(refused, RateLimited) else 422
         field, text = refused.field, refused.text
     except (Unavailable, OutcomeUnknown):
         status, field, text = 503, "name", NOT_NOW
-    return chat.render.pages.invitation(code, Form({"name": name}, {field: text}), current_look()), status
+    return await invitation(chat, room, Form({"name": name}, {field: text})), status
 
 
-async def _create(chat: Context, name: str) -> ResponseReturnValue:
+async def invitation(chat: Context, room: Room, form: Form) -> str:
+    """What somebody sees who has no seat in the room."""
+    here = len(await chat.presence.everybody(room.code))
+    return chat.render.pages.invitation(room, here, form, current_look())
+
+
+async def _room(chat: Context, code: str, member: Member | None) -> Room:
+    """The room that an invitation is to. Raises Refused or RateLimited."""
+    if member is None:
+        return await existing_room(chat, clean_code(code))
+    room = await chat.store.read(rooms.find_room, member.code)
+    if room is None:
+        raise Refused(seats.NO_ROOM, "code")
+    return room
+
+
+async def _create(chat: Context, name: str, title: str) -> ResponseReturnValue:
     async with within_rate(chat, limits.ROOMS, "Many rooms were made from your network just now."):
         chat.quota.take(quota.MESSAGE, "name")
         member = await seats.open_room(
-            chat.store, chat.codes, known_person(chat) or chat.identities.new(), name
+            chat.store, chat.codes, known_person(chat) or chat.identities.new(), name, title
         )
     logs.event("room-opened", room=chat.codes.logged(member.code))
     return _seated(chat, member)
@@ -167,8 +185,8 @@ def _asked_for_cookie(chat: Context, form: MultiDict[str, str], path: str) -> Re
     return response
 
 
-async def existing_code(chat: Context, code: str) -> str:
-    """The code of an existing room, if the person who asks knows it. Raises Refused or RateLimited.
+async def existing_room(chat: Context, code: str) -> Room:
+    """A room, if the person who asks knows its code. Raises Refused or RateLimited.
 
     A code that is vouched for is no guess. Any other one counts as a wrong code before it is looked up, so
     that no more are looked up than the rate allows, however many come at once.
@@ -176,16 +194,17 @@ async def existing_code(chat: Context, code: str) -> str:
     guess = not chat.codes.vouches_for(code)
     if guess:
         await _count_guess(chat)
-    wrong = False
+    room, wrong = None, False
     try:
-        wrong = not is_code(code) or await chat.store.read(rooms.find_room, code) is None
+        room = await chat.store.read(rooms.find_room, code) if is_code(code) else None
+        wrong = room is None
     finally:
         if guess and not wrong:
             for rate, subject in _guesses():
                 await limits.give_back_address(chat.limits, rate, subject)
-    if wrong:
+    if room is None:
         raise Refused(seats.NO_ROOM, "code")
-    return code
+    return room
 
 
 async def _count_guess(chat: Context) -> None:

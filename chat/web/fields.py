@@ -14,9 +14,12 @@ from typing import Protocol
 from chat.model.codes import CODE_TYPED
 from chat.model.members import NAME_TYPED
 from chat.model.messages import BODY_TYPED, KEY_LENGTH
+from chat.model.rooms import TITLE_TYPED, TOPIC_TYPED
 
 LIMITS = {
     "name": NAME_TYPED,
+    "title": TITLE_TYPED,
+    "topic": TOPIC_TYPED,
     "code": CODE_TYPED,
     "key": KEY_LENGTH,
     "again": KEY_LENGTH,

@@ -17,7 +17,7 @@ from chat.store import NotFound
 from chat.store.visits import Visit
 from chat.views.forms import Draft, Form
 from chat.web import repeats
-from chat.web.entry import existing_code
+from chat.web.entry import existing_room, invitation
 from chat.web.requests import (
     client_info,
     current_chat,
@@ -39,14 +39,14 @@ async def room(code: str) -> ResponseReturnValue:
     if found is None:
         pace_reading(chat, None)
         try:
-            existing = await existing_code(chat, clean_code(code))
+            existing = await existing_room(chat, clean_code(code))
         except RateLimited:
             raise
         except Refused:
             abort(404)
-        if existing != code:
-            return redirect(f"/rooms/{existing}", 301)
-        return chat.render.pages.invitation(code, Form(), current_look())
+        if existing.code != code:
+            return redirect(f"/rooms/{existing.code}", 301)
+        return await invitation(chat, existing, Form())
     if found.member.code != code:
         return redirect(f"/rooms/{found.member.code}", 301)
     response = await make_response(await show_room(chat, found, older=before is not None))
@@ -85,12 +85,13 @@ async def show_room(
     error: str = "",
     older: bool = False,
 ) -> str:
-    member, seats, page = found
+    member, seats, page, known = found
     address = client_info()
     draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
     look = current_look()
     return chat.render.pages.room(
         member,
+        known,
         seats,
         await chat.hub.rendered.page(member.code, page, look),
         await chat.presence.everybody(member.code),

@@ -106,6 +106,21 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
     await ann.page.goto(f"{ann.url}/rooms/{code}")
     await ann.live()
 
+    await ann.page.get_by_role("link", name="Title and topic").click()
+    await expect(ann.page.locator("#describe")).to_be_visible()
+    await check(ann, axe, "the form for the title")
+    await ann.page.get_by_label("What is it about?").fill("Saturday regatta")
+    await ann.page.get_by_label("Topic", exact=True).fill("Start 11:00")
+    await ann.page.locator("#describe").get_by_role("button", name="Save").click()
+    await expect(ann.page.locator(".topic")).to_have_text("Start 11:00")
+    await check(ann, axe, "a room with a title")
+    await ann.page.goto(f"{ann.url}/rooms/{code}/title")
+    await check(ann, axe, "the page for the title")
+    await visitor.page.reload()
+    await check(visitor, axe, "join a room with a title")
+    await ann.page.goto(f"{ann.url}/rooms/{code}")
+    await ann.live()
+
     await ann.page.locator(".by > input").last.check()
     await check(ann, axe, "a message is chosen")
     for button in ("Edit", "Delete"):

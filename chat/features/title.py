@@ -1,0 +1,51 @@
+"""What a room is about: its title and topic, which any member may change."""
+
+from __future__ import annotations
+
+from chat import limits
+from chat.features.action import Action, Answer, Asked, Fields
+from chat.model.changes import Change
+from chat.model.errors import Forbidden
+from chat.model.members import Member
+from chat.model.notices import Notice
+from chat.model.rooms import Room, clean_title, clean_topic
+from chat.store import NotFound, quota
+from chat.store.log import write_notice
+from chat.store.members import find_seat
+from chat.store.rooms import find_room, set_meta
+from chat.store.transaction import Transaction
+
+
+async def run(asked: Asked) -> Answer:
+    """Both fields as they shall be; to ask for what is so already is harmless."""
+    title, topic = clean_title(asked.fields.get("title", "")), clean_topic(asked.fields.get("topic", ""))
+    await asked.chat.store.write(asked.member.code, describe, asked.member, title, topic)
+    return Answer("", asked.chat.render.rooms.form_done(asked.look))
+
+
+async def describe(tx: Transaction, member: Member, title: str, topic: str) -> Change | None:
+    """None if it is so already. Raises NotFound, or Forbidden if they have left."""
+    room = await find_room(tx, member.code)
+    if room is None:
+        raise NotFound(f"There is no room {member.code}.")
+    if await find_seat(tx, member.code, member.person) != member:
+        raise Forbidden("You are not in this room any more.")
+    notice = _notice(member, room, title, topic)
+    if notice is None:
+        return None
+    await set_meta(tx, room, title=title, topic=topic)
+    return await write_notice(tx, member.code, lambda last, at: (notice, False))
+
+
+def _notice(member: Member, room: Room, title: str, topic: str) -> Notice | None:
+    """A new title is worth more than a new topic, which stands below it on every page."""
+    if title != room.title:
+        return Notice("titled", (member.label, title), 1)
+    return Notice("described", (member.label, topic), 1) if topic != room.topic else None
+
+
+def _size(fields: Fields) -> int:
+    return quota.cost(fields.get("title", "")) + 2 * quota.cost(fields.get("topic", ""))
+
+
+TITLE = Action("title", run, limits.TITLES, size=_size, form="title/form.html", shared=True)

@@ -1,0 +1,66 @@
+"""What a room is called and about: on its pages, and in place of that on the live ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from markupsafe import Markup
+
+from chat.model.codes import grouped
+from chat.model.rooms import Room
+from chat.views.engine import Engine
+from chat.views.forms import NOTHING
+from chat.views.look import Look
+
+
+class Rooms:
+    def __init__(self, engine: Engine) -> None:
+        self._render = engine.render
+
+    def heading(self, room: Room, look: Look) -> Markup:
+        """The title and topic at the top of a page."""
+        return Markup(self._render("room/_title.html", look, room=room))  # noqa: S704
+
+    def title(self, room: Room, look: Look) -> str:
+        """The panel in place of the one before, and the title of the browser's window."""
+        return self._render("room/replace_title.html", look, room=room, name=name_of(room))
+
+    def form(
+        self,
+        room: Room,
+        template: str,
+        look: Look,
+        failure: object = None,
+        fields: Mapping[str, str] = NOTHING,
+    ) -> str:
+        """The form of an action below the heading, perhaps with what was typed and why it was not done."""
+        return self._render(template, look, room=room, failure=failure, fields=fields, live=True)
+
+    def form_done(self, look: Look) -> str:
+        """What takes the place of the form once it is done."""
+        return self._render("title/form_done.html", look, saved=True)
+
+    def page(
+        self,
+        room: Room,
+        template: str,
+        look: Look,
+        failure: object = None,
+        fields: Mapping[str, str] = NOTHING,
+    ) -> str:
+        """The form on a page of its own."""
+        return self._render(
+            "title/page.html",
+            look,
+            room=room,
+            form=template,
+            name=name_of(room),
+            failure=failure,
+            fields=fields,
+            live=False,
+        )
+
+
+def name_of(room: Room) -> str:
+    """Its title, or else its code."""
+    return room.title or grouped(room.code)

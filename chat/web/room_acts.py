@@ -1,0 +1,94 @@
+"""What people do to a room as a whole: by a form on its live page, or on a page of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from quart import abort, redirect, request
+from quart.typing import ResponseReturnValue
+
+from chat.context import Context
+from chat.features import ROOM_ACTIONS
+from chat.features.action import Action, Failure, failure_of, perform
+from chat.model.members import Member
+from chat.model.rooms import Room
+from chat.store import Unavailable
+from chat.store.rooms import find_room
+from chat.views.forms import NOTHING
+from chat.web import fields
+from chat.web.requests import (
+    client_info,
+    current_chat,
+    current_look,
+    find_member,
+    pace_reading,
+    pages,
+    require_member,
+)
+
+FIELDS = ("title", "topic")  # that an action may look at
+
+
+async def form_of_room_act(code: str, name: str) -> ResponseReturnValue:
+    """The form of an action, with what is so now."""
+    chat = current_chat()
+    member = await require_member(chat, code)
+    pace_reading(chat, member.person)
+    if member.code != code:
+        return redirect(f"/rooms/{member.code}/{name}", 301)
+    return _form(chat, await _room(chat, member), ROOM_ACTIONS[name])
+
+
+async def room_act(code: str, name: str) -> ResponseReturnValue:
+    chat, action, form = current_chat(), ROOM_ACTIONS[name], await request.form
+    given = {field: fields.encodable(fields.text(form, field)) for field in FIELDS if field in form}
+    try:
+        member = await find_member(chat, code)
+    except Unavailable as error:
+        return _failed(chat, None, action, failure_of(error), given)
+    answer = await perform(chat, member, client_info().address, action, 0, given, current_look())
+    if isinstance(answer, Failure):
+        room = None
+        if member is not None and answer.status != 503:
+            pace_reading(chat, member.person)
+            room = await chat.store.read(find_room, member.code)
+        return _failed(chat, room, action, answer, given)
+    if "HX-Request" in request.headers:
+        return answer.fragment
+    assert member
+    return redirect(f"/rooms/{member.code}{answer.page}", 303)
+
+
+async def _room(chat: Context, member: Member) -> Room:
+    room = await chat.store.read(find_room, member.code)
+    if room is None:
+        abort(404)
+    return room
+
+
+def _form(
+    chat: Context,
+    room: Room,
+    action: Action,
+    failure: Failure | None = None,
+    given: Mapping[str, str] = NOTHING,
+) -> str:
+    show = chat.render.rooms.form if "HX-Request" in request.headers else chat.render.rooms.page
+    return show(room, action.form, current_look(), failure, given)
+
+
+def _failed(
+    chat: Context, room: Room | None, action: Action, failure: Failure, given: Mapping[str, str]
+) -> ResponseReturnValue:
+    """The form with the reason and what was typed, or if the room cannot be read, the reason."""
+    headers = {"Retry-After": str(math.ceil(failure.wait))} if failure.wait else {}
+    if room is not None:
+        return _form(chat, room, action, failure, given), failure.status, headers
+    page = chat.render.pages.error(failure.status, "Not done", failure.text, current_look())
+    return page, failure.status, headers
+
+
+for _name in ROOM_ACTIONS:  # spelled out, each goes before the address of a message
+    pages.get(f"/rooms/<code>/{_name}", defaults={"name": _name})(form_of_room_act)
+    pages.post(f"/rooms/<code>/{_name}", defaults={"name": _name})(room_act)
