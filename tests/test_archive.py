@@ -32,9 +32,10 @@ from chat.model.meta import with_meta
 from chat.settings import Misconfigured
 from chat.store import Store, archive, log, store_for
 from chat.store.archive import copying
+from chat.store.archive.checks import CHUNK_BYTES, LineCheck, Numbers
 from chat.store.archive.copying import NotCopied
 from chat.store.archive.file import MANIFEST, verified
-from chat.store.archive.parts import KEYS, MEMBERS, MESSAGES, PARTS, ROOMS, TYPES, Part
+from chat.store.archive.parts import KEYS, MEMBERS, MESSAGES, PARTS, ROOMS, TYPES, Part, dump_row
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
 from chat.store.transaction import Rows, Transaction
@@ -463,6 +464,24 @@ async def test_lines_that_refer_to_nothing_or_that_a_database_cannot_keep(
     await archive.import_archive(small, url, quiet)
 
 
+@pytest.mark.parametrize(
+    ("part", "change", "match"),
+    [
+        (ROOMS, lambda data: data.replace(b'"22222222"', b'"BCDFGHJK"'), "room, lines 1 to 3: "),
+        (MEMBERS, lambda data: data.replace(b'"person-1"', b'"person-0"', 1), "seat, lines 1 to 8: "),
+        (MESSAGES, lambda data: data.replace(b'"rev":7', b'"rev":6', 1), "message, lines 1 to 9: "),
+    ],
+)
+async def test_what_may_be_there_only_once(
+    part: Part, change: Callable[[bytes], bytes], match: str, url: str, small: str
+) -> None:
+    """It is found by the database, and to run the command again would be of no use."""
+    file = remade(small, {part.file: change})
+    for _ in range(2):
+        with pytest.raises(NotCopied, match=f"{match}.* cannot keep what .*[uU][nN][iI][qQ].* start again.$"):
+            await archive.import_archive(file, url, quiet)
+
+
 async def test_an_archive_with_another_file(small: str, places: dict[str, Place]) -> None:
     with zipfile.ZipFile(small, "a", zipfile.ZIP_DEFLATED) as whole:
         whole.writestr("more.jsonl", "{}")
@@ -482,6 +501,32 @@ async def test_a_manifest_that_is_far_longer_than_it_says(small: str) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * 2**20
+
+
+def test_long_lines_are_refused_where_they_would_be_held_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "CHUNK", 3)
+    known = {"room": Numbers(iter([(1,)]))}
+
+    def look_at(*lengths: int) -> None:
+        check = LineCheck(KEYS, known)
+        for n, length in enumerate(lengths):
+            row = 1, 0, f"{n}" + "x" * (length - len(dump_row(KEYS, (1, 0, "0", 1, 1, 1)))), 1, 1, 1
+            check.look(dump_row(KEYS, row))
+
+    look_at(100, 100, CHUNK_BYTES - 200, 100, 100, CHUNK_BYTES - 200)
+    with pytest.raises(ValueError, match="it and the 2 lines before it are too long together"):
+        look_at(100, 100, 100, 100, 100, CHUNK_BYTES - 199)
+
+
+async def test_an_archive_that_would_take_much_memory(small: str, places: dict[str, Place]) -> None:
+    """Of 70 KB."""
+
+    def longer(data: bytes) -> bytes:
+        last = data.splitlines(keepends=True)[-1]
+        numbered = (last.replace(b'7,"rev":7', b'%d,"rev":%d' % (n, n)) for n in range(8, 80))
+        return data + b"".join(numbered).replace(b'"body":"', b'"body":"' + b"x" * (2**20 - 500))
+
+    await refuses(remade(small, {MESSAGES.file: longer}), places, "messages.jsonl, line 7[0-9]: it and the")
 
 
 async def test_what_is_not_empty_or_in_use_is_left_alone(url: str, small: str) -> None:

@@ -846,6 +846,21 @@ async def test_a_node_that_is_too_old_for_the_database_does_not_read_it_either(
     assert await calls.find_room(store, ROOM)
 
 
+async def test_what_cannot_be_sent_fails_alone_and_costs_no_connection(
+    store: PostgresStore, alice: Member
+) -> None:
+    async def too_large(tx: Transaction) -> None:
+        await tx.fetch("UPDATE room SET rev = $1 WHERE code = 'none'", 2**63)
+
+    assert store._writer
+    before = store._writer._connection.db
+    writes = (say(store, alice, "one"), store.write(ROOM, too_large), say(store, alice, "two"))
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(result) for result in results] == [Change, Unavailable, Change]
+    assert store._writer._connection.db is before
+    assert await bodies(store) == ["one", "two"]
+
+
 async def test_a_refusal_of_what_was_asked_for_costs_no_connection(store: PostgresStore) -> None:
     async def refused(tx: Transaction) -> None:
         pids.append((await tx.fetch("SELECT pg_backend_pid()"))[0][0])

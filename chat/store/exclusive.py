@@ -13,6 +13,8 @@ from chat.store.transaction import P, T, Work
 class ExclusiveStore(Protocol):
     place: str
     """How messages name it, without its password."""
+    refusals: tuple[type[Exception], ...]
+    """What `run` raises for rows that cannot be kept beside the others."""
 
     async def open(self) -> None:
         """Take it for ourselves, check and migrate. Raises Misconfigured."""

@@ -10,8 +10,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from chat.store.archive import copying
 from chat.store.archive.parts import TYPES, Key, Line, Part, line_of
 from chat.store.queries import LARGEST
+
+CHUNK_BYTES = 2**26  # of lines that are held together; those of our longest texts and reactions are half
 
 
 class Numbers:
@@ -37,9 +40,11 @@ class LineCheck:
         self._part = part
         self._known = known
         self._key: Key = ()
+        self._number = self._bytes = 0  # of lines of the present chunk
 
     def look(self, line: Line) -> None:
         """Raises ValueError."""
+        self._weigh(line)
         record = _record(self._part, line)
         before, self._key = self._key, tuple(record.values())[: len(self._part.key)]
         if self._key <= before:
@@ -48,6 +53,13 @@ class LineCheck:
             number = record[field]
             if number is not None and not numbers.has(record["room"], number):
                 raise ValueError(f"there is no {field} {number}")
+
+    def _weigh(self, line: Line) -> None:
+        if self._number == copying.CHUNK:
+            self._number = self._bytes = 0
+        self._number, self._bytes = self._number + 1, self._bytes + len(line)
+        if self._bytes > CHUNK_BYTES:
+            raise ValueError(f"it and the {self._number - 1} lines before it are too long together")
 
 
 def _record(part: Part, line: Line) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class NotCopied(Exception):
 
 
 def describe(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
 
 
 class Source(Protocol):
@@ -117,7 +117,13 @@ async def _begin(source: Source, target: ExclusiveStore, say: Say) -> None:
 async def _copy(source: Source, target: ExclusiveStore, part: Part, say: Say) -> None:
     total, done = await source.count(part), await target.run(count, part)
     async for lines in source.chunks(part, await target.run(last_key, part)):
-        await target.run(put, part, lines)
+        try:
+            await target.run(put, part, lines)
+        except target.refusals as error:
+            raise NotCopied(
+                f"{part.table}, lines {done + 1} to {done + len(lines)}: {target.place} cannot keep what "
+                f"{source.place} holds: {describe(error)}. Correct that, empty the database and start again."
+            ) from error
         done += len(lines)
         say(f"{part.table}: {done} of {total}")
 

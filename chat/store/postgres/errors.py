@@ -26,8 +26,8 @@ FAILURES = (*CONNECTION_ERRORS, asyncpg.PostgresError)
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether the connection is of no more use. What cannot be sent is an InterfaceError, too."""
-    return isinstance(error, CONNECTION_ERRORS) and not isinstance(error, asyncpg.DataError)
+    """Whether the connection is of no more use; a value that cannot be sent is none of these."""
+    return isinstance(error, CONNECTION_ERRORS)
 
 
 def describe(error: BaseException) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import asyncpg
+
 from chat.store.postgres.hosts import NAME, Connection
 from chat.store.postgres.instance_lock import InUse
 from chat.store.postgres.schema import MIGRATING, OUR_TABLES
@@ -18,6 +20,11 @@ NEXT_ROOM = (
 
 class ExclusivePostgres:
     """It holds the lock of a process that works alone, so no node starts meanwhile."""
+
+    refusals: tuple[type[Exception], ...] = (
+        asyncpg.IntegrityConstraintViolationError,
+        asyncpg.ProgramLimitExceededError,
+    )
 
     def __init__(self, url: str) -> None:
         self._server = Server(url, f"{NAME} copy", exclusive=True)

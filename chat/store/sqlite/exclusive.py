@@ -15,6 +15,8 @@ from chat.store.transaction import P, T, Work
 class ExclusiveSQLite:
     """It blocks the event loop: nothing else runs there."""
 
+    refusals: tuple[type[Exception], ...] = (sqlite3.IntegrityError,)
+
     def __init__(self, path: str, exists: bool) -> None:
         self.place = path
         self._path = os.path.realpath(path)
