@@ -23,6 +23,7 @@ from typing import Any
 import calls
 import pytest
 from copies import CODES, OTHER, ROOM, Place, after, change, contents, empty_places, fill, opened
+from faults import Proxy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgres import the_server
@@ -36,6 +37,8 @@ from chat.store.archive.checks import CHUNK_BYTES, LineCheck, Numbers
 from chat.store.archive.copying import NotCopied
 from chat.store.archive.file import MANIFEST, verified
 from chat.store.archive.parts import KEYS, MEMBERS, MESSAGES, PARTS, ROOMS, TYPES, Part, dump_row
+from chat.store.postgres import exclusive as postgres_exclusive
+from chat.store.postgres import hosts
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
 from chat.store.transaction import Rows, Transaction
@@ -599,6 +602,20 @@ async def test_an_interruption_without_words_is_named(small: str, places: dict[s
 
     with pytest.raises(NotCopied, match="Interrupted: TimeoutError"):
         await archive.import_archive(small, places["sqlite"](), say)
+
+
+async def test_a_database_that_is_silent_is_named(
+    small: str, places: dict[str, Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the file that cannot be written."""
+    monkeypatch.setattr(hosts, "STATEMENT", 0.3)
+    monkeypatch.setattr(postgres_exclusive, "CLOSE", 0.3)
+    url = places["postgres"]()
+    await archive.import_archive(small, url, quiet)
+    async with Proxy(the_server().port) as proxy:
+        with pytest.raises(NotCopied, match=r"Interrupted: the connection to .* was lost: no answer in time"):
+            await archive.export(proxy.through(url), f"{small}.new", lambda line: proxy.black_hole())
+    assert not os.path.exists(f"{small}.new")
 
 
 async def test_another_archive_is_not_gone_on_with(url: str, small: str, places: dict[str, Place]) -> None:

@@ -6,6 +6,8 @@ import time
 
 import asyncpg
 
+from chat.store import Unavailable
+from chat.store.postgres.errors import CONNECTION_ERRORS, FAILURES, describe
 from chat.store.postgres.hosts import NAME, Connection
 from chat.store.postgres.instance_lock import InUse
 from chat.store.postgres.schema import MIGRATING, OUR_TABLES
@@ -16,6 +18,7 @@ from chat.store.transaction import P, T, Work
 NEXT_ROOM = (
     "SELECT setval(pg_get_serial_sequence('room', 'id'), (SELECT 1 + coalesce(max(id), 0) FROM room), false)"
 )
+CLOSE = 10.0  # s
 
 
 class ExclusivePostgres:
@@ -40,12 +43,18 @@ class ExclusivePostgres:
             ) from error
 
     async def close(self) -> None:
-        await self._db.close(timeout=10)
+        try:
+            await self._db.close(timeout=CLOSE)
+        except FAILURES:
+            self._db.terminate()
 
     async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        async with self._db.transaction():
-            tx = PostgresTransaction(self._db, int(time.time() * 1000), within=MIGRATING)
-            return await work(tx, *args, **kwargs)
+        try:
+            async with self._db.transaction():
+                tx = PostgresTransaction(self._db, int(time.time() * 1000), within=MIGRATING)
+                return await work(tx, *args, **kwargs)
+        except CONNECTION_ERRORS as error:
+            raise Unavailable(f"the connection to {self.place} was lost: {describe(error)}") from error
 
     async def finish(self) -> None:
         await self._db.execute(NEXT_ROOM)
