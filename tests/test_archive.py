@@ -454,6 +454,12 @@ def added(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
          "messages.jsonl, line 3: there is no author 0"),
         (MESSAGES, lambda data: data.replace(b'"author":3', b'"author":9223372036854775807'),
          "messages.jsonl, line 5: there is no author 9223372036854775807"),
+        (ROOMS, lambda data: data.replace(b'"rev":8', b'"rev":6'),
+         "messages.jsonl, line 4: the room has not come to rev 7"),
+        (KEYS, lambda data: data.replace(b'"rev":8', b'"rev":9', 1),
+         "keys.jsonl, line 3: the room has not come to rev 9"),
+        (MESSAGES, lambda data: data.replace(b'"rev":7', b'"rev":3', 1),
+         "messages.jsonl, line 4: id is higher than rev 3"),
         (MEMBERS, lambda data: data.replace(b'"name":"Ian"', b'"name":"I\\u0000n"', 1),
          "members.jsonl, line 1: name has a NUL in it"),
     ],
@@ -472,7 +478,7 @@ async def test_lines_that_refer_to_nothing_or_that_a_database_cannot_keep(
     [
         (ROOMS, lambda data: data.replace(b'"22222222"', b'"BCDFGHJK"'), "room, lines 1 to 3: "),
         (MEMBERS, lambda data: data.replace(b'"person-1"', b'"person-0"', 1), "seat, lines 1 to 8: "),
-        (MESSAGES, lambda data: data.replace(b'"rev":7', b'"rev":6', 1), "message, lines 1 to 9: "),
+        (MESSAGES, lambda data: data.replace(b'"rev":6', b'"rev":7', 1), "message, lines 1 to 9: "),
     ],
 )
 async def test_what_may_be_there_only_once(
@@ -511,7 +517,7 @@ def test_long_lines_are_refused_where_they_would_be_held_together(monkeypatch: p
     known = {"room": Numbers(iter([(1,)]))}
 
     def look_at(*lengths: int) -> None:
-        check = LineCheck(KEYS, known)
+        check = LineCheck(KEYS, known, Numbers(iter([(1, 1)])))
         for n, length in enumerate(lengths):
             row = 1, 0, f"{n}" + "x" * (length - len(dump_row(KEYS, (1, 0, "0", 1, 1, 1)))), 1, 1, 1
             check.look(dump_row(KEYS, row))
@@ -529,7 +535,11 @@ async def test_an_archive_that_would_take_much_memory(small: str, places: dict[s
         numbered = (last.replace(b'7,"rev":7', b'%d,"rev":%d' % (n, n)) for n in range(8, 80))
         return data + b"".join(numbered).replace(b'"body":"', b'"body":"' + b"x" * (2**20 - 500))
 
-    await refuses(remade(small, {MESSAGES.file: longer}), places, "messages.jsonl, line 7[0-9]: it and the")
+    def later(data: bytes) -> bytes:
+        return data.replace(b'"rev":7', b'"rev":99')
+
+    file = remade(small, {ROOMS.file: later, MESSAGES.file: longer})
+    await refuses(file, places, "messages.jsonl, line 7[0-9]: it and the")
 
 
 async def test_what_is_not_empty_or_in_use_is_left_alone(url: str, small: str) -> None:

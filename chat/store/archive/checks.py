@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -18,27 +18,36 @@ CHUNK_BYTES = 2**26  # of lines that are held together; those of our longest tex
 
 
 class Numbers:
-    """Those that a part has in each room, asked for in the order of rooms: those of one are held."""
+    """Those that each room has, asked for in the order of rooms: those of one are held."""
 
-    def __init__(self, keys: Iterator[Key]) -> None:
-        self._rooms = groupby(keys, key=itemgetter(0))
+    def __init__(self, pairs: Iterator[Key]) -> None:
+        """Of room and number, in this order."""
+        self._rooms = groupby(pairs, key=itemgetter(0))
         self._room = -LARGEST - 1
         self._numbers = array("q")
 
-    def has(self, room: int, number: int) -> bool:
+    def of(self, room: int) -> Sequence[int]:
         while self._room < room:
-            self._room, keys = next(self._rooms, (LARGEST, iter(())))
-            self._numbers = array("q", map(itemgetter(-1), keys))
-        place = bisect_left(self._numbers, number)
-        return self._room == room and self._numbers[place : place + 1] == array("q", [number])
+            self._room, pairs = next(self._rooms, (LARGEST, iter(())))
+            self._numbers = array("q", map(itemgetter(-1), pairs))
+        return self._numbers if self._room == room else ()
+
+    def has(self, room: int, number: int) -> bool:
+        numbers = self.of(room)
+        place = bisect_left(numbers, number)
+        return place < len(numbers) and numbers[place] == number
 
 
 class LineCheck:
-    """Looks at the lines of a part in their order; `known` are the numbers that its fields refer to."""
+    """Looks at the lines of a part in their order.
 
-    def __init__(self, part: Part, known: Mapping[str, Numbers]) -> None:
+    `known` are the numbers that its fields refer to, `revs` is that of each room.
+    """
+
+    def __init__(self, part: Part, known: Mapping[str, Numbers], revs: Numbers) -> None:
         self._part = part
         self._known = known
+        self._revs = revs
         self._key: Key = ()
         self._number = self._bytes = 0  # of lines of the present chunk
 
@@ -53,6 +62,16 @@ class LineCheck:
             number = record[field]
             if number is not None and not numbers.has(record["room"], number):
                 raise ValueError(f"there is no {field} {number}")
+        if "room" in record and "rev" in record:
+            self._check_rev(record)
+
+    def _check_rev(self, record: Mapping[str, Any]) -> None:
+        """No later change may need a number that is taken."""
+        rev = record["rev"]
+        if rev > self._revs.of(record["room"])[0]:
+            raise ValueError(f"the room has not come to rev {rev}")
+        if record.get("id", rev) > rev:
+            raise ValueError(f"id is higher than rev {rev}")
 
     def _weigh(self, line: Line) -> None:
         if self._number == copying.CHUNK:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import dropwhile, islice
+from operator import itemgetter
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
@@ -17,7 +18,7 @@ from chat.private import require_private
 from chat.store.archive import copying
 from chat.store.archive.checks import LineCheck, Numbers
 from chat.store.archive.copying import OWN, NotCopied, Say, Source, describe
-from chat.store.archive.parts import PARTS, Key, Line, Part
+from chat.store.archive.parts import PARTS, ROOMS, Key, Line, Part
 
 FORMAT = "room-chat archive"
 VERSION = 1
@@ -201,7 +202,8 @@ class Archive:
         """What the manifest should say of a part, whose lines are looked at."""
         number, digest = 0, hashlib.sha256()
         known = {name: Numbers(map(other.key_of, self._lines(other))) for name, other in part.refers.items()}
-        check = LineCheck(part, known)
+        revs = Numbers(map(itemgetter("id", "rev"), map(json.loads, self._lines(ROOMS))))
+        check = LineCheck(part, known, revs)
         for number, line in enumerate(self._lines(part), 1):
             digest.update(line)
             try:
