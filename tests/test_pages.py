@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -12,7 +13,7 @@ from dataclasses import replace
 from hashlib import sha256
 from ipaddress import ip_network
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import calls
 import pytest
@@ -375,7 +376,7 @@ async def test_in_an_older_browser_fields_have_borders_and_codes_are_selected(cl
     sheet = (await client.get((await client.get("/")).page.one("link[rel=stylesheet]")["href"])).text
     assert "--field: #" in sheet
     assert "light-dark(" not in sheet  # where it is unknown, a border of such a colour is none
-    assert re.findall(r"-webkit-user-select: all; user-select: all", sheet)
+    assert re.findall(r"-webkit-user-select: all;\s*user-select: all", sheet)
 
 
 async def test_the_page_has_the_shape_that_other_programs_rely_on(alice: Person, code: str) -> None:
@@ -411,7 +412,8 @@ async def test_a_screen_reader_finds_each_part_of_the_room_once(alice: Person, c
     (roster,) = page.all("aside")
     assert (roster["aria-label"], roster["tabindex"]) == ("People here", "0")
     assert not roster.has("[aria-label]")
-    headings = [(h.tag, h.words) for tag in ("h1", "h2") for h in page.all(tag)]
+    (sheet,) = page.all("[popover] h2")  # not there until it is opened
+    headings = [(h.tag, h.words) for tag in ("h1", "h2") for h in page.all(tag) if h is not sheet]
     assert [tag for tag, _ in headings] == ["h1", "h2", "h2"]
     assert headings[2][1] == page.one(".m .day").words
 
@@ -883,6 +885,40 @@ async def test_the_next_control_is_in_the_page_and_like_the_one_it_shows(alice: 
 
 
 # Leaving ----------------------------------------------------------------------------------------------
+
+
+async def test_the_picture_of_the_link_is_for_members(alice: Person, bob: Person, code: str) -> None:
+    address = f"/rooms/{code}/qr.svg"
+    assert (await alice.look(code)).one("#invitation img")["src"] == address
+    reply = await alice.get(address)
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "image/svg+xml")
+    assert reply.body.startswith(b"<svg")
+    await bob.post(f"/rooms/{code}/leave")
+    assert (await bob.get(address)).status == 403
+
+
+async def test_a_messenger_sees_what_an_invitation_is_to(alice: Person, bob: Person, code: str) -> None:
+    await alice.post(f"/rooms/{code}/title", {"title": 'Regatta "26"', "topic": "Start 11:00"})
+    page = (await Person(bob.app, "Eve").get(f"/rooms/{code}")).page
+    said = {tag["property"]: tag["content"] for tag in page.all("meta[property]")}
+    assert said.pop("og:image").startswith(f"{ORIGIN}/static/")
+    assert said == {
+        "og:type": "website",
+        "og:title": 'Regatta "26"',
+        "og:description": "Start 11:00",
+    }
+
+
+async def test_a_phone_can_install_it(client: Person) -> None:
+    page = (await client.get("/")).page
+    reply = await client.get(page.one("link[rel=manifest]")["href"])
+    assert reply.headers["Content-Type"] == "application/manifest+json"
+    manifest = json.loads(reply.text)
+    assert manifest["start_url"] == "/"
+    icons = [page.one("link[rel=apple-touch-icon]")["href"]]
+    icons += [urljoin(page.one("link[rel=manifest]")["href"], icon["src"]) for icon in manifest["icons"]]
+    for icon in icons:
+        assert (await client.get(icon)).headers["Content-Type"].startswith("image/")
 
 
 @ON_BOTH
@@ -1603,7 +1639,8 @@ async def test_everything_a_page_links_is_our_own_and_exists(alice: Person, code
             for name in ("href", "src", "action", "formaction", "hx-get", "hx-post"):
                 if url := element.attributes.get(name):
                     inside = name == "hx-get" and url.startswith("data:text/html;")
-                    assert inside or url.startswith(("/", "#")), url
+                    sends = name == "href" and url.startswith(("mailto:?", "sms:?", "https://wa.me/?"))
+                    assert inside or sends or url.removeprefix(ORIGIN).startswith(("/", "#")), url
                     assert not url.startswith("//")
             if element.tag in {"link", "script", "img"}:
                 assert (await alice.get(element.attributes.get("href") or element["src"])).status == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -33,9 +34,10 @@ class Pages:
         """`known` says that the browser has a cookie of ours."""
         return self._render("home.html", look, form=form, known=known)
 
-    def invitation(self, room: Room, here: int, form: Form, look: Look) -> str:
-        """`here` is how many people are in the room."""
-        return self._render("join.html", look, room=room, name=name_of(room), here=here, form=form)
+    def invitation(self, room: Room, here: int, form: Form, look: Look, origin: str = "") -> str:
+        """`here` is how many people are in the room; `origin` is that of the address it was asked for by."""
+        values = {"room": room, "name": name_of(room), "here": here, "form": form}
+        return self._render("join.html", look, origin=origin, **values)
 
     def already_here(self, member: Member, name: str, look: Look) -> str:
         """What is meant by another name, typed by somebody who has a seat in the room?"""
@@ -68,6 +70,7 @@ class Pages:
             "heading": self._rooms.heading(room, look),
             "name": name_of(room),
             "link": link,
+            "link_quoted": quote(link, safe=""),
             "key": draft.key,
             "older": older,
         }

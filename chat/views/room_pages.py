@@ -24,6 +24,7 @@ HOLES: Values = {
     "grouped": grouped(CODE),
     "own_style": "\ufdd5",
     "link": "\ufdd6",
+    "link_quoted": "\ufde0",
     "key": "\ufdd7",
     "epoch": "\ufdd8",
     "messages": Markup("\ufdd9"),
@@ -54,6 +55,7 @@ class RoomPages:
         heading: Markup,
         name: str,
         link: str,
+        link_quoted: str,
         key: str,
         older: bool,
     ) -> str:
@@ -67,6 +69,7 @@ class RoomPages:
                 "heading": heading,
                 "name": escape(name),
                 "link": escape(link),
+                "link_quoted": link_quoted,
                 "key": escape(key),
                 "epoch": escape(page.position.epoch),
                 "messages": messages,
@@ -84,5 +87,5 @@ class RoomPages:
         return Stencil(self._render(look, member=SOMEBODY, page=page, older=older, **EMPTY, **given), HOLES)
 
 
-GIVEN = "own_style", "messages", "roster", "heading", "name", "link", "key"
+GIVEN = "own_style", "messages", "roster", "heading", "name", "link", "link_quoted", "key"
 EMPTY: Values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": ""}

@@ -106,7 +106,8 @@ async def join(code: str) -> ResponseReturnValue:
 async def invitation(chat: Context, room: Room, form: Form) -> str:
     """What somebody sees who has no seat in the room."""
     here = len(await chat.presence.everybody(room.code))
-    return chat.render.pages.invitation(room, here, form, current_look())
+    client = client_info()
+    return chat.render.pages.invitation(room, here, form, current_look(), f"{client.scheme}://{client.host}")
 
 
 async def _room(chat: Context, code: str, member: Member | None) -> Room:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from chat.model.members import Member
 from chat.store import NotFound
 from chat.store.visits import Visit
 from chat.views.forms import Draft, Form
+from chat.views.qr import qr_code
 from chat.web import repeats
 from chat.web.entry import existing_room, invitation
 from chat.web.requests import (
@@ -86,7 +88,6 @@ async def show_room(
     older: bool = False,
 ) -> str:
     member, seats, page, known = found
-    address = client_info()
     draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
     look = current_look()
     return chat.render.pages.room(
@@ -95,7 +96,7 @@ async def show_room(
         seats,
         await chat.hub.rendered.page(member.code, page, look),
         await chat.presence.everybody(member.code),
-        f"{address.scheme}://{address.host}/rooms/{member.code}",
+        link_to(member.code),
         draft,
         look,
         many_lines=many_lines,
@@ -103,6 +104,22 @@ async def show_room(
         older=older,
         frozen=chat.presence.frozen,
     )
+
+
+def link_to(code: str) -> str:
+    """By the address that the browser used for us."""
+    client = client_info()
+    return f"{client.scheme}://{client.host}/rooms/{code}"
+
+
+@pages.get("/rooms/<code>/qr.svg")
+async def qr(code: str) -> ResponseReturnValue:
+    """The link to a room as a picture, for its members."""
+    chat = current_chat()
+    member = await require_member(chat, code)
+    pace_reading(chat, member.person)
+    picture = await asyncio.to_thread(qr_code, link_to(member.code))
+    return Response(picture, content_type="image/svg+xml")
 
 
 @pages.get("/rooms/<code>/earlier")

@@ -106,6 +106,10 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
     await ann.page.goto(f"{ann.url}/rooms/{code}")
     await ann.live()
 
+    await ann.page.get_by_role("button", name="Invite").click()
+    await expect(ann.page.locator("#invitation")).to_be_visible()
+    await check(ann, axe, "the sheet to invite")
+    await ann.page.keyboard.press("Escape")
     await ann.page.get_by_role("link", name="Title and topic").click()
     await expect(ann.page.locator("#describe")).to_be_visible()
     await check(ann, axe, "the form for the title")

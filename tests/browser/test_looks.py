@@ -113,7 +113,7 @@ async def test_screens_fit_from_narrow_to_wide(people: People, talk: Talk, shot:
         await shot(empty, f"empty-{size}")
         await no_overflow(empty)
         for tab in (ann, empty):
-            for part in ("#composer", ".send", "#switch", "#roster h2", "header .copy", "header button"):
+            for part in ("#composer", ".send", "#switch", "#roster h2", "#invite", ".leave button"):
                 assert await tab.page.locator(part).evaluate(WHOLE), f"{part} at {width}"
         await visitor.page.goto(visitor.url)
         await shot(visitor, f"home-{size}")
@@ -151,7 +151,7 @@ async def test_text_at_twice_the_size_fits(people: People, talk: Talk, shot: Sho
     await ann.page.evaluate("() => { document.documentElement.style.fontSize = '200%' }")
     await shot(ann, "zoom-390")
     await no_overflow(ann)
-    for part in ("#composer", ".send", "header button"):
+    for part in ("#composer", ".send", "#invite", ".leave button"):
         assert await ann.page.locator(part).evaluate(WHOLE), part
     assert await ann.page.evaluate(MESSAGES_SEEN) >= 1
     await ann.page.goto(ann.url)
@@ -203,7 +203,7 @@ async def test_print_is_a_clean_transcript(people: People, talk: Talk) -> None:
     assert "inset(50%)" in await ann.page.evaluate(CLIPS)  # on the screen, her own name says nothing new
     await ann.page.emulate_media(media="print")
     assert set(await ann.page.evaluate(CLIPS)) == {"none"}  # on paper, nobody knows who printed it
-    for part in ("#base", "#composer", "#roster", "#signs", "header form", ".skip", ".home"):
+    for part in ("#base", "#composer", "#roster", "#signs", "#invite", ".leave", ".skip", ".home"):
         await expect(ann.page.locator(part)).to_be_hidden()
     for part in ("h1", "header .link", "#messages"):
         await expect(ann.page.locator(part)).to_be_visible()
@@ -231,8 +231,7 @@ async def test_code_and_link_are_selected_by_one_click(people: People, talk: Tal
     ann = await people.newcomer()
     code = await ann.open_room("Ann")
     for selector, text in (
-        ("header .code", grouped(code)),
-        ("header .copy", f"{ann.url}/rooms/{code}"),
+        ("#title .code", grouped(code)),
         (".invite .code", grouped(code)),
         (".invite .copy", f"{ann.url}/rooms/{code}"),
     ):

@@ -37,7 +37,7 @@ async def test_getting_in_by_code_and_by_link(people: People) -> None:
     await ann.live()
     await bob.page.goto(bob.url)
     await bob.page.get_by_label("Your name").fill("Bob")
-    await bob.page.get_by_label("Room code").fill(await ann.page.locator("header .code").inner_text())
+    await bob.page.get_by_label("Room code").fill(await ann.page.locator("#title .code").inner_text())
     await bob.page.get_by_role("button", name="Join a Room").click()
     await bob.in_room()
     await bob.live()

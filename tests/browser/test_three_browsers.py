@@ -116,7 +116,7 @@ async def test_back_after_leaving_shows_nothing_of_the_room(visitors: Visitors) 
     ann, bob = await visitors.two()
     await ann.say("between us")
     await bob.sees("between us")
-    await ann.window.click("header form button")
+    await ann.window.click(".leave button")
     await ann.window.wait_for("document.querySelector('#code') !== null")
     for _ in range(3):
         await ann.window.back()
