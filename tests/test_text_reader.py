@@ -403,6 +403,16 @@ async def test_who_writes_is_heard_of_though_hypercorn_reads_nothing(server: Ser
         assert await socket.recv() == CUT
 
 
+async def test_who_is_silent_is_let_go_though_hypercorn_has_stopped_reading(server: Server) -> None:
+    """The read timeout is a second here. What went to Hypercorn is dealt with, so it reads no further."""
+    async with asyncio.timeout(10), await Socket.connect(server.port, "/texts") as socket:
+        socket.answers_pings = False
+        for text, way in (("slow", "slow"), ("one", "fast")):
+            await socket.send_text(text)
+            assert await socket.recv() == f"{way} {text}"
+        assert await socket.recv() == CUT
+
+
 async def test_who_only_answers_pings_stays(server: Server) -> None:
     async with asyncio.timeout(20), await Socket.connect(server.port, "/texts") as socket:
         await socket.send_text("one")

@@ -130,6 +130,8 @@ class _Reader:
 
     def may_rest(self) -> bool:
         """Whether all that a peer usually sends is taken at the transport: nobody need wait for more here."""
+        if self.near is not None:
+            return False  # it is read until its deadline: that is what ends a silent peer
         return self._text_reader is not None and self._text_reader.rest()
 
     def _deadline(self) -> float | None:
