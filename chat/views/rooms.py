@@ -36,6 +36,10 @@ class Rooms:
         """The form of an action below the heading, perhaps with what was typed and why it was not done."""
         return self._render(template, look, room=room, failure=failure, fields=fields, live=True)
 
+    def refused(self, failure: object, look: Look) -> str:
+        """What takes the place of the form for those who may not use it."""
+        return self._render("title/refused.html", look, failure=failure)
+
     def form_done(self, look: Look) -> str:
         """What takes the place of the form once it is done."""
         return self._render("title/form_done.html", look, saved=True)

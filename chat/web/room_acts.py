@@ -18,6 +18,7 @@ from chat.store.rooms import find_room
 from chat.views.forms import NOTHING
 from chat.web import fields
 from chat.web.requests import (
+    canonical_code,
     client_info,
     current_chat,
     current_look,
@@ -46,14 +47,10 @@ async def room_act(code: str, name: str) -> ResponseReturnValue:
     try:
         member = await find_member(chat, code)
     except Unavailable as error:
-        return _failed(chat, None, action, failure_of(error), given)
+        return _failed(chat, code, action, failure_of(error), given)
     answer = await perform(chat, member, client_info().address, action, 0, given, current_look())
     if isinstance(answer, Failure):
-        room = None
-        if member is not None and answer.status != 503:
-            pace_reading(chat, member.person)
-            room = await chat.store.read(find_room, member.code)
-        return _failed(chat, room, action, answer, given)
+        return _failed(chat, code, action, answer, given)
     if "HX-Request" in request.headers:
         return answer.fragment
     assert member
@@ -79,12 +76,15 @@ def _form(
 
 
 def _failed(
-    chat: Context, room: Room | None, action: Action, failure: Failure, given: Mapping[str, str]
+    chat: Context, code: str, action: Action, failure: Failure, given: Mapping[str, str]
 ) -> ResponseReturnValue:
-    """The form with the reason and what was typed, or if the room cannot be read, the reason."""
+    """The form with the reason and what was typed; for those who have no seat in the room, the reason."""
     headers = {"Retry-After": str(math.ceil(failure.wait))} if failure.wait else {}
-    if room is not None:
+    if failure.status not in (403, 404):
+        room = Room(canonical_code(code), "", 0)  # all that the form needs beside what was typed
         return _form(chat, room, action, failure, given), failure.status, headers
+    if "HX-Request" in request.headers:
+        return chat.render.rooms.refused(failure, current_look()), failure.status, headers
     page = chat.render.pages.error(failure.status, "Not done", failure.text, current_look())
     return page, failure.status, headers
 

@@ -20,7 +20,7 @@ IN_ROOM = f"""document.readyState === "complete" && document.querySelector({FIEL
 # What each browser says while the server is down.
 UNREACHABLE = (
     r"ERR_CONNECTION_|ERR_EMPTY_RESPONSE|WebSocket connection to|htmx:ws:error|establish a connection|"
-    r"was interrupted while|Could not connect|Connection terminated|NetworkError"
+    r"icon from the Manifest|was interrupted while|Could not connect|Connection terminated|NetworkError"
 )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from unittest.mock import AsyncMock
+
+import calls
 import pytest
 from dom import Element
 from people import Person, notices, until
@@ -9,7 +12,11 @@ from quart import Quart
 
 from chat import limits
 from chat.context import Context
+from chat.features.title import describe as describe_room
 from chat.model.rooms import TITLE_LENGTH, TOPIC_LENGTH
+from chat.store import Unavailable
+from chat.store.members import find_seat
+from chat.store.rooms import find_room
 
 TITLE = "Saturday regatta"
 TOPIC = "28 Nov · harbour radio 72"
@@ -139,6 +146,40 @@ async def test_only_members_change_it(alice: Person, bob: Person, eve: Person, c
         assert (await person.get(f"/rooms/{code}/title")).status == 403
         assert (await person.post(f"/rooms/{code}/title", {"title": TITLE})).status == 403
     assert TITLE not in (await alice.look(code)).one("#title").text
+
+
+async def test_who_has_left_reads_why_in_place(bob: Person, code: str) -> None:
+    await bob.post(f"/rooms/{code}/leave")
+    reply = await bob.post(f"/rooms/{code}/title", {"title": TITLE}, hx_request="true")
+    assert (reply.status, reply.page.has("html")) == (403, False)
+    assert reply.page.one("[role=alert]").words == "You are not in this room any more."
+
+
+@pytest.mark.parametrize("asked", [{}, {"hx_request": "true"}], ids=["page", "fragment"])
+async def test_without_the_store_what_was_typed_stays(
+    alice: Person, code: str, chat: Context, asked: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for work in (find_seat, describe_room):
+        with monkeypatch.context() as broken:
+            calls.intercept(broken, chat.store, work, AsyncMock(side_effect=Unavailable("away")))
+            typed = {"title": TITLE, "topic": TOPIC}
+            reply = await alice.post(f"/rooms/{code}/title", typed, **asked)
+        assert reply.status == 503
+        assert {name: reply.page.one(f"input[name={name}]").value for name in typed} == typed
+        assert reply.page.one("[role=alert]").words
+
+
+async def test_a_title_that_could_not_be_read_is_shown_when_the_store_is_back(
+    alice: Person, bob: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with alice.in_room(code) as live:
+        with monkeypatch.context() as broken:
+            calls.intercept(broken, chat.store, find_room, AsyncMock(side_effect=Unavailable("away")))
+            await describe(bob, code)
+            await until(lambda: code in chat.hub.titles.due)
+        chat.hub.titles.retry()
+        assert (await live.until("hx-partial[hx-target=#title]")).words == TITLE
+        assert sum(frame.has("hx-partial[hx-target=#title]") for frame in live.frames) == 1
 
 
 async def test_a_room_has_a_rate_whoever_asks(alice: Person, bob: Person, code: str) -> None:
