@@ -281,6 +281,19 @@ async def test_a_socket_over_its_rate_is_hypercorn_s_to_end() -> None:
     assert setup.hypercorn._buffer == masked(TEXT, b"x") * 14
 
 
+async def test_each_part_of_a_text_counts_as_it_does_in_hypercorn() -> None:
+    rates = FrameRates(Pace(1, 5), Pace(1000, 1000), Pace(1000, 1000), now=lambda: 100.0)
+    setup = Setup(frames=FrameCount(rates))
+    data = masked(TEXT, b"x" * 100)
+    for byte in data:
+        setup.reader.data_received(bytes([byte]))
+        if setup.hypercorn._buffer:
+            break
+    first, parts = 1, 5 / bounds.FRAME_PART
+    assert setup.hypercorn._buffer == data[: int(first + parts + 1)]
+    setup.reader.detach()
+
+
 @given(st.binary(max_size=70), st.binary(min_size=4, max_size=4))
 def test_a_mask_is_taken_off(data: bytes, mask: bytes) -> None:
     assert unmasked(mask, data) == bytes(byte ^ mask[n % 4] for n, byte in enumerate(data))

@@ -103,13 +103,26 @@ class TextReader(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard = self._loop.time()
-        data = self._rest + data if self._rest else data
+        continues = bool(self._rest)
+        data = self._rest + data if continues else data
         if self.waits:
             self._rest = data
             self._stop_reading()
+        elif continues and self._is_one_part_too_many():
+            self._rest = data
+            self._give_up()
         else:
             self._fast = self._fast or self._is_clean()
             self._parse(data)
+
+    @property
+    def _frames(self) -> FrameCount | None:
+        """None without limits."""
+        return getattr(self._hypercorn.stream, "frames", None)
+
+    def _is_one_part_too_many(self) -> bool:
+        """A text in thousands of parts costs a read for each, and counts as one frame."""
+        return self._frames is not None and not self._frames.spend(bounds.FRAME_PART)
 
     def _parse(self, data: bytes) -> None:
         at, size, count = 0, len(data), 0
@@ -127,7 +140,7 @@ class TextReader(asyncio.Protocol):
         self._pause(count)
 
     def _take_frame(self, data: bytes, at: int, end: int) -> bool:
-        frames: FrameCount | None = getattr(self._hypercorn.stream, "frames", None)
+        frames = self._frames
         if self._taker is None or (frames is not None and frames.over):
             return False
         if data[at] == PING:
@@ -161,7 +174,7 @@ class TextReader(asyncio.Protocol):
 
     def _pause(self, count: int) -> None:
         """After some texts other connections have a turn; an address that sends too many waits longer."""
-        frames: FrameCount | None = getattr(self._hypercorn.stream, "frames", None)
+        frames = self._frames
         pause = frames.pause() if count and frames is not None else 0.0
         if pause:
             self._others = self._loop.call_later(min(pause, bounds.LONGEST_PAUSE), self._end_pause)
