@@ -20,10 +20,12 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, TextMessage
 
 from chat.server import bounds
+from chat.server.connections import _Reader
 from chat.server.peer_frames import unmasked
 from chat.server.rates import FrameCount, FrameRates, Pace
 from chat.server.text_reader import TextReader
 from chat.server.timer_wheel import TimerWheel
+from chat.server.worker import Options
 
 TEXT, BINARY, PING, PONG, CONTINUATION = 1, 2, 9, 10, 0
 
@@ -292,6 +294,32 @@ async def test_each_part_of_a_text_counts_as_it_does_in_hypercorn() -> None:
     first, parts = 1, 5 / bounds.FRAME_PART
     assert setup.hypercorn._buffer == data[: int(first + parts + 1)]
     setup.reader.detach()
+
+
+async def test_a_peer_that_tcp_gives_up_on_is_not_waited_for() -> None:
+    """Its connection ends with a TimeoutError, too, and was perhaps heard of a moment ago."""
+    later = asyncio.get_running_loop().time() + 40
+    asked: list[float] = []
+
+    class Texts:
+        @property
+        def deadline(self) -> float:
+            assert not asked, "it is read again and again, and nobody else has a turn"
+            asked.append(later)
+            return later
+
+    stream: Any = object.__new__(WSStream)
+    stream.text_reader = Texts()
+    server: Any = SimpleNamespace(
+        protocol=SimpleNamespace(protocol=SimpleNamespace(stream=stream)),
+        writer=SimpleNamespace(get_extra_info=lambda name: ("192.0.2.1", 1)),
+    )
+    worker: Any = SimpleNamespace(read_timeout=45, turns=None, options=Options())
+    received = asyncio.StreamReader()
+    reader = _Reader(server, received, worker)
+    received.set_exception(TimeoutError(110, "Connection timed out"))
+    with pytest.raises(TimeoutError, match="timed out"):
+        await reader.read(1)
 
 
 @given(st.binary(max_size=70), st.binary(min_size=4, max_size=4))

@@ -105,10 +105,12 @@ class _Reader:
         self.waits = True
         while True:
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(deadline) as timer:
                     data = await self.reader.read(size)
                 break
             except TimeoutError:
+                if not timer.expired():
+                    raise  # TCP has given up on the peer
                 deadline = self._later()
         self.waits = False
         protocol: Any = self.server.protocol.protocol
