@@ -182,7 +182,7 @@ async def test_a_title_that_could_not_be_read_is_shown_when_the_store_is_back(
         assert sum(frame.has("hx-partial[hx-target=#title]") for frame in live.frames) == 1
 
 
-async def test_a_room_has_a_rate_whoever_asks(alice: Person, bob: Person, code: str) -> None:
+async def test_the_members_of_a_room_share_its_rate(alice: Person, bob: Person, code: str) -> None:
     for number in range(limits.TITLES.burst):
         await describe((alice, bob)[number % 2], code, f"Title {number}")
     for person in (alice, bob):
