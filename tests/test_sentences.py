@@ -114,8 +114,10 @@ def test_every_place_that_shows_a_reason_says_it_in_the_language_of_the_look(ren
             forms.show("CODE", f"{name}/form.html", message, failure, {}, OTHER)  # type: ignore[arg-type]
             for name in ("edit", "delete", "reactions")
         ),
-        render.rooms.form(ROOM, "title/form.html", OTHER, failure, {}),
-        render.rooms.page(ROOM, "title/form.html", OTHER, failure, {}),
+        *(
+            render.rooms.form(ROOM, "title/form.html", OTHER, failure, {}, live=live)
+            for live in (True, False)
+        ),
     ]
     for html in shown:
         assert f"[{reason}]" in html

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from markupsafe import Markup
 
@@ -12,12 +13,15 @@ from chat.views.engine import Engine
 from chat.views.forms import NOTHING
 from chat.views.look import Look
 
+HEADINGS = 1024  # that are kept, each a KiB or two: every page of a room has one
+
 
 class Rooms:
     def __init__(self, engine: Engine) -> None:
         self._render = engine.render
+        self.heading = lru_cache(HEADINGS)(self._heading)
 
-    def heading(self, room: Room, look: Look) -> Markup:
+    def _heading(self, room: Room, look: Look) -> Markup:
         """The title and topic at the top of a page."""
         return Markup(self._render("room/_title.html", look, room=room))  # noqa: S704
 
@@ -32,9 +36,23 @@ class Rooms:
         look: Look,
         failure: object = None,
         fields: Mapping[str, str] = NOTHING,
+        *,
+        live: bool,
     ) -> str:
-        """The form of an action below the heading, perhaps with what was typed and why it was not done."""
-        return self._render(template, look, room=room, failure=failure, fields=fields, live=True)
+        """The form of an action, perhaps with what was typed and why it was not done.
+
+        It stands below the heading of a live page, else on a page of its own.
+        """
+        return self._render(
+            template if live else "title/page.html",
+            look,
+            room=room,
+            form=template,
+            name=name_of(room),
+            failure=failure,
+            fields=fields,
+            live=live,
+        )
 
     def refused(self, failure: object, look: Look) -> str:
         """What takes the place of the form for those who may not use it."""
@@ -43,26 +61,6 @@ class Rooms:
     def form_done(self, look: Look) -> str:
         """What takes the place of the form once it is done."""
         return self._render("title/form_done.html", look, saved=True)
-
-    def page(
-        self,
-        room: Room,
-        template: str,
-        look: Look,
-        failure: object = None,
-        fields: Mapping[str, str] = NOTHING,
-    ) -> str:
-        """The form on a page of its own."""
-        return self._render(
-            "title/page.html",
-            look,
-            room=room,
-            form=template,
-            name=name_of(room),
-            failure=failure,
-            fields=fields,
-            live=False,
-        )
 
 
 def name_of(room: Room) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -25,7 +24,7 @@ from chat.store.rooms import find_room
 from chat.store.transaction import Transaction
 from chat.views.forms import NOTHING, Draft
 from chat.views.messages import PAGE, byte_length
-from chat.web import fields
+from chat.web import fields, outcomes
 from chat.web.pacing import pace
 from chat.web.requests import (
     canonical_code,
@@ -163,17 +162,14 @@ async def _answer(code: str, call: Call) -> ResponseReturnValue:
     answer = await perform(chat, member, client_info().address, action, call.id, call.fields, current_look())
     if isinstance(answer, Failure):
         return await _failed(chat, member, action, call, answer)
-    if "HX-Request" in request.headers:
-        return answer.fragment or ("", 204)
-    assert member
-    return redirect(f"/rooms/{member.code}{answer.page}", 303)
+    return outcomes.done(member, answer)
 
 
 async def _failed(
     chat: Context, member: Member | None, action: Action, call: Call, failure: Failure
 ) -> ResponseReturnValue:
     """The page of the message, with the reason and what was typed, or if that cannot be shown, the reason."""
-    headers = {"Retry-After": str(math.ceil(failure.wait))} if failure.wait else {}
+    headers = outcomes.retry_after(failure)
     if member is not None and failure.status not in (404, 503):
         try:
             pace_reading(chat, member.person)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 
 from quart import redirect, request
@@ -17,6 +16,7 @@ from chat.model.members import Member
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
 from chat.views.forms import Draft
 from chat.web import fields, repeats
+from chat.web.outcomes import retry_after
 from chat.web.requests import (
     canonical_code,
     client_info,
@@ -69,8 +69,8 @@ async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Excepti
         return draft_page(chat, NOT_STORED, draft)
     failure = failure_of(reason)
     try:
-        wait = {"Retry-After": str(math.ceil(failure.wait))} if failure.wait else {}
-        return await room_page(chat, member, draft=draft, error=failure.text), failure.status, wait
+        page = await room_page(chat, member, draft=draft, error=failure.text)
+        return page, failure.status, retry_after(failure)
     except (Unavailable, NotFound, RateLimited):
         return draft_page(chat, failure.text, draft, failure.status)
 

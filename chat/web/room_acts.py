@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from quart import abort, redirect, request
@@ -16,7 +15,7 @@ from chat.model.rooms import Room
 from chat.store import Unavailable
 from chat.store.rooms import find_room
 from chat.views.forms import NOTHING
-from chat.web import fields
+from chat.web import fields, outcomes
 from chat.web.requests import (
     canonical_code,
     client_info,
@@ -51,10 +50,7 @@ async def room_act(code: str, name: str) -> ResponseReturnValue:
     answer = await perform(chat, member, client_info().address, action, 0, given, current_look())
     if isinstance(answer, Failure):
         return _failed(chat, code, action, answer, given)
-    if "HX-Request" in request.headers:
-        return answer.fragment
-    assert member
-    return redirect(f"/rooms/{member.code}{answer.page}", 303)
+    return outcomes.done(member, answer)
 
 
 async def _room(chat: Context, member: Member) -> Room:
@@ -71,15 +67,15 @@ def _form(
     failure: Failure | None = None,
     given: Mapping[str, str] = NOTHING,
 ) -> str:
-    show = chat.render.rooms.form if "HX-Request" in request.headers else chat.render.rooms.page
-    return show(room, action.form, current_look(), failure, given)
+    live = "HX-Request" in request.headers
+    return chat.render.rooms.form(room, action.form, current_look(), failure, given, live=live)
 
 
 def _failed(
     chat: Context, code: str, action: Action, failure: Failure, given: Mapping[str, str]
 ) -> ResponseReturnValue:
     """The form with the reason and what was typed; for those who have no seat in the room, the reason."""
-    headers = {"Retry-After": str(math.ceil(failure.wait))} if failure.wait else {}
+    headers = outcomes.retry_after(failure)
     if failure.status not in (403, 404):
         room = Room(canonical_code(code), "", 0)  # all that the form needs beside what was typed
         return _form(chat, room, action, failure, given), failure.status, headers
