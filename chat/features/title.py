@@ -5,13 +5,12 @@ from __future__ import annotations
 from chat import limits
 from chat.features.action import Action, Answer, Asked, Fields
 from chat.model.changes import Change
-from chat.model.errors import Forbidden
 from chat.model.members import Member
 from chat.model.notices import Notice
 from chat.model.rooms import Room, clean_title, clean_topic
-from chat.store import NotFound, quota
+from chat.store import quota
 from chat.store.log import write_notice
-from chat.store.members import find_seat
+from chat.store.members import held_room
 from chat.store.rooms import find_room, set_meta
 from chat.store.transaction import Transaction
 
@@ -25,11 +24,9 @@ async def run(asked: Asked) -> Answer:
 
 async def describe(tx: Transaction, member: Member, title: str, topic: str) -> Change | None:
     """None if it is so already. Raises NotFound, or Forbidden if they have left."""
+    await held_room(tx, member)
     room = await find_room(tx, member.code)
-    if room is None:
-        raise NotFound(f"There is no room {member.code}.")
-    if await find_seat(tx, member.code, member.person) != member:
-        raise Forbidden("You are not in this room any more.")
+    assert room is not None
     notice = _notice(member, room, title, topic)
     if notice is None:
         return None

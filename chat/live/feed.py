@@ -13,6 +13,7 @@ from chat.live.framing import Frame, frame_part, join, websocket_frame
 from chat.live.slots import Panels
 from chat.model.members import Member
 from chat.model.messages import Message
+from chat.model.notices import DESCRIBES
 from chat.model.rooms import Position
 from chat.store.windows import Part, weight
 from chat.views.look import Look
@@ -21,8 +22,6 @@ from chat.views.messages import RenderedMessages
 RING = 256  # revs kept in memory per live room
 RING_BYTES = 256 * 1024  # of texts as Python holds them, so that a room of long messages costs no more
 FRAMES = 128 * 1024  # bytes of frames that are kept for others at the same place, per room
-
-DESCRIBES = "titled", "described"  # the verbs of notices that tell of a title or topic
 
 Place = tuple[Look, int]  # the look and the cursor of readers
 

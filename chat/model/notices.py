@@ -19,14 +19,16 @@ NOTICE_NAMES = 3  # names that a notice keeps; of more people it spells out two 
 
 
 Verb = Literal["entered", "left"]  # what several people do in one notice
+DESCRIBES = "titled", "described"  # somebody gave the room another title, or another topic alone
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     """What a notice says: who entered or left. `names` are the first few, `count` is everybody.
 
-    If the verb is "renamed", the names are the former and the new one of one person. A newer release may
-    write a verb that this one does not know.
+    If the verb is "renamed", the names are the former and the new one of one person; if it is one of
+    DESCRIBES, they are the person's and what they wrote. A newer release may write a verb that this one does
+    not know.
     """
 
     verb: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chat.model.changes import Change
-from chat.model.errors import Refused
+from chat.model.errors import Forbidden, Refused
 from chat.model.lookalikes import skeleton
 from chat.model.members import Member
 from chat.model.notices import Verb, folded, renamed
@@ -57,6 +57,14 @@ async def find_seat(tx: Transaction, code: str, person: str) -> Member | None:
     """The seat the person holds now."""
     rows = await tx.fetch(queries.HELD_SEAT, code, person)
     return load_member(rows[0]) if rows else None
+
+
+async def held_room(tx: Transaction, member: Member) -> int:
+    """The id of the room in which somebody holds a seat. Raises NotFound, or Forbidden if they have left."""
+    room = (await head_of(tx, member.code)).room
+    if not await tx.fetch(queries.HOLDS_SEAT, room, member.number, member.person):
+        raise Forbidden("You are not in this room any more.")
+    return room
 
 
 async def seats_of(tx: Transaction, code: str, person: str) -> list[int]:

@@ -11,6 +11,7 @@ from chat.model.messages import Message
 from chat.model.meta import with_meta
 from chat.store import NotFound, queries
 from chat.store.log import change_message, head_of, is_storable
+from chat.store.members import held_room
 from chat.store.queries import LARGEST
 from chat.store.records import message_of
 from chat.store.transaction import Transaction
@@ -20,9 +21,7 @@ async def text_message(tx: Transaction, member: Member, id: int) -> Message:
     """A text in a member's room that was not deleted. Raises NotFound, or Forbidden if they have left."""
     if not is_storable(id):
         raise NotFound("There is no such number.")
-    room = (await head_of(tx, member.code)).room
-    if not await tx.fetch(queries.HOLDS_SEAT, room, member.number, member.person):
-        raise Forbidden("You are not in this room any more.")
+    room = await held_room(tx, member)
     rows = await tx.fetch(queries.MESSAGE, room, id)
     message = message_of(rows[0]) if rows else None
     if message is None or message.kind != "text" or message.body is None:
