@@ -37,6 +37,7 @@ from chat.views.links import linked
 from chat.views.look import LOOK
 from chat.views.people import OWN
 from chat.web.headers import HEADERS
+from chat.web.room import QR_PAGES
 
 NOBODYS = "ZZZZ2222"  # a room that does not exist
 
@@ -895,6 +896,14 @@ async def test_the_picture_of_the_link_is_for_members(alice: Person, bob: Person
     assert reply.body.startswith(b"<svg")
     await bob.post(f"/rooms/{code}/leave")
     assert (await bob.get(address)).status == 403
+
+
+async def test_pictures_of_links_have_the_rate_of_pages(alice: Person, code: str) -> None:
+    """Each costs as much as some pages: a client that makes up hosts has a new one made each time."""
+    statuses = [(await alice.get(f"/rooms/{code}/qr.svg", host=f"h{n}.example")).status for n in range(20)]
+    assert statuses == [200] * (limits.PAGES.burst // QR_PAGES) + [429] * (
+        20 - limits.PAGES.burst // QR_PAGES
+    )
 
 
 async def test_a_messenger_sees_what_an_invitation_is_to(alice: Person, bob: Person, code: str) -> None:

@@ -111,9 +111,12 @@ def give_cookie(response: AnyResponse, person: str) -> None:
     )
 
 
-def pace_reading(chat: Context, person: str | None) -> None:
-    """Count a page that is only looked at; `person` has a seat in its room. Raises RateLimited."""
-    if wait := chat.own_limits.take_both(*_reading(person)):
+def pace_reading(chat: Context, person: str | None, pages: int = 1) -> None:
+    """Count what is only looked at, and costs as much as so many pages. Raises RateLimited.
+
+    `person` has a seat in its room.
+    """
+    if wait := chat.own_limits.take_both(*_reading(person), count=pages):
         _refuse_reading(chat, wait)
 
 
