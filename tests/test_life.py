@@ -201,6 +201,26 @@ async def test_letters_typed_after_enter_begin_the_next_text(
     assert [text.strip() for text in await bob.texts(code)] == [*(text.strip() for text in texts), "end"]
 
 
+# What was replaced before its page had a key is nowhere any more.
+EARLY = [row if row[0] != "changed" else (*row[:2], ["two", "x"]) for row in FRAMES if row[1][0][0] is None]
+
+
+@pytest.mark.parametrize(("frames", "texts"), [row[1:] for row in EARLY], ids=[row[0] for row in EARLY])
+async def test_letters_typed_after_enter_begin_the_next_text_before_the_life_came_too(
+    alice: Person, bob: Person, code: str, frames: list[tuple[str | None, list[str]]], texts: list[str]
+) -> None:
+    async with opened(alice, code) as live:
+        life = await life_of(live)
+        for kind, body in frames:
+            await live.send(**({"k": kind} if kind else {}), body=body, life="")
+        await live.until("hx-partial[hx-target=#pending] i")
+        for _ in range(2):
+            await live.send(k="pending", body=frames[-1][1], life=life)
+        await live.send(body="end", key="other")
+        await live.until("li .text", "end")
+    assert [text.strip() for text in await bob.texts(code)] == [*(text.strip() for text in texts), "end"]
+
+
 async def test_a_letter_reported_before_its_control_went_is_not_lost(
     alice: Person, bob: Person, code: str
 ) -> None:

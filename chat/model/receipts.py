@@ -43,6 +43,7 @@ class Receipts:
         self._answered: dict[tuple[int, int], None] = {}  # place and hash, the oldest first
         self._newest = -1  # place that was written or answered
         self._sent: dict[int, tuple[int, int]] = {}  # length and hash of each control when it was sent
+        self._early: list[list[tuple[int, int]]] = []  # the same for each Enter before the page had a key
         self._typed = ""  # into controls after they were sent
 
     def start(self, key: str, acked: int, counted: bool = False) -> None:
@@ -79,6 +80,12 @@ class Receipts:
         self._writing[index, hash(body)] = None
         self._newest = max(self._newest, index)
 
+    def enter_early(self, bodies: Iterable[str]) -> None:
+        """Enter on a page without a key, which keeps its texts: remember how far each control had come."""
+        sent = [(len(body), hash(body)) for body in bodies]
+        if len(sent) + sum(map(len, self._early)) <= BODIES:
+            self._early.append(sent)
+
     def new_texts(
         self, start: int, bodies: Iterable[str], *, entered: bool, report: bool
     ) -> Iterator[tuple[int, int, str]]:
@@ -87,6 +94,24 @@ class Receipts:
         `entered`: the last of them was sent just now, by Enter. `report`: the page only says what was typed
         into those that were sent before.
         """
+        if self._early:
+            bodies = list(bodies)
+            for before in self._entered_early(start, bodies):
+                yield from self._new_texts(start, before, entered=True, report=False)
+        yield from self._new_texts(start, bodies, entered=entered, report=report)
+
+    def _entered_early(self, start: int, bodies: Sequence[str]) -> Iterator[list[str]]:
+        """These controls as they were at each Enter that came before the page had a key."""
+        while self._early and len(self._early[0]) - start <= len(bodies):
+            sent = self._early.pop(0)[start:]
+            yield [
+                body[:length] if hash(body[:length]) == known else body
+                for body, (length, known) in zip(bodies, sent, strict=False)
+            ]
+
+    def _new_texts(
+        self, start: int, bodies: Iterable[str], *, entered: bool, report: bool
+    ) -> Iterator[tuple[int, int, str]]:
         self._sent = {place: sent for place, sent in self._sent.items() if place >= start}
         place, body = start - 1, ""
         for place, body in enumerate(bodies, start):

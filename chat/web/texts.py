@@ -84,6 +84,7 @@ class Intake:
         key, start = read_life(life)
         if not key:
             if frame.get("k") is None:
+                self.receipts.enter_early(bodies)
                 await pace(self._chat, self._connection)
                 ask_for_life(self._chat, self._connection, self.receipts)
             return

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from deployments import ONE
-from playwright.async_api import Browser
+from playwright.async_api import Browser, WebSocketRoute, expect
 
 from browser.people import People, Tab
 
@@ -62,6 +62,33 @@ async def test_nothing_typed_across_enter_is_lost_doubled_or_out_of_order(
     await ann.shows(TEXTS)
     if slower == 1 and pace:
         assert await ann.field.input_value() == DRAFT
+    await ann.page.keyboard.press("Enter")
+    await ann.shows([*TEXTS, DRAFT])
+    await ann.rest()
+
+
+async def test_the_same_holds_before_the_page_has_its_first_answer(people: People) -> None:
+    """Until then it has no key that its texts could be stored under: it keeps them, and sends them again."""
+    ann = await people.newcomer()
+    held: list[str | bytes] = []
+    answers = held.append
+
+    def slow_down(socket: WebSocketRoute) -> None:
+        socket.connect_to_server().on_message(lambda frame: answers(frame))
+        sockets.append(socket)
+
+    sockets: list[WebSocketRoute] = []
+    await ann.page.route_web_socket("**/live", slow_down)
+    await ann.open_room("Ann")
+    session = await ann.page.context.new_cdp_session(ann.page)
+    await session.send("Emulation.setCPUThrottlingRate", {"rate": 6})
+    await expect(ann.field).to_be_focused()
+    await press(ann, "\n".join([*TEXTS, DRAFT]), 0.02)
+    assert await ann.page.locator("#life").get_attribute("value") == ""
+    answers = sockets[0].send
+    for frame in held:
+        answers(frame)
+    await ann.shows(TEXTS)
     await ann.page.keyboard.press("Enter")
     await ann.shows([*TEXTS, DRAFT])
     await ann.rest()
