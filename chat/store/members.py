@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from chat.model.changes import Change
 from chat.model.errors import Forbidden, Refused
 from chat.model.lookalikes import skeleton
 from chat.model.members import Member
 from chat.model.notices import Verb, folded, renamed
+from chat.model.rooms import Room
 from chat.model.sentences import Sentence
 from chat.store import NotFound, queries
 from chat.store.log import head_of, is_storable, write_notice
 from chat.store.records import load_member
-from chat.store.rooms import IN_USE
+from chat.store.rooms import IN_USE, find_room
 from chat.store.transaction import Transaction
 
 NAMES = 64  # of one person in one room: each is a seat that is never given to anybody else
 TOO_MANY_NAMES = "You have had %(n)s names in this room. Please use one of them again."
+
+
+class Left(NamedTuple):
+    """A room that somebody left, and the name that they had there last."""
+
+    room: Room
+    name: str
 
 
 async def take_seat(tx: Transaction, code: str, person: str, name: str) -> Member:
@@ -57,6 +66,15 @@ async def find_seat(tx: Transaction, code: str, person: str) -> Member | None:
     """The seat the person holds now."""
     rows = await tx.fetch(queries.HELD_SEAT, code, person)
     return load_member(rows[0]) if rows else None
+
+
+async def left_room(tx: Transaction, code: str, person: str) -> Left | None:
+    """The room, and the name that the person had there last; None if they are in it, or never were."""
+    if await find_seat(tx, code, person):
+        return None
+    rows = await tx.fetch(queries.LAST_NAME, code, person)
+    room = await find_room(tx, code) if rows else None
+    return Left(room, rows[0][0]) if room else None
 
 
 async def held_room(tx: Transaction, member: Member) -> int:

@@ -47,6 +47,10 @@ HELD_SEAT = (
     "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
     "WHERE code = $1 AND person = $2 AND ended IS NULL"
 )
+LAST_NAME = (
+    "SELECT name FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND person = $2 "
+    "ORDER BY ended DESC, number DESC LIMIT 1"
+)
 SEATS_OF = (
     "SELECT number FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND person = $2 ORDER BY number"
 )

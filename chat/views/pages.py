@@ -12,6 +12,7 @@ from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.receipts import write_life
 from chat.model.rooms import Room
+from chat.store.members import Left
 from chat.views.engine import Engine
 from chat.views.forms import NOTHING, Draft, Form
 from chat.views.look import Look
@@ -30,9 +31,13 @@ class Pages:
         self._rooms = rooms
         self._room_pages = RoomPages(self._room)
 
-    def home(self, form: Form, look: Look, known: bool = False) -> str:
-        """`known` says that the browser has a cookie of ours."""
-        return self._render("home.html", look, form=form, known=known)
+    def home(self, form: Form, look: Look, known: bool = False, left: Left | None = None) -> str:
+        """`known` says that the browser has a cookie of ours, `left` which room its person left just now."""
+        return self._render("home.html", look, form=form, known=known, left=left)
+
+    def leave(self, room: Room, look: Look) -> str:
+        """Does a member mean to leave for good?"""
+        return self._render("leave/page.html", look, room=room, name=name_of(room))
 
     def invitation(self, room: Room, here: int, form: Form, look: Look, origin: str = "") -> str:
         """`here` is how many people are in the room; `origin` is that of the address it was asked for by."""

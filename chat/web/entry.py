@@ -16,8 +16,9 @@ from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member, clean_name
 from chat.model.rooms import Room, clean_title
 from chat.store import OutcomeUnknown, Unavailable, quota, rooms
+from chat.store.members import Left
 from chat.views.forms import Form
-from chat.web import fields
+from chat.web import fields, left
 from chat.web.requests import (
     client_info,
     current_chat,
@@ -40,11 +41,12 @@ NO_COOKIE = (
 @pages.get("/")
 async def home() -> str:
     pace_reading(current_chat(), None)
-    return home_page(current_chat(), Form())
+    return home_page(current_chat(), Form(), await left.find(current_chat()))
 
 
-def home_page(chat: Context, form: Form) -> str:
-    return chat.render.pages.home(form, current_look(), known=known_person(chat) is not None)
+def home_page(chat: Context, form: Form, just_left: Left | None = None) -> str:
+    known = known_person(chat) is not None
+    return chat.render.pages.home(form, current_look(), known=known, left=just_left)
 
 
 @pages.post("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from urllib.parse import quote
 
 from quart import redirect
 from quart.typing import ResponseReturnValue
@@ -13,23 +14,49 @@ from chat.context import Context
 from chat.features import seats
 from chat.live.connection import POLICY, Close
 from chat.model.members import Member
-from chat.store import NotFound, members
+from chat.store import NotFound, members, rooms
 from chat.views.forms import Form
+from chat.web import left
 from chat.web.entry import home_page
-from chat.web.requests import check_rate, client_info, current_chat, find_member, known_person, pages
+from chat.web.requests import (
+    check_rate,
+    client_info,
+    current_chat,
+    current_look,
+    find_member,
+    known_person,
+    pace_reading,
+    pages,
+)
 
 STILL_LOGGED_IN = "You are still in many other rooms. Please log out once more."
 LOGGED_OUT = 200  # rooms that are left at once
+
+
+@pages.get("/rooms/<code>/leave")
+async def ask_to_leave(code: str) -> ResponseReturnValue:
+    """What it means to leave. Those who have no seat go to the invitation."""
+    chat = current_chat()
+    member = await find_member(chat, code)
+    if member is None:
+        return redirect(f"/rooms/{quote(code, safe='')}", 303)
+    pace_reading(chat, member.person)
+    if member.code != code:
+        return redirect(f"/rooms/{member.code}/leave", 301)
+    room = await chat.store.read(rooms.find_room, member.code)
+    return chat.render.pages.leave(room, current_look()) if room else redirect("/", 303)
 
 
 @pages.post("/rooms/<code>/leave")
 async def leave(code: str) -> ResponseReturnValue:
     chat = current_chat()
     member = await find_member(chat, code)
+    response = _forgotten(redirect("/", 303))
     if member is not None:
         await seats.leave_room(chat.store, member)
         _dismiss(chat, member, seats.why_ended(None))
-    return _forgotten(redirect("/", 303))
+        left.remember(response, member.code)
+    return response
 
 
 @pages.post("/logout")

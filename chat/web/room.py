@@ -136,7 +136,6 @@ async def earlier(code: str) -> ResponseReturnValue:
 
 @pages.get("/rooms/<code>/messages")
 @pages.get("/rooms/<code>/composer")
-@pages.get("/rooms/<code>/leave")
 async def form_address(code: str) -> ResponseReturnValue:
     """WebKit reloads the error page of a form as if it had been a link."""
     return redirect(f"/rooms/{quote(code, safe='')}", 303)

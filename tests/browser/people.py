@@ -133,6 +133,16 @@ class Tab:
         await self.page.wait_for_url("**/rooms/*", wait_until="commit")
         await expect(self.page.locator("#composer")).to_be_visible()
 
+    @property
+    def way_out(self) -> Locator:
+        """What leads to the page that asks whether to leave."""
+        return self.page.get_by_role("link", name="Leave for good…")
+
+    async def leave(self) -> None:
+        """Leave for good, which is asked first."""
+        await self.way_out.click()
+        await self.page.get_by_role("button", name="Leave for good").click()
+
     async def live(self) -> Self:
         """Wait until the socket is open and the page has been brought up to date."""
         await self.page.wait_for_function("() => window.opened > 0")

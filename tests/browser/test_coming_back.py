@@ -69,7 +69,7 @@ async def test_leaving_in_one_tab_says_goodbye_in_the_other(people: People) -> N
     second = await people.another_tab(bob)
     await second.page.goto(bob.page.url)
     await second.live()
-    await bob.page.get_by_role("button", name="Leave").click()
+    await bob.leave()
     await expect(bob.page.get_by_label("Room code")).to_be_visible()
     await expect(second.page.get_by_role("alert")).to_contain_text("You left this room.")
     await expect(second.page.locator("#composer")).to_have_count(0)

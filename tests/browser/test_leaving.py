@@ -15,7 +15,7 @@ def chromium(whole_chromium: Browser) -> Browser:
 
 
 async def _leaves(tab: Tab) -> None:
-    await tab.page.get_by_role("button", name="Leave").click()
+    await tab.leave()
     await expect(tab.page.get_by_label("Room code")).to_be_visible()
 
 
@@ -32,6 +32,23 @@ def _invitation(tab: Tab) -> Locator:
     return tab.page.get_by_role("heading", name="You are invited")
 
 
+@pytest.mark.parametrize("javascript", [True, False], ids=["live", "without JavaScript"])
+async def test_leaving_is_asked_first_and_undone_by_one_button(people: People, javascript: bool) -> None:
+    ann, bob = await people.newcomer(), await people.newcomer(javascript=javascript)
+    code = await ann.open_room("Ann")
+    await bob.join_room(code, "Bob")
+    await bob.way_out.click()
+    await bob.page.get_by_role("link", name="Stay").click()
+    await bob.in_room()
+    await ann.say("still there?")
+    await bob.leave()
+    await expect(bob.page.get_by_text("You left room")).to_be_visible()
+    await bob.page.get_by_role("button", name="Go back in").click()
+    await bob.in_room()
+    frame = bob.page.locator("body") if javascript else bob.page.frame_locator("iframe").locator("body")
+    await expect(frame.get_by_text("still there?")).to_be_visible()
+
+
 @pytest.mark.parametrize("obeys", [True, False], ids=["cleared", "not cleared"])
 async def test_back_after_leaving_shows_nothing_of_the_room(people: People, obeys: bool) -> None:
     """Also in a browser that does not clear what it keeps, as none does over plain http."""
@@ -42,15 +59,17 @@ async def test_back_after_leaving_shows_nothing_of_the_room(people: People, obey
         await ann.page.route("**/leave", _without_clearing)
     await _leaves(ann)
     for _ in range(2):
-        await ann.page.go_back(wait_until="commit")
+        for _ in range(2):  # over the page that asked
+            await ann.page.go_back(wait_until="commit")
         await _shows_nothing(ann)
-        await ann.page.go_forward(wait_until="commit")
+        for _ in range(2):
+            await ann.page.go_forward(wait_until="commit")
 
 
 async def _without_clearing(route: Route) -> None:
     response = await route.fetch(max_redirects=0)
     headers = {name: value for name, value in response.headers.items() if name != "clear-site-data"}
-    await route.fulfill(status=response.status, headers=headers)
+    await route.fulfill(response=response, headers=headers)
 
 
 async def test_other_tabs_forget_the_room_that_was_left(people: People) -> None:

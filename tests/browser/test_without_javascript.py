@@ -36,7 +36,7 @@ async def test_join_read_live_write_and_leave(people: People) -> None:
     await expect(frame.get_by_text("by plain form")).to_be_visible()
     await expect(frame.get_by_text("by plain form")).to_have_count(1)
 
-    await cat.page.get_by_role("button", name="Leave").click()
+    await cat.leave()
     await expect(cat.page.get_by_label("Room code")).to_be_visible()
     await expect(ann.page.locator(".notice").last).to_contain_text("Cat has left the room")
     await expect(ann.page.locator("#roster li bdi")).to_have_text(["Ann"])

@@ -58,6 +58,14 @@ class Visitor:
     async def in_room(self) -> None:
         await self.window.wait_for(IN_ROOM)
 
+    async def leave(self) -> None:
+        """Leave for good, which is asked first."""
+        await self.window.click("a.leave")
+        await self.window.wait_for(
+            "location.pathname.endsWith('/leave') && document.querySelector('main button')"
+        )
+        await self.window.click("main button")
+
     async def enters_seen(self, *names: str) -> None:
         """Wait until the room says who entered: the page is live then."""
         notices = "[...document.querySelectorAll('#messages .notice')].map(n => n.textContent).join()"

@@ -8,7 +8,6 @@ import calls
 import pytest
 from dom import Element
 from people import Person, notices, until
-from quart import Quart
 
 from chat import limits
 from chat.context import Context
@@ -20,12 +19,6 @@ from chat.store.rooms import find_room
 
 TITLE = "Saturday regatta"
 TOPIC = "28 Nov · harbour radio 72"
-
-
-@pytest.fixture
-def eve(app: Quart) -> Person:
-    """Knows the code, but has no seat."""
-    return Person(app, "Eve")
 
 
 async def describe(person: Person, code: str, title: str = TITLE, topic: str = "") -> None:
