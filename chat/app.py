@@ -24,7 +24,7 @@ from chat.upkeep import count_nodes, look_around, remove_expired_rooms
 from chat.web import pages, sockets
 from chat.web.admission import Refusal, refuse_host, refuse_origin
 from chat.web.headers import FRAMED_POLICY, HEADERS, HSTS, USUAL_POLICY
-from chat.web.requests import client_info, current_chat, current_look, found_identity, give_cookie
+from chat.web.requests import client_info, current_chat, current_reader, found_identity, give_cookie
 from chat.web.static_files import PREFIX, StaticFiles
 
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
@@ -180,7 +180,7 @@ async def _check_origin() -> ResponseReturnValue | None:
 
 def _refused(reason: str, refusal: Refusal) -> ResponseReturnValue:
     current_chat().metrics.refusals.labels(reason).inc()
-    return current_chat().render.pages.error(*refusal, current_look()), refusal.status
+    return current_chat().render.pages.error(*refusal, current_reader()), refusal.status
 
 
 async def _check_type() -> None:
@@ -198,7 +198,7 @@ async def _finish(response: Response) -> Response:
     if response.mimetype == "text/html" and request.endpoint != "pages.static":
         # What answers a form holds its key, and must not come out of a cache beside a page that uses it.
         response.headers["Cache-Control"] = "no-store" if request.method == "POST" else "private, no-cache"
-        response.vary.update(["Cookie", "Accept-Encoding"])
+        response.vary.update(["Cookie", "Accept-Encoding", "Accept-Language"])
         if request.method == "GET" and (known := found_identity()) and known.renew:
             give_cookie(response, known.person)
         if not live and request.accept_encodings.quality("gzip") > 0:
@@ -247,4 +247,4 @@ def _handle_errors(app: Quart) -> None:
 
 def _error(status: int, text: str = "") -> tuple[str, int]:
     title, usual = ERRORS.get(status, ERRORS[400 if status < 500 else 500])
-    return current_chat().render.pages.error(status, title, text or usual, current_look()), status
+    return current_chat().render.pages.error(status, title, text or usual, current_reader()), status

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chat.addresses import Network, parse_network
+from chat.languages import LANGUAGES
 from chat.origins import Host, parse_allowed
+from chat.zones import zone_named
 
 SMALLEST = 10 * 2**20  # bytes; the write-ahead log alone takes four
 
@@ -75,6 +77,21 @@ class Settings:
         },
     )
 
+    timezone: str = field(
+        default="",
+        metadata={
+            "doc": "The time zone of those who have not chosen one, such as `Europe/Berlin`. If it is not "
+            "set, they see UTC, and a link by which to choose."
+        },
+    )
+    language: str = field(
+        default="en",
+        metadata={
+            "doc": "The language of those who have not chosen one, and whose browser asks for none of these: "
+            "`en`, `de`, `es`, `fr`, `ar` or `ja`."
+        },
+    )
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
         """Read CHAT_* variables. Raises Misconfigured for one that is wrong."""
@@ -91,6 +108,8 @@ class Settings:
             rate_limit=_switch("CHAT_RATE_LIMIT", env.get("CHAT_RATE_LIMIT", "on")),
             trusted_proxies=_networks("CHAT_TRUSTED_PROXIES", env.get("CHAT_TRUSTED_PROXIES", "")),
             hosts=_hosts("CHAT_HOSTS", env.get("CHAT_HOSTS", "")),
+            timezone=_timezone("CHAT_TIMEZONE", env.get("CHAT_TIMEZONE", "")),
+            language=_language("CHAT_LANGUAGE", env.get("CHAT_LANGUAGE", "en")),
         )
 
 
@@ -133,3 +152,17 @@ def _hosts(name: str, text: str) -> tuple[Host, ...]:
         return tuple(parse_allowed(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise Misconfigured(f"{name}: {error}. Use hosts such as chat.example.com, localhost:8000.") from None
+
+
+def _timezone(name: str, text: str) -> str:
+    try:
+        return zone_named(text.strip()) if text.strip() else ""
+    except ValueError as error:
+        raise Misconfigured(f"{name}: {error}. Use a name such as Europe/Berlin.") from None
+
+
+def _language(name: str, text: str) -> str:
+    language = text.strip().lower()
+    if language not in LANGUAGES:
+        raise Misconfigured(f"{name} is {text[:40]!r}: use one of {', '.join(LANGUAGES)}.")
+    return language

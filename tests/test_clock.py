@@ -15,6 +15,8 @@ from chat.store.aging import HOLD, Aging
 from chat.store.clock import SHOWN, ClockWatch
 from chat.store.expiry import Expiry
 from chat.store.sqlite.store import SQLiteStore
+from chat.views.look import LOOK
+from chat.views.times import begins_run
 
 HOUR = 3600 * 1000
 
@@ -86,7 +88,7 @@ def test_a_message_shows_its_time_where_the_clock_jumped_either_way(hours: float
     noon = 1_800_014_400_000
     before = Previous(1, noon)
     message = Message(2, 2, noon + int(hours * HOUR), 1, "Ann", 1, "hello", before=before)
-    assert message.starts_run is shown
+    assert begins_run(message, LOOK) is shown
 
 
 # What is removed because it is old

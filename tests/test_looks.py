@@ -6,12 +6,16 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
-from typing import get_type_hints
+from itertools import product
+from typing import Any, get_type_hints
 
 import pytest
 from dom import Element
 from people import Live, Person, until
+from quart import Quart
 from shapes import Shapes
 
 from chat.context import Context
@@ -19,22 +23,30 @@ from chat.live.connection import Connection
 from chat.live.feed import Feed
 from chat.live.heartbeats import Heartbeats
 from chat.model.members import Member
-from chat.model.messages import Message
+from chat.model.messages import Message, Previous
 from chat.model.rooms import Position
 from chat.views import messages
 from chat.views.look import LOOK, Look
 from chat.views.messages import RenderedMessages
+from chat.views.reader import Choices, Reader
 from chat.views.renderer import Renderer
+from chat.zones import all_zones
 
 TWELVE = Look(clock="12")
+GERMAN = Look("de", "Europe/Berlin")
 TIMES = {LOOK: "08:16", TWELVE: "08:16 AM"}
+
+
+def ms(text: str) -> int:
+    """In UTC."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
 
 
 @contextmanager
 def of(look: Look) -> Iterator[None]:
     """Whoever asks meanwhile has this look."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chat.web.requests.LOOK", look)
+        patch.setattr("chat.views.reader.reader_for", lambda *_: Reader(look))
         yield
 
 
@@ -43,7 +55,7 @@ def times(seen: Element) -> set[str]:
 
 
 def _topic(n: int, look: Look) -> str:
-    return f"<p class=topic>{n} {look.clock}</p>"
+    return f"<p class=topic>{n} {look.language}</p>"
 
 
 async def _time_of(text: str, live: Live) -> str:
@@ -85,15 +97,15 @@ async def test_pushes_and_what_is_caught_up_are_in_the_look_of_the_page(
 
 async def test_panels_are_in_the_look_of_the_page(alice: Person, code: str, chat: Context) -> None:
     async with alice.in_room(code) as hers:
-        with of(TWELVE):
+        with of(GERMAN):
             async with alice.in_room(code) as his:
                 feed = chat.hub.feeds[code]
                 for n in range(2):
                     feed.show("topic", partial(_topic, n))
-                    await his.until(".topic", f"{n} 12")
-                    await hers.until(".topic", f"{n} 24")
+                    await his.until(".topic", f"{n} de")
+                    await hers.until(".topic", f"{n} en")
                 async with alice.in_room(code) as late:
-                    await late.until(".topic", "1 12")
+                    await late.until(".topic", "1 de")
 
 
 async def test_the_roster_is_rendered_in_each_look(
@@ -103,33 +115,33 @@ async def test_the_roster_is_rendered_in_each_look(
 
     def roster(people: object, frozen: bool, look: Look) -> str:
         rendered.append(look)
-        return f"<p class=roster>{look.clock}</p>"
+        return f"<p class=roster>{look.language}</p>"
 
     monkeypatch.setattr(chat.presence, "_roster", roster)
     async with alice.in_room(code) as hers:
-        with of(TWELVE):
+        with of(GERMAN):
             async with alice.in_room(code) as his:
                 chat.presence.refresh([code], urgent=True)
                 await chat.presence.tick()
-                await his.until(".roster", "12")
-                await hers.until(".roster", "24")
-    assert sorted(rendered[-2:]) == [TWELVE, LOOK]
+                await his.until(".roster", "de")
+                await hers.until(".roster", "en")
+    assert sorted(rendered[-2:]) == [GERMAN.words, LOOK.words]
 
 
 async def test_alerts_are_in_the_look_of_the_page(chat: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    connections = [Connection(Member("BCDFGHJK", 1, "person", "Ann", 1), look) for look in (LOOK, TWELVE)]
+    connections = [Connection(Member("BCDFGHJK", 1, "person", "Ann", 1), look) for look in (LOOK, GERMAN)]
     for connection in connections:
         chat.hub.connections.admit(connection)
-    monkeypatch.setattr(chat.hub.health._alerts, "outage", lambda outage, look: f"{outage} {look.clock}")
+    monkeypatch.setattr(chat.hub.health._alerts, "outage", lambda outage, look: f"{outage} {look.language}")
     chat.hub.health._set_health(down=True)
     assert [connection.take_slots() for connection in connections] == [
-        {"outage": "store 24"},
-        {"outage": "store 12"},
+        {"outage": "store en"},
+        {"outage": "store de"},
     ]
 
 
 async def test_heartbeats_are_in_the_look_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    heartbeats = Heartbeats(lambda look: f"beat {look.clock}", lambda frames, changes: None)
+    heartbeats = Heartbeats(lambda look: f"beat {look.language}", lambda frames, changes: None)
     sent: list[bytes] = []
 
     def write(frame: bytes) -> bool:
@@ -137,8 +149,8 @@ async def test_heartbeats_are_in_the_look_of_the_page(monkeypatch: pytest.Monkey
         return True
 
     member = Member("BCDFGHJK", 1, "person", "Ann", 1)
-    slow = Connection(member, TWELVE)
-    free = [Connection(member, look, write_frame=write) for look in (LOOK, TWELVE)]
+    slow = Connection(member, GERMAN)
+    free = [Connection(member, look, write_frame=write) for look in (LOOK, GERMAN)]
     waiting = [asyncio.create_task(connection.ready()) for connection in free]
     for connection in (*free, slow):
         heartbeats.add(connection)
@@ -147,8 +159,8 @@ async def test_heartbeats_are_in_the_look_of_the_page(monkeypatch: pytest.Monkey
     await until(lambda: len(sent) > 3 and len(slow.slots))
     for task in (beating, *waiting):
         task.cancel()
-    assert set(sent) == {b"\x81\x07beat 24", b"\x81\x07beat 12"}
-    assert slow.take_slots() == {"beat": "beat 12"}
+    assert set(sent) == {b"\x81\x07beat en", b"\x81\x07beat de"}
+    assert slow.take_slots() == {"beat": "beat de"}
 
 
 async def flushed(shapes: messages.Shapes, looks: Sequence[Look]) -> list[bytes]:
@@ -191,6 +203,77 @@ def test_everything_is_rendered_for_a_look(compiled: tuple[object, Renderer]) ->
     for name, part in vars(compiled[1]).items():
         for method, function in inspect.getmembers(part, inspect.ismethod):
             if not method.startswith("_") and get_type_hints(function)["return"] != Callable[[Look], str]:
-                look = inspect.signature(function).parameters.get("look")
+                parameters = inspect.signature(function).parameters
+                look = parameters.get("look") or parameters.get("reader")
                 assert look, f"{name}.{method}"
                 assert look.default is inspect.Parameter.empty, f"{name}.{method}"
+
+
+async def test_what_was_chosen_shows_on_pages_and_pushes(alice: Person, bob: Person, code: str) -> None:
+    """08:16 in UTC, by the clock of the tests."""
+    alice.client.set_cookie("localhost", "look", Choices(zone="Asia/Kathmandu", clock="12").cookie)
+    await alice.write(code, "text")
+    assert times((await alice.get(f"/rooms/{code}")).page) == {"02:01 PM"}
+    assert times((await bob.get(f"/rooms/{code}")).page) == {"08:16"}
+    async with alice.in_room(code) as hers, bob.in_room(code) as his:
+        await bob.write(code, "pushed")
+        assert (await _time_of("pushed", hers), await _time_of("pushed", his)) == ("02:01 PM", "08:16")
+    reply = await bob.get(f"/rooms/{code}", accept_language="ar-EG, en;q=0.5")
+    assert (reply.page.one("html")["lang"], reply.page.one("html")["dir"]) == ("ar", "rtl")
+    assert "Accept-Language" in reply.headers["Vary"]
+
+
+async def test_a_cookie_of_garbage_is_none(alice: Person, code: str) -> None:
+    for cookie in ("~" * 99, "x" * 4000, "de~Mars/Base", "%00"):
+        alice.client.set_cookie("localhost", "look", cookie)
+        reply = await alice.get(f"/rooms/{code}")
+        assert reply.status == 200
+        assert "Times are UTC." in reply.page.one("#older").words
+
+
+async def test_the_operator_s_zone_is_that_of_who_has_chosen_none(
+    alice: Person, code: str, app: Quart, chat: Context
+) -> None:
+    settings = replace(chat.settings, timezone="Europe/Berlin", language="de")
+    app.extensions["chat"] = replace(chat, settings=settings)
+    await alice.write(code, "text")
+    page = (await alice.get(f"/rooms/{code}")).page
+    assert times(page) == {"09:16"}
+    assert page.one("html")["lang"] == "de"
+    assert "UTC" not in page.one("#older").words
+
+
+@pytest.mark.parametrize(
+    "changed", [{}, {"mark": 2}, {"meta": {"edited": 1}}, {"kind": "notice", "author": None, "body": None}]
+)
+async def test_many_looks_in_one_room_share_their_templates(
+    compiled: tuple[object, Renderer], monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
+) -> None:
+    """With a zone for each of 200 people the templates are rendered twice for each language."""
+    engine, rendered = compiled[1].engine, []
+    shape = engine._shape
+
+    def counted(code: str, message: Message, look: Look, *more: object) -> str:
+        rendered.append(look.language)
+        return str(shape(code, message, look, *more))
+
+    monkeypatch.setattr(engine, "_shape", counted)
+    looks = [Look(*one) for one in product(("en", "de"), list(all_zones())[:50], ("12", "24"))]
+    before, at = Previous(1, ms("2026-11-26T20:00")), ms("2026-11-27T12:00")
+    message = replace(Message(2, 2, at, 1, "Ann", 1, "text", before=before), **changed)
+    render = compiled[1].messages.message("BCDFGHJK", message)
+    shown = [render(look) for look in looks]
+    assert len(rendered) <= 4
+    monkeypatch.undo()
+    assert shown == [engine.message("BCDFGHJK", message, look) for look in looks]
+
+
+async def test_few_fragments_of_a_message_are_kept(
+    compiled: tuple[object, Renderer],
+) -> None:
+    rendered = RenderedMessages(compiled[1].messages)
+    message = Message(1, 1, 1, 1, "Ann", 1, "text")
+    looks = [Look("en", zone) for zone in list(all_zones())[:100]]
+    first, again = (rendered.messages(looks, "BCDFGHJK", message) for _ in range(2))
+    assert first == again
+    assert rendered.held < 100_000

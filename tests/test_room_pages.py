@@ -17,10 +17,12 @@ from chat.views.assets import Assets, folder
 from chat.views.forms import Draft
 from chat.views.look import LOOK, Look
 from chat.views.messages import Shown
+from chat.views.reader import Reader
 from chat.views.renderer import Renderer
 from chat.views.room_pages import RoomPages
 
 RENDER = Renderer(folder("templates"), Assets(folder("static")))
+READER = Reader(LOOK)
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=12)
 CODES = st.text("BCDFGHJKMNPQRSTVWXYZ23456789", min_size=8, max_size=16)
 
@@ -60,7 +62,7 @@ def test_a_page_from_a_stencil_is_the_one_of_its_templates(
     messages = [message(41 + n, kind) for n, kind in enumerate(kinds)]
     shown = Shown(Page(messages, Position(epoch, 99), more), [f"<li>{name} &amp; %s</li>" for name in kinds])
     link = f"http://{host}/rooms/{code}"
-    values = member, Room(code, epoch, 0, said), seats, shown, people, link, Draft(code, key=key), LOOK
+    values = member, Room(code, epoch, 0, said), seats, shown, people, link, Draft(code, key=key), READER
     page = RENDER.pages.room(*values, older=older, frozen=frozen)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RENDER.pages, "_room_pages", WithoutStencil(RENDER.pages._room))
@@ -79,6 +81,6 @@ def test_what_was_typed_stands_in_the_field_again() -> None:
     member = Member("BCDFGHJK", 7, "person", "Ann", 1)
     shown = Shown(Page([], Position("epoch", 0), False), [])
     draft = Draft("BCDFGHJK", ["typed <b>"], "key", 2, True)
-    page = RENDER.pages.room(member, Room("BCDFGHJK", "", 0), [7], shown, [], "link", draft, LOOK)
+    page = RENDER.pages.room(member, Room("BCDFGHJK", "", 0), [7], shown, [], "link", draft, READER)
     assert 'value="typed &lt;b&gt;"' in page
     assert 'value="key.2"' in page

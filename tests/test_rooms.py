@@ -11,6 +11,8 @@ from chat.model.errors import Refused
 from chat.model.members import Member, clean_name
 from chat.model.messages import BODY_BYTES, RUN_GAP, Message, Previous, clean_body, clean_key
 from chat.model.notices import FOLD_AGE, Notice, dump_notice, folded
+from chat.views.look import LOOK
+from chat.views.times import begins_day, begins_run
 
 SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
 NOON = 1_800_014_400_000  # 2027-01-15 12:00:00 UTC
@@ -202,14 +204,14 @@ def test_one_author_s_messages_within_five_minutes_are_one_group(
     before: Previous | None, starts_run: bool, starts_day: bool
 ) -> None:
     message = _message(NOON, before=before)
-    assert (message.starts_run, message.starts_day) == (starts_run, starts_day)
+    assert (begins_run(message, LOOK), begins_day(message, LOOK)) == (starts_run, starts_day)
 
 
 def test_midnight_starts_a_day_and_with_it_a_group() -> None:
     midnight = NOON + DAY // 2
     message = _message(midnight, before=Previous(1, midnight - 1))
-    assert message.starts_day
-    assert message.starts_run
+    assert begins_day(message, LOOK)
+    assert begins_run(message, LOOK)
 
 
 # Notices ----------------------------------------------------------------------------------------------

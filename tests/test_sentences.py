@@ -18,9 +18,11 @@ from chat.views.assets import Assets, folder
 from chat.views.forms import Draft, Form
 from chat.views.language import say
 from chat.views.look import LOOK
+from chat.views.reader import Reader
 from chat.views.renderer import Renderer
 
 OTHER = LOOK._replace(language="xx")
+READER = Reader(OTHER)
 ROOM = Room("BCDFGHJK", "epoch", 0)
 
 
@@ -105,17 +107,17 @@ def test_every_place_that_shows_a_reason_says_it_in_the_language_of_the_look(ren
         alerts.notice(reason, OTHER),
         alerts.farewell("CODE", reason, OTHER),
         render.composer.refused("CODE", "id", "key", 0, "text", reason, OTHER),
-        pages.home(Form({}, {"name": reason}), OTHER),
-        pages.home(Form({}, {"": reason}), OTHER),
-        pages.invitation(ROOM, 0, Form({}, {"name": reason}), OTHER),
-        pages.invitation(ROOM, 0, Form({}, {"": reason}), OTHER),
-        pages.error(422, "Not sent", reason, OTHER, Draft("")),
+        pages.home(Form({}, {"name": reason}), READER),
+        pages.home(Form({}, {"": reason}), READER),
+        pages.invitation(ROOM, 0, Form({}, {"name": reason}), READER),
+        pages.invitation(ROOM, 0, Form({}, {"": reason}), READER),
+        pages.error(422, "Not sent", reason, READER, Draft("")),
         *(
             forms.show("CODE", f"{name}/form.html", message, failure, {}, OTHER)  # type: ignore[arg-type]
             for name in ("edit", "delete", "reactions")
         ),
         *(
-            render.rooms.form(ROOM, "title/form.html", OTHER, failure, {}, live=live)
+            render.rooms.form(ROOM, "title/form.html", READER, failure, {}, live=live)
             for live in (True, False)
         ),
     ]

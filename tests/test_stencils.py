@@ -21,7 +21,9 @@ CODE = "BCDFGHJK"
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
 times = st.integers(0, 4_000_000_000_000)
 seats = st.integers(1, 10**6)
-looks = st.sampled_from([LOOK, Look(clock="12"), Look(language="de")])
+looks = st.sampled_from(
+    [LOOK, Look(clock="12"), Look("de"), Look("ja", "Asia/Kathmandu"), Look("ar", "America/New_York", "12")]
+)
 
 
 def _shape(code: str, message: Message, look: Look = LOOK) -> str:
@@ -76,7 +78,6 @@ def test_nothing_in_a_text_or_a_name_is_taken_for_a_hole(name: str, body: str, s
 
 
 UNUSUAL: dict[str, dict[str, Any]] = {
-    "begins a day": {"before": None},
     "edited": {"meta": {"edited": 1}},
     "something of a feature": {"meta": {"reactions": {"+": [1]}}},
     "deleted": {"body": None},

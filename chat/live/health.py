@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Protocol
 
 from chat.live.connection import Connection
 from chat.live.registry import PresenceRegistry
 from chat.model.errors import Outage
 from chat.store import Store, Unavailable
-from chat.views.look import LOOKS, Look
+from chat.views.look import Look, once_a_language
 
 CONTACT = 1.5  # s between looks whether the store answers
 ANSWER = 3.0  # s for its answer: with the above, every page knows within 6 s
@@ -53,7 +53,7 @@ class StoreHealth:
             return
         self._announced = self.outage
         log.warning("outage part=%s", self._announced or "none")
-        fragment = lru_cache(LOOKS)(partial(self._alerts.outage, self._announced))
+        fragment = once_a_language(partial(self._alerts.outage, self._announced))
         for connection in self._connections:
             connection.show("outage", fragment(connection.look))
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from chat.live.connection import Connection
 from chat.live.framing import websocket_frame
-from chat.views.look import LOOKS, Look
+from chat.views.look import WORDS, Look, once_a_language
 
 BEAT = 15  # s between heartbeats of a connection
 SECOND = 1.0  # s between those of one share and the next
@@ -18,8 +18,8 @@ class Heartbeats:
     """Each second has its share of the connections, so that they are spread evenly."""
 
     def __init__(self, fragment: Callable[[Look], str], delivered: Callable[[int, int], None]) -> None:
-        self._fragment = lru_cache(LOOKS)(fragment)
-        self._frame = lru_cache(LOOKS)(lambda look: websocket_frame(self._fragment(look)))
+        self._fragment = once_a_language(fragment)
+        self._frame = lru_cache(WORDS)(lambda words: websocket_frame(self._fragment(words)))
         self._delivered = delivered
         self._shares: list[set[Connection]] = [set() for _ in range(BEAT)]
         self._added = 0
@@ -38,7 +38,7 @@ class Heartbeats:
         while True:
             await asyncio.sleep(SECOND)
             for connection in self._shares[turn % BEAT]:
-                if connection.write_now(self._frame(connection.look)):
+                if connection.write_now(self._frame(connection.look.words)):
                     self._delivered(1, 0)
                 else:
                     connection.show("beat", self._fragment(connection.look))

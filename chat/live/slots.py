@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from functools import lru_cache
 
-from chat.views.look import Look, Render
+from chat.views.look import Look, Render, once_a_language
 
 SLOTS = 256  # of one page; far more than one frame of texts can have refused
 SLOT_BYTES = 1024 * 1024  # of a page's fragments as Python holds them
 PANELS = 16  # of one room
-PANEL_BYTES = 256 * 1024  # of a room's panels in one look as Python holds them
-PANEL_LOOKS = 16  # of a room, in which a panel is kept
+PANEL_BYTES = 256 * 1024  # of a room's panels in one language as Python holds them
 
 
 class Slots:
@@ -50,7 +48,10 @@ class Slots:
 
 
 class Panels:
-    """Parts of the page that are the same for everybody of one look in a room, such as the roster."""
+    """Parts of the page that are the same for everybody of one language in a room, such as the roster.
+
+    They show no times: each would have to be rendered, and kept, for every zone that somebody is in.
+    """
 
     def __init__(self) -> None:
         self.version = 0
@@ -60,12 +61,14 @@ class Panels:
         return name in self._shown
 
     def show(self, name: str, render: Render, looks: Iterable[Look]) -> None:
-        """`looks` are those of the people here: for these it is rendered now, for others when they come.
+        """`looks` are those of the people here: in their languages it is rendered now, in others later.
 
         Raises ValueError if it is too much: whatever people can make grow has a bound of its own.
         """
-        shown = self._shown | {name: (self.version + 1, lru_cache(PANEL_LOOKS)(render))}
-        if len(shown) > PANELS or any(_size(shown.values(), look) > PANEL_BYTES for look in looks):
+        shown = self._shown | {name: (self.version + 1, once_a_language(render))}
+        languages = {look.words for look in looks}
+        languages = {look.words for look in looks}
+        if len(shown) > PANELS or any(_size(shown.values(), look) > PANEL_BYTES for look in languages):
             raise ValueError(f"The panel {name} does not fit.")
         self.version += 1
         self._shown = shown

@@ -76,18 +76,10 @@ class Message:
         return load_notice(self.meta.get("notice")) if self.kind == "notice" else None
 
     @property
-    def starts_day(self) -> bool:
-        return self.before is None or self.before.at // 86_400_000 != self.at // 86_400_000
-
-    @property
-    def starts_run(self) -> bool:
-        """True unless this reads as the continuation of the message before it."""
-        return (
-            self.starts_day
-            or self.before is None
-            or self.before.author != self.author
-            or abs(self.at - self.before.at) > RUN_GAP
-        )
+    def continues(self) -> bool:
+        """The same author goes on writing; whether a day begins in between depends on the reader's zone."""
+        before = self.before
+        return before is not None and before.author == self.author and abs(self.at - before.at) <= RUN_GAP
 
 
 @dataclass(frozen=True, slots=True)

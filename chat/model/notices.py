@@ -19,6 +19,7 @@ NOTICE_NAMES = 3  # names that a notice keeps; of more people it spells out two 
 
 
 Verb = Literal["entered", "left"]  # what several people do in one notice
+COMINGS = "entered", "left"
 DESCRIBES = "titled", "described"  # somebody gave the room another title, or another topic alone
 
 

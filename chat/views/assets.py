@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from chat.views.themes import themes
+
 TYPES = {".js": "text/javascript", ".webmanifest": "application/manifest+json"}  # systems differ in these
 WORTH_COMPRESSING = 500  # bytes; below, a header would cost more
 # Of a stylesheet, a fifth of it when compressed. Neither is in a text that it shows.
@@ -33,6 +35,9 @@ class Assets:
                     path.relative_to(folder).as_posix(),
                     SPACE.sub(rb"\1", COMMENT.sub(b"", body)) if path.suffix == ".css" else body,
                 )
+        if sheet := self._assets.get("chat.css"):
+            for name, body in themes(sheet.body).items():
+                self.add(name, body)
 
     def add(self, name: str, body: bytes) -> None:
         kind = TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from chat.views.engine import Engine
-from chat.views.look import LOOKS, Look
+from chat.views.look import WORDS, Look
 from chat.views.stencils import Stencil, Values
 
 WIDE = re.compile("[\U00010000-\U0010ffff]")
@@ -18,19 +18,19 @@ TAKEN = {"life": "\ufdd0", "count": 10**9 + 1, "acked": 10**9 + 2, "rest": 10**9
 class Composer:
     def __init__(self, engine: Engine) -> None:
         self._render = engine.render
-        self._acknowledged = lru_cache(LOOKS)(lambda look: self._cut("acknowledge", look, ACKNOWLEDGED))
-        self._taken = lru_cache(LOOKS)(lambda look: self._cut("take_controls", look, TAKEN))
+        self._acknowledged = lru_cache(WORDS)(lambda look: self._cut("acknowledge", look, ACKNOWLEDGED))
+        self._taken = lru_cache(WORDS)(lambda look: self._cut("take_controls", look, TAKEN))
 
     def _cut(self, name: str, look: Look, values: Values) -> Stencil:
         return Stencil(self._render(f"room/{name}.html", look, **values), values)
 
     def acknowledged(self, controls: int, acked: int, look: Look) -> str:
         """Remove that many sent controls; `acked` are done since the page was loaded."""
-        return self._acknowledged(look).fill({"controls": controls, "acked": acked})
+        return self._acknowledged(look.words).fill({"controls": controls, "acked": acked})
 
     def taken(self, life: str, counts: Sequence[int], acked: int, look: Look) -> str:
         """The same for a page that is at one of `counts`, once it has a control besides those."""
-        fill = self._taken(look).fill
+        fill = self._taken(look.words).fill
         return "".join(
             fill({"life": life, "count": n, "rest": acked - n, "next": acked - n + 1, "acked": acked})
             for n in counts

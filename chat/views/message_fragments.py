@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from chat.model.messages import Message
 from chat.views.engine import Engine
-from chat.views.look import Look, Render
+from chat.views.look import Look, Render, once_a_language
 from chat.views.messages import Shown
 from chat.views.plain_messages import PlainMessages
+from chat.views.timed_message import TimedMessage
 
 
 class MessageFragments:
@@ -19,16 +20,19 @@ class MessageFragments:
         self._plain = PlainMessages(engine.message)
 
     def message(self, code: str, message: Message) -> Render:
-        return self._plain.message(code, message) or partial(self._engine.message, code, message)
+        plain = self._plain.message(code, message)
+        return plain or TimedMessage(message, partial(self._engine.message, code, message))
 
     def amended(self, code: str, message: Message) -> Render:
-        return partial(self._engine.render, "room/amend_message.html", code=code, message=message)
+        render = partial(self._engine.render, "room/amend_message.html", code=code, message=message)
+        return TimedMessage(message, render)
 
     def extras(self, code: str, message: Message) -> Render:
         """What features show below a message whose text is the same as before."""
-        return partial(
+        render = partial(
             self._engine.render, "reactions/replace_row.html", code=code, message=message, own=None
         )
+        return once_a_language(render)
 
     def newest(self, code: str, shown: Shown, look: Look) -> str:
         return self._engine.render(

@@ -26,6 +26,7 @@ CACHE = 32 * 1024 * 1024  # bytes of rendered messages in memory, over all rooms
 ENTRY = 400  # bytes of an entry besides its message and fragments, about
 FRAGMENT = 200  # bytes of a fragment besides its HTML, about
 PAGE = 128 * 1024  # bytes of a page's messages; "Earlier messages" leads to those that do not fit
+KEPT = 32  # fragments of a message: of those beyond, few looks have any use
 CHANGES = 10_000  # of messages that are remembered: far more than are made while a page is read
 SLICE = 0.005  # s of rendering until everybody else gets a turn
 
@@ -173,8 +174,10 @@ class RenderedMessages:
             html = fragments.get(key := (look, kind))
             if html is None:
                 render = render or getattr(self._shapes, kind)(code, message)
-                html = fragments[key] = render(look)
-                size += sys.getsizeof(html) + FRAGMENT
+                html = render(look)
+                if len(fragments) < KEPT:
+                    fragments[key] = html
+                    size += sys.getsizeof(html) + FRAGMENT
             shown.append(html)
         if entry and size:
             self._count(entry, size)

@@ -19,6 +19,7 @@ from chat.views.look import Look
 from chat.views.message_fragments import joined
 from chat.views.messages import Shown
 from chat.views.people import People, own_style_url
+from chat.views.reader import Reader
 from chat.views.room_pages import RoomPages
 from chat.views.rooms import Rooms, name_of
 from chat.views.stream_lines import StreamLines
@@ -27,26 +28,28 @@ from chat.views.stream_lines import StreamLines
 class Pages:
     def __init__(self, engine: Engine, people: People, rooms: Rooms) -> None:
         self._render = engine.render
+        self._page = engine.page
+        self._style = engine.style
         self._people = people
         self._rooms = rooms
         self._room_pages = RoomPages(self._room)
 
-    def home(self, form: Form, look: Look, known: bool = False, left: Left | None = None) -> str:
+    def home(self, form: Form, reader: Reader, known: bool = False, left: Left | None = None) -> str:
         """`known` says that the browser has a cookie of ours, `left` which room its person left just now."""
-        return self._render("home.html", look, form=form, known=known, left=left)
+        return self._page("home.html", reader, form=form, known=known, left=left)
 
-    def leave(self, room: Room, look: Look) -> str:
+    def leave(self, room: Room, reader: Reader) -> str:
         """Does a member mean to leave for good?"""
-        return self._render("leave/page.html", look, room=room, name=name_of(room))
+        return self._page("leave/page.html", reader, room=room, name=name_of(room))
 
-    def invitation(self, room: Room, here: int, form: Form, look: Look, origin: str = "") -> str:
+    def invitation(self, room: Room, here: int, form: Form, reader: Reader, origin: str = "") -> str:
         """`here` is how many people are in the room; `origin` is that of the address it was asked for by."""
         values = {"room": room, "name": name_of(room), "here": here, "form": form}
-        return self._render("join.html", look, origin=origin, **values)
+        return self._page("join.html", reader, origin=origin, **values)
 
-    def already_here(self, member: Member, name: str, look: Look) -> str:
+    def already_here(self, member: Member, name: str, reader: Reader) -> str:
         """What is meant by another name, typed by somebody who has a seat in the room?"""
-        return self._render("already_here.html", look, member=member, name=name)
+        return self._page("already_here.html", reader, member=member, name=name)
 
     def room(
         self,
@@ -57,7 +60,7 @@ class Pages:
         people: Sequence[Member],
         link: str,
         draft: Draft,
-        look: Look,
+        reader: Reader,
         *,
         many_lines: bool = False,
         error: str = "",
@@ -69,10 +72,11 @@ class Pages:
         `frozen` says that `people` may be out of date.
         """
         values: dict[str, Any] = {
+            "style": self._style(reader),
             "own_style": own_style_url(seats),
             "messages": joined(shown),
-            "roster": Markup(self._people.roster_of_page(people, member, frozen, look)),  # noqa: S704
-            "heading": self._rooms.heading(room, look),
+            "roster": Markup(self._people.roster_of_page(people, member, frozen, reader.look)),  # noqa: S704
+            "heading": self._rooms.heading(room, reader.look),
             "name": name_of(room),
             "link": link,
             "link_quoted": quote(link, safe=""),
@@ -80,9 +84,9 @@ class Pages:
             "older": older,
         }
         if not (error or many_lines or draft.text or draft.acked or draft.posted):
-            return self._room_pages.page(member, shown, look, **values)
+            return self._room_pages.page(member, shown, reader.look, **values)
         return self._room(
-            look,
+            reader.look,
             member=member,
             page=shown.page,
             draft=draft.text,
@@ -104,7 +108,7 @@ class Pages:
         message: Message,
         context: tuple[Sequence[str], Sequence[str]],
         forms: Sequence[str],
-        look: Look,
+        reader: Reader,
         failed: str = "",
         failure: object = None,
         fields: Mapping[str, str] = NOTHING,
@@ -114,9 +118,9 @@ class Pages:
         `failure` is why what they asked for by the form `failed` and with these fields was not done.
         """
         before, after = (Markup("\n".join(part)) for part in context)  # noqa: S704
-        return self._render(
+        return self._page(
             "message.html",
-            look,
+            reader,
             code=member.code,
             name=name_of(room),
             own_style=own_style_url(seats),
@@ -131,18 +135,18 @@ class Pages:
             live=False,
         )
 
-    def error(self, status: int, title: str, text: str, look: Look, kept: Draft | None = None) -> str:
+    def error(self, status: int, title: str, text: str, reader: Reader, kept: Draft | None = None) -> str:
         """`kept` is what was typed and could not be taken."""
-        return self._render("error.html", look, status=status, title=title, text=text, kept=kept)
+        return self._page("error.html", reader, status=status, title=title, text=text, kept=kept)
 
     def stream_start(
-        self, code: str, seats: Sequence[int], shown: Shown, lines: StreamLines, look: Look
+        self, code: str, seats: Sequence[int], shown: Shown, lines: StreamLines, reader: Reader
     ) -> str:
         """The first part of the live page without JavaScript; messages follow as they come."""
         messages = Markup("".join(lines.of(zip(shown.page.messages, shown.fragments, strict=True))))  # noqa: S704
-        return self._render(
+        return self._page(
             "stream.html",
-            look,
+            reader,
             page=shown.page,
             messages=messages,
             own_style=own_style_url(seats),

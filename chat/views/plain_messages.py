@@ -4,35 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from typing import Literal
 
 from markupsafe import escape
 
 from chat.model.messages import Message, Previous
 from chat.views.links import linked
-from chat.views.look import LOOKS, Look, Render
+from chat.views.look import WORDS, Look, Render
 from chat.views.palette import PALETTE, colour
 from chat.views.stencils import Stencil
-from chat.views.times import clock, iso
+from chat.views.times import (
+    CLOCK_HOLE,
+    DAY_HOLE,
+    ISODAY_HOLE,
+    begins_day,
+    clock,
+    day,
+    iso,
+    isoday,
+    with_holes,
+)
 
 AT = 1_234_567_890_123  # ms; nothing else looks like its 2009-02-13T23:31:30Z
 ID, REV, AUTHOR = 987_654_321_987, 876_543_210_876, 765_432_109_768
+
+Place = Literal["begins a day", "begins a run", "goes on"]
 
 
 _escaped = lru_cache(4096)(escape)  # of codes and names, which are short
 
 
 class PlainMessages:
-    """Renders a text that begins no day and has nothing besides; None for any other message."""
+    """Renders a text that has nothing besides; None for any other message."""
 
     def __init__(self, shape: Callable[[str, Message, Look], str]) -> None:
         self._shape = shape
-        self._stencil = lru_cache(LOOKS * 2 * PALETTE)(self._cut)
+        self._stencil = lru_cache(WORDS * 3 * PALETTE)(self._cut)
 
     def message(self, code: str, message: Message) -> Render | None:
         author, body = message.author, message.body
         if message.kind != "text" or author is None or body is None or message.meta or message.mark > 1:
-            return None
-        if message.starts_day:
             return None
         values: dict[str, object] = {
             "code": _escaped(code),
@@ -43,24 +54,31 @@ class PlainMessages:
             "body": linked(body),
             "rev": message.rev,
         }
-        return partial(self._filled, values, colour(author), message.starts_run, message.at)
+        return partial(self._filled, values, colour(author), message)
 
-    def _filled(self, values: dict[str, object], shade: int, starts_run: bool, at: int, look: Look) -> str:
-        values["clock"] = clock(at, look)
-        return self._stencil(look, shade, starts_run).fill(values)
+    def _filled(self, values: dict[str, object], shade: int, message: Message, look: Look) -> str:
+        values["clock"] = clock(message.at, look)
+        place: Place = "goes on" if message.continues else "begins a run"
+        if begins_day(message, look):
+            place = "begins a day"
+            values["day"], values["isoday"] = day(message.at, look), isoday(message.at, look)
+        return self._stencil(look.language, shade, place).fill(values)
 
-    def _cut(self, look: Look, shade: int, starts_run: bool) -> Stencil:
+    def _cut(self, language: str, shade: int, place: Place) -> Stencil:
         author = next(seat for seat in range(AUTHOR, AUTHOR + 1000) if colour(seat) == shade)
         code, name, body = "the\ufdd0code", "the\ufdd0name", "the\ufdd0text"
-        before = Previous(None if starts_run else author, AT)
-        html = self._shape(code, Message(ID, REV, AT, author, name, 1, body, before=before), look)
+        before = Previous(author if place == "goes on" else None, AT)
+        message = Message(ID, REV, AT, author, name, 1, body, before=before)
+        html = self._shape(code, message, with_holes(Look(language), place == "begins a day"))
         values = {
             "code": code,
             "id": ID,
             "author": author,
             "name": name,
             "iso": iso(AT),
-            "clock": clock(AT, look),
+            "clock": CLOCK_HOLE,
+            "day": DAY_HOLE,
+            "isoday": ISODAY_HOLE,
             "body": body,
             "rev": REV,
         }

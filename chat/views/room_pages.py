@@ -11,17 +11,19 @@ from markupsafe import Markup, escape
 
 from chat.model.codes import grouped
 from chat.model.members import Member
-from chat.views.look import LOOKS, Look
+from chat.views.look import WORDS, Look
 from chat.views.messages import Shown
 from chat.views.stencils import Stencil, Values
+from chat.zones import UNKNOWN
 
-KINDS = 8  # pages of the past or not, with earlier messages or not, with a text or not
+KINDS = 16  # of the past or not, with earlier messages or not, with a text or not, in a zone or not
 
 # Characters that Unicode keeps free of meaning: no page holds them.
 CODE = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4"
 HOLES: Values = {
     "code": CODE,
     "grouped": grouped(CODE),
+    "style": Markup("\ufde1"),
     "own_style": "\ufdd5",
     "link": "\ufdd6",
     "link_quoted": "\ufde0",
@@ -41,7 +43,7 @@ class RoomPages:
 
     def __init__(self, render: Callable[..., str]) -> None:
         self._render = render
-        self._stencil = lru_cache(LOOKS * KINDS)(self._cut)
+        self._stencil = lru_cache(WORDS * KINDS)(self._cut)
 
     def page(
         self,
@@ -49,6 +51,7 @@ class RoomPages:
         shown: Shown,
         look: Look,
         *,
+        style: Markup,
         own_style: str,
         messages: Markup,
         roster: Markup,
@@ -61,10 +64,11 @@ class RoomPages:
     ) -> str:
         page = shown.page
         has_text = any(message.kind == "text" for message in page.messages)
-        return self._stencil(look, older, page.more, has_text).fill(
+        return self._stencil(look.words, look.knows_zone, older, page.more, has_text).fill(
             {
                 "code": escape(member.code),
                 "grouped": escape(grouped(member.code)),
+                "style": style,
                 "own_style": own_style,
                 "heading": heading,
                 "name": escape(name),
@@ -78,7 +82,9 @@ class RoomPages:
             }
         )
 
-    def _cut(self, look: Look, older: bool, more: bool, has_text: bool) -> Stencil:
+    def _cut(self, look: Look, knows_zone: bool, older: bool, more: bool, has_text: bool) -> Stencil:
+        if not knows_zone:
+            look = look._replace(zone=UNKNOWN)
         message = SimpleNamespace(id=HOLES["oldest"], kind="text" if has_text else "notice")
         page: Any = SimpleNamespace(
             more=more, messages=[message], position=SimpleNamespace(epoch=HOLES["epoch"])
@@ -87,5 +93,5 @@ class RoomPages:
         return Stencil(self._render(look, member=SOMEBODY, page=page, older=older, **EMPTY, **given), HOLES)
 
 
-GIVEN = "own_style", "messages", "roster", "heading", "name", "link", "link_quoted", "key"
+GIVEN = "style", "own_style", "messages", "roster", "heading", "name", "link", "link_quoted", "key"
 EMPTY: Values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": ""}

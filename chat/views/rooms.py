@@ -12,6 +12,7 @@ from chat.model.rooms import Room
 from chat.views.engine import Engine
 from chat.views.forms import NOTHING
 from chat.views.look import Look
+from chat.views.reader import Reader
 
 HEADINGS = 1024  # that are kept, each a KiB or two: every page of a room has one
 
@@ -19,10 +20,14 @@ HEADINGS = 1024  # that are kept, each a KiB or two: every page of a room has on
 class Rooms:
     def __init__(self, engine: Engine) -> None:
         self._render = engine.render
-        self.heading = lru_cache(HEADINGS)(self._heading)
+        self._page = engine.page
+        self._cached = lru_cache(HEADINGS)(self._heading)
+
+    def heading(self, room: Room, look: Look) -> Markup:
+        """The title and topic at the top of a page."""
+        return self._cached(room, look.words)
 
     def _heading(self, room: Room, look: Look) -> Markup:
-        """The title and topic at the top of a page."""
         return Markup(self._render("room/_title.html", look, room=room))  # noqa: S704
 
     def title(self, room: Room, look: Look) -> str:
@@ -33,7 +38,7 @@ class Rooms:
         self,
         room: Room,
         template: str,
-        look: Look,
+        reader: Reader,
         failure: object = None,
         fields: Mapping[str, str] = NOTHING,
         *,
@@ -43,9 +48,9 @@ class Rooms:
 
         It stands below the heading of a live page, else on a page of its own.
         """
-        return self._render(
+        return self._page(
             template if live else "title/page.html",
-            look,
+            reader,
             room=room,
             form=template,
             name=name_of(room),

@@ -1,34 +1,90 @@
-"""When something was said, as a page shows it."""
+"""When something was said, as a page shows it: by the clock of the reader's zone at that moment."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import secrets
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 
+from babel import dates
+
+from chat.model.messages import Message
+from chat.views.language import locale_of
 from chat.views.look import Look
+from chat.zones import offset
+
+MINUTE, DAY = 60_000, 86_400_000  # ms
+MINUTES_OF_DAY = 1440
+
+# What is rendered for every zone holds these in place of times. Nobody can write them: they are secret.
+CLOCK_HOLE, DAY_HOLE, ISODAY_HOLE = (f"\ufdd0{name}{secrets.token_hex(8)}" for name in "cdi")
+HOLES = {"begins a day": True, "goes on": False}  # zones of looks that have holes for times
 
 
-def _utc(at: int) -> datetime:
-    return datetime.fromtimestamp(at / 1000, UTC)
+def with_holes(look: Look, begins_day: bool) -> Look:
+    """The look of a message for every zone in which it begins a day, or in which it does not."""
+    return Look(look.language, "begins a day" if begins_day else "goes on", "")
 
 
 def iso(at: int) -> str:
-    return _formatted(at // 1000, "%Y-%m-%dT%H:%M:%SZ")
-
-
-def clock(at: int, look: Look) -> str:
-    return _formatted(at // 60_000 * 60, "%H:%M" if look.clock == "24" else "%I:%M %p")
+    return _iso(at // 1000)
 
 
 @lru_cache(4096)
-def _formatted(seconds: int, how: str) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime(how)
+def _iso(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def clock(at: int, look: Look) -> str:
+    if look.zone in HOLES:
+        return CLOCK_HOLE
+    minute = (at // MINUTE + offset(look.zone, at)) % MINUTES_OF_DAY
+    return _clock(minute, look.language if look.clock == "12" else "")
+
+
+@lru_cache(MINUTES_OF_DAY * 7)
+def _clock(minute: int, language: str) -> str:
+    """Of 24 hours if there is no language."""
+    when = time(*divmod(minute, 60))
+    if not language:
+        return f"{when:%H:%M}"
+    if language == "en":
+        return f"{when:%I:%M %p}"
+    return str(dates.format_skeleton("hm", when, locale=locale_of(language)))
+
+
+def _day_number(at: int, look: Look) -> int:
+    return (at + offset(look.zone, at) * MINUTE) // DAY
+
+
+def begins_day(message: Message, look: Look) -> bool:
+    if look.zone in HOLES:
+        return HOLES[look.zone]
+    before = message.before
+    return before is None or _day_number(before.at, look) != _day_number(message.at, look)
+
+
+def begins_run(message: Message, look: Look) -> bool:
+    """True unless this reads as the continuation of the message before it."""
+    return not message.continues or begins_day(message, look)
 
 
 def isoday(at: int, look: Look) -> str:
-    return f"{_utc(at):%Y-%m-%d}"
+    return ISODAY_HOLE if look.zone in HOLES else date_of(at, look).isoformat()
 
 
 def day(at: int, look: Look) -> str:
-    when = _utc(at)
-    return f"{when:%A}, {when.day} {when:%B %Y}"
+    return DAY_HOLE if look.zone in HOLES else _day(_day_number(at, look), look.language)
+
+
+def date_of(at: int, look: Look) -> date:
+    return _date(_day_number(at, look))
+
+
+def _date(number: int) -> date:
+    return datetime.fromtimestamp(number * DAY / 1000, UTC).date()
+
+
+@lru_cache(1024)
+def _day(number: int, language: str) -> str:
+    return str(dates.format_date(_date(number), "full", locale=locale_of(language)))

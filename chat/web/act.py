@@ -31,6 +31,7 @@ from chat.web.requests import (
     client_info,
     current_chat,
     current_look,
+    current_reader,
     find_member,
     pace_reading,
     pages,
@@ -94,7 +95,7 @@ async def _message_page(
         found,
         (await _nearest(chat, member.code, before[::-1]), await _nearest(chat, member.code, after)),
         [action.form for action in ACTIONS.values() if action.form and action.offered(found, seats)],
-        current_look(),
+        current_reader(),
         failed.form if failed else "",
         failure,
         given,
@@ -179,7 +180,7 @@ async def _failed(
             pass
     body = call.fields.get("body")
     draft = Draft("", [body]) if body else None  # to be copied: sent again, it would be another message
-    page = chat.render.pages.error(failure.status, "Not done", failure.text, current_look(), draft)
+    page = chat.render.pages.error(failure.status, "Not done", failure.text, current_reader(), draft)
     return page, failure.status, headers
 
 

@@ -22,7 +22,7 @@ from chat.web import fields, left
 from chat.web.requests import (
     client_info,
     current_chat,
-    current_look,
+    current_reader,
     find_member,
     give_cookie,
     known_person,
@@ -46,7 +46,7 @@ async def home() -> str:
 
 def home_page(chat: Context, form: Form, just_left: Left | None = None) -> str:
     known = known_person(chat) is not None
-    return chat.render.pages.home(form, current_look(), known=known, left=just_left)
+    return chat.render.pages.home(form, current_reader(), known=known, left=just_left)
 
 
 @pages.post("/")
@@ -109,7 +109,9 @@ async def invitation(chat: Context, room: Room, form: Form) -> str:
     """What somebody sees who has no seat in the room."""
     here = len(await chat.presence.everybody(room.code))
     client = client_info()
-    return chat.render.pages.invitation(room, here, form, current_look(), f"{client.scheme}://{client.host}")
+    return chat.render.pages.invitation(
+        room, here, form, current_reader(), f"{client.scheme}://{client.host}"
+    )
 
 
 async def _room(chat: Context, code: str, member: Member | None) -> Room:
@@ -142,7 +144,7 @@ async def _come_in(
         return await _join(chat, code, name, chat.identities.new())
     if clean_name(name) != member.name:
         if choice != "rename":
-            return chat.render.pages.already_here(member, clean_name(name), current_look()), 422
+            return chat.render.pages.already_here(member, clean_name(name), current_reader()), 422
         await _rename(chat, member, name)
     return redirect(f"/rooms/{code}", 303)
 

@@ -22,7 +22,7 @@ from chat.web.requests import (
     check_rate,
     client_info,
     current_chat,
-    current_look,
+    current_reader,
     find_member,
     known_person,
     pace_reading,
@@ -44,7 +44,7 @@ async def ask_to_leave(code: str) -> ResponseReturnValue:
     if member.code != code:
         return redirect(f"/rooms/{member.code}/leave", 301)
     room = await chat.store.read(rooms.find_room, member.code)
-    return chat.render.pages.leave(room, current_look()) if room else redirect("/", 303)
+    return chat.render.pages.leave(room, current_reader()) if room else redirect("/", 303)
 
 
 @pages.post("/rooms/<code>/leave")

@@ -22,6 +22,7 @@ from chat.web.requests import (
     client_info,
     current_chat,
     current_look,
+    current_reader,
     find_member,
     pages,
     require_member,
@@ -77,7 +78,7 @@ async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Excepti
 
 def draft_page(chat: Context, reason: str, draft: Draft, status: int = 503) -> ResponseReturnValue:
     """A page with nothing but what was written, to be sent again if its room is known."""
-    return chat.render.pages.error(status, "Not sent", reason, current_look(), draft), status
+    return chat.render.pages.error(status, "Not sent", reason, current_reader(), draft), status
 
 
 @pages.post("/rooms/<code>/composer")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
-from quart import Blueprint, abort, current_app, request
+from quart import Blueprint, abort, current_app, has_request_context, request, websocket
 from werkzeug.sansio.response import Response as AnyResponse
 
 from chat import limits, logs
@@ -18,8 +18,10 @@ from chat.model.members import Member
 from chat.store import HISTORY, Unavailable
 from chat.store.members import find_seat
 from chat.store.visits import Visit, visit
-from chat.views.look import LOOK, Look
+from chat.views import reader
+from chat.views.look import Look
 from chat.views.messages import PAGE
+from chat.views.reader import Reader
 from chat.visitors import COOKIE_AGE, ClientInfo, Found, parse_client
 from chat.web import fields
 
@@ -31,9 +33,15 @@ def current_chat() -> Context:
     return context
 
 
+def current_reader() -> Reader:
+    """For whom the page is, or the socket."""
+    asked = request if has_request_context() else websocket
+    choices = reader.load_choices(asked.cookies.get(reader.COOKIE, "")[: reader.COOKIE_LENGTH + 1])
+    return reader.reader_for(choices, asked.headers.get("Accept-Language", ""), current_chat().settings)
+
+
 def current_look() -> Look:
-    """That of the person who asks. So far nobody can choose another."""
-    return LOOK
+    return current_reader().look
 
 
 def client_info() -> ClientInfo:

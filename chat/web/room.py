@@ -24,6 +24,7 @@ from chat.web.requests import (
     client_info,
     current_chat,
     current_look,
+    current_reader,
     find_visit,
     older_than,
     pace_reading,
@@ -91,16 +92,16 @@ async def show_room(
 ) -> str:
     member, seats, page, known = found
     draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
-    look = current_look()
+    reader = current_reader()
     return chat.render.pages.room(
         member,
         known,
         seats,
-        await chat.hub.rendered.page(member.code, page, look),
+        await chat.hub.rendered.page(member.code, page, reader.look),
         await chat.presence.everybody(member.code),
         link_to(member.code),
         draft,
-        look,
+        reader,
         many_lines=many_lines,
         error=error,
         older=older,

@@ -21,6 +21,7 @@ from chat.web.requests import (
     client_info,
     current_chat,
     current_look,
+    current_reader,
     find_member,
     pace_reading,
     pages,
@@ -68,7 +69,7 @@ def _form(
     given: Mapping[str, str] = NOTHING,
 ) -> str:
     live = "HX-Request" in request.headers
-    return chat.render.rooms.form(room, action.form, current_look(), failure, given, live=live)
+    return chat.render.rooms.form(room, action.form, current_reader(), failure, given, live=live)
 
 
 def _failed(
@@ -81,7 +82,7 @@ def _failed(
         return _form(chat, room, action, failure, given), failure.status, headers
     if "HX-Request" in request.headers:
         return chat.render.rooms.refused(failure, current_look()), failure.status, headers
-    page = chat.render.pages.error(failure.status, "Not done", failure.text, current_look())
+    page = chat.render.pages.error(failure.status, "Not done", failure.text, current_reader())
     return page, failure.status, headers
 
 

@@ -15,8 +15,9 @@ from chat.model.members import Member
 from chat.store import NotFound, Unavailable
 from chat.store.members import seats_of
 from chat.views.messages import Shown
+from chat.views.reader import Reader
 from chat.views.stream_lines import StreamLines
-from chat.web.requests import current_chat, current_look, pace_reading, pages, require_member
+from chat.web.requests import current_chat, current_reader, pace_reading, pages, require_member
 
 
 @pages.get("/rooms/<code>/stream")
@@ -29,23 +30,26 @@ async def stream(code: str) -> ResponseReturnValue:
     if chat.hub.sending.full:
         raise Unavailable("Too much waits for slow readers.")  # the answer to that loads itself again
     pace_reading(chat, member.person)
-    shown = await chat.hub.page(member.code, None, current_look())
+    reader = current_reader()
+    shown = await chat.hub.page(member.code, None, reader.look)
     seats = await chat.store.read(seats_of, member.code, member.person)
-    response = await make_response(_stream(chat, member, seats, shown))
+    response = await make_response(_stream(chat, member, reader, seats, shown))
     response.content_type = "text/html; charset=utf-8"
     response.headers["X-Accel-Buffering"] = "no"
     response.timeout = None  # type: ignore[union-attr]
     return response
 
 
-async def _stream(chat: Context, member: Member, seats: list[int], shown: Shown) -> AsyncIterator[bytes]:
-    connection = Connection(member, current_look())
+async def _stream(
+    chat: Context, member: Member, reader: Reader, seats: list[int], shown: Shown
+) -> AsyncIterator[bytes]:
+    connection = Connection(member, reader.look)
     chat.hub.connections.admit(connection)
     chat.presence.arrive(member)
     chat.metrics.streams.inc()
     try:
         lines = StreamLines(shown.page.messages, shown.page.position.rev)
-        yield chat.render.pages.stream_start(member.code, seats, shown, lines, connection.look).encode()
+        yield chat.render.pages.stream_start(member.code, seats, shown, lines, reader).encode()
         await chat.hub.join(connection, shown.page.position)
         if chat.hub.health.outage:
             connection.show("outage", "")  # what is said of it here has another shape

@@ -11,8 +11,11 @@ from chat import app
 from chat.views.look import Look
 from chat.web import socket
 
+ZONES = "Europe/Berlin", "America/New_York", "Asia/Tokyo", "Asia/Kolkata"
+LOOKS = [Look(language, zone) for zone in ZONES for language in ("en", "de")]
+
 
 def create_app() -> Quart:
-    looks = itertools.cycle([Look(language=f"look-{n}") for n in range(int(os.environ["LOOKS"]))])
+    looks = itertools.cycle(LOOKS[: int(os.environ["LOOKS"])])
     setattr(socket, "current_look", lambda: next(looks))  # noqa: B010
     return app.create_app()
