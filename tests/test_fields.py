@@ -45,6 +45,7 @@ POSTED = [
     ("/rooms/CODE/composer", "lines", {"body": "hello"}),
     ("/rooms/CODE/composer", "spare", {"body": "hello", "lines": "many"}),
     ("/rooms/CODE/leave", "anything", {}),
+    ("/rooms/CODE/name", "name", {}),
     *(("/rooms/CODE/act", field, {"act": "2/edit", "body": "hello"}) for field in ("act", "id", "body")),
     *(("/rooms/CODE/2/edit", field, {"body": "hello"}) for field in ("body", "version", "emoji")),
     *(("/rooms/CODE/2/reactions", field, {"emoji": "👍", "on": "1"}) for field in ("emoji", "on")),

@@ -77,7 +77,7 @@ async def test_renamed_a_person_goes_on_under_the_new_name_and_their_texts_keep_
         await turn(2)
         reply = await bob.post(*_choice(asked.page, "rename"))
         assert (reply.status, reply.headers["Location"]) == (303, f"/rooms/{code}")
-        await live.until("li.notice", "Bob is now Robert")
+        await live.until("li.notice", "Bob is now called Robert")
     await bob.write(code, "as Robert")
     page = await bob.look(code)
     assert _authors(page) == [("Bob", "as Bob"), ("Robert", "as Robert")]
@@ -99,7 +99,7 @@ async def test_a_rename_tells_the_room_once_and_nothing_of_leaving(
     async with bob.in_room(code):
         await turn(60)
         await turn(60)
-        assert notices(await alice.look(code)) == ["Bob has entered the room", "Bob is now Robert"]
+        assert notices(await alice.look(code)) == ["Bob has entered the room", "Bob is now called Robert"]
 
 
 @ON_BOTH

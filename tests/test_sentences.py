@@ -117,7 +117,8 @@ def test_every_place_that_shows_a_reason_says_it_in_the_language_of_the_look(ren
             for name in ("edit", "delete", "reactions")
         ),
         *(
-            render.rooms.form(ROOM, "title/form.html", READER, failure, {}, live=live)
+            render.rooms.form(ROOM, f"{name}/form.html", READER, {}, failure, live=live)
+            for name in ("title", "name")
             for live in (True, False)
         ),
     ]

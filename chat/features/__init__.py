@@ -3,7 +3,8 @@
 from chat.features.delete import DELETE
 from chat.features.edit import EDIT
 from chat.features.reactions import REACTIONS
+from chat.features.seats import NAME
 from chat.features.title import TITLE
 
 ACTIONS = {action.name: action for action in (REACTIONS, EDIT, DELETE)}  # with a message
-ROOM_ACTIONS = {action.name: action for action in (TITLE,)}
+ROOM_ACTIONS = {action.name: action for action in (TITLE, NAME)}

@@ -12,6 +12,7 @@ from chat.limits import Rate
 from chat.model.errors import Conflict, Forbidden, RateLimited, Refused
 from chat.model.members import Member
 from chat.model.messages import Message
+from chat.model.rooms import Room
 from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.views.look import Look
 
@@ -57,7 +58,7 @@ class Action:
 
     If it is `shared`, the rate is that of the room, not of the person. `size` is how many bytes of disk the
     fields may take. `form` is the template of its form, and `offered` whether somebody with these seats is
-    shown it for a message.
+    shown it for a message; one about a room is `filled` with what is so now.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Action:
     role: Role = "member"
     size: Callable[[Fields], int] = lambda fields: 0
     form: str = ""
+    filled: Callable[[Room, Member], Fields] = lambda room, member: {}
     offered: Callable[[Message, Sequence[int]], bool] = lambda message, seats: False
     shared: bool = False
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from chat import limits, logs
+from chat.context import Context
+from chat.features.action import NOT_A_MEMBER, Action, Answer, Asked, Fields
+from chat.live.connection import POLICY, Close
 from chat.model.changes import Change
 from chat.model.codes import Codes
-from chat.model.errors import Refused
+from chat.model.errors import Forbidden, Refused
 from chat.model.members import Member, clean_name
 from chat.model.meta import NO_META
-from chat.model.rooms import clean_title
+from chat.model.rooms import Room, clean_title
 from chat.model.sentences import Sentence
-from chat.store import AlreadyExists, NotFound, Store, members, rooms
+from chat.store import AlreadyExists, NotFound, Store, members, quota, rooms
 
 NO_ROOM = "Room does not exist."
 
@@ -35,16 +39,30 @@ async def join_room(store: Store, code: str, person: str, name: str) -> Member:
         raise Refused(NO_ROOM, "code") from None
 
 
-async def rename(store: Store, member: Member, name: str) -> Member:
-    """The person's new seat in the room, under another name; what they wrote keeps the old one.
+async def rename(chat: Context, member: Member, name: str) -> None:
+    """Give the person another seat in the room, under another name; what they wrote keeps the old one.
 
     Raises Refused, NotFound.
     """
-    await store.write(member.code, members.rename_seat, member.code, member.person, clean_name(name))
-    renamed = await store.read(members.find_seat, member.code, member.person)
+    code, person = member.code, member.person
+    if await chat.store.write(code, members.rename_seat, code, person, clean_name(name)) is None:
+        return
+    renamed = await chat.store.read(members.find_seat, code, person)
     if renamed is None:
         raise NotFound("They left meanwhile.")
-    return renamed
+    chat.presence.forget(member)
+    chat.hub.connections.close(code, person, Close(POLICY, why_ended(renamed)))
+    chat.presence.arrive(renamed)  # their page is about to open; if it does not, they are away
+    chat.presence.depart(renamed)
+    logs.event("seat-renamed", room=chat.codes.logged(code), seat=renamed.number)
+
+
+async def run_rename(asked: Asked) -> Answer:
+    try:
+        await rename(asked.chat, asked.member, asked.fields.get("name", ""))
+    except NotFound:
+        raise Forbidden(NOT_A_MEMBER) from None
+    return Answer("")
 
 
 def why_ended(seat: Member | None, verb: str = "left") -> str:
@@ -61,3 +79,14 @@ def why_ended(seat: Member | None, verb: str = "left") -> str:
 async def leave_room(store: Store, member: Member) -> Change | None:
     """End the person's stay and tell the room; what they wrote stays."""
     return await store.write(member.code, members.end_seat, member.code, member.person)
+
+
+def _size(fields: Fields) -> int:
+    return quota.MESSAGE
+
+
+def _filled(room: Room, member: Member) -> Fields:
+    return {"name": member.name}
+
+
+NAME = Action("name", run_rename, limits.RENAMES, size=_size, form="name/form.html", filled=_filled)

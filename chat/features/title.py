@@ -45,4 +45,8 @@ def _size(fields: Fields) -> int:
     return quota.cost(fields.get("title", "")) + 2 * quota.cost(fields.get("topic", ""))
 
 
-TITLE = Action("title", run, limits.TITLES, size=_size, form="title/form.html", shared=True)
+def _filled(room: Room, member: Member) -> Fields:
+    return {"title": room.title, "topic": room.topic}
+
+
+TITLE = Action("title", run, limits.TITLES, size=_size, form="title/form.html", filled=_filled, shared=True)

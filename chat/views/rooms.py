@@ -10,7 +10,6 @@ from markupsafe import Markup
 from chat.model.codes import grouped
 from chat.model.rooms import Room
 from chat.views.engine import Engine
-from chat.views.forms import NOTHING
 from chat.views.look import Look
 from chat.views.reader import Reader
 
@@ -39,17 +38,17 @@ class Rooms:
         room: Room,
         template: str,
         reader: Reader,
+        fields: Mapping[str, str],
         failure: object = None,
-        fields: Mapping[str, str] = NOTHING,
         *,
         live: bool,
     ) -> str:
         """The form of an action, perhaps with what was typed and why it was not done.
 
-        It stands below the heading of a live page, else on a page of its own.
+        It stands below the heading of a live page, else on the page that is beside it.
         """
         return self._page(
-            template if live else "title/page.html",
+            template if live else template.replace("form.html", "page.html"),
             reader,
             room=room,
             form=template,

@@ -10,7 +10,6 @@ from chat import limits, logs
 from chat.context import Context
 from chat.features import seats
 from chat.limits import Rate
-from chat.live.connection import POLICY, Close
 from chat.model.codes import clean_code, is_code
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member, clean_name
@@ -161,12 +160,7 @@ async def _rename(chat: Context, member: Member, name: str) -> None:
     if wait := await chat.limits.take(limits.RENAMES, member.person):
         chat.metrics.refusals.labels("renames").inc()
         raise RateLimited("You have changed your name often just now.", wait, "name")
-    renamed = await seats.rename(chat.store, member, name)
-    chat.presence.forget(member)
-    chat.hub.connections.close(member.code, member.person, Close(POLICY, seats.why_ended(renamed)))
-    chat.presence.arrive(renamed)  # their page is about to open; if it does not, they have left
-    chat.presence.depart(renamed)
-    logs.event("seat-renamed", room=chat.codes.logged(member.code), seat=renamed.number)
+    await seats.rename(chat, member, name)
 
 
 def _seated(chat: Context, member: Member) -> ResponseReturnValue:

@@ -9,12 +9,11 @@ from quart.typing import ResponseReturnValue
 
 from chat.context import Context
 from chat.features import ROOM_ACTIONS
-from chat.features.action import Action, Failure, failure_of, perform
+from chat.features.action import Action, Failure, Fields, failure_of, perform
 from chat.model.members import Member
 from chat.model.rooms import Room
 from chat.store import Unavailable
 from chat.store.rooms import find_room
-from chat.views.forms import NOTHING
 from chat.web import fields, outcomes
 from chat.web.requests import (
     canonical_code,
@@ -28,7 +27,7 @@ from chat.web.requests import (
     require_member,
 )
 
-FIELDS = ("title", "topic")  # that an action may look at
+FIELDS = ("title", "topic", "name")  # that an action may look at
 
 
 async def form_of_room_act(code: str, name: str) -> ResponseReturnValue:
@@ -38,7 +37,8 @@ async def form_of_room_act(code: str, name: str) -> ResponseReturnValue:
     pace_reading(chat, member.person)
     if member.code != code:
         return redirect(f"/rooms/{member.code}/{name}", 301)
-    return _form(chat, await _room(chat, member), ROOM_ACTIONS[name])
+    room, action = await _room(chat, member), ROOM_ACTIONS[name]
+    return _form(chat, room, action, action.filled(room, member))
 
 
 async def room_act(code: str, name: str) -> ResponseReturnValue:
@@ -61,15 +61,9 @@ async def _room(chat: Context, member: Member) -> Room:
     return room
 
 
-def _form(
-    chat: Context,
-    room: Room,
-    action: Action,
-    failure: Failure | None = None,
-    given: Mapping[str, str] = NOTHING,
-) -> str:
+def _form(chat: Context, room: Room, action: Action, shown: Fields, failure: Failure | None = None) -> str:
     live = "HX-Request" in request.headers
-    return chat.render.rooms.form(room, action.form, current_reader(), failure, given, live=live)
+    return chat.render.rooms.form(room, action.form, current_reader(), shown, failure, live=live)
 
 
 def _failed(
@@ -79,7 +73,7 @@ def _failed(
     headers = outcomes.retry_after(failure)
     if failure.status not in (403, 404):
         room = Room(canonical_code(code), "", 0)  # all that the form needs beside what was typed
-        return _form(chat, room, action, failure, given), failure.status, headers
+        return _form(chat, room, action, given, failure), failure.status, headers
     if "HX-Request" in request.headers:
         return chat.render.rooms.refused(failure, current_look()), failure.status, headers
     page = chat.render.pages.error(failure.status, "Not done", failure.text, current_reader())

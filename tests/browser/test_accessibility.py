@@ -120,6 +120,8 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
     await check(ann, axe, "a room with a title")
     await ann.page.goto(f"{ann.url}/rooms/{code}/title")
     await check(ann, axe, "the page for the title")
+    await ann.page.goto(f"{ann.url}/rooms/{code}/name")
+    await check(ann, axe, "the page for the name")
     await ann.page.goto(f"{ann.url}/rooms/{code}/leave")
     await check(ann, axe, "the page for leaving")
     await ann.page.get_by_role("button", name="Leave for good").click()
