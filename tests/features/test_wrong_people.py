@@ -1,0 +1,190 @@
+"""Nobody does anything to a message that is not theirs to do it to, by any way in, on any node."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, suppress
+from typing import NamedTuple
+
+import pytest
+from people import Live, Person
+from quart import Quart
+from quart.testing.connections import WebsocketDisconnectError
+
+from chat.features import ACTIONS
+from chat.features.action import Action
+from chat.features.reactions import REACTIONS
+from chat.visitors import Identities
+
+TEXT = "Alice's own words"
+FIELDS = {
+    "body": "not hers",
+    "emoji": "👍",
+    "on": "1",
+    "version": "",
+    "title": "taken",
+}  # whatever an action asks for
+MORE = "?emoji=👍&on=1&body=not+hers"
+REFUSED = {403, 404}
+EACH = pytest.mark.parametrize("action", ACTIONS.values(), ids=list(ACTIONS))
+OF_AUTHORS = [action for action in ACTIONS.values() if action is not REACTIONS]
+
+
+class Target(NamedTuple):
+    """A text of Alice's, with a reaction of her own."""
+
+    code: str
+    id: int
+    html: str
+
+
+@pytest.fixture
+async def target(alice: Person, bob: Person, code: str) -> Target:
+    await alice.write(code, "before", TEXT)
+    page = await bob.look(code)
+    [id] = [int(li["id"].removeprefix("message-")) for li in page.all("#messages li") if TEXT in li.text]
+    await alice.post(f"/rooms/{code}/{id}/reactions", {"emoji": "🎉", "on": "1"})
+    return Target(code, id, "")._replace(html=await seen(alice, Target(code, id, "")))
+
+
+async def seen(alice: Person, target: Target) -> str:
+    """Everything of the message that its page shows."""
+    reply = await alice.get(f"/rooms/{target.code}/{target.id}")
+    assert reply.status == 200, reply.text
+    return reply.page.one(f"#message-{target.id}").text + str(reply.page.one(f"#reactions-{target.id}").text)
+
+
+async def as_it_was(alice: Person, apps: list[Quart], target: Target) -> None:
+    for app in apps:
+        assert await seen(alice.at(app), target) == target.html
+
+
+def forms(code: str, id: int, action: Action) -> list[tuple[str, Mapping[str, str]]]:
+    """Every form that could stand for an action."""
+    at = f"/rooms/{code}"
+    return [
+        (f"{at}/{id}/{action.name}", FIELDS),
+        (f"{at}/00{id}/{action.name}", FIELDS),
+        (f"{at}/act", FIELDS | {"act": f"{id}/{action.name}{MORE}"}),
+        (f"{at}/act", FIELDS | {"act": action.name + MORE, "id": str(id)}),
+        (f"{at.lower()}/act", FIELDS | {"act": f"{id}/{action.name}", "id": "1"}),
+    ]
+
+
+async def refused(person: Person, code: str, id: int, action: Action) -> None:
+    for path, form in forms(code, id, action):
+        reply = await person.post(path, form)
+        assert reply.status in REFUSED, (path, form, reply.status)
+        assert TEXT not in reply.text
+
+
+# People without a seat -----------------------------------------------------------------------------------
+
+
+@EACH
+async def test_a_stranger_a_former_member_and_a_forger_are_refused(
+    apps: list[Quart], alice: Person, bob: Person, target: Target, action: Action
+) -> None:
+    code = target.code
+    stranger, neighbour, forger = (Person(apps[-1], name) for name in ("Nobody", "Alice", "Alice"))
+    await neighbour.create()
+    await bob.post(f"/rooms/{code}/leave")
+    forged = Identities("another secret, as long")
+    for name in forged.cookie_names():
+        forger.client.set_cookie("localhost", name, forged.sign("A" * 16))
+    for person in (stranger, neighbour, forger):
+        await refused(person, code, target.id, action)
+    for path, form in forms(code, target.id, action):
+        assert (await bob.post(path, form)).status == 403
+    await as_it_was(alice, apps, target)
+
+
+@EACH
+async def test_who_logged_out_is_refused_with_their_former_cookie(
+    apps: list[Quart], alice: Person, bob: Person, target: Target, action: Action
+) -> None:
+    former = Person(apps[0], "Bob")
+    for cookie in bob.client.cookie_jar or ():
+        former.client.set_cookie("localhost", cookie.name, cookie.value or "")
+    await bob.post("/logout")
+    for person in (former, bob):
+        await refused(person, target.code, target.id, action)
+    await as_it_was(alice, apps, target)
+
+
+# People with a seat --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", OF_AUTHORS, ids=lambda action: action.name)
+async def test_a_member_of_the_same_name_is_not_the_author(
+    apps: list[Quart], alice: Person, bob: Person, target: Target, action: Action
+) -> None:
+    namesake = Person(apps[-1], "Alice")
+    await namesake.join(target.code)
+    assert (await bob.post(f"/rooms/{target.code}", {"name": "Alice", "choice": "rename"})).status == 303
+    for person in (namesake, bob):
+        for path, form in forms(target.code, target.id, action):
+            assert (await person.post(path, form)).status == 403
+        async with person.in_room(target.code) as live:
+            await frames_refused(live, target.id, action)
+    await as_it_was(alice, apps, target)
+
+
+async def frames_refused(live: Live, id: int, action: Action, **more: object) -> None:
+    for frame in (
+        {"act": f"{id}/{action.name}", **FIELDS},
+        {"act": f"{id}/{action.name}{MORE}"},
+        {"act": action.name + MORE, "id": str(id)},
+        {"act": f"{action.name}?ask", "id": id},
+    ):
+        await live.send(**frame, **more)
+        await live.until("[role=alert]")
+        assert not any(frame.all("form.act") for frame in live.frames)
+
+
+@EACH
+async def test_a_room_s_numbers_mean_nothing_in_another(
+    apps: list[Quart], alice: Person, bob: Person, target: Target, action: Action
+) -> None:
+    """Neither in an address nor in a frame does a code count that is not the one of the seat."""
+    other = await bob.create()
+    await bob.post(f"/rooms/{target.code}/leave")
+    await refused(bob, other, target.id, action)
+    async with bob.in_room(other) as live:
+        forged = {"code": target.code, "room": target.code, "member": 1, "author": 1, "person": "x"}
+        await frames_refused(live, target.id, action, **forged)
+    await as_it_was(alice, apps, target)
+
+
+# Sockets that outlive their seat -------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def live(bob: Person, code: str) -> AsyncIterator[Live]:
+    """A page of Bob's that confirms no farewell, and so keeps its socket as long as it may."""
+    async with AsyncExitStack() as stack:
+        live = await stack.enter_async_context(bob.in_room(code))
+        live.confirms = False
+        yield live
+
+
+@EACH
+@pytest.mark.parametrize("way", ["leave", "log out", "rename"])
+async def test_a_socket_that_outlives_its_seat_does_nothing(
+    apps: list[Quart], alice: Person, bob: Person, live: Live, target: Target, action: Action, way: str
+) -> None:
+    addresses = {
+        "leave": f"/rooms/{target.code}/leave",
+        "log out": "/logout",
+        "rename": f"/rooms/{target.code}",
+    }
+    form = {"name": "Robert", "choice": "rename"} if way == "rename" else {}
+    assert (await bob.post(addresses[way], form)).status == 303
+    with suppress(WebsocketDisconnectError):
+        for _ in range(3):
+            await live.send(act=f"{target.id}/{action.name}", **FIELDS)
+            await live.send(act=action.name + MORE, id=target.id)
+            await live.send(body="from beyond", key="key", acked="0")
+            await live.frame()
+    await as_it_was(alice, apps, target)
+    assert "from beyond" not in await alice.texts(target.code)
