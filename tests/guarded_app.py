@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -155,7 +156,7 @@ def create_app() -> Quart:
         response.timeout = None
         return response
 
-    taken = {"fast_path": ""}
+    taken: dict[str, Any] = {"fast_path": "", "unread": 0}
 
     @app.websocket("/fast-path")
     async def fast_path() -> None:
@@ -165,6 +166,21 @@ def create_app() -> Quart:
         await websocket.receive()
         await websocket.close(1000)
         taken["fast_path"] = "taken" if send(b"\x81\x05short") else "refused"
+
+    @app.websocket("/unread")
+    async def unread() -> None:
+        """Counts the bytes that the fast path takes until it refuses for a while."""
+        await websocket.accept()
+        send: Any = websocket.scope["chat.fast_path"]  # type: ignore[typeddict-item]
+        frame, count, refused = b"\x81\x7e" + struct.pack("!H", 8000) + b"x" * 8000, 0, 0
+        while refused < 20:
+            if send(frame):
+                count, refused = count + len(frame), 0
+            else:
+                refused += 1
+                await asyncio.sleep(0.01)
+        taken["unread"] = count
+        await asyncio.Event().wait()
 
     @app.websocket("/echo")
     async def echo() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
 import errno
 import logging
 import os
@@ -228,4 +229,5 @@ class _Asyncio:
 async def _serve(original: Guard, app: Any, *args: Any, **kwargs: Any) -> None:
     """Every listening socket of a worker shares its slots."""
     setattr(run, "asyncio", _Asyncio(app.app))  # noqa: B010
+    asyncio.sslproto.SSLProtocol.max_size = bounds.READ_AT_ONCE  # that each has a buffer for, from the start
     await original(app, *args, **kwargs)

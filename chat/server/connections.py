@@ -40,6 +40,7 @@ def _admit(
     worker.writers.add(writer)
     _limit_socket(writer.get_extra_info("socket"))
     writer.transport.set_write_buffer_limits(bounds.WRITE_BUFFER)
+    _limit_tls(writer.transport)
     original(self, app, loop, worker.config, context, state, reader, writer)
     self.reader = _Reader(self, reader, worker)
     self.idle_task = _IdleTimer(self, worker)
@@ -52,6 +53,18 @@ def _limit_socket(sock: socket.socket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, bounds.SEND_BUFFER)
             if hasattr(socket, "TCP_USER_TIMEOUT"):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(bounds.PEER_TIMEOUT * 1000))
+
+
+def _limit_tls(transport: Any) -> None:
+    """TLS has buffers of its own below those of a connection: 256 KiB to read, 64 KiB to write.
+
+    uvloop does not show the transport below, so the latter stay there.
+    """
+    if hasattr(transport, "set_read_buffer_limits"):
+        transport.set_read_buffer_limits(bounds.READ_AT_ONCE)
+    below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    if below is not None:
+        below.set_write_buffer_limits(0)
 
 
 class _IdleTimer:

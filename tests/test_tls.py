@@ -1,0 +1,99 @@
+"""Over Hypercorn's own TLS a peer costs little more than without."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import LOOPS, Server, guarded
+from tls import certified
+from wire import Socket, frame, handshake
+
+from chat.server import bounds
+
+TEXT = 1
+TRUSTING = ssl.create_default_context()
+TRUSTING.check_hostname, TRUSTING.verify_mode = False, ssl.CERT_NONE
+
+
+def encrypted(folder: Path, loop: str) -> Server:
+    certificate, key = certified(folder, "IP:127.0.0.1")
+    return guarded(folder, loop, f'certfile = "{certificate}"', f'keyfile = "{key}"')
+
+
+@pytest.fixture(params=LOOPS)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    with encrypted(tmp_path, request.param) as server:
+        yield server
+
+
+async def connect(port: int, path: str) -> Socket:
+    socket = Socket(*await asyncio.open_connection("127.0.0.1", port, ssl=TRUSTING))
+    await socket.send(handshake(path))
+    assert (await socket.head()).status == 101
+    return socket
+
+
+async def test_an_idle_socket_takes_little_memory(server: Server) -> None:
+    async with asyncio.timeout(30), AsyncExitStack() as stack:
+        await stack.enter_async_context(await connect(server.port, "/busy"))
+        before, count = server.rss(), 60
+        for _ in range(count):
+            await stack.enter_async_context(await connect(server.port, "/busy"))
+        assert (server.rss() - before) / count < 120 * 1024
+
+
+async def test_what_is_not_read_of_a_peer_waits_at_the_peer(server: Server) -> None:
+    async with asyncio.timeout(30), AsyncExitStack() as stack:
+        count = 40
+        crowd = [await stack.enter_async_context(await connect(server.port, "/busy")) for _ in range(count)]
+        before = server.rss()
+        for peer in crowd:
+            peer.writer.write(frame(TEXT, b"x" * 1000) * 1000)
+        await asyncio.sleep(0.5)
+        assert (server.rss() - before) / count < 200 * 1024
+
+
+@pytest.mark.parametrize("loop", ["asyncio"])  # uvloop does not show what TLS writes to
+def test_the_fast_path_leaves_as_little_with_a_peer_that_does_not_read(tmp_path: Path, loop: str) -> None:
+    with guarded(tmp_path, loop) as server:
+        plain = _taken_unread(server.port, tls=False)
+    with encrypted(tmp_path, loop) as server:
+        assert 0 < _taken_unread(server.port, tls=True) < plain + 2 * bounds.FAST_PATH_BYTES
+
+
+def _taken_unread(port: int, *, tls: bool) -> int:
+    """The bytes that the fast path takes; what the systems keep is among them."""
+    with _connected(port, tls=tls) as peer:
+        peer.sendall(handshake("/unread"))
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if count := int(_index(port, tls=tls)["unread"]):
+                return count
+            time.sleep(0.05)
+    raise TimeoutError
+
+
+def _index(port: int, *, tls: bool) -> dict[str, Any]:
+    with _connected(port, tls=tls) as peer:
+        peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: peer.recv(65536), b""))
+        found: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
+        return found
+
+
+def _connected(port: int, *, tls: bool) -> socket.socket:
+    """For which the system keeps little while nobody reads."""
+    peer = socket.socket()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    peer.settimeout(10)
+    peer.connect(("127.0.0.1", port))
+    return TRUSTING.wrap_socket(peer) if tls else peer
