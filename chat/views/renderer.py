@@ -10,6 +10,7 @@ from chat.views.composer import Composer
 from chat.views.engine import Engine
 from chat.views.forms import ActionForms
 from chat.views.message_fragments import MessageFragments
+from chat.views.own_settings import OwnSettings
 from chat.views.pages import Pages
 from chat.views.people import People
 from chat.views.rooms import Rooms
@@ -24,4 +25,5 @@ class Renderer:
         self.composer = Composer(self.engine)
         self.forms = ActionForms(self.engine)
         self.rooms = Rooms(self.engine)
+        self.own_settings = OwnSettings(self.engine)
         self.pages = Pages(self.engine, self.people, self.rooms)

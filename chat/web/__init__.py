@@ -1,6 +1,6 @@
 """HTTP and WebSockets: the only code that knows Quart. Each module adds its addresses to a blueprint."""
 
-from chat.web import act, entry, files, leaving, operations, posting, room, room_acts, stream
+from chat.web import act, entry, files, leaving, operations, own_settings, posting, room, room_acts, stream
 from chat.web.requests import pages
 from chat.web.socket import sockets
 
@@ -10,6 +10,7 @@ __all__ = [
     "files",
     "leaving",
     "operations",
+    "own_settings",
     "pages",
     "posting",
     "room",

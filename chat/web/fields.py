@@ -31,6 +31,14 @@ LIMITS = {
     "version": 15,
     "emoji": 64,
     "on": 8,
+    "language": 8,
+    "zone": 64,
+    "clock": 8,
+    "theme": 8,
+    "density": 8,
+    "comings": 8,
+    "offset": 8,
+    "room": CODE_TYPED,
     "body": BODY_TYPED,  # of a frame
 }
 DIGITS = 15  # of acked, since, before: more than any room will ever need, and JavaScript counts so far
