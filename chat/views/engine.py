@@ -1,13 +1,13 @@
-"""The templates, compiled once. Nothing else knows their engine."""
+"""Templates with what they can call, in every language."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from chat.model.codes import grouped
@@ -16,6 +16,7 @@ from chat.model.messages import BODY_FIELD, Message
 from chat.model.notices import COMINGS
 from chat.model.rooms import TITLE_LENGTH, TOPIC_LENGTH
 from chat.views.assets import Assets
+from chat.views.environment import Compiled, Environment, environment
 from chat.views.language import say
 from chat.views.links import linked
 from chat.views.look import LOOK, WORDS, Look
@@ -30,15 +31,18 @@ STYLES = 16  # more than there are ways to choose them
 
 class Engine:
     def __init__(self, folder: Path, assets: Assets) -> None:
-        self._env = Environment(
-            loader=FileSystemLoader(folder),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._env.filters.update(
+        self._folder = folder
+        self._assets = assets
+        self._compiled = Compiled()
+        self._env = lru_cache(WORDS)(self._environment)
+        self._shape = lru_cache(WORDS)(self._message_macro)
+        self._styles = lru_cache(STYLES)(self._style)
+        self._fragment = lru_cache(WORDS * INLINE)(self._inline)
+        self._shape(LOOK.language)  # what is wrong with it is known at the start
+
+    def _environment(self, language: str) -> Environment:
+        made = environment(self._folder, self._compiled, language)
+        made.filters.update(
             grouped=grouped,
             linked=linked,
             iso=iso,
@@ -51,16 +55,18 @@ class Engine:
             colour=colour,
             unlabelled=unlabelled,
         )
-        self._env.globals.update(COMINGS=COMINGS)
-        # A macro: called once per message, it is twice as fast as an included template.
-        self._shape = self._env.get_template("room/_message.html").module.shape  # type: ignore[attr-defined]
-        self._styles = lru_cache(STYLES)(self._style)
-        self._fragment = lru_cache(WORDS * INLINE)(self._inline)
-        self._env.globals.update(asset=assets.url, shape=self._shape, field=BODY_FIELD, inline=self.inline)
-        self._env.globals.update(title_length=TITLE_LENGTH, topic_length=TOPIC_LENGTH)
+        made.globals.update(asset=self._assets.url, field=BODY_FIELD, inline=self.inline, COMINGS=COMINGS)
+        made.globals.update(title_length=TITLE_LENGTH, topic_length=TOPIC_LENGTH, shape=self.message)
+        return made
+
+    def _message_macro(self, language: str) -> Callable[..., str]:
+        """A macro: called once per message, it is twice as fast as an included template."""
+        module: Any = self._env(language).get_template("room/_message.html").module
+        shape: Callable[..., str] = module.shape
+        return shape
 
     def render(self, template: str, look: Look, **values: object) -> str:
-        return self._env.get_template(template).render(look=look, **values)
+        return self._env(look.language).get_template(template).render(look=look, **values)
 
     def page(self, template: str, reader: Reader, **values: object) -> str:
         """A whole page, in the colours that its reader has chosen."""
@@ -73,8 +79,9 @@ class Engine:
     def _style(self, theme: str, sheets: Sequence[str]) -> Markup:
         return Markup(self.render("_style.html", LOOK, theme=theme, sheets=sheets))  # noqa: S704
 
-    def message(self, code: str, message: Message, look: Look) -> str:
-        return str(self._shape(code, message, look))
+    def message(self, code: str, message: Message, look: Look, *more: object) -> Markup:
+        """`more` is for a page of its own: whether it is about this message, and the seats of its reader."""
+        return Markup(self._shape(look.language)(code, message, look, *more))  # noqa: S704
 
     def inline(self, template: str, look: Look) -> str:
         """A fragment as an address that needs no network; htmx fetches it like any other."""

@@ -1,0 +1,119 @@
+"""Collect every text that people read, and bring the catalogues up to date: python -m tests.catalogues"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po, write_po
+
+REPO = Path(__file__).parents[1]
+LOCALES = REPO / "locales"
+# What these say is for operators, in English. So are exceptions that nobody but a log shows.
+FOR_OPERATORS = {"cli.py", "settings.py", "startup.py", "private.py", "visitors.py", "logs.py", "metrics.py"}
+FOLDERS_FOR_OPERATORS = {"cluster", "server", "store"}
+UNSHOWN = {"ValueError", "NotFound", "Unavailable", "RuntimeError", "LookupError", "KeyError", "startswith"}
+READABLE = re.compile(r"[A-Z%“](?:[^\W\d_]|[’'])* .*|[A-Z][a-z]+[.?!…]", re.DOTALL)
+OPTIONS = {"trimmed": "true", "newstyle_gettext": "true", "trim_blocks": "true", "lstrip_blocks": "true"}
+
+
+class Text(NamedTuple):
+    """In English, with its plural if it depends on a number."""
+
+    one: str
+    many: str = ""
+    where: str = ""
+
+
+def in_python(source: str, where: str = "") -> Iterator[Text]:
+    """What rules and handlers say: constants that read like a sentence."""
+    tree = ast.parse(source)
+    passed_over = {id(constant) for node in ast.walk(tree) for constant in _no_texts(node)}
+    for node in ast.walk(tree):
+        if pair := _plural(node):
+            passed_over.update(map(id, pair))
+            yield Text(str(pair[0].value), str(pair[1].value), where)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in passed_over and is_readable(node.value):
+            yield Text(str(node.value), "", where)
+
+
+def is_readable(value: object) -> bool:
+    return isinstance(value, str) and READABLE.fullmatch(value) is not None and not value.isupper()
+
+
+def _plural(node: ast.AST) -> list[ast.Constant]:
+    """Two texts side by side with the number n in the second: arguments, or a pair that becomes some."""
+    values: list[ast.expr] = []
+    if isinstance(node, ast.Tuple):
+        values = node.elts
+    elif isinstance(node, ast.Call):
+        values = node.args[:2]
+    pair = [value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+    return pair if len(values) == len(pair) == 2 and "%(n)s" in str(pair[1].value) else []
+
+
+def _no_texts(node: ast.AST) -> Iterator[ast.AST]:
+    if isinstance(node, ast.Expr | ast.JoinedStr):
+        yield from ast.walk(node) if isinstance(node, ast.JoinedStr) else [node.value]
+    elif isinstance(node, ast.Call):
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in UNSHOWN:
+            yield from node.args
+
+
+def in_template(source: str, where: str = "") -> Iterator[Text]:
+    found = extract("jinja2.ext:babel_extract", BytesIO(source.encode()), options=OPTIONS)
+    for _, message, _, _ in found:
+        one, many = message[:2] if isinstance(message, tuple) else (message, "")
+        yield Text(one, many, where)
+
+
+def everywhere() -> Iterator[Text]:
+    for path in sorted((REPO / "templates").rglob("*.html")):
+        yield from in_template(path.read_text("utf-8"), path.relative_to(REPO).as_posix())
+    for path in sorted((REPO / "chat").rglob("*.py")):
+        inside = path.relative_to(REPO / "chat")
+        if inside.name not in FOR_OPERATORS and inside.parts[0] not in FOLDERS_FOR_OPERATORS:
+            yield from in_python(path.read_text("utf-8"), path.relative_to(REPO).as_posix())
+    quota = REPO / "chat/store/quota.py"  # which refuses texts of people
+    yield from in_python(quota.read_text("utf-8"), "chat/store/quota.py")
+
+
+def update(catalogue: Catalog) -> Catalog:
+    """The same with every text that there is now, and no other. What is new has no translation."""
+    kept = Catalog(catalogue.locale, fuzzy=False, project="room-chat", charset="utf-8")
+    kept.mime_headers = catalogue.mime_headers
+    for text in everywhere():
+        key = (text.one, text.many) if text.many else text.one
+        known = catalogue.get(key)
+        kept.add(key, known.string if known else None, locations=[(text.where, None)])  # type: ignore[list-item]
+    return kept
+
+
+def read(path: Path) -> Catalog:
+    with path.open("rb") as file:
+        return read_po(file, locale=path.stem)
+
+
+def main() -> None:
+    for path in sorted(LOCALES.glob("*.po")):
+        catalogue = update(read(path))
+        with path.open("wb") as file:
+            write_po(file, catalogue, width=110, sort_by_file=True, omit_header=False, include_lineno=False)
+        missing = [message.id for message in catalogue if message.id and not all_strings(message.string)]
+        print(f"{path.name}: {len(catalogue)} texts, {len(missing)} not translated")
+
+
+def all_strings(string: str | list[str] | tuple[str, ...] | None) -> bool:
+    return all(string) if isinstance(string, list | tuple) else bool(string)
+
+
+if __name__ == "__main__":
+    main()
