@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chat import limits
 from chat.features.action import Action, Answer, Asked, Fields
 from chat.model.changes import Change
@@ -16,17 +18,32 @@ from chat.store.transaction import Transaction
 
 
 async def run(asked: Asked) -> Answer:
-    """Both fields as they shall be; to ask for what is so already is harmless."""
-    title, topic = clean_title(asked.fields.get("title", "")), clean_topic(asked.fields.get("topic", ""))
+    """Each field as it shall be; to ask for what is so already is harmless."""
+    title, topic = _changed(asked.fields, "title", clean_title), _changed(asked.fields, "topic", clean_topic)
     await asked.chat.store.write(asked.member.code, describe, asked.member, title, topic)
     return Answer("", asked.chat.render.rooms.form_done(asked.look))
 
 
-async def describe(tx: Transaction, member: Member, title: str, topic: str) -> Change | None:
-    """None if it is so already. Raises NotFound, or Forbidden if they have left."""
+def _changed(fields: Fields, name: str, clean: Callable[[str], str]) -> str | None:
+    """What the form makes of a field. None if it does not have it, or had it so when it was opened.
+
+    Somebody else may have changed that field meanwhile.
+    """
+    if name not in fields:
+        return None
+    text = clean(fields[name])
+    return None if text == fields.get(f"former_{name}") else text
+
+
+async def describe(tx: Transaction, member: Member, title: str | None, topic: str | None) -> Change | None:
+    """A field that is None stays as it is; the result is None if nothing changes.
+
+    Raises NotFound, or Forbidden if they have left.
+    """
     await held_room(tx, member)
     room = await find_room(tx, member.code)
     assert room is not None
+    title, topic = room.title if title is None else title, room.topic if topic is None else topic
     notice = _notice(member, room, title, topic)
     if notice is None:
         return None
@@ -46,7 +63,12 @@ def _size(fields: Fields) -> int:
 
 
 def _filled(room: Room, member: Member) -> Fields:
-    return {"title": room.title, "topic": room.topic}
+    return {
+        "title": room.title,
+        "topic": room.topic,
+        "former_title": room.title,
+        "former_topic": room.topic,
+    }
 
 
 TITLE = Action("title", run, limits.TITLES, size=_size, form="title/form.html", filled=_filled, shared=True)

@@ -20,6 +20,8 @@ LIMITS = {
     "name": NAME_TYPED,
     "title": TITLE_TYPED,
     "topic": TOPIC_TYPED,
+    "former_title": TITLE_TYPED,
+    "former_topic": TOPIC_TYPED,
     "code": CODE_TYPED,
     "key": KEY_LENGTH,
     "again": KEY_LENGTH,

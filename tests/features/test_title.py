@@ -93,7 +93,41 @@ async def test_it_is_changed_by_a_plain_form(alice: Person, code: str) -> None:
     page = (await alice.get(link["href"])).page
     form = page.one("#describe")
     assert (form["method"], form["action"]) == ("post", f"/rooms/{code}/title")
-    assert {field["name"]: field.value for field in form.all("input")} == {"title": TITLE, "topic": TOPIC}
+    assert {field["name"]: field.value for field in form.all("input")} == {
+        "title": TITLE,
+        "topic": TOPIC,
+        "former_title": TITLE,
+        "former_topic": TOPIC,
+    }
+
+
+async def test_of_two_forms_open_at_once_each_changes_only_what_was_changed_in_it(
+    alice: Person, bob: Person, code: str
+) -> None:
+    await describe(alice, code, "games", "at seven")
+    first, second = [
+        {field["name"]: field.value for field in (await person.get(f"/rooms/{code}/title")).page.all("input")}
+        for person in (alice, bob)
+    ]
+    assert (await alice.post(f"/rooms/{code}/title", first | {"topic": "at eight"})).status == 303
+    assert (await bob.post(f"/rooms/{code}/title", second | {"title": "board games"})).status == 303
+    assert heading(await alice.look(code))[0] == "board games at eight"
+
+
+async def test_a_form_that_comes_back_still_has_what_it_was_opened_with(alice: Person, code: str) -> None:
+    await describe(alice, code)
+    typed = {"title": "x" * 99, "topic": TOPIC, "former_title": TITLE, "former_topic": ""}
+    reply = await alice.post(f"/rooms/{code}/title", typed)
+    assert reply.status == 422
+    assert {field["name"]: field.value for field in reply.page.all("input")} == typed
+
+
+async def test_what_a_form_does_not_have_stays_as_it_is(alice: Person, code: str) -> None:
+    await describe(alice, code, "games", "at seven")
+    assert (await alice.post(f"/rooms/{code}/title", {"topic": "at eight"})).status == 303
+    assert heading(await alice.look(code))[0] == "games at eight"
+    assert (await alice.post(f"/rooms/{code}/title", {"title": ""})).status == 303
+    assert heading(await alice.look(code))[0].endswith("at eight")
 
 
 async def test_on_a_live_page_the_form_comes_and_goes_in_place(alice: Person, code: str) -> None:
