@@ -170,7 +170,10 @@ def test_a_missing_code_is_asked_for(typed: str) -> None:
 
 def test_a_text_too_long_for_any_code_is_said_to_be() -> None:
     assert clean_code(" " * (CODE_TYPED - 8) + OLD) == OLD
-    assert _refusal(" " * (CODE_TYPED - 7) + OLD).text == "This is too long for a room code."
+    assert (
+        _refusal(" " * (CODE_TYPED - 7) + OLD).text
+        == "This is too long. A room code has 12 letters and digits."
+    )
 
 
 @pytest.mark.parametrize(

@@ -846,7 +846,7 @@ async def test_an_eleventh_connection_of_a_person_ends_the_oldest(room: Room) ->
     assert [farewell.code for farewell in ended if farewell] == [POLICY, POLICY]
     assert ended[2:] == [None] * SOCKETS
     assert ended[0] is not None
-    assert "more than 10 times" in ended[0].reason
+    assert "more than 10 tabs" in ended[0].reason
 
 
 async def test_a_connection_ends_another_only_once_it_counts(room: Room) -> None:

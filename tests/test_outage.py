@@ -19,8 +19,8 @@ from chat.live.presence import GRACE
 from chat.settings import Settings
 
 BOUND = 6.0  # s until every page says that its node is cut off
-NO_DATABASE = "The server cannot reach its database."
-CUT_OFF = "This server is cut off from the others"
+NO_DATABASE = "Messages cannot be loaded or saved just now."
+CUT_OFF = "You may not see everything just now."
 
 
 class Cluster:
@@ -108,7 +108,7 @@ async def test_who_only_lost_redis_is_not_told_that_the_database_is_away(
 ) -> None:
     async with ann.in_room(code) as hers:
         nodes.redis.refuse()
-        await hers.until("hx-partial[hx-target=#roster]", "as of a moment ago")
+        await hers.until("hx-partial[hx-target=#roster]", "Here a moment ago")
         assert not any(frame.all("hx-partial[hx-target=#outage]") for frame in hers.frames)
 
 
@@ -157,7 +157,7 @@ async def test_the_live_page_without_javascript_says_it_too(
                 await _read_until(stream, said)
             for proxy in proxies:
                 proxy.heal()
-            await _read_until(stream, "The server can be reached again.")
+            await _read_until(stream, "Everything works again.")
         finally:
             await stream.disconnect()
 

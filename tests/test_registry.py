@@ -568,13 +568,13 @@ async def test_without_redis_presence_stands_still_and_says_so_then_goes_on(
     own.kill()
     await house.until(lambda: one.presence.frozen and two.presence.frozen)
     two.depart(cid)
-    await house.until(lambda: "as of a moment ago" in "".join(one.rosters[-1:]))
+    await house.until(lambda: "Here a moment ago" in "".join(one.rosters[-1:]))
     await house.wait(RESTART_GRACE + GRACE)
     assert await house.told() == ["Ann, Bob and Cid have entered"]
     assert one.here == ["Ann", "Bob", "Cid"]
     own.start()  # and it has forgotten everything
     await house.until(lambda: not one.presence.frozen and not two.presence.frozen)
-    await house.until(lambda: "as of a moment ago" not in one.rosters[-1])
+    await house.until(lambda: "Here a moment ago" not in one.rosters[-1])
     await house.until_told("Ann, Bob and Cid have entered", "Cid has left the room")
     await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
     assert await house.marked() == ["Ann", "Bob"]
@@ -690,7 +690,7 @@ async def test_a_person_has_ten_connections_over_all_nodes_and_the_oldest_goes(h
     await house.until(lambda: old[0].closing and old[1].closing)
     assert old[0].closing is not None
     assert old[0].closing.code == POLICY
-    assert "more than 10 times" in old[0].closing.reason
+    assert "more than 10 tabs" in old[0].closing.reason
     await house.beats()
     assert not [one for one in (*old[2:], *new, *other) if one.closing]
 

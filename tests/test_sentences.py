@@ -87,14 +87,14 @@ def test_who_is_too_fast_learns_how_long_to_wait(wait: float, english: str) -> N
 
 
 def test_a_text_that_is_too_long_is_refused_in_words_that_can_be_translated() -> None:
-    one, many = refusal("é" * 4096 + "a").text, refusal("é" * 4097).text
-    assert one == "This is too long by 1 byte: at most 8 KiB of text fit in one message."
-    assert many == "This is too long by 2 bytes: at most 8 KiB of text fit in one message."
+    one, many = refusal("é" * 4096 + "a").text, refusal("é" * 4098).text
+    assert one == "Not sent: 1 character too long. Shorten it or send it in two parts."
+    assert many == "Not sent: 2 characters too long. Shorten it or send it in two parts."
     assert isinstance(many, Sentence)
-    assert many.values == {"n": 2, "most": 8}
+    assert many.values == {"n": 2}
     cut = refusal("é" * (BODY_FIELD - 1)).text
-    assert cut.endswith("The field holds 25,000 characters; the rest of what was pasted is not in it.")
-    assert say(cut, OTHER).count("[") == 2
+    assert cut.endswith("The field takes 25,000 characters, so the end of what you pasted is missing.")
+    assert say(cut, OTHER).count("[") == 3
 
 
 def test_every_place_that_shows_a_reason_says_it_in_the_language_of_the_look(render: Renderer) -> None:

@@ -16,10 +16,10 @@ from chat.model.rooms import Room
 from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.views.look import Look
 
-NOT_STORED = "The server could not store this just now. Please send it again."
+NOT_STORED = "This could not be saved just now. Please send it again."
 NOT_THERE = "This message is not there any more."
 NOT_A_MEMBER = "You are not in this room any more."
-TOO_OFTEN = "That was very often in a short time."
+TOO_OFTEN = "That was a little too fast."
 NOT_YOURS = "You cannot do that in this room."
 
 Role = Literal["member"]
@@ -116,7 +116,7 @@ def check_disk(chat: Context, member: Member, address: str, size: int) -> None:
     """Count bytes of disk. Raises Refused."""
     place = limits.BYTES_OF_ADDRESS, address
     if wait := chat.own_limits.take_both((limits.BYTES, member.person), place, count=size):
-        raise RateLimited("That is very much text in a minute.", wait, "body")
+        raise RateLimited("That is a lot of text in one minute.", wait, "body")
     chat.quota.take(size, "body")
 
 

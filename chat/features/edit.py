@@ -14,8 +14,8 @@ from chat.store.log import amend
 from chat.store.messages import own_text
 from chat.store.transaction import Transaction
 
-NOTHING_LEFT = "Nothing is left of it. If nobody shall read the message any more, delete it."
-CHANGED = "This message was changed in another window. Save again to put your text in place of it."
+NOTHING_LEFT = "An empty message cannot be saved. To remove the message, delete it."
+CHANGED = "This message was changed in another window. Save again to replace it with your text."
 
 
 async def run(asked: Asked) -> Answer:

@@ -15,7 +15,7 @@ from chat.model.rooms import Room, clean_title
 from chat.model.sentences import Sentence
 from chat.store import AlreadyExists, NotFound, Store, members, quota, rooms
 
-NO_ROOM = "Room does not exist."
+NO_ROOM = Sentence("Room does not exist.", after=("Is a letter missing?",))
 
 
 async def open_room(store: Store, codes: Codes, person: str, name: str, title: str = "") -> Member:

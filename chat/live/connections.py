@@ -14,7 +14,7 @@ SOCKETS = 10  # connections of one person
 AT_ONCE = 500  # connections that are asked to come back before the next ones are
 
 TOO_MANY_TABS = Close(
-    POLICY, Sentence("You have this chat open more than %(n)s times; this one was closed.", n=SOCKETS)
+    POLICY, Sentence("This room is open in more than %(n)s tabs, so this one was closed.", n=SOCKETS)
 )
 
 

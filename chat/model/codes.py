@@ -86,7 +86,7 @@ def clean_code(text: str) -> str:
     Raises Refused when nothing is left. What is returned may still be no code at all.
     """
     if len(text) > CODE_TYPED:
-        raise Refused("This is too long for a room code.", "code")
+        raise Refused("This is too long. A room code has 12 letters and digits.", "code")
     plain = _plain(text)
     if link := LINK.search(plain):
         plain = _plain(unquote(link[1]))

@@ -42,7 +42,7 @@ NAME = Line(
     NAME_TYPED,
     NAME_LENGTH,
     too_long=Sentence("Please use at most %(n)s characters for your name.", n=NAME_LENGTH),
-    unfit="Please use a name without control or direction characters.",
+    unfit="This name contains invisible characters. Please type it again.",
     unseen="Please enter a name that can be seen.",
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -95,11 +96,12 @@ class Delete:
 Amendment = Edit | Delete
 
 
-TOO_LONG = (
-    "This is too long by %(n)s byte: at most %(most)s KiB of text fit in one message.",
-    "This is too long by %(n)s bytes: at most %(most)s KiB of text fit in one message.",
-)
-CUT = "The field holds %(n)s characters; the rest of what was pasted is not in it."
+TOO_LONG = "Not sent: %(n)s character too long.", "Not sent: %(n)s characters too long."
+ABOUT = "Not sent: about %(n)s character too long.", "Not sent: about %(n)s characters too long."
+EXACT = 100  # characters: a longer excess is rounded to two digits
+IN_TWO = "Shorten it or send it in two parts."
+IN_PARTS = "Shorten it or send it in several parts."
+CUT = "The field takes %(n)s characters, so the end of what you pasted is missing."
 
 
 def clean_body(text: str) -> str:
@@ -121,11 +123,18 @@ def clean_body(text: str) -> str:
 
 
 def _too_long(body: str, typed: str) -> Refused:
-    excess = len(body.encode(errors="replace")) - BODY_BYTES
+    size = body.encode(errors="replace")
+    excess = len(body) - len(size[:BODY_BYTES].decode(errors="ignore"))
+    words = TOO_LONG
+    if excess >= EXACT:
+        step = 10 ** (len(str(excess)) - 2)
+        words, excess = ABOUT, math.ceil(excess / step) * step
     units = len(typed.replace("\r\n", "\n").encode("utf-16-le", errors="surrogatepass")) // 2
     is_cut = units >= BODY_FIELD - 1  # a browser does not cut a pair in two
-    after = (Sentence(CUT, n=BODY_FIELD),) if is_cut else ()
-    return Refused(Sentence(*TOO_LONG, after, n=excess, most=BODY_BYTES // 1024), "body")
+    after = [IN_TWO if len(size) <= 2 * BODY_BYTES else IN_PARTS]
+    if is_cut:
+        after.append(Sentence(CUT, n=BODY_FIELD))
+    return Refused(Sentence(*words, tuple(after), n=excess), "body")
 
 
 def clean_key(text: str) -> str:

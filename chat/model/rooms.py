@@ -18,7 +18,7 @@ TITLE = Line(
     TITLE_TYPED,
     TITLE_LENGTH,
     too_long=Sentence("Please use at most %(n)s characters for the title.", n=TITLE_LENGTH),
-    unfit="Please use a title without control or direction characters.",
+    unfit="This title contains invisible characters. Please type it again.",
     unseen="Please enter a title that can be seen, or leave the field empty.",
 )
 TOPIC = Line(
@@ -26,7 +26,7 @@ TOPIC = Line(
     TOPIC_TYPED,
     TOPIC_LENGTH,
     too_long=Sentence("Please use at most %(n)s characters for the topic.", n=TOPIC_LENGTH),
-    unfit="Please use a topic without control or direction characters.",
+    unfit="This topic contains invisible characters. Please type it again.",
     unseen="Please enter a topic that can be seen, or leave the field empty.",
 )
 

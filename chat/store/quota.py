@@ -13,7 +13,7 @@ MESSAGE = 600  # bytes on disk of a message besides its text, its keys and index
 DISK_RESERVE = 64 * 2**20  # bytes that stay free on a disk of our own
 CAP_RESERVE = 0.05  # of CHAT_MAX_BYTES
 
-NO_SPACE = "There is no space left for more. Please tell the person who runs this chat."
+NO_SPACE = "There is no space left here. Please tell the person who runs this chat."
 Reason = Literal["", "cap", "disk"]
 
 

@@ -7,10 +7,12 @@ from functools import partial
 from markupsafe import Markup
 
 from chat.model.messages import Message
+from chat.model.rooms import Room
 from chat.views.engine import Engine
 from chat.views.look import Look, Render, once_a_language
 from chat.views.messages import Shown
 from chat.views.plain_messages import PlainMessages
+from chat.views.rooms import name_of
 from chat.views.timed_message import TimedMessage
 
 
@@ -36,13 +38,19 @@ class MessageFragments:
 
     def newest(self, code: str, shown: Shown, look: Look) -> str:
         return self._engine.render(
-            "room/replace_messages.html", look, code=code, page=shown.page, messages=joined(shown)
+            "room/replace_messages.html", look, code=code, page=shown.page, messages=joined(shown), name=""
         )
 
-    def earlier(self, code: str, shown: Shown, look: Look) -> str:
+    def earlier(self, code: str, shown: Shown, look: Look, room: Room | None = None) -> str:
+        """`room` is what it is called, where it begins."""
         messages = Markup("".join(shown.fragments))  # noqa: S704
         return self._engine.render(
-            "room/insert_earlier.html", look, code=code, page=shown.page, messages=messages
+            "room/insert_earlier.html",
+            look,
+            code=code,
+            page=shown.page,
+            messages=messages,
+            name=name_of(room) if room else "",
         )
 
 

@@ -46,7 +46,7 @@ async def post(code: str) -> ResponseReturnValue:
     for index, body in enumerate(bodies):
         try:
             if wait := await chat.limits.take(limits.MESSAGES, member.person):
-                raise RateLimited("You are writing very fast.", wait)
+                raise RateLimited("Not sent yet: a few too many at once.", wait)
             check_disk(chat, member, client_info().address, quota.cost(body))
             await posting.post_message(chat.store, member, key, acked + index, body)
         except (Refused, Unavailable, OutcomeUnknown) as reason:

@@ -105,7 +105,7 @@ class Receiver:
             return
         if frame is None or (kind not in ("resume", "pending") and "body" not in frame):
             await pace(chat, connection)
-            raise Refused("The server did not understand that. Please reload the page.")
+            raise Refused("Something went wrong. Please reload the page.")
         if "body" in frame:
             await self.intake.post(frame)
         elif kind == "pending":

@@ -27,7 +27,7 @@ def report(chat: Context, connection: Connection, error: Exception) -> None:
             connection.close(Close(POLICY, "You are not in this room any more.", over=True))
         case _:
             logs.log.error("frame-failed room=%s", chat.codes.logged(connection.member.code), exc_info=error)
-            _alert(chat, connection, "Something went wrong here. Please reload the page.")
+            _alert(chat, connection, "Something went wrong. Please reload the page.")
 
 
 def _alert(chat: Context, connection: Connection, text: str) -> None:

@@ -135,7 +135,7 @@ def _reading(person: str | None) -> tuple[tuple[Rate, str | None], tuple[Rate, s
 
 def _refuse_reading(chat: Context, wait: float) -> NoReturn:
     chat.metrics.refusals.labels("pages").inc()
-    raise RateLimited("You, or many people in your network, opened many pages just now.", wait)
+    raise RateLimited("You or others in your network opened many pages just now.", wait)
 
 
 async def find_visit(chat: Context, code: str, before: int | None = None) -> Visit | None:

@@ -14,7 +14,7 @@ from chat.context import Context
 from chat.model.codes import clean_code
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
-from chat.store import NotFound
+from chat.store import NotFound, rooms
 from chat.store.visits import Visit
 from chat.views.forms import Draft, Form
 from chat.views.qr import qr_code
@@ -132,7 +132,8 @@ async def earlier(code: str) -> ResponseReturnValue:
     member = await require_member(chat, code)
     pace_reading(chat, member.person)
     shown = await chat.hub.page(member.code, older_than(), current_look())
-    return chat.render.messages.earlier(member.code, shown, current_look())
+    known = None if shown.page.more else await chat.store.read(rooms.find_room, member.code)
+    return chat.render.messages.earlier(member.code, shown, current_look(), known)
 
 
 @pages.get("/rooms/<code>/messages")

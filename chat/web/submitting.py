@@ -24,7 +24,7 @@ from chat.web.transport import TextReader
 
 FAILED = NotFound, Unavailable, OutcomeUnknown  # the store, not the text
 
-FAULT = "Something went wrong here, and this was not sent."
+FAULT = "Something went wrong, so this was not sent. Please send it again."
 
 
 @dataclass(slots=True, eq=False)
@@ -123,10 +123,10 @@ class Submitter:
     async def _wait(self, text: Text) -> str:
         """Wait for the rates of a text. Not empty: why it has to be refused."""
         if not text.counted and await pace(self._chat, self._connection, text.since):
-            return "This was not sent: you are writing very fast."
+            return "Not sent yet: a few too many at once. Send again in a moment."
         wait = self._bytes_wait(text, limits.PATIENCE)
         if wait > limits.PATIENCE:
-            return "This was not sent: that is very much text in a minute."
+            return "Not sent yet: a lot of text in one minute. Send again in a moment."
         if wait:
             await asyncio.sleep(wait)
         return ""

@@ -69,7 +69,7 @@ class Intake:
         key = "" if isinstance(life, str) else fields.token(frame, "key")
         if key is None or bodies is None:
             await pace(chat, connection)
-            raise Refused("The server did not understand that. Please reload the page.")
+            raise Refused("Something went wrong. Please reload the page.")
         if isinstance(life, str):
             await self._post_in_life(frame, life, bodies)
         elif again is not None:

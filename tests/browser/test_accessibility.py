@@ -156,7 +156,7 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
     await ann.say("x" * 9000)
     await expect(ann.page.locator("#refused form")).to_be_visible()
     await check(ann, axe, "refused text")
-    await ann.page.get_by_role("button", name="More lines").click()
+    await ann.page.get_by_role("button", name="Write several lines").click()
     await expect(ann.page.locator("#texts textarea")).to_be_visible()
     await check(ann, axe, "many lines")
     await ann.page.context.set_offline(True)

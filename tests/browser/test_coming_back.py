@@ -89,7 +89,7 @@ async def test_the_eleventh_tab_closes_the_oldest_and_says_why(people: People) -
     for tab in tabs:
         await tab.page.goto(ann.page.url)
         await tab.live()
-    await expect(ann.page.get_by_role("alert")).to_contain_text("more than 10 times")
+    await expect(ann.page.get_by_role("alert")).to_contain_text("more than 10 tabs")
     assert await ann.page.evaluate("codes") == [1008]
     await tabs[-1].say("still here")
     await tabs[0].sees("still here")

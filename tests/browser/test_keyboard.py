@@ -54,7 +54,7 @@ async def test_from_home_to_a_message_to_leaving_by_keyboard_alone(people: Peopl
     await ann.page.keyboard.press("Enter")
     await ann.shows(["Hello"])
     await expect(ann.field).to_be_focused()
-    assert await tab_to(ann, "More lines") == ["Send", "More lines"]
+    assert await tab_to(ann, "Write several lines") == ["Send", "Write several lines"]
     await ann.page.keyboard.press("Enter")
     await expect(ann.page.locator("#texts textarea")).to_be_focused()
     await ann.page.keyboard.type("two")
@@ -119,7 +119,7 @@ async def test_refused_text_is_reached_by_keyboard(people: People) -> None:
     await ann.page.keyboard.press("Enter")
     await expect(ann.page.locator("#refused form")).to_be_visible()
     assert await tab_to(ann, "Message that was not sent", "Shift+Tab") == [
-        "Discard", "Send again", "Message that was not sent"
+        "Throw away", "Send again", "Message that was not sent"
     ]  # fmt: skip
     await ann.page.keyboard.press("Control+A")
     await ann.page.keyboard.type("short")

@@ -140,7 +140,7 @@ async def test_with_the_keyboard_open_the_composer_and_some_messages_are_visible
         assert await ann.page.locator(part).evaluate(WHOLE)
     await shot(ann, "keyboard-390")
     assert await ann.page.evaluate(MESSAGES_SEEN) >= 2
-    await ann.page.get_by_role("button", name="More lines").click()
+    await ann.page.get_by_role("button", name="Write several lines").click()
     await ann.page.keyboard.insert_text("line\n" * 30)
     await shot(ann, "many-lines-390")
     assert await ann.page.locator("button.send").evaluate(WHOLE), "a long draft pushes nothing out of sight"
@@ -168,7 +168,7 @@ async def test_what_goes_wrong_is_visible(people: People, talk: Talk, server: Se
     await shot(ann, "refused-390")
     await no_overflow(ann)
     assert await ann.page.locator("#texts").evaluate(WHOLE)
-    await ann.page.get_by_role("button", name="Discard").click()
+    await ann.page.get_by_role("button", name="Throw away").click()
     await ann.field.focus()
     with paused(server):
         for n in range(6):

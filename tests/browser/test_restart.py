@@ -164,7 +164,7 @@ async def test_a_silent_server_is_noticed_and_forgotten_when_it_speaks_again(
     people: People, server: Server
 ) -> None:
     ann, bob = await people.two()
-    warning = ann.page.get_by_text("No contact with the server")
+    warning = ann.page.get_by_text("The server is not answering")
     await expect(warning).to_be_hidden()
     with paused(server):
         assert await ann.page.locator("#beat p").evaluate(

@@ -118,7 +118,7 @@ async def test_errors_of_the_home_page_stand_beside_the_field_and_have_the_focus
     for name, code, field, text in (
         ("", "", "Your name", "Please enter a name."),
         ("Ann", "", "Room code", "Please enter a room code."),
-        ("Ann", "2222-2222", "Room code", "Room does not exist."),
+        ("Ann", "2222-2222", "Room code", "Room does not exist. Is a letter missing?"),
     ):
         await ann.page.get_by_label("Your name").fill(name)
         await ann.page.get_by_label("Room code").fill(code)

@@ -46,7 +46,7 @@ async def test_refused_text_comes_back_and_many_lines_keep_the_draft(people: Peo
     cat = await people.newcomer(javascript=False)
     await cat.open_room("Cat")
     await cat.field.fill("a draft")
-    await cat.page.get_by_role("button", name="More lines").click()
+    await cat.page.get_by_role("button", name="Write several lines").click()
     await expect(cat.page.locator("#texts > textarea")).to_have_value("a draft")
     await cat.field.fill("x" * 9000)
     with cat.noise_expected("422"):

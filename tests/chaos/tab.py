@@ -251,7 +251,7 @@ class Tab:
     def _call_roll(self, element: Element) -> None:
         now = asyncio.get_running_loop().time()
         names = [person.text for person in element.all("li bdi")]
-        self.rosters.append(Roster(now, names, "as of a moment ago" in element.one("h2").words))
+        self.rosters.append(Roster(now, names, "Here a moment ago" in element.one("h2").words))
 
     def _send_pending(self, element: Element) -> None:
         if self._socket:

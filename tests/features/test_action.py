@@ -59,7 +59,7 @@ async def test_what_was_typed_is_kept_while_the_store_is_away(
     assert (reply.status, reply.page.one("textarea").value.removeprefix("\n")) == (503, "a long text")
     async with alice.in_room(code) as live:
         await live.send(act=f"{id}/edit", body="a long text")
-        alert = await live.until("hx-partial", "could not store")
+        alert = await live.until("hx-partial", "could not be saved")
         assert alert["hx-target"] == "#notice"  # the form stays, with the text in it
 
 
@@ -153,14 +153,14 @@ async def test_over_its_rate_a_frame_is_refused_without_a_read(
         while True:
             await live.send(act=f"{id}/{name}", **fields)
             shown = await live.until("hx-partial")
-            if "very often" in shown.text:
+            if "too fast" in shown.text:
                 break
             if not questions:
                 for kind in ("read", "snapshot", "write"):
                     monkeypatch.setattr(chat.store, kind, _counted(getattr(chat.store, kind), questions))
         questions.clear()
         await live.send(act=f"{id}/{name}", **fields)
-        refused = await live.until("hx-partial", "very often")
+        refused = await live.until("hx-partial", "too fast")
         assert refused["hx-target"] == "#notice", "the form stays, with what was typed in it"
         assert not questions
 

@@ -177,7 +177,7 @@ async def test_over_the_rate_no_form_is_shown(
             pass
         spent.questions.clear()
         await live.send(act="edit?ask", id=str(id))
-        refused = await live.until("hx-partial", "very often")
+        refused = await live.until("hx-partial", "too fast")
         assert refused["hx-target"] == "#notice"
     assert not spent.questions
 
