@@ -20,7 +20,7 @@ from chat.views.environment import Compiled, Environment, environment
 from chat.views.language import say
 from chat.views.links import linked
 from chat.views.look import LOOK, WORDS, Look
-from chat.views.palette import colour
+from chat.views.palette import colour, initials
 from chat.views.reader import Reader
 from chat.views.times import begins_day, begins_run, clock, day, iso, isoday
 
@@ -53,6 +53,7 @@ class Engine:
             begins_run=begins_run,
             say=say,
             colour=colour,
+            initials=initials,
             unlabelled=unlabelled,
         )
         made.globals.update(asset=self._assets.url, field=BODY_FIELD, inline=self.inline, COMINGS=COMINGS)

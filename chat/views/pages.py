@@ -18,7 +18,7 @@ from chat.views.forms import NOTHING, Draft, Form
 from chat.views.look import Look
 from chat.views.message_fragments import joined
 from chat.views.messages import Shown
-from chat.views.people import People, own_style_url
+from chat.views.people import People, own_style_url, with_oneself
 from chat.views.reader import Reader
 from chat.views.room_pages import RoomPages
 from chat.views.rooms import Rooms, name_of
@@ -71,11 +71,13 @@ class Pages:
 
         `frozen` says that `people` may be out of date.
         """
+        people = with_oneself(people, member)
         values: dict[str, Any] = {
             "style": self._style(reader),
             "own_style": own_style_url(seats),
             "messages": joined(shown),
-            "roster": Markup(self._people.roster_of_page(people, member, frozen, reader.look)),  # noqa: S704
+            "roster": Markup(self._people.roster_of_page(people, frozen, reader.look)),  # noqa: S704
+            "count": len(people),
             "heading": self._rooms.heading(room, reader.look),
             "name": name_of(room),
             "link": link,

@@ -13,11 +13,13 @@ SEATS = 100  # seats of one person that their stylesheet knows
 ROSTER = 100  # people listed; the others are counted
 
 OWN = """\
-.m[data-by="SEAT"]{--side:end;--first:2;--second:1;--bubble:var(--own);--left:var(--round);--right:.35rem}
+.m[data-by="SEAT"]{--side:end;--bubble:var(--own);--left:var(--round);--right:.3rem;--tile:none;--named:none}
+.m[data-by="SEAT"]{--lift:0;--above:.35rem;--dots:auto auto auto -2.3rem}
 @media screen{.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}}
 body:has([data-by="SEAT"] .by>:checked) #pal:valid .own{display:inline-block}
 .reacts [data-r~="SEAT"]{display:none}
 .mine [data-r~="SEAT"]{display:inline-block}
+#roster [data-by="SEAT"]{order:-1}
 #roster [data-by="SEAT"] bdi::after{content:" (you)"}
 """
 OWN_VERSION = version_of(OWN.encode())
@@ -31,14 +33,18 @@ class People:
         """The panel in place of the one before. `frozen` says that `people` may be out of date."""
         return self._roster("room/replace_roster.html", people, frozen, look)
 
-    def roster_of_page(self, people: Sequence[Member], member: Member, frozen: bool, look: Look) -> str:
-        """The people here and the one who is just coming in."""
-        if all(m.number != member.number for m in people):
-            people = sorted([*people, member], key=lambda m: m.number)
+    def roster_of_page(self, people: Sequence[Member], frozen: bool, look: Look) -> str:
         return self._roster("room/_roster.html", people, frozen, look)
 
     def _roster(self, template: str, people: Sequence[Member], frozen: bool, look: Look) -> str:
         return self._render(template, look, people=people[:ROSTER], count=len(people), frozen=frozen)
+
+
+def with_oneself(people: Sequence[Member], member: Member) -> Sequence[Member]:
+    """The people here and the one who is just coming in."""
+    if any(m.number == member.number for m in people):
+        return people
+    return sorted([*people, member], key=lambda m: m.number)
 
 
 def own_style(seats: Iterable[int]) -> str:

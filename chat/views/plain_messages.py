@@ -11,7 +11,7 @@ from markupsafe import escape
 from chat.model.messages import Message, Previous
 from chat.views.links import linked
 from chat.views.look import WORDS, Look, Render
-from chat.views.palette import PALETTE, colour
+from chat.views.palette import PALETTE, colour, initials
 from chat.views.stencils import Stencil
 from chat.views.times import (
     CLOCK_HOLE,
@@ -50,6 +50,7 @@ class PlainMessages:
             "id": message.id,
             "author": author,
             "name": _escaped(message.name),
+            "initials": _escaped(initials(message.name)),
             "iso": iso(message.at),
             "body": linked(body),
             "rev": message.rev,
@@ -66,7 +67,7 @@ class PlainMessages:
 
     def _cut(self, language: str, shade: int, place: Place) -> Stencil:
         author = next(seat for seat in range(AUTHOR, AUTHOR + 1000) if colour(seat) == shade)
-        code, name, body = "the\ufdd0code", "the\ufdd0name", "the\ufdd0text"
+        code, name, body = "the\ufdd0code", "\ufdd1\ufdd2", "the\ufdd0text"
         before = Previous(author if place == "goes on" else None, AT)
         message = Message(ID, REV, AT, author, name, 1, body, before=before)
         html = self._shape(code, message, with_holes(Look(language), place == "begins a day"))
@@ -75,6 +76,7 @@ class PlainMessages:
             "id": ID,
             "author": author,
             "name": name,
+            "initials": initials(name),
             "iso": iso(AT),
             "clock": CLOCK_HOLE,
             "day": DAY_HOLE,

@@ -34,6 +34,7 @@ HOLES: Values = {
     "heading": Markup("\ufdde"),
     "name": "\ufddf",
     "oldest": 10**9 + 1,
+    "count": 10**9 + 2,
 }
 SOMEBODY = Member(CODE, 0, "\ufddb", "\ufddc", 1)
 
@@ -55,6 +56,7 @@ class RoomPages:
         own_style: str,
         messages: Markup,
         roster: Markup,
+        count: int,
         heading: Markup,
         name: str,
         link: str,
@@ -78,6 +80,7 @@ class RoomPages:
                 "epoch": escape(page.position.epoch),
                 "messages": messages,
                 "roster": roster,
+                "count": count,
                 "oldest": page.messages[0].id if page.messages else 0,
             }
         )
@@ -93,5 +96,5 @@ class RoomPages:
         return Stencil(self._render(look, member=SOMEBODY, page=page, older=older, **EMPTY, **given), HOLES)
 
 
-GIVEN = "style", "own_style", "messages", "roster", "heading", "name", "link", "link_quoted", "key"
+GIVEN = "style", "own_style", "messages", "roster", "count", "heading", "name", "link", "link_quoted", "key"
 EMPTY: Values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": ""}

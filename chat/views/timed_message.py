@@ -25,5 +25,5 @@ class TimedMessage:
     def _with_holes(self, look: Look) -> str:
         html = self._made.get(look)
         if html is None:
-            html = self._made[look] = self._render(look)
+            html = self._made[look] = str(self._render(look))  # plain: what is put in is HTML
         return html

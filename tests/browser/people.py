@@ -133,14 +133,14 @@ class Tab:
         await self.page.wait_for_url("**/rooms/*", wait_until="commit")
         await expect(self.page.locator("#composer")).to_be_visible()
 
-    @property
-    def way_out(self) -> Locator:
-        """What leads to the page that asks whether to leave."""
-        return self.page.get_by_role("link", name="Leave for good…")
+    async def ask_to_leave(self) -> None:
+        """Go to the page that asks whether to leave."""
+        await self.open_menu()
+        await self.page.get_by_role("link", name="Leave for good…").click()
 
     async def leave(self) -> None:
         """Leave for good, which is asked first."""
-        await self.way_out.click()
+        await self.ask_to_leave()
         await self.page.get_by_role("button", name="Leave for good").click()
 
     async def live(self) -> Self:
@@ -177,6 +177,10 @@ class Tab:
             await asyncio.sleep(random.uniform(*pace))
             if key == "\n":
                 await self.page.wait_for_function(EMPTIED)
+
+    async def open_menu(self) -> None:
+        await self.page.get_by_role("button", name="Room menu").click()
+        await expect(self.page.locator("#menu")).to_be_visible()
 
     async def rest(self) -> None:
         """Wait until exactly one empty control is left and nothing is on its way."""

@@ -65,10 +65,15 @@ async def test_from_home_to_a_message_to_leaving_by_keyboard_alone(people: Peopl
     await ann.shows(["Hello", "two\nlines"])
     await ann.rest()
     await expect(ann.page.locator("#texts textarea")).to_be_focused()
-    back = await tab_to(ann, "Leave", "Shift+Tab")
+    back = await tab_to(ann, "Room menu", "Shift+Tab")
     newest, *back = back
     assert re.match(r"Ann \d\d:\d\d$", newest), "one stop for all messages, at the newest"
-    assert back == ["Conversation", "People here", "Leave for good…"], "few stops, in the order of the page"
+    assert back == ["Set my time", "Conversation", "People here", "Room menu"], "in the order of the page"
+    await ann.page.keyboard.press("Enter")
+    assert await tab_to(ann, "Leave for good…") == [
+        *("Invite people", "Title and topic", "My name", "Settings"),
+        "Leave for good…",
+    ]
     await ann.page.keyboard.press("Enter")
     await ann.page.wait_for_url("**/leave")
     await tab_to(ann, "Leave for good")

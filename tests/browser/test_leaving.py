@@ -37,7 +37,7 @@ async def test_leaving_is_asked_first_and_undone_by_one_button(people: People, j
     ann, bob = await people.newcomer(), await people.newcomer(javascript=javascript)
     code = await ann.open_room("Ann")
     await bob.join_room(code, "Bob")
-    await bob.way_out.click()
+    await bob.ask_to_leave()
     await bob.page.get_by_role("link", name="Stay").click()
     await bob.in_room()
     await ann.say("still there?")

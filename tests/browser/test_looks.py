@@ -113,8 +113,13 @@ async def test_screens_fit_from_narrow_to_wide(people: People, talk: Talk, shot:
         await shot(empty, f"empty-{size}")
         await no_overflow(empty)
         for tab in (ann, empty):
-            for part in ("#composer", ".send", "#switch", "#roster h2", "#invite", ".leave"):
+            crowd_at = "#roster h2" if width >= 960 else "[popovertarget=roster]"
+            for part in ("#composer", ".send", "#switch", crowd_at, "[popovertarget=menu]"):
                 assert await tab.page.locator(part).evaluate(WHOLE), f"{part} at {width}"
+            await tab.open_menu()
+            for part in ("#menu [popovertarget=invitation]", ".leave"):
+                assert await tab.page.locator(part).evaluate(WHOLE), f"{part} at {width}"
+            await tab.page.keyboard.press("Escape")
         await visitor.page.goto(visitor.url)
         await shot(visitor, f"home-{size}")
         await no_overflow(visitor)
@@ -151,7 +156,7 @@ async def test_text_at_twice_the_size_fits(people: People, talk: Talk, shot: Sho
     await ann.page.evaluate("() => { document.documentElement.style.fontSize = '200%' }")
     await shot(ann, "zoom-390")
     await no_overflow(ann)
-    for part in ("#composer", ".send", "#invite", ".leave"):
+    for part in ("#composer", ".send", "[popovertarget=roster]", "[popovertarget=menu]"):
         assert await ann.page.locator(part).evaluate(WHOLE), part
     assert await ann.page.evaluate(MESSAGES_SEEN) >= 1
     await ann.page.goto(ann.url)
@@ -223,7 +228,7 @@ async def test_reduced_motion_and_forced_colours(people: People, talk: Talk) -> 
     ann = await talk(reduced_motion="reduce", forced_colors="active")
     await ann.say("still")
     assert await ann.style("#live > .m", "transitionDuration") == "0s"
-    assert await ann.style(".text", "borderTopWidth") == "1px"
+    assert await ann.style(".b", "borderTopWidth") == "1px"
     assert await ann.style("button.send", "borderTopStyle") == "solid"
 
 

@@ -60,6 +60,7 @@ class Visitor:
 
     async def leave(self) -> None:
         """Leave for good, which is asked first."""
+        await self.window.click("[popovertarget=menu]")
         await self.window.click("a.leave")
         await self.window.wait_for(
             "location.pathname.endsWith('/leave') && document.querySelector('main button')"

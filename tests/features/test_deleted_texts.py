@@ -14,7 +14,7 @@ import pytest
 from people import Person, ids, until
 
 from chat.context import Context
-from chat.views.look import LOOK, Look
+from chat.views.reader import COOKIE, Choices
 
 SECRET = "a word that nobody shall read"
 OF_OTHERS = (type, ModuleType, FrameType, CoroutineType, asyncio.AbstractEventLoop, asyncio.Task)
@@ -22,12 +22,7 @@ OF_OTHERS = (type, ModuleType, FrameType, CoroutineType, asyncio.AbstractEventLo
 
 @pytest.mark.parametrize("bob_is_here", [True, False])
 async def test_nothing_that_a_node_keeps_has_a_deleted_text(
-    chats: list[Context],
-    alice: Person,
-    bob: Person,
-    code: str,
-    bob_is_here: bool,
-    monkeypatch: pytest.MonkeyPatch,
+    chats: list[Context], alice: Person, bob: Person, code: str, bob_is_here: bool
 ) -> None:
     """Whatever keeps texts in memory, now or later: everything is looked at that a node has of its own."""
     async with alice.in_room(code) as hers, bob.in_room(code) as his:
@@ -38,9 +33,9 @@ async def test_nothing_that_a_node_keeps_has_a_deleted_text(
         await bob.post(f"/rooms/{code}/{id}/reactions", {"emoji": "👍", "on": "1"})
         assert all(map(_holds_the_secret, chats))
     async with bob.in_room(code) if bob_is_here else nullcontext():
-        for look in (LOOK, Look(clock="12")):
-            monkeypatch.setattr("chat.web.requests.LOOK", look)
+        for clock in ("24", "12"):
             for person in (alice, bob):
+                person.client.set_cookie("localhost", COOKIE, Choices(clock=clock).cookie)
                 page = await person.look(code)
                 for path in ("?before=9", "/earlier?before=9", f"/{id}"):
                     assert SECRET in (await person.get(f"/rooms/{code}{path}")).text
