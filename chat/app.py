@@ -126,12 +126,12 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
         app.extensions["chat"] = chat
         app.extensions["files"] = StaticFiles(chat.assets, settings.trusted_proxies)
         app.extensions["terminating"] = chat.hub.connections.terminate
-        hub = chat.hub
         always = (
-            hub.repairs.run(),
-            hub.health.run(),
-            hub.heartbeats.run(),
+            chat.hub.repairs.run(),
+            chat.hub.health.run(),
+            chat.hub.heartbeats.run(),
             chat.presence.run(),
+            chat.reading.run(),
             count_nodes(chat.store, chat.hub.registry),
         )
         tasks.extend(

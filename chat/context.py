@@ -9,6 +9,7 @@ from chat.limits import Limits, OwnLimits
 from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
 from chat.live.presence import Presence
+from chat.live.reading import Reading
 from chat.logs import Repeats
 from chat.metrics import Metrics
 from chat.model.codes import Codes
@@ -33,6 +34,7 @@ class Context:
     store: Store
     hub: Hub
     presence: Presence
+    reading: Reading
     limits: Limits
     metrics: Metrics
     render: Renderer

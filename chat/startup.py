@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from chat.live.connections import SOCKETS
 from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
 from chat.live.presence import Presence
+from chat.live.reading import Reading
 from chat.live.registry import Listeners
 from chat.metrics import Metrics
 from chat.model.changes import Change
@@ -88,11 +89,8 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
         title=render.rooms.title,
     )
 
-    def committed(changes: Sequence[Change]) -> None:
-        metrics.often.messages += len(changes)
-        hub.committed(changes)
-
-    store.listen(committed, hub.on_gap, metrics.unknown.inc)
+    reading = Reading(store)
+    store.listen(_committed(metrics, reading, hub), hub.on_gap, metrics.unknown.inc)
     bus.open(hub.receive, hub.on_gap)
     presence = Presence(store, hub, render.people.roster)
     registry.open(listeners(hub, presence))
@@ -103,6 +101,7 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
         store=store,
         hub=hub,
         presence=presence,
+        reading=reading,
         limits=limits_for(redis, settings.rate_limit),
         own_limits=OwnLimits(settings.rate_limit),
         metrics=metrics,
@@ -117,12 +116,24 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     )
 
 
+def _committed(metrics: Metrics, reading: Reading, hub: Hub) -> Callable[[Sequence[Change]], None]:
+    """What is done with what this node has stored."""
+
+    def committed(changes: Sequence[Change]) -> None:
+        metrics.often.messages += len(changes)
+        reading.note_written(changes)
+        hub.committed(changes)
+
+    return committed
+
+
 def listeners(hub: Hub, presence: Presence) -> Listeners:
     """What the registry of the nodes calls."""
     return Listeners(presence.refresh, presence.recheck, hub.connections.evict, hub.health.announce)
 
 
 async def close_context(chat: Context) -> None:
+    await chat.reading.save()
     await chat.hub.registry.close()
     await chat.hub.bus.close()
     if chat.redis is not None:

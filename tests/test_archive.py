@@ -36,7 +36,7 @@ from chat.store.archive import copying
 from chat.store.archive.checks import CHUNK_BYTES, LineCheck, Numbers
 from chat.store.archive.copying import NotCopied
 from chat.store.archive.file import MANIFEST, verified
-from chat.store.archive.parts import KEYS, MEMBERS, MESSAGES, PARTS, ROOMS, TYPES, Part, dump_row
+from chat.store.archive.parts import KEYS, MEMBERS, MESSAGES, PARTS, POSITIONS, ROOMS, TYPES, Part, dump_row
 from chat.store.postgres import exclusive as postgres_exclusive
 from chat.store.postgres import hosts
 from chat.store.postgres.store import PostgresStore
@@ -460,6 +460,9 @@ def added(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
          "keys.jsonl, line 3: the room has not come to rev 9"),
         (MESSAGES, lambda data: data.replace(b'"rev":7', b'"rev":3', 1),
          "messages.jsonl, line 4: id is higher than rev 3"),
+        (POSITIONS, added(b'"seat":4', b'"seat":9'), "read-positions.jsonl, line 9: there is no seat 9"),
+        (POSITIONS, lambda data: data.replace(b'"rev":', b'"rev":9', 1),
+         "read-positions.jsonl, line 1: the room has not come to rev 90"),
         (MEMBERS, lambda data: data.replace(b'"name":"Ian"', b'"name":"I\\u0000n"', 1),
          "members.jsonl, line 1: name has a NUL in it"),
     ],

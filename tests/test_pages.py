@@ -56,15 +56,16 @@ def _labelled(page: Element, name: str) -> Element:
 # Home -------------------------------------------------------------------------------------------------
 
 
-async def test_home_is_one_form_with_name_code_and_two_buttons(client: Person) -> None:
+async def test_home_is_one_form_with_name_code_two_buttons_and_what_enter_presses(client: Person) -> None:
     page = (await client.get("/")).page
     form = page.one("form")
     assert (form["method"], form["action"]) == ("post", "/")
     assert _labelled(page, "name").value == ""
     assert _labelled(page, "code").value == ""
     assert [(b["name"], b.words) for b in form.all("button")] == [
-        ("join", "Join a Room"),
+        ("go", "Go"),
         ("create", "Create a Room"),
+        ("join", "Join a Room"),
     ]
     assert "autofocus" in page.one("[name=name]")
     assert page.one("html")["lang"] == "en"

@@ -13,6 +13,7 @@ from chat.model.members import clean_name
 from chat.model.messages import BODY_FIELD, clean_body
 from chat.model.rooms import Room
 from chat.model.sentences import Sentence
+from chat.store.my_rooms import Home
 from chat.views import language
 from chat.views.assets import Assets, folder
 from chat.views.forms import Draft, Form
@@ -107,8 +108,8 @@ def test_every_place_that_shows_a_reason_says_it_in_the_language_of_the_look(ren
         alerts.notice(reason, OTHER),
         alerts.farewell("CODE", reason, OTHER),
         render.composer.refused("CODE", "id", "key", 0, "text", reason, OTHER),
-        pages.home(Form({}, {"name": reason}), READER),
-        pages.home(Form({}, {"": reason}), READER),
+        render.home.page(Form({}, {"name": reason}), Home("", []), 0, READER),
+        render.home.page(Form({}, {"": reason}), Home("", []), 0, READER),
         pages.invitation(ROOM, 0, Form({}, {"name": reason}), READER),
         pages.invitation(ROOM, 0, Form({}, {"": reason}), READER),
         pages.error(422, "Not sent", reason, READER, Draft("")),

@@ -21,6 +21,7 @@ KNOWN = frozenset(
         "life",
         "again",
         "epoch",
+        "focus",
         "outage",
         "acked",
         "since",

@@ -12,7 +12,7 @@ from chat.model.members import Member
 from chat.model.notices import Verb, folded, renamed
 from chat.model.rooms import Room
 from chat.model.sentences import Sentence
-from chat.store import NotFound, queries
+from chat.store import NotFound, queries, read_positions
 from chat.store.log import head_of, is_storable, write_notice
 from chat.store.records import load_member
 from chat.store.rooms import IN_USE, find_room
@@ -38,7 +38,9 @@ async def take_seat(tx: Transaction, code: str, person: str, name: str) -> Membe
     room = (await head_of(tx, code)).room
     if held := await find_seat(tx, code, person):
         return held
-    return await _seat_named(tx, room, code, person, name)
+    member = await _seat_named(tx, room, code, person, name)
+    await read_positions.start(tx, room, member.number)
+    return member
 
 
 async def _seat_named(tx: Transaction, room: int, code: str, person: str, name: str) -> Member:
@@ -138,6 +140,7 @@ async def rename_seat(tx: Transaction, code: str, person: str, name: str) -> Cha
     ((present,),) = await tx.fetch(queries.IS_PRESENT, room, old.number)
     await tx.fetch(queries.END_SEAT, tx.now, room, old.number)
     new = await _seat_named(tx, room, code, person, name)
+    await read_positions.carry_over(tx, room, old.number, new.number)
     await tx.fetch(tx.dialect.mark_seats, present, room, [new.number])
     return await write_notice(tx, code, lambda last, at: (renamed(old, new), False))
 

@@ -38,6 +38,8 @@ CLOSED = "SELECT id FROM room WHERE expires = 0 ORDER BY id LIMIT 1"
 EMPTY = (  # of room $1, at most $2 rows of each
     "DELETE FROM message WHERE room = $1 "
     "AND id IN (SELECT id FROM message WHERE room = $1 ORDER BY id LIMIT $2) RETURNING 1",
+    "DELETE FROM read_position WHERE room = $1 "
+    "AND seat IN (SELECT seat FROM read_position WHERE room = $1 ORDER BY seat LIMIT $2) RETURNING 1",
     "DELETE FROM seat WHERE room = $1 "
     "AND number IN (SELECT number FROM seat WHERE room = $1 ORDER BY number LIMIT $2) RETURNING 1",
 )
@@ -82,6 +84,19 @@ NEW_SEAT = (
 )
 END_SEAT = "UPDATE seat SET ended = $1, present = 0 WHERE room = $2 AND number = $3"
 IS_PRESENT = "SELECT present FROM seat WHERE room = $1 AND number = $2"
+
+RISE_TO = " ON CONFLICT (room, seat) DO UPDATE SET rev = excluded.rev WHERE read_position.rev < excluded.rev"
+READ = (
+    "INSERT INTO read_position (room, seat, rev) SELECT id, number, CASE WHEN $3 < rev THEN $3 ELSE rev END "
+    "FROM room JOIN seat ON seat.room = room.id WHERE code = $1 AND number = $2" + RISE_TO
+)
+START_READING = (
+    "INSERT INTO read_position (room, seat, rev) SELECT id, $2, rev FROM room WHERE id = $1" + RISE_TO  # noqa: S608
+)
+CARRY_POSITION = (
+    "INSERT INTO read_position (room, seat, rev) SELECT room, $3, rev FROM read_position "  # noqa: S608
+    "WHERE room = $1 AND seat = $2" + RISE_TO
+)
 
 # The columns by name: a newer release may have added some while this one still works on the same database.
 ENTRIES = (

@@ -22,7 +22,7 @@ from chat.views.links import linked
 from chat.views.look import LOOK, WORDS, Look
 from chat.views.palette import colour, initials
 from chat.views.reader import Reader
-from chat.views.times import begins_day, begins_run, clock, day, iso, isoday
+from chat.views.times import begins_day, begins_run, clock, day, iso, isoday, when
 
 INLINE = 8  # fragments of one language that a page has to put in without a server
 
@@ -49,6 +49,7 @@ class Engine:
             clock=clock,
             day=day,
             isoday=isoday,
+            when=when,
             begins_day=begins_day,
             begins_run=begins_run,
             say=say,

@@ -19,11 +19,12 @@ class Form:
 
     values: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    first: str = "name"  # where the cursor is if nothing is wrong; empty for nowhere
 
     @property
     def focus(self) -> str:
         """The field to put the cursor in: the first one at fault."""
-        return next(iter(self.errors), "name")
+        return next(iter(self.errors), self.first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.receipts import write_life
 from chat.model.rooms import Room
-from chat.store.members import Left
 from chat.views.engine import Engine
 from chat.views.forms import NOTHING, Draft, Form
 from chat.views.look import Look
@@ -33,10 +32,6 @@ class Pages:
         self._people = people
         self._rooms = rooms
         self._room_pages = RoomPages(self._room)
-
-    def home(self, form: Form, reader: Reader, known: bool = False, left: Left | None = None) -> str:
-        """`known` says that the browser has a cookie of ours, `left` which room its person left just now."""
-        return self._page("home.html", reader, form=form, known=known, left=left)
 
     def leave(self, room: Room, reader: Reader) -> str:
         """Does a member mean to leave for good?"""

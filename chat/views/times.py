@@ -15,6 +15,7 @@ from chat.zones import offset
 
 MINUTE, DAY = 60_000, 86_400_000  # ms
 MINUTES_OF_DAY = 1440
+WEEK = 7  # days
 
 # What is rendered for every zone holds these in place of times. Nobody can write them: they are secret.
 CLOCK_HOLE, DAY_HOLE, ISODAY_HOLE = (f"\ufdd0{name}{secrets.token_hex(8)}" for name in "cdi")
@@ -88,3 +89,17 @@ def _date(number: int) -> date:
 @lru_cache(1024)
 def _day(number: int, language: str) -> str:
     return str(dates.format_date(_date(number), "full", locale=locale_of(language)))
+
+
+def when(at: int, now: int, look: Look) -> str:
+    """When something was said last, as short as it can be: a clock today, a day this week, else a date."""
+    then, today = _day_number(at, look), _day_number(now, look)
+    if then == today:
+        return clock(at, look)
+    return _short_day(then, look.language, today - WEEK < then < today, _date(then).year == _date(today).year)
+
+
+@lru_cache(1024)
+def _short_day(number: int, language: str, is_near: bool, is_this_year: bool) -> str:
+    skeleton = "E" if is_near else "MMMd" if is_this_year else "yMMMd"
+    return str(dates.format_skeleton(skeleton, _date(number), locale=locale_of(language)))

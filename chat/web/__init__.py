@@ -1,6 +1,19 @@
 """HTTP and WebSockets: the only code that knows Quart. Each module adds its addresses to a blueprint."""
 
-from chat.web import act, entry, files, leaving, operations, own_settings, posting, room, room_acts, stream
+from chat.web import (
+    act,
+    entry,
+    files,
+    home,
+    leaving,
+    operations,
+    own_settings,
+    posting,
+    reading,
+    room,
+    room_acts,
+    stream,
+)
 from chat.web.requests import pages
 from chat.web.socket import sockets
 
@@ -8,11 +21,13 @@ __all__ = [
     "act",
     "entry",
     "files",
+    "home",
     "leaving",
     "operations",
     "own_settings",
     "pages",
     "posting",
+    "reading",
     "room",
     "room_acts",
     "sockets",

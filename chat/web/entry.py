@@ -15,9 +15,9 @@ from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member, clean_name
 from chat.model.rooms import Room, clean_title
 from chat.store import OutcomeUnknown, Unavailable, quota, rooms
-from chat.store.members import Left
 from chat.views.forms import Form
-from chat.web import fields, left
+from chat.web import fields
+from chat.web.home import home_page
 from chat.web.requests import (
     client_info,
     current_chat,
@@ -25,7 +25,6 @@ from chat.web.requests import (
     find_member,
     give_cookie,
     known_person,
-    pace_reading,
     pages,
     within_rate,
 )
@@ -37,20 +36,9 @@ NO_COOKIE = (
 )
 
 
-@pages.get("/")
-async def home() -> str:
-    pace_reading(current_chat(), None)
-    return home_page(current_chat(), Form(), await left.find(current_chat()))
-
-
-def home_page(chat: Context, form: Form, just_left: Left | None = None) -> str:
-    known = known_person(chat) is not None
-    return chat.render.pages.home(form, current_reader(), known=known, left=just_left)
-
-
 @pages.post("/")
 async def enter() -> ResponseReturnValue:
-    """Create a room or join one, whichever button was pressed."""
+    """Create a room or join one, whichever button was pressed. Enter presses `go`: with a code it joins."""
     chat, form = current_chat(), await request.form
     typed = {field: fields.text(form, field) for field in ("name", "code", "title")}
     errors: dict[str, str] = {}
@@ -60,7 +48,7 @@ async def enter() -> ResponseReturnValue:
     except Refused as refused:
         errors["name"] = refused.text
     try:
-        if "create" in form:
+        if "create" in form or ("go" in form and not typed["code"].strip()):
             title = clean_title(typed["title"])
             if not errors:
                 return _asked_for_cookie(chat, form, "/") or await _create(chat, typed["name"], title)
@@ -76,7 +64,7 @@ async def enter() -> ResponseReturnValue:
         status = 429 if isinstance(refused, RateLimited) else 422
     except (Unavailable, OutcomeUnknown):
         errors["name"], status = NOT_NOW, 503
-    return home_page(chat, Form(typed, errors)), status
+    return await home_page(chat, Form(typed, errors)), status
 
 
 @pages.post("/rooms/<code>")

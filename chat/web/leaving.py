@@ -17,7 +17,7 @@ from chat.model.members import Member
 from chat.store import NotFound, members, rooms
 from chat.views.forms import Form
 from chat.web import left
-from chat.web.entry import home_page
+from chat.web.home import home_page
 from chat.web.requests import (
     check_rate,
     client_info,
@@ -73,7 +73,7 @@ async def log_out() -> ResponseReturnValue:
             if member is not None:
                 _dismiss(chat, member, "You logged out of this browser.")
         if await _has_seats(chat, person):
-            return home_page(chat, Form({}, {"": STILL_LOGGED_IN})), 503
+            return await home_page(chat, Form({}, {"": STILL_LOGGED_IN})), 503
         logs.event("logged-out")
     response = redirect("/", 303)
     for name in chat.identities.cookie_names():

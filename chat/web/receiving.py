@@ -10,6 +10,7 @@ from chat import limits
 from chat.context import Context
 from chat.live import frames
 from chat.live.connection import LATER, POLICY, Close, Connection
+from chat.live.reading import Reading
 from chat.model.errors import Refused
 from chat.model.receipts import read_life
 from chat.model.rooms import Position
@@ -21,6 +22,9 @@ from chat.web.reports import report
 from chat.web.sending import ComeBack
 from chat.web.texts import Intake
 from chat.web.transport import Socket
+
+# What has happened to the window of a page, by the kind of its frame.
+WINDOW = {"focus": Reading.focus, "blur": Reading.blur}
 
 
 def count_page(chat: Context, connection: Connection) -> None:
@@ -103,6 +107,10 @@ class Receiver:
         if frame and "act" in frame:
             await act_by_frame(chat, connection, frame)
             return
+        if kind in WINDOW:
+            WINDOW[kind](chat.reading, connection)
+            await pace(chat, connection)
+            return
         if frame is None or (kind not in ("resume", "pending") and "body" not in frame):
             await pace(chat, connection)
             raise Refused("Something went wrong. Please reload the page.")
@@ -152,6 +160,8 @@ async def _attempt(chat: Context, connection: Connection, work: Coroutine[Any, A
 
 async def _resume(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:
     """Bring the page up to date from what it says it has, and follow the room from there."""
+    if frame.get("focus"):
+        chat.reading.focus(connection)
     position = Position(fields.token(frame, "epoch") or "", fields.number(frame.get("since")))
     said = frame.get("outage") or ""
     if said not in ("write", chat.hub.health.outage):

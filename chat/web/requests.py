@@ -128,6 +128,15 @@ def pace_reading(chat: Context, person: str | None, pages: int = 1) -> None:
         _refuse_reading(chat, wait)
 
 
+def pace_lists(chat: Context, person: str) -> None:
+    """Count a list of rooms, which pages ask for by themselves. Raises RateLimited."""
+    if wait := chat.own_limits.take_both(
+        (limits.LISTS, person), (limits.LISTS_OF_ADDRESS, client_info().address)
+    ):
+        chat.metrics.refusals.labels("lists").inc()
+        raise RateLimited("This list was asked for very often just now.", wait)
+
+
 def _reading(person: str | None) -> tuple[tuple[Rate, str | None], tuple[Rate, str]]:
     rate = limits.PAGES_OF_ADDRESS if person else limits.PAGES_OF_STRANGERS
     return (limits.PAGES, person), (rate, client_info().address)

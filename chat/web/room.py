@@ -20,6 +20,7 @@ from chat.views.forms import Draft, Form
 from chat.views.qr import qr_code
 from chat.web import repeats
 from chat.web.entry import existing_room, invitation
+from chat.web.reading import note_visit
 from chat.web.requests import (
     client_info,
     current_chat,
@@ -54,6 +55,8 @@ async def room(code: str) -> ResponseReturnValue:
         return await invitation(chat, existing, Form())
     if found.member.code != code:
         return redirect(f"/rooms/{found.member.code}", 301)
+    if before is None:
+        note_visit(chat, found.member, found.page.position.rev)
     response = await make_response(await show_room(chat, found, older=before is not None))
     if forms := repeats.shown(request.cookies.get(repeats.COOKIE, "")):
         remember_forms(response, code, forms)

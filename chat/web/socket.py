@@ -130,6 +130,7 @@ async def _follow(chat: Context, connection: Connection, socket: Socket) -> None
         finally:
             if connection.counts:
                 chat.presence.depart(connection.member)
+            chat.reading.blur(connection)
             chat.hub.release(connection)
 
 

@@ -33,6 +33,7 @@ async def stream(code: str) -> ResponseReturnValue:
     reader = current_reader()
     shown = await chat.hub.page(member.code, None, reader.look)
     seats = await chat.store.read(seats_of, member.code, member.person)
+    chat.reading.note(member.code, member.number, shown.page.position.rev)
     response = await make_response(_stream(chat, member, reader, seats, shown))
     response.content_type = "text/html; charset=utf-8"
     response.headers["X-Accel-Buffering"] = "no"

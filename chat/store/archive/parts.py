@@ -79,7 +79,15 @@ KEYS = _part(
     "keys.jsonl",
     room=ROOMS,
 )
-PARTS = (ROOMS, MEMBERS, MESSAGES, KEYS)
+POSITIONS = _part(
+    "read_position",
+    "room seat",
+    "room int, seat int, rev int",
+    "read-positions.jsonl",
+    room=ROOMS,
+    seat=MEMBERS,
+)
+PARTS = (ROOMS, MEMBERS, MESSAGES, KEYS, POSITIONS)
 
 
 def dump_row(part: Part, row: Sequence[Any]) -> Line:

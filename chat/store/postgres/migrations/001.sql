@@ -41,10 +41,20 @@ CREATE TABLE seat (
 CREATE UNIQUE INDEX seat_held ON seat (room, person) WHERE ended IS NULL;
 CREATE UNIQUE INDEX seat_person ON seat (room, person, name);
 CREATE INDEX seat_of_person ON seat (person); -- for logging out of every room
+CREATE INDEX seat_of_home ON seat (person, taken) WHERE ended IS NULL; -- for the newest of many
 -- The highest mark of a look is one look into an index, however many have it.
 CREATE INDEX seat_folded ON seat (room, folded, mark, person);
 CREATE INDEX seat_shape ON seat (room, shape, mark, person);
 CREATE INDEX seat_present ON seat (room, number) WHERE present = 1;
+
+-- Up to which change of the room the person of a seat has read. A table of its own: it is written without the
+-- lock of the room, which the rows of seats must not be.
+CREATE TABLE read_position (
+  room bigint NOT NULL,
+  seat bigint NOT NULL,
+  rev bigint NOT NULL,
+  PRIMARY KEY (room, seat)
+) WITH (fillfactor = 50); -- as those of rooms
 
 -- Rows die here only when a message is edited or deleted or its meta changes: they are vacuumed within a
 -- minute or so, however few they are, so that deleted text does not stay for months in a table that is large.
@@ -82,7 +92,7 @@ CREATE INDEX idempotency_key_at ON idempotency_key (at);
 
 CREATE VIEW entry AS
 SELECT message.room, message.id, message.rev, message.at, message.author, seat.name, seat.mark,
-  message.body, message.kind, message.meta, message.before_author, message.before_at
+  message.body, message.body IS NOT NULL AS has_text, message.kind, message.meta, message.before_author, message.before_at
 FROM message
 LEFT JOIN seat ON seat.room = message.room AND seat.number = message.author;
 

@@ -41,10 +41,21 @@ CREATE TABLE seat (
 CREATE UNIQUE INDEX seat_held ON seat (room, person) WHERE ended IS NULL;
 CREATE UNIQUE INDEX seat_person ON seat (room, person, name);
 CREATE INDEX seat_of_person ON seat (person); -- for logging out of every room
+CREATE INDEX seat_of_home ON seat (person, taken) WHERE ended IS NULL; -- for the newest of many
 -- The highest mark of a look is one look into an index, however many have it.
 CREATE INDEX seat_folded ON seat (room, folded, mark, person);
 CREATE INDEX seat_shape ON seat (room, shape, mark, person);
 CREATE INDEX seat_present ON seat (room, number) WHERE present = 1;
+
+-- Up to which change of the room the person of a seat has read. A table of its own: it is written while nobody
+-- holds the lock of the room.
+CREATE TABLE read_position (
+  room INTEGER NOT NULL REFERENCES room,
+  seat INTEGER NOT NULL,
+  rev INTEGER NOT NULL,
+  PRIMARY KEY (room, seat),
+  FOREIGN KEY (room, seat) REFERENCES seat (room, number)
+) STRICT, WITHOUT ROWID;
 
 -- The text of a message, apart from everything that changes about it. A text is never moved or removed: it
 -- is overwritten in place by as many spaces. When a row changes its size, SQLite may shift its neighbours
@@ -87,7 +98,7 @@ CREATE INDEX idempotency_key_at ON idempotency_key (at);
 
 CREATE VIEW entry AS
 SELECT message.room, message.id, message.rev, message.at, message.author, seat.name, seat.mark,
-  text.body, message.kind, message.meta, message.before_author, message.before_at
+  text.body, message.text IS NOT NULL AS has_text, message.kind, message.meta, message.before_author, message.before_at
 FROM message
 LEFT JOIN seat ON seat.room = message.room AND seat.number = message.author
 LEFT JOIN text ON text.serial = message.text;

@@ -1,0 +1,87 @@
+"""Up to where people have read: gathered here, and stored for all of them at once every few seconds.
+
+A page has been read up to what it was sent while its window has the focus. Nobody waits for these writes,
+and a few seconds of them may be lost: people then find something unread that they have seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+from chat.live.connection import Connection
+from chat.model.changes import Change
+from chat.store import NO_ROOM, OutcomeUnknown, Store, Unavailable, read_positions
+
+EVERY = 3.0  # s between writes
+PORTION = 500  # positions of one write: texts may wait behind it
+MOST = 50_000  # positions that are held while the store does not take them
+
+Seat = tuple[str, int]  # a code and the number of a seat
+
+
+class Reading:
+    def __init__(self, store: Store, every: float = EVERY) -> None:
+        self._store = store
+        self._every = every
+        self._due: dict[Seat, int] = {}
+        self._focused: dict[Connection, int] = {}  # up to where each has been noted
+
+    @property
+    def due(self) -> Mapping[Seat, int]:
+        """What is yet to be stored."""
+        return self._due
+
+    def note(self, code: str, seat: int, rev: int) -> None:
+        """Somebody has read up to `rev`, or written it."""
+        known = self._due.get((code, seat), 0)
+        if rev > known and (known or len(self._due) < MOST):
+            self._due[code, seat] = rev
+
+    def note_written(self, changes: Iterable[Change]) -> None:
+        """Who sends a text has read what is before it."""
+        for change in changes:
+            message = change.message
+            if message.author is not None and message.rev == message.id:
+                self.note(change.code, message.author, message.id)
+
+    def focus(self, connection: Connection) -> None:
+        """The window of this page has the focus from now on."""
+        self._focused.setdefault(connection, 0)
+
+    def blur(self, connection: Connection) -> None:
+        """It has it no more, or the connection has ended."""
+        self._gather([connection])
+        self._focused.pop(connection, None)
+
+    def gather(self, person: str) -> None:
+        """Note what this person's pages show now."""
+        self._gather([one for one in self._focused if one.member.person == person])
+
+    def _gather(self, connections: Iterable[Connection]) -> None:
+        for connection in connections:
+            noted, cursor = self._focused.get(connection), connection.cursor
+            if noted is not None and cursor is not None and cursor > noted:
+                self._focused[connection] = cursor
+                self.note(connection.member.code, connection.member.number, cursor)
+
+    async def run(self) -> None:
+        """Store what is read for as long as this node runs."""
+        while True:
+            await asyncio.sleep(self._every)
+            self._gather(self._focused)
+            await self.save()
+
+    async def save(self) -> None:
+        """Store what is due. What cannot be stored stays due."""
+        while portion := dict(islice(self._due.items(), PORTION)):
+            for seat in portion:
+                del self._due[seat]
+            rows = [(code, number, rev) for (code, number), rev in portion.items()]
+            try:
+                await self._store.write(NO_ROOM, read_positions.save, rows)
+            except (Unavailable, OutcomeUnknown):
+                for (code, number), rev in portion.items():
+                    self.note(code, number, rev)
+                return

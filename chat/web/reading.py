@@ -1,0 +1,31 @@
+"""What is read: said by a form, or by asking for the newest page."""
+
+from __future__ import annotations
+
+from quart import redirect, request
+from quart.typing import ResponseReturnValue
+
+from chat.context import Context
+from chat.model.members import Member
+from chat.web import fields
+from chat.web.requests import current_chat, pace_reading, pages, require_member
+
+
+@pages.post("/rooms/<code>/read")
+async def read(code: str) -> ResponseReturnValue:
+    """A member has read everything up to a message; it stays so whatever is said later."""
+    chat, form = current_chat(), await request.form
+    member = await require_member(chat, code)
+    pace_reading(chat, member.person)
+    chat.reading.note(member.code, member.number, fields.number(form.get("id")))
+    await chat.reading.save()
+    if "HX-Request" in request.headers:
+        return "", 204
+    return redirect(f"/rooms/{member.code}", 303)
+
+
+def note_visit(chat: Context, member: Member, rev: int) -> None:
+    """To go to the newest page is to read it; to fetch it ahead is not. Only browsers tell the two apart."""
+    ahead = request.headers.get("Sec-Purpose", "") or request.headers.get("Purpose", "")
+    if request.headers.get("Sec-Fetch-Mode") == "navigate" and "prefetch" not in ahead:
+        chat.reading.note(member.code, member.number, rev)

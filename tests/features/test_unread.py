@@ -1,0 +1,173 @@
+"""What counts as reading: a page whose window has the focus, a text that is sent, a page that one goes to."""
+
+from __future__ import annotations
+
+import asyncio
+from unittest.mock import AsyncMock
+
+import calls
+import pytest
+from people import Live, Person, ids, until
+
+from chat.context import Context
+from chat.live.reading import Reading
+from chat.store import Unavailable, read_positions
+
+NAVIGATION = {"sec_fetch_mode": "navigate"}
+
+
+@pytest.fixture
+def his(chats: list[Context]) -> Context:
+    """What Bob's node works with."""
+    return chats[-1]
+
+
+async def unread(person: Person) -> str:
+    """What home says of the only room."""
+    badges = (await person.get("/")).page.one("#rooms li").all(".badge")
+    return badges[0].words if badges else ""
+
+
+async def say(person: Person, code: str, live: Live, text: str) -> None:
+    """Somebody writes, and it has come to a page."""
+    await person.write(code, text)
+    await live.until("li .text", text)
+
+
+def focused(chat: Context) -> int:
+    return len(chat.reading._focused)
+
+
+async def test_what_others_write_is_unread(alice: Person, bob: Person, code: str) -> None:
+    assert await unread(bob) == ""
+    await alice.write(code, "one", "two")
+    assert await unread(bob) == "2 unread"
+    assert await unread(alice) == ""
+
+
+async def test_a_page_is_read_while_its_window_has_the_focus(
+    alice: Person, bob: Person, code: str, his: Context
+) -> None:
+    async with bob.in_room(code) as live:
+        await say(alice, code, live, "one")
+        assert await unread(bob) == "1 unread"
+        await live.send(k="focus")
+        await until(lambda: focused(his))
+        assert await unread(bob) == ""
+        await say(alice, code, live, "two")
+        assert await unread(bob) == ""
+        await live.send(k="blur")
+        await until(lambda: not focused(his))
+        await say(alice, code, live, "three")
+        assert await unread(bob) == "1 unread"
+
+
+async def test_a_page_that_has_the_focus_when_it_comes_back_is_read(
+    alice: Person, bob: Person, code: str, his: Context
+) -> None:
+    page = await bob.look(code)
+    await alice.write(code, "one")
+    async with bob.live(code) as live:
+        await live.resume(page, focus="1")
+        await live.until("li .text", "one")
+        assert await unread(bob) == ""
+    await until(lambda: not focused(his))
+
+
+async def test_what_was_read_when_a_page_is_closed_is_not_lost(
+    alice: Person, bob: Person, code: str, his: Context
+) -> None:
+    async with bob.in_room(code) as live:
+        await live.send(k="focus")
+        await until(lambda: focused(his))
+        await say(alice, code, live, "one")
+    await until(lambda: not focused(his))
+    assert await unread(bob) == ""
+
+
+async def test_who_writes_has_read(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "one")
+    async with bob.in_room(code) as live:
+        await live.say("two")
+        await live.until("li .text", "two")
+    assert await unread(bob) == ""
+
+
+async def test_to_go_to_the_newest_page_is_to_read_it(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "one")
+    for headers in (
+        {},
+        {"sec_fetch_mode": "cors"},
+        NAVIGATION | {"sec_purpose": "prefetch;prerender"},
+        NAVIGATION | {"purpose": "prefetch"},
+    ):
+        await bob.get(f"/rooms/{code}", **headers)
+        assert await unread(bob) == "1 unread"
+    await bob.get(f"/rooms/{code}?before=1", **NAVIGATION)
+    assert await unread(bob) == "1 unread"
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    assert await unread(bob) == ""
+
+
+async def test_one_may_say_up_to_where_one_has_read(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "one", "two", "three")
+    one, two, three = ids(await alice.look(code))[-3:]
+    for id, said in [(two, "1 unread"), (one, "1 unread"), ("nonsense", "1 unread"), (three, "")]:
+        reply = await bob.post(f"/rooms/{code}/read", {"id": str(id)})
+        assert (reply.status, reply.headers["Location"]) == (303, f"/rooms/{code}")
+        assert await unread(bob) == said
+    assert (await bob.post(f"/rooms/{code}/read", {"id": "1"}, hx_request="true")).status == 204
+
+
+async def test_nobody_else_says_what_is_read(alice: Person, bob: Person, client: Person, code: str) -> None:
+    await alice.write(code, "one")
+    reply = await client.post(f"/rooms/{code}/read", {"id": "99"})
+    assert reply.status == 403
+    assert await unread(bob) == "1 unread"
+
+
+async def test_reading_is_stored_from_time_to_time(
+    alice: Person, bob: Person, code: str, his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And only if more was read: what is asked of the store is counted."""
+    saved: list[list[read_positions.Read]] = []
+
+    async def save(original: object, rows: list[read_positions.Read]) -> None:
+        saved.append(rows)
+
+    calls.intercept(monkeypatch, his.store, read_positions.save, save)
+    reading = Reading(his.store, every=0.01)
+    reading.note(code, 2, 5)
+    reading.note(code, 2, 4)
+    reading.note(code, 1, 6)
+    task = asyncio.create_task(reading.run())
+    await until(lambda: saved)
+    assert saved == [[(code, 2, 5), (code, 1, 6)]]
+    reading.note(code, 2, 7)
+    await until(lambda: len(saved) > 1)
+    task.cancel()
+    assert saved[1:] == [[(code, 2, 7)]]
+
+
+async def test_what_cannot_be_stored_stays_due(
+    code: str, his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.live.reading.MOST", 2)
+    reading = Reading(his.store)
+    with monkeypatch.context() as broken:
+        failure = AsyncMock(side_effect=Unavailable("away"))
+        calls.intercept(broken, his.store, read_positions.save, failure)
+        for seat in (1, 2, 3):
+            reading.note(code, seat, 5)
+        await reading.save()
+        reading.note(code, 1, 4)
+        reading.note(code, 2, 6)
+    assert reading.due == {(code, 1): 5, (code, 2): 6}
+    await reading.save()
+    assert reading.due == {}
+
+
+async def test_what_is_due_is_stored_when_the_server_ends(code: str, his: Context) -> None:
+    his.reading.note(code, 2, 1)
+    await his.reading.save()
+    assert his.reading.due == {}
