@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -97,3 +98,20 @@ def _connected(port: int, *, tls: bool) -> socket.socket:
     peer.settimeout(10)
     peer.connect(("127.0.0.1", port))
     return TRUSTING.wrap_socket(peer) if tls else peer
+
+
+STARTS = {"page": b"GET /torrent HTTP/1.1\r\nHost: x\r\n\r\n", "socket": handshake("/flood")}
+
+
+@pytest.mark.parametrize("kind", STARTS)
+def test_an_answer_without_end_ends_when_its_peer_has_gone(server: Server, kind: str) -> None:
+    """TLS hears of it in the next turn of the event loop: there has to be one."""
+    for _ in range(5):
+        with _connected(server.port, tls=True) as peer:
+            peer.sendall(STARTS[kind])
+            peer.recv(65536)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    deadline = time.monotonic() + 10
+    while _index(server.port, tls=True)["here"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -186,6 +186,8 @@ async def _send(original: Guard, self: Any, event: Any) -> None:
             await asyncio.sleep(0)  # an endless response must give way to the news
             raise ConnectionResetError
         await original(self, event)
+        if isinstance(event, RawData) and self.writer.get_extra_info("sslcontext") is not None:
+            await asyncio.sleep(0)  # TLS is not closing before the next turn, whatever happened below it
     except OSError:
         await self.protocol.handle(Closed())
 
