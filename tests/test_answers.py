@@ -13,6 +13,8 @@ from serving import Server
 from test_server import get, loop_name, post, server, shared, start, state, until, within
 from wire import Response, Wire
 
+from chat.server import bounds
+
 __all__ = ["loop_name", "server", "shared", "start"]  # fixtures
 
 
@@ -53,6 +55,17 @@ async def test_who_leaves_before_the_answer_ends_the_work_on_it(server: Server) 
     await until(server, lambda now: "/undecided" in now["here"])
     wire.cut()
     await until(server, lambda now: not now["here"])
+
+
+async def test_who_asks_and_leaves_at_once_among_many_ends_the_work_on_it(server: Server) -> None:
+    """The news comes before the work has begun: the requests of an address wait for their turns."""
+    wires = [await Wire.open(server.port) for _ in range(4 * bounds.STARTS_AT_ONCE)]
+    for wire in wires:
+        wire.writer.write(get("/live"))
+        wire.writer.write_eof()
+    await until(server, lambda now: not now["here"])
+    for wire in wires:
+        wire.cut()
 
 
 @pytest.mark.parametrize("cut_at", [0, 1, 2500])

@@ -9,7 +9,7 @@ import ssl
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def _index(port: int, *, tls: bool) -> dict[str, Any]:
         return found
 
 
-def _connected(port: int, *, tls: bool) -> socket.socket:
+def _connected(port: int, *, tls: bool) -> Any:
     """For which the system keeps little while nobody reads."""
     peer = socket.socket()
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -111,7 +111,22 @@ def test_an_answer_without_end_ends_when_its_peer_has_gone(server: Server, kind:
             peer.sendall(STARTS[kind])
             peer.recv(65536)
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    _wait_until_gone(server.port)
+
+
+@pytest.mark.parametrize("path", ["/live", "/torrent"])
+def test_who_asks_and_leaves_at_once_ends_the_work_on_it(server: Server, path: str) -> None:
+    """The request and the end of TLS are read together: the news comes before the work has begun."""
+    for _ in range(3):
+        with _connected(server.port, tls=True) as peer, suppress(ssl.SSLError):
+            peer.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            peer.setblocking(False)
+            peer.unwrap()
+    _wait_until_gone(server.port)
+
+
+def _wait_until_gone(port: int) -> None:
     deadline = time.monotonic() + 10
-    while _index(server.port, tls=True)["here"]:
+    while _index(port, tls=True)["here"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)

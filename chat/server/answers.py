@@ -136,7 +136,7 @@ class OneTaskRequest(ASGIHTTPConnection):
 
 
 def _take_body(request: Any, arrived: asyncio.Queue[Any]) -> bool:
-    """Give the request what of its body has come already; whether that is all."""
+    """Give the request what has come of its body; whether that is all, and the peer is still there."""
     while not arrived.empty():
         message = arrived.get_nowait()
         if message["type"] != "http.request":
@@ -145,5 +145,5 @@ def _take_body(request: Any, arrived: asyncio.Queue[Any]) -> bool:
         request.body.append(message.get("body", b""))
         if not message.get("more_body", False):
             request.body.set_complete()
-            return True
+            return arrived.empty()  # otherwise the peer has gone meanwhile
     return False
