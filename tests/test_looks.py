@@ -220,6 +220,8 @@ async def test_what_was_chosen_shows_on_pages_and_pushes(alice: Person, bob: Per
         assert (await _time_of("pushed", hers), await _time_of("pushed", his)) == ("02:01 PM", "08:16")
     reply = await bob.get(f"/rooms/{code}", accept_language="ar-EG, en;q=0.5")
     assert (reply.page.one("html")["lang"], reply.page.one("html")["dir"]) == ("ar", "rtl")
+    assert "h12" not in reply.page.one("html").classes
+    assert "h12" in (await alice.look(code)).one("html").classes
     assert "Accept-Language" in reply.headers["Vary"]
 
 

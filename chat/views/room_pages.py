@@ -11,12 +11,11 @@ from markupsafe import Markup, escape
 
 from chat.model.codes import grouped
 from chat.model.members import Member
-from chat.views.look import WORDS, Look
+from chat.views.look import NO_ZONE, WORDS, Look
 from chat.views.messages import Shown
 from chat.views.stencils import Stencil, Values
-from chat.zones import UNKNOWN
 
-KINDS = 16  # of the past or not, with earlier messages or not, with a text or not, in a zone or not
+KINDS = 32  # of the past, with earlier messages, with a text, in a zone, and by which clock
 
 # Characters that Unicode keeps free of meaning: no page holds them.
 CODE = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4"
@@ -66,7 +65,7 @@ class RoomPages:
     ) -> str:
         page = shown.page
         has_text = any(message.kind == "text" for message in page.messages)
-        return self._stencil(look.words, look.knows_zone, older, page.more, has_text).fill(
+        return self._stencil(_without_zone(look), older, page.more, has_text).fill(
             {
                 "code": escape(member.code),
                 "grouped": escape(grouped(member.code)),
@@ -85,9 +84,7 @@ class RoomPages:
             }
         )
 
-    def _cut(self, look: Look, knows_zone: bool, older: bool, more: bool, has_text: bool) -> Stencil:
-        if not knows_zone:
-            look = look._replace(zone=UNKNOWN)
+    def _cut(self, look: Look, older: bool, more: bool, has_text: bool) -> Stencil:
         message = SimpleNamespace(id=HOLES["oldest"], kind="text" if has_text else "notice")
         page: Any = SimpleNamespace(
             more=more, messages=[message], position=SimpleNamespace(epoch=HOLES["epoch"])
@@ -98,3 +95,8 @@ class RoomPages:
 
 GIVEN = "style", "own_style", "messages", "roster", "count", "heading", "name", "link", "link_quoted", "key"
 EMPTY: Values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": ""}
+
+
+def _without_zone(look: Look) -> Look:
+    """Of the zone a page says no more than whether it is known; the messages are put in."""
+    return look._replace(zone=NO_ZONE) if look.knows_zone else look
