@@ -32,16 +32,23 @@ class Text(NamedTuple):
 
 
 def in_python(source: str, where: str = "") -> Iterator[Text]:
-    """What rules and handlers say: constants that read like a sentence."""
-    tree = ast.parse(source)
-    passed_over = {id(constant) for node in ast.walk(tree) for constant in _no_texts(node)}
-    for node in ast.walk(tree):
+    """What rules and handlers say: whatever is a Sentence, and constants that read like one."""
+    nodes = list(ast.walk(ast.parse(source)))
+    done = {id(constant) for node in nodes for constant in _no_texts(node)}
+    for node in nodes:
         if pair := _plural(node):
-            passed_over.update(map(id, pair))
+            done.update(map(id, pair))
             yield Text(str(pair[0].value), str(pair[1].value), where)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and id(node) not in passed_over and is_readable(node.value):
-            yield Text(str(node.value), "", where)
+    calls = [node for node in nodes if isinstance(node, ast.Call) and _name(node) == "Sentence"]
+    sentences = {id(call.args[0]) for call in calls}
+    constants = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in done]
+    for constant in constants:
+        if id(constant) in sentences or is_readable(constant.value):
+            yield Text(str(constant.value), "", where)
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def is_readable(value: object) -> bool:
@@ -62,10 +69,8 @@ def _plural(node: ast.AST) -> list[ast.Constant]:
 def _no_texts(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.Expr | ast.JoinedStr):
         yield from ast.walk(node) if isinstance(node, ast.JoinedStr) else [node.value]
-    elif isinstance(node, ast.Call):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if name in UNSHOWN:
-            yield from node.args
+    elif isinstance(node, ast.Call) and _name(node) in UNSHOWN:
+        yield from node.args
 
 
 def in_template(source: str, where: str = "") -> Iterator[Text]:

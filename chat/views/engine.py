@@ -26,7 +26,7 @@ from chat.views.times import begins_day, begins_run, clock, day, iso, isoday, wh
 
 INLINE = 8  # fragments of one language that a page has to put in without a server
 
-STYLES = 16  # more than there are ways to choose them
+STYLES = 128  # more than there are ways to choose them
 
 
 class Engine:

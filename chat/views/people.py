@@ -20,7 +20,7 @@ body:has([data-by="SEAT"] .by>:checked) #pal:valid .own{display:inline-block}
 .reacts [data-r~="SEAT"]{display:none}
 .mine [data-r~="SEAT"]{display:inline-block}
 #roster [data-by="SEAT"]{order:-1}
-#roster [data-by="SEAT"] bdi::after{content:" (you)"}
+#roster [data-by="SEAT"] bdi::after{content:var(--you," (you)")}
 """
 OWN_VERSION = version_of(OWN.encode())
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from chat.languages import LANGUAGES, language_for
 from chat.settings import Settings
-from chat.views.look import Look
+from chat.views.look import LOOK, Look
 from chat.zones import UNKNOWN, same_clock, zone_named
 
 COOKIE = "look"
@@ -55,10 +55,12 @@ class Reader(NamedTuple):
     def sheets(self) -> tuple[str, ...]:
         """The stylesheets besides those that everybody gets."""
         chosen = self.choices
+        language = self.look.language
+        words = f"{language}.css" if language in LANGUAGES and language != LOOK.language else ""
         theme = {"light": "light.css", "dark": "dark.css"}.get(chosen.theme, "")
         density = "compact.css" if chosen.density == "compact" else ""
         comings = "no-comings.css" if chosen.comings == "hidden" else ""
-        return tuple(filter(None, (theme, density, comings)))
+        return tuple(filter(None, (words, theme, density, comings)))
 
 
 def _one_of(*values: str) -> Callable[[str], str]:

@@ -15,10 +15,13 @@ from chat.views.own_settings import OwnSettings
 from chat.views.pages import Pages
 from chat.views.people import People
 from chat.views.rooms import Rooms
+from chat.views.sheet_words import sheets_of_words
 
 
 class Renderer:
     def __init__(self, folder: Path, assets: Assets) -> None:
+        for name, sheet in sheets_of_words().items():
+            assets.add(name, sheet)
         self.engine = Engine(folder, assets)
         self.messages = MessageFragments(self.engine)
         self.people = People(self.engine)

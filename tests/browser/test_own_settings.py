@@ -26,6 +26,11 @@ def conversation(tab: Tab, javascript: bool) -> Page | FrameLocator:
     return tab.page if javascript else tab.page.frame_locator("iframe")
 
 
+async def open_settings(tab: Tab) -> None:
+    await tab.page.get_by_role("button", name="Room menu").click()
+    await tab.page.get_by_role("link", name="Settings").click()
+
+
 def times(tab: Tab, javascript: bool) -> Locator:
     return conversation(tab, javascript).locator(".m:not(.notice) time")
 
@@ -65,7 +70,7 @@ async def test_colours_and_space_are_as_chosen_whatever_the_device_says(people: 
     papers, heights = {}, {}
     for theme, density in (("Light", "Normal"), ("Dark", "Less")):
         await ann.open_menu()
-        await ann.page.get_by_role("link", name="Settings").click()
+        await open_settings(ann)
         await ann.page.get_by_label(theme).check()
         await ann.page.get_by_label(re.compile(density)).check()
         await ann.page.get_by_role("button", name="Save").click()
@@ -80,7 +85,7 @@ async def test_who_comes_and_goes_can_be_left_out(people: People) -> None:
     ann, bob = await people.two()
     await ann.both_entered()
     await ann.open_menu()
-    await ann.page.get_by_role("link", name="Settings").click()
+    await open_settings(ann)
     await ann.page.get_by_label("Only in the list of people").check()
     await ann.page.get_by_role("button", name="Save").click()
     await ann.live()
