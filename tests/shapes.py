@@ -39,6 +39,9 @@ class Shapes:
     def outage(self, outage: str, look: Look) -> str:
         return f"trouble {outage} "
 
+    def trimmed(self, code: str, id: int) -> Render:
+        return lambda look: ""
+
     def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:
         return "".join([f"page{_shown(look)} ", *shown.fragments])
 

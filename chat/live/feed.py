@@ -18,6 +18,7 @@ from chat.model.rooms import Position
 from chat.store.windows import Part, weight
 from chat.views.look import Look
 from chat.views.messages import RenderedMessages
+from chat.views.trimming import last_trim
 
 RING = 256  # revs kept in memory per live room
 RING_BYTES = 256 * 1024  # of texts as Python holds them, so that a room of long messages costs no more
@@ -214,7 +215,7 @@ class Feed(Generic[F]):
         """If it is all that comes after `cursor`: the usual case."""
         rev, id = self._ring[-1]
         message = self._messages[id]
-        if not cursor + 1 == id == rev == message.rev == self.position.rev:
+        if not cursor + 1 == id == rev == message.rev == self.position.rev or last_trim((message,)):
             return []
         return [Frame(html, rev) for html in self._rendered.messages(looks, self.code, message)]
 

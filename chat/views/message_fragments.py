@@ -8,12 +8,14 @@ from markupsafe import Markup
 
 from chat.model.messages import Message
 from chat.model.rooms import Room
+from chat.store import HISTORY
 from chat.views.engine import Engine
 from chat.views.look import Look, Render, once_a_language
 from chat.views.messages import Shown
 from chat.views.plain_messages import PlainMessages
 from chat.views.rooms import name_of
 from chat.views.timed_message import TimedMessage
+from chat.views.trimming import KEPT, LOADED
 
 
 class MessageFragments:
@@ -35,6 +37,19 @@ class MessageFragments:
             self._engine.render, "reactions/replace_row.html", code=code, message=message, own=None
         )
         return once_a_language(render)
+
+    def trimmed(self, code: str, id: int) -> Render:
+        """What takes the oldest messages off a page that has got this one.
+
+        Nothing is taken while more are on their way, nor mostly what somebody has loaded.
+        """
+        first = id - KEPT + 1
+        page = f"#messages:has(#live>#message-{first}):not(:has(#older .htmx-request))"
+        if id % LOADED:
+            page += f":not(:has(#earlier>li:nth-child({HISTORY + 1})))"
+        return once_a_language(
+            partial(self._engine.render, "room/trim.html", code=code, first=first, page=page)
+        )
 
     def newest(self, code: str, shown: Shown, look: Look) -> str:
         return self._engine.render(

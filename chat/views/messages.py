@@ -44,6 +44,8 @@ class Shapes(Protocol):
 
     def newest(self, code: str, shown: Shown, look: Look) -> str: ...
 
+    def trimmed(self, code: str, id: int) -> Render: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -89,6 +91,10 @@ class RenderedMessages:
     def newest(self, code: str, shown: Shown, look: Look) -> str:
         """A page in place of what a reader has; not kept here."""
         return self._shapes.newest(code, shown, look)
+
+    def trimmed(self, looks: Sequence[Look], code: str, id: int) -> list[str]:
+        """What takes the oldest messages off a page when this one has come, in each of these looks."""
+        return list(map(self._shapes.trimmed(code, id), looks))
 
     def forget(self, code: str, message: Message) -> None:
         """This message has changed: what was rendered before is dropped and not kept again."""
