@@ -130,3 +130,17 @@ def _wait_until_gone(port: int) -> None:
     while _index(port, tls=True)["here"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_http_2_is_not_offered_whatever_the_configuration_says(tmp_path: Path) -> None:
+    """None of the bounds would hold for it."""
+    certificate, key = certified(tmp_path, "IP:127.0.0.1")
+    lines = f'certfile = "{certificate}"', f'keyfile = "{key}"', 'alpn_protocols = ["h2", "http/1.1"]'
+    asking = ssl.create_default_context(cafile=str(certificate))
+    asking.set_alpn_protocols(["h2", "http/1.1"])
+    with guarded(tmp_path, "asyncio", *lines) as server, _connected(server.port, tls=False) as peer:
+        encrypted = asking.wrap_socket(peer, server_hostname="127.0.0.1")
+        assert encrypted.selected_alpn_protocol() == "http/1.1"
+        encrypted.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert encrypted.recv(13) == b"HTTP/1.1 200 "
+        encrypted.close()

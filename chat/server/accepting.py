@@ -226,8 +226,9 @@ class _Asyncio:
 
 
 @around(run, "worker_serve")
-async def _serve(original: Guard, app: Any, *args: Any, **kwargs: Any) -> None:
+async def _serve(original: Guard, app: Any, config: Any, *args: Any, **kwargs: Any) -> None:
     """Every listening socket of a worker shares its slots."""
+    config.alpn_protocols = bounds.ALPN
     setattr(run, "asyncio", _Asyncio(app.app))  # noqa: B010
     asyncio.sslproto.SSLProtocol.max_size = bounds.READ_AT_ONCE  # that each has a buffer for, from the start
-    await original(app, *args, **kwargs)
+    await original(app, config, *args, **kwargs)

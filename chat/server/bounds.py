@@ -13,8 +13,8 @@ CEILINGS: dict[str, float] = {
     "h11_max_incomplete_size": 64 * 1024,
     "max_app_queue_size": 10,
 }
-# Better than Hypercorn's defaults. HTTP/2 is for a proxy in front: none of these guards would see it.
-DEFAULTS = {"backlog": 2048, "alpn_protocols": ["http/1.1"]}
+DEFAULTS = {"backlog": 2048}  # better than Hypercorn's
+ALPN = ["http/1.1"]  # whatever a configuration asks for: none of these guards would see HTTP/2
 PEER_TIMEOUT = 30.0  # seconds in which a peer takes nothing of what we send
 SEND_BUFFER = 128 * 1024  # bytes that the kernel keeps for one peer (it doubles the figure)
 WRITE_BUFFER = 16 * 1024  # bytes that wait in the process for one peer while its sender goes on
