@@ -7,22 +7,22 @@ import gzip
 from collections.abc import Coroutine
 from typing import Any
 
-from quart import Quart, Response, abort, has_request_context, request, websocket
+from quart import Quart, Response, abort, request
 from quart.sessions import NullSession, SessionInterface
 from quart.typing import ResponseReturnValue
-from werkzeug.exceptions import BadHost, HTTPException
+from werkzeug.exceptions import BadHost
 
 from chat import logs, server
 from chat.cli import COMMANDS
 from chat.context import Context
-from chat.model.errors import RateLimited
 from chat.origins import same_origin
 from chat.settings import Misconfigured, Settings
 from chat.startup import close_context, open_context
-from chat.store import NotFound, OutcomeUnknown, Unavailable
+from chat.store import OutcomeUnknown, Unavailable
 from chat.upkeep import count_nodes, look_around, remove_expired_rooms
 from chat.web import pages, sockets
 from chat.web.admission import Refusal, refuse_host, refuse_origin
+from chat.web.errors import handle_errors
 from chat.web.headers import FRAMED_POLICY, HEADERS, HSTS, USUAL_POLICY
 from chat.web.requests import client_info, current_chat, current_reader, found_identity, give_cookie
 from chat.web.static_files import PREFIX, StaticFiles
@@ -34,21 +34,7 @@ TOO_MUCH_TO_COMPRESS = (
     300_000  # bytes: such a page holds little but what its reader just sent, and takes 30 ms
 )
 
-ERRORS = {
-    400: ("That did not work", "The server did not understand this request."),
-    403: ("Not for you", "You are not in this room, or the request came from another site."),
-    404: ("Nothing here", "There is no such room or page. Is the code right?"),
-    405: ("That did not work", "This address does not take such requests."),
-    408: ("Too slow", "What you sent did not arrive in time. Please send it again."),
-    413: ("Too long", "That is more than the server takes at once."),
-    415: ("That did not work", "This server takes forms of its own pages only."),
-    429: ("A little slower, please", "Too many requests."),
-    500: ("Something went wrong", "The fault is ours. It has been noted; please try again."),
-    503: ("Not just now", "The server cannot reach its database. Please try again in a moment."),
-}
-
 ANY_HOST = {"pages.static", "pages.healthz", "pages.metrics"}  # probes ask by address
-AGAIN = "The server cannot reach its database. This page tries again by itself."
 
 
 class NoSessions(SessionInterface):
@@ -104,7 +90,7 @@ def create_app(settings: Settings | None = None) -> Quart:
     app.before_request(_check_origin)
     app.before_request(_check_type)
     app.after_request(_finish)
-    _handle_errors(app)
+    handle_errors(app)
     _run_while_serving(app, settings)
     for command in COMMANDS:
         app.cli.add_command(command)
@@ -211,40 +197,3 @@ async def _compress(response: Response) -> None:
     if WORTH_COMPRESSING <= len(body) <= TOO_MUCH_TO_COMPRESS:
         response.set_data(gzip.compress(body, EFFORT, mtime=0))
         response.headers["Content-Encoding"] = "gzip"
-
-
-def _handle_errors(app: Quart) -> None:
-    @app.errorhandler(HTTPException)
-    async def refused(error: HTTPException) -> ResponseReturnValue:
-        allowed = getattr(error, "valid_methods", None)
-        page = _error(error.code or 500, getattr(error, "text", ""))
-        if wait := getattr(error, "retry_after", None):
-            return *page, {"Retry-After": str(wait)}
-        return *page, {"Allow": ", ".join(sorted(allowed))} if allowed else {}
-
-    @app.errorhandler(RateLimited)
-    async def too_soon(error: RateLimited) -> ResponseReturnValue:
-        return *_error(429, error.text), {"Retry-After": str(round(error.wait) + 1)}
-
-    @app.errorhandler(NotFound)
-    async def missing(error: NotFound) -> ResponseReturnValue:
-        return _error(404)
-
-    @app.errorhandler(Unavailable)
-    @app.errorhandler(OutcomeUnknown)
-    async def unavailable(error: Exception) -> ResponseReturnValue:
-        logs.event("store-unavailable")
-        if has_request_context() and request.method == "GET":
-            return *_error(503, AGAIN), {"Retry-After": "5", "Refresh": "10"}
-        return *_error(503), {"Retry-After": "5"}
-
-    @app.errorhandler(Exception)
-    async def failed(error: Exception) -> ResponseReturnValue:
-        reached = request if has_request_context() else websocket
-        logs.log.exception("request-failed path=%s", reached.endpoint)
-        return _error(500)
-
-
-def _error(status: int, text: str = "") -> tuple[str, int]:
-    title, usual = ERRORS.get(status, ERRORS[400 if status < 500 else 500])
-    return current_chat().render.pages.error(status, title, text or usual, current_reader()), status

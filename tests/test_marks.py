@@ -83,8 +83,8 @@ def test_a_name_that_looks_like_a_marked_one_is_refused_with_the_reason(name: st
         clean_name(name)
     assert refused.value.field == "name"
     assert refused.value.text == (
-        "Please use a name that does not end in a small, circled or bracketed number: "
-        "such numbers tell people of the same name apart."
+        "Please leave out the small, circled or bracketed number at the end: "
+        "such numbers tell people with the same name apart."
     )
 
 

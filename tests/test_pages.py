@@ -217,7 +217,7 @@ async def test_a_room_that_does_not_exist_is_a_page_with_a_way_home(client: Pers
         ):
             assert reply.status == 404
             assert reply.page.one("main a[href=/]").words
-            assert reply.page.one("h1").words == "Nothing here"
+            assert reply.page.one("h1").words == "This page or room does not exist."
 
 
 # Identity ---------------------------------------------------------------------------------------------
@@ -1201,7 +1201,7 @@ async def test_no_other_site_can_post(alice: Person, code: str, path: str) -> No
     for headers in FOREIGN:
         reply = await alice.post(path.format(code=code), form, **headers)
         assert reply.status == 403, headers
-        assert reply.page.one("h1").words == "Not for you"
+        assert reply.page.one("h1").words == "Not done"
     assert (await alice.look(code)).has("#composer")
     assert await alice.texts(code) == []
 
@@ -1886,4 +1886,4 @@ async def test_a_name_that_cannot_be_taken_just_now_stays_in_its_form(
         reply = await client.post(path, {"name": "Ann", "code": code, button: "1"})
         assert reply.status == 503
         assert reply.page.one("[name=name]").value == "Ann"
-        assert "cannot reach its database" in reply.page.one("[role=alert]").text
+        assert "Nothing can be loaded" in reply.page.one("[role=alert]").text

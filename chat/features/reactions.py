@@ -62,7 +62,7 @@ def _check_bounds(given: Given, own: set[int], emoji: str) -> None:
     if sum(not own.isdisjoint(seats) for seats in given.values()) >= OWN:
         raise Refused(Sentence(TOO_MANY, n=OWN), "emoji")
     if (emoji not in given and len(given) >= KINDS) or sum(map(len, given.values())) >= MOST:
-        raise Refused("This message has as many reactions as a message can have.", "emoji")
+        raise Refused("This message has all the reactions that it can have.", "emoji")
 
 
 def is_offered(message: Message, seats: Sequence[int]) -> bool:

@@ -54,8 +54,8 @@ def clean_name(text: str) -> str:
         raise Refused("Please enter a name.", "name")
     if ends_like_a_mark(name):
         raise Refused(
-            "Please use a name that does not end in a small, circled or bracketed number: "
-            "such numbers tell people of the same name apart.",
+            "Please leave out the small, circled or bracketed number at the end: "
+            "such numbers tell people with the same name apart.",
             "name",
         )
     return name

@@ -26,7 +26,7 @@ FORM = "application/x-www-form-urlencoded"
 class Overloaded(ServiceUnavailable):
     """Others are sending too much at the moment."""
 
-    text = "The server is very busy. What you sent was not taken; please send it again in a moment."
+    text = "The server is very busy and did not take what you sent. Please send it again in a moment."
 
 
 class Bodies:

@@ -32,8 +32,8 @@ ANSWERED = {h11.DONE, h11.MUST_CLOSE}
 OVER = {*ANSWERED, h11.CLOSED, h11.ERROR}
 WITHOUT_BODY = {b"GET", b"HEAD", b"OPTIONS", b"TRACE"}
 REASONS = {
-    400: "The server did not understand this request.",
-    414: "This address is too long.",
+    400: "The server did not understand this request. Please go back and try again.",
+    414: "This address is too long. Please shorten it, or begin at the start page.",
     431: "The headers of this request are too long. Removing this site's cookies may help.",
     503: "Too many requests come from your network just now. Please try again in a moment.",
 }

@@ -132,9 +132,22 @@ class Pages:
             live=False,
         )
 
-    def error(self, status: int, title: str, text: str, reader: Reader, kept: Draft | None = None) -> str:
-        """`kept` is what was typed and could not be taken."""
-        return self._page("error.html", reader, status=status, title=title, text=text, kept=kept)
+    def error(
+        self,
+        status: int,
+        title: str,
+        text: str,
+        reader: Reader,
+        kept: Draft | None = None,
+        code: str = "",
+        form: Form | None = None,
+    ) -> str:
+        """`kept` is what was typed and could not be taken.
+
+        `code` is of the room that the page leads to, `form` the one that asks for another code.
+        """
+        values = {"title": title, "text": text, "kept": kept, "code": code, "form": form}
+        return self._page("error.html", reader, status=status, **values)
 
     def stream_start(
         self, code: str, seats: Sequence[int], shown: Shown, lines: StreamLines, reader: Reader

@@ -3,6 +3,7 @@
 from chat.web import (
     act,
     entry,
+    errors,
     files,
     home,
     leaving,
@@ -20,6 +21,7 @@ from chat.web.socket import sockets
 __all__ = [
     "act",
     "entry",
+    "errors",
     "files",
     "home",
     "leaving",

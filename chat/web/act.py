@@ -25,6 +25,7 @@ from chat.store.transaction import Transaction
 from chat.views.forms import NOTHING, Draft
 from chat.views.messages import PAGE, byte_length
 from chat.web import fields, outcomes
+from chat.web.errors import error_page
 from chat.web.pacing import pace
 from chat.web.requests import (
     canonical_code,
@@ -180,7 +181,7 @@ async def _failed(
             pass
     body = call.fields.get("body")
     draft = Draft("", [body]) if body else None  # to be copied: sent again, it would be another message
-    page = chat.render.pages.error(failure.status, "Not done", failure.text, current_reader(), draft)
+    page = error_page(failure.status, "Not done", failure.text, draft)
     return page, failure.status, headers
 
 

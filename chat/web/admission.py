@@ -58,4 +58,4 @@ def refuse_origin(headers: Headers, client: ClientInfo, repeats: Repeats) -> Ref
         text = Sentence("This was sent from another site.", after=after)
     else:
         text = Sentence(OTHER_ORIGIN, after=after, origin=origin[:100], ours=ours[:100])
-    return Refusal(403, "Not for you", text)
+    return Refusal(403, "Not done", text)

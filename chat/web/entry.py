@@ -29,10 +29,10 @@ from chat.web.requests import (
     within_rate,
 )
 
-NOT_NOW = "The server cannot reach its database just now. Please try again in a moment."
+NOT_NOW = "Nothing can be loaded or saved just now. Please try again in a moment."
 NO_COOKIE = (
-    "Your browser did not keep the cookie of this chat, so nobody would know you again in the room, and you "
-    "were not let in. Allow cookies for this site, then try again."
+    "Your browser did not keep the cookie by which this chat knows you. Please allow cookies for this site, "
+    "then try again."
 )
 
 

@@ -16,13 +16,13 @@ from chat.model.members import Member
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
 from chat.views.forms import Draft
 from chat.web import fields, repeats
+from chat.web.errors import error_page
 from chat.web.outcomes import retry_after
 from chat.web.requests import (
     canonical_code,
     client_info,
     current_chat,
     current_look,
-    current_reader,
     find_member,
     pages,
     require_member,
@@ -40,9 +40,9 @@ async def post(code: str) -> ResponseReturnValue:
     try:
         member = await find_member(chat, code)
     except Unavailable:
-        return draft_page(chat, NOT_STORED, Draft(canonical_code(code), bodies, key, acked, posted=True))
+        return draft_page(NOT_STORED, Draft(canonical_code(code), bodies, key, acked, posted=True))
     if member is None:
-        return draft_page(chat, "You are not in this room any more.", Draft("", bodies), 403)
+        return draft_page("You are not in this room any more.", Draft("", bodies), 403)
     for index, body in enumerate(bodies):
         try:
             if wait := await chat.limits.take(limits.MESSAGES, member.person):
@@ -67,18 +67,18 @@ async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Excepti
     """
     if not isinstance(reason, Refused) and len(draft.bodies) > 1:
         # Joined in the room's one field, they would be another text.
-        return draft_page(chat, NOT_STORED, draft)
+        return draft_page(NOT_STORED, draft)
     failure = failure_of(reason)
     try:
         page = await room_page(chat, member, draft=draft, error=failure.text)
         return page, failure.status, retry_after(failure)
     except (Unavailable, NotFound, RateLimited):
-        return draft_page(chat, failure.text, draft, failure.status)
+        return draft_page(failure.text, draft, failure.status)
 
 
-def draft_page(chat: Context, reason: str, draft: Draft, status: int = 503) -> ResponseReturnValue:
+def draft_page(reason: str, draft: Draft, status: int = 503) -> ResponseReturnValue:
     """A page with nothing but what was written, to be sent again if its room is known."""
-    return chat.render.pages.error(status, "Not sent", reason, current_reader(), draft), status
+    return error_page(status, "Not sent", reason, draft), status
 
 
 @pages.post("/rooms/<code>/composer")
@@ -95,4 +95,4 @@ async def composer(code: str) -> ResponseReturnValue:
     try:
         return await room_page(chat, member, draft=draft, many_lines=many_lines)
     except RateLimited as refused:
-        return draft_page(chat, refused.text, draft, 429)
+        return draft_page(refused.text, draft, 429)

@@ -15,6 +15,7 @@ from chat.model.rooms import Room
 from chat.store import Unavailable
 from chat.store.rooms import find_room
 from chat.web import fields, outcomes
+from chat.web.errors import error_page
 from chat.web.requests import (
     canonical_code,
     client_info,
@@ -76,7 +77,7 @@ def _failed(
         return _form(chat, room, action, given, failure), failure.status, headers
     if "HX-Request" in request.headers:
         return chat.render.rooms.refused(failure, current_look()), failure.status, headers
-    page = chat.render.pages.error(failure.status, "Not done", failure.text, current_reader())
+    page = error_page(failure.status, "Not done", failure.text)
     return page, failure.status, headers
 
 

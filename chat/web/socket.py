@@ -58,7 +58,7 @@ async def live(code: str) -> None:
     await websocket.accept()
     look = current_look()
     if not ours:
-        close = Close(POLICY, Sentence("Nothing arrives on this page.", after=(BEHIND_A_PROXY,)))
+        close = Close(POLICY, Sentence("Nothing new arrives on this page.", after=(BEHIND_A_PROXY,)))
         _go_on(partial(_say_goodbye, chat, code, close, person, look))
     elif member is None:
         close = Close(POLICY, "You are not in this room.", over=True)

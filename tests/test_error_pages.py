@@ -1,0 +1,61 @@
+"""What somebody reads where a page, a room or their seat is missing, and where they can go from there."""
+
+from __future__ import annotations
+
+import pytest
+from people import Person
+
+from chat.model.codes import grouped
+
+UNKNOWN = "2222-2222-2222"
+
+
+@pytest.mark.parametrize("path", [f"/rooms/{UNKNOWN}", "/nowhere", f"/rooms/{UNKNOWN}?before=7"])
+async def test_an_unknown_page_asks_for_a_code(client: Person, path: str) -> None:
+    reply = await client.get(path)
+    form = reply.page.one("form")
+    assert reply.status == 404
+    assert reply.page.one("h1").words == "This page or room does not exist."
+    assert (form["action"], form["method"], form["target"]) == ("/join", "get", "_top")
+    assert form.one("[name=code]").value == (UNKNOWN if UNKNOWN in path else "")
+    assert form.one("button").words == "Join"
+
+
+async def test_the_code_leads_to_the_invitation_or_into_the_room(alice: Person, client: Person) -> None:
+    code = await alice.create()
+    for person, words in ((alice, "Leave"), (client, "You are invited")):
+        reply = await person.get(f"/join?code={grouped(code).lower()}.")
+        assert (reply.status, reply.headers["Location"]) == (303, f"/rooms/{code}")
+        assert words in (await person.get(reply.headers["Location"])).text
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [("", "Please enter a room code."), ("%20", "Please enter a room code."), ("x" * 600, "too long")],
+)
+async def test_no_code_is_asked_for_again(client: Person, typed: str, reason: str) -> None:
+    reply = await client.get(f"/join?code={typed}")
+    assert reply.status == 422
+    assert reason in reply.page.one("#code-error").words
+
+
+async def test_who_has_no_seat_can_join_again(alice: Person, client: Person) -> None:
+    code = await alice.create()
+    for reply in (
+        await client.get(f"/rooms/{code}/stream"),
+        await client.post(f"/rooms/{code}/messages", {"body": "precious", "key": "k"}),
+        await client.post(f"/rooms/{code}/act", {"act": "1/delete"}),
+    ):
+        again = reply.page.one(f"main a[href=/rooms/{code}]")
+        assert (reply.status, again.words, again["target"]) == (403, "Join again", "_top")
+        assert "You are not in this room" in reply.text
+    assert (await client.get(f"/rooms/{code}/stream")).page.one("h1").words == (
+        "You are not in this room (any more)."
+    )
+
+
+async def test_from_a_message_that_is_gone_a_link_leads_back_to_the_room(alice: Person) -> None:
+    code = await alice.create()
+    reply = await alice.post(f"/rooms/{code}/act", {"act": "99/edit", "body": "changed"})
+    assert reply.status == 404
+    assert reply.page.one(f"main a[href=/rooms/{code}]").words == "Back to the room"
