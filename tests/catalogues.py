@@ -23,6 +23,17 @@ READABLE = re.compile(r"[A-Z%“](?:[^\W\d_]|[’'])* .*|[A-Z][a-z]+[.?!…]", r
 OPTIONS = {"trimmed": "true", "newstyle_gettext": "true", "trim_blocks": "true", "lstrip_blocks": "true"}
 
 
+HEAD = """\
+msgid ""
+msgstr ""
+"Language: {language}\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"Plural-Forms: {plurals}\\n"
+"""
+
+
 class Text(NamedTuple):
     """In English, with its plural if it depends on a number."""
 
@@ -93,12 +104,12 @@ def everywhere() -> Iterator[Text]:
 
 def update(catalogue: Catalog) -> Catalog:
     """The same with every text that there is now, and no other. What is new has no translation."""
-    kept = Catalog(catalogue.locale, fuzzy=False, project="room-chat", charset="utf-8")
-    kept.mime_headers = catalogue.mime_headers
+    kept = Catalog(catalogue.locale)
+    kept.mime_headers = [("Plural-Forms", catalogue.plural_forms)]
     for text in everywhere():
         key = (text.one, text.many) if text.many else text.one
         known = catalogue.get(key)
-        kept.add(key, known.string if known else None, locations=[(text.where, None)])  # type: ignore[list-item]
+        kept.add(key, known.string if known else None, locations=[(text.where, 0)])
     return kept
 
 
@@ -107,17 +118,34 @@ def read(path: Path) -> Catalog:
         return read_po(file, locale=path.stem)
 
 
+def write(path: Path, catalogue: Catalog) -> None:
+    texts = BytesIO()
+    write_po(texts, catalogue, width=110, omit_header=True, sort_by_file=True, include_lineno=False)
+    head = HEAD.format(language=path.stem, plurals=catalogue.plural_forms)
+    path.write_bytes(head.encode() + b"\n" + texts.getvalue())
+
+
+def missing(catalogue: Catalog) -> list[str]:
+    """Texts without a translation, or without one for each plural form."""
+    return [texts[0] for texts, forms in translations(catalogue) if not all(forms)]
+
+
+def translations(catalogue: Catalog) -> Iterator[tuple[list[str], list[str]]]:
+    """Each text, perhaps with its plural, and its translation in each form."""
+    for message in catalogue:
+        if message.id:
+            yield _as_list(message.id), _as_list(message.string or "")
+
+
+def _as_list(text: str | list[str] | tuple[str, ...]) -> list[str]:
+    return [text] if isinstance(text, str) else list(text)
+
+
 def main() -> None:
     for path in sorted(LOCALES.glob("*.po")):
         catalogue = update(read(path))
-        with path.open("wb") as file:
-            write_po(file, catalogue, width=110, sort_by_file=True, omit_header=False, include_lineno=False)
-        missing = [message.id for message in catalogue if message.id and not all_strings(message.string)]
-        print(f"{path.name}: {len(catalogue)} texts, {len(missing)} not translated")
-
-
-def all_strings(string: str | list[str] | tuple[str, ...] | None) -> bool:
-    return all(string) if isinstance(string, list | tuple) else bool(string)
+        write(path, catalogue)
+        print(f"{path.name}: {len(catalogue)} texts, {len(missing(catalogue))} not translated")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ def server(programs: Path, empty: Path) -> Iterator[Server]:
 
 
 def test_the_wheel_has_every_template_and_static_file(wheel: Path) -> None:
-    files = [p for folder in ("templates", "static") for p in (REPO / folder).rglob("*") if p.is_file()]
+    files = [
+        p for folder in ("templates", "static", "locales") for p in (REPO / folder).rglob("*") if p.is_file()
+    ]
     assert {f"chat/{path.relative_to(REPO).as_posix()}" for path in files} <= set(ZipFile(wheel).namelist())
 
 
