@@ -70,3 +70,27 @@ async def test_rooms_that_were_read_before_redis_failed_are_announced_once() -> 
     assert len(announced) == BATCH
     registry.calls = 1000
     assert sorted(announced + await _read(others)) == sorted(codes)
+
+
+BAD = {
+    "no JSON": (b"1 there", b"nonsense"),
+    "another shape": (b"1 there", b'{"person": "person-a"}'),
+    "too few fields": (b"1 there", b'["person-a", "Ann"]'),
+    "no seat": (b"there", b'["person-a", "Ann", 1]'),
+    "no UTF-8": (b"1 \xff", b'["person-a", "Ann", 1]'),
+    "deep": (b"1 there", b"[" * 100_000),
+    "meta that is none": (b"1 there", b'["person-a", "Ann", 1, "[]"]'),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+async def test_an_entry_that_is_none_keeps_nobody_else_from_the_roster(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = [b"2 there", json.dumps(["person-b", "Bob", 1]).encode()]
+    registry = Registry({ROOM: [*BAD[kind], *good], "before": good, "zzz": good})
+    others = OtherNodes("here", ["before", ROOM, "zzz"], registry.run)
+    others.changed(["before", ROOM, "zzz"])
+    assert sorted(await _read(others)) == sorted(["before", ROOM, "zzz"])
+    assert [member.name for member in others.people(ROOM)] == ["Bob"]
+    assert caplog.text.count("entry-ignored") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from chat.cluster.tasks import end
 from chat.model.members import Member
 
 Item = TypeVar("Item")
+
+log = logging.getLogger("chat")
 
 
 class OtherNodes:
@@ -92,12 +95,15 @@ class OtherNodes:
         return self._parse(code, entries)
 
     def _parse(self, code: str, entries: Sequence[bytes]) -> dict[int, Member]:
-        """The people of other nodes, each once."""
+        """The people of other nodes, each once. What is no entry keeps nobody else from the roster."""
         found: dict[int, Member] = {}
         for seat, packed in zip(entries[::2], entries[1::2], strict=True):
-            number, node = seat.decode().split(" ")
-            if node != self._node:
-                found[int(number)] = load_entry(code, int(number), packed)
+            try:
+                number, node = seat.decode().split(" ")
+                if node != self._node:
+                    found[int(number)] = load_entry(code, int(number), packed)
+            except (ValueError, TypeError, RecursionError):
+                log.warning("entry-ignored bytes=%d", len(packed))
         return found
 
 

@@ -144,7 +144,10 @@ def _dump_entry(member: Member | None) -> str:
 
 
 def load_entry(code: str, number: int, entry: bytes) -> Member:
-    """The member of an entry; what a newer release adds at its end is passed over."""
+    """The member of an entry; what a newer release adds at its end is passed over.
+
+    Raises ValueError, TypeError or RecursionError for what is none.
+    """
     person, name, mark, *more = json.loads(entry)
     return load_member((code, number, person, name, mark, more[0] if more else None))
 
