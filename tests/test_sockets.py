@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -25,6 +25,7 @@ from chat.context import Context
 from chat.live import frames, goodbyes
 from chat.live.connection import LATER, POLICY, RESTART
 from chat.live.connections import SOCKETS
+from chat.model.members import Member
 from chat.model.notices import folded
 from chat.model.receipts import BODIES
 from chat.store import OutcomeUnknown, Unavailable, log, members
@@ -1258,6 +1259,27 @@ async def test_a_page_says_why_its_seat_ended(
         assert (await live.until(".farewell")).text.startswith(said)
         await live.send(k="farewell")
         assert await live.ended() == POLICY
+
+
+async def test_a_page_says_why_its_seat_ended_though_its_person_is_back_meanwhile(
+    alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it ended and why are one look at the seat."""
+    seats = []
+
+    async def come_back(original: Callable[[], Awaitable[Member | None]], *_: object) -> Member | None:
+        seats.append(await original())
+        await calls.take_seat(chat.store, code, person, "Alice")
+        return seats[-1]
+
+    async with alice.in_room(code) as live:
+        person = chat.identities.person(next(iter(alice.client.cookie_jar or ())).value) or ""
+        calls.intercept(monkeypatch, chat.store, members.find_seat, come_back)
+        await calls.end_seat(chat.store, code, person)
+        assert (await live.until(".farewell")).text.startswith("You left this room.")
+        await live.send(k="farewell")
+        assert await live.ended() == POLICY
+    assert seats == [None]
 
 
 async def test_writing_without_a_seat_is_the_end(

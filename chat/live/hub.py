@@ -26,10 +26,8 @@ from chat.live.registry import LocalRegistry, PresenceRegistry
 from chat.live.repairs import CHECK, Repairs
 from chat.live.titles import Titles
 from chat.model.changes import Change
-from chat.model.members import Member
 from chat.model.rooms import Position, Room
 from chat.store import Store
-from chat.store.members import find_seat
 from chat.views.look import Look
 from chat.views.messages import RenderedMessages, Shapes, Shown
 
@@ -140,14 +138,6 @@ class Hub:
         for code in self.catching_up.rooms.difference(self.feeds):
             self.catching_up.drop(code)
         self.repairs.check_soon()
-
-    async def has_left(self, feed: Feed[Connection], member: Member) -> bool:
-        """Whether a seat that ended is still nobody's: its person may have taken it up again since."""
-        seat = await self.store.read(find_seat, member.code, member.person)
-        if seat is None or seat.number != member.number:
-            return True
-        feed.ended.pop(member.number, None)
-        return False
 
     def receive(self, changes: Sequence[Change]) -> None:
         """Take hints: the next change is applied as it is, anything else makes the hub read the log."""

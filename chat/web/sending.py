@@ -66,11 +66,7 @@ async def _changes(chat: Context, connection: Connection) -> str:
     if feed is None or cursor is None:
         return ""
     try:
-        if connection.member.number in feed.ended and await chat.hub.has_left(feed, connection.member):
-            chat.presence.forget(connection.member)  # perhaps they left on another node
-            held = await chat.store.read(find_seat, connection.member.code, connection.member.person)
-            why = seats.why_ended(held, feed.ended.get(connection.member.number, ""))
-            connection.close(Close(POLICY, why, over=held is None))
+        if await has_left(chat, connection, feed):
             return ""
         frame = feed.frame(connection.look, cursor) or await _catch_up(chat, connection, feed, cursor)
     except ComeBack as refused:
@@ -88,6 +84,21 @@ async def _changes(chat: Context, connection: Connection) -> str:
         connection.wake()  # for the rest, once this is taken
         await asyncio.sleep(0)
     return frame.text
+
+
+async def has_left(chat: Context, connection: Connection, feed: Feed[Connection]) -> bool:
+    """Whether the seat of a connection ended and is still nobody's; then it closes and says why."""
+    member = connection.member
+    if member.number not in feed.ended:
+        return False
+    held = await chat.store.read(find_seat, member.code, member.person)
+    if held is not None and held.number == member.number:  # its person has taken it up again
+        feed.ended.pop(member.number, None)
+        return False
+    chat.presence.forget(member)  # perhaps they left on another node
+    why = seats.why_ended(held, feed.ended.get(member.number, ""))
+    connection.close(Close(POLICY, why, over=held is None))
+    return True
 
 
 async def _catch_up(chat: Context, connection: Connection, feed: Feed[Connection], cursor: int) -> Frame:

@@ -18,6 +18,7 @@ from chat.views.messages import Shown
 from chat.views.reader import Reader
 from chat.views.stream_lines import StreamLines
 from chat.web.requests import current_chat, current_reader, pace_reading, pages, require_member
+from chat.web.sending import has_left
 
 
 @pages.get("/rooms/<code>/stream")
@@ -72,9 +73,7 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
     feed = connection.feed
     if feed is None or connection.cursor is None:
         return ""
-    if connection.member.number in feed.ended and await chat.hub.has_left(feed, connection.member):
-        chat.presence.forget(connection.member)  # perhaps they left on another node
-        connection.close(Close(POLICY))
+    if await has_left(chat, connection, feed):
         return ""
     part = feed.part(connection.look, connection.cursor)
     if part is None:
