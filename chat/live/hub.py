@@ -69,7 +69,9 @@ class Hub:
         self.health = StoreHealth(store, self.registry, self.connections, fragments.alerts, self._recovered)
         self.feeds: dict[str, Feed[Connection]] = {}
         self.titles = Titles(store, self.feeds, title)
-        self.repairs = Repairs(store, self.feeds, self.catching_up, self._drop, check, repaired)
+        self.repairs = Repairs(
+            store, self.feeds, self.catching_up, self._drop, check, repaired, self.titles.retry
+        )
         self._delivered = delivered
         self._grown: dict[str, Feed[Connection]] = {}  # feeds with changes that are to be flushed
         self._flushing = False  # is about to happen
@@ -123,7 +125,6 @@ class Hub:
         """The store answers again."""
         for feed in [feed for feed in self.feeds.values() if not feed.connections]:
             self._drop(feed)
-        self.titles.retry()
         self.repairs.check_soon()
 
     def _drop(self, feed: Feed[Connection]) -> None:

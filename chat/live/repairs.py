@@ -21,7 +21,10 @@ log = logging.getLogger("chat")
 
 
 class Repairs:
-    """`feeds` are those that somebody follows; `drop` takes one out of them; `repaired` counts repairs."""
+    """`feeds` are those that somebody follows; `drop` takes one out of them; `repaired` counts repairs.
+
+    `checked` is called after each comparison.
+    """
 
     def __init__(
         self,
@@ -31,6 +34,7 @@ class Repairs:
         drop: Callable[[Feed[Connection]], None],
         check: float = CHECK,
         repaired: Callable[[], None] = lambda: None,
+        checked: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._feeds = feeds
@@ -38,6 +42,7 @@ class Repairs:
         self._drop = drop
         self._check = check
         self._repaired = repaired
+        self._on_check = checked
         self._checked = time.monotonic()
         self._check_now = asyncio.Event()
 
@@ -145,5 +150,6 @@ class Repairs:
             try:
                 await self.check()
                 self._checked = time.monotonic()
+                self._on_check()
             except Unavailable:
                 log.warning("check-failed reason=store-unavailable")

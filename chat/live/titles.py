@@ -48,7 +48,7 @@ class Titles:
             del self._reading[code]
 
     def retry(self) -> None:
-        """The store can be read again, perhaps."""
+        """Read what could not be read: the store was just read."""
         due, self.due = self.due, set()
         for code in due.intersection(self._feeds):
             self.refresh(code)

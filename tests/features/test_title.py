@@ -209,6 +209,19 @@ async def test_a_title_that_could_not_be_read_is_shown_when_the_store_is_back(
         assert sum(frame.has("hx-partial[hx-target=#title]") for frame in live.frames) == 1
 
 
+async def test_a_title_that_could_not_be_read_once_is_shown_with_the_next_check(
+    alice: Person, bob: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One read may fail though the store was never away."""
+    async with alice.in_room(code) as live:
+        with monkeypatch.context() as broken:
+            calls.intercept(broken, chat.store, find_room, AsyncMock(side_effect=Unavailable("away")))
+            await describe(bob, code)
+            await until(lambda: code in chat.hub.titles.due)
+        chat.hub.repairs.check_soon()
+        assert (await live.until("hx-partial[hx-target=#title]")).words == TITLE
+
+
 async def test_the_members_of_a_room_share_its_rate(alice: Person, bob: Person, code: str) -> None:
     for number in range(limits.TITLES.burst):
         await describe((alice, bob)[number % 2], code, f"Title {number}")
