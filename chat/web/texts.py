@@ -30,10 +30,10 @@ class Intake:
         self.submitter = Submitter(chat, connection, reader)
         self.receipts = self.submitter.receipts
 
-    def take(self, frame: dict[str, Any] | None) -> bool:
+    def take(self, frame: dict[str, Any]) -> bool:
         """Take a frame at once if it is nothing but texts. False: `post` has to take it, or somebody else."""
         connection = self._connection
-        if frame is None or frame.get("k") is not None or "again" in frame or "act" in frame:
+        if frame.get("k") is not None or "again" in frame or "act" in frame:
             return False
         bodies, life = frame.get("body"), frame.get("life")
         if not isinstance(bodies, frames.Texts) or not self.submitter.has_place_for(bodies):
@@ -59,7 +59,7 @@ class Intake:
             self.submitter.add(text)
         if not is_new and not self._chat.limits.take_now(limits.MESSAGES, self._connection.member.person):
             return False
-        self._tell_again(key, start)
+        self._tell_again(start)
         return True
 
     async def post(self, frame: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ class Intake:
             await self.submitter.add_in_time(text)
         if not is_new:
             await pace(self._chat, self._connection)
-        self._tell_again(key, start)
+        self._tell_again(start)
 
     def _new_texts(self, key: str, start: int, bodies: frames.Texts) -> Iterator[Text]:
         """Those of a frame that were not taken before, one by one; `start` went before them."""
@@ -117,7 +117,7 @@ class Intake:
         size, now = quota.cost(body), asyncio.get_running_loop().time()
         return Text(key, place, body, size, now, self.receipts.generation, **more)
 
-    def _tell_again(self, key: str, start: int) -> None:
+    def _tell_again(self, start: int) -> None:
         """A page that is behind has not applied the last count."""
-        if key and start < self.receipts.acked:
+        if start < self.receipts.acked:
             acknowledge(self._chat, self._connection, self.receipts)
