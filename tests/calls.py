@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from chat.model.changes import Change, Page, Window
 from chat.model.members import Member
 from chat.model.messages import Amendment
-from chat.model.notices import Verb
 from chat.model.rooms import Position, Room
 from chat.store import HISTORY, NO_ROOM, WINDOW, Store, log, members, metadata, rooms
 from chat.store.windows import UNBOUNDED
@@ -31,7 +30,8 @@ async def expire(store: Store) -> int:
 
 
 async def open_room(store: Store, code: str) -> Room:
-    return await store.write(code, rooms.open_room, code)
+    """One whose log tells of everybody who comes and goes."""
+    return await store.write(code, rooms.open_room, code, {"comings": "all"})
 
 
 async def find_room(store: Store, code: str) -> Room | None:
@@ -62,7 +62,9 @@ async def rename_seat(store: Store, code: str, person: str, name: str) -> Change
     return await store.write(code, members.rename_seat, code, person, name)
 
 
-async def announce(store: Store, code: str, verb: Verb, seats: Iterable[int]) -> Change | None:
+async def announce(
+    store: Store, code: str, verb: Literal["entered", "away"], seats: Iterable[int]
+) -> Change | None:
     return await store.write(code, members.announce, code, verb, list(seats))
 
 

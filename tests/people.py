@@ -121,6 +121,10 @@ class Person:
         reply = await self.post(f"/rooms/{code}", {"name": name or self.name})
         assert reply.status == 303, reply.text
 
+    async def have_told(self, code: str) -> None:
+        """Have the room tell of everybody who comes and goes."""
+        assert (await self.post(f"/rooms/{code}/comings", {"on": "1"})).status == 303
+
     async def write(self, code: str, *texts: str) -> None:
         """Post by the ordinary form."""
         for text in texts:

@@ -34,6 +34,7 @@ class Seat:
     member: Member
     held: bool = True
     here: bool = False
+    announced: int = 0  # as the room was told: not yet, that they are here, or that they left
 
 
 @dataclass
@@ -71,7 +72,8 @@ class ModelRoom:
         if seat is None:
             return None
         seat.held = seat.here = False
-        return self._notify("left", [seat.member], ended=True)
+        seat.announced = 2
+        return self._notify({"left": [seat.member]}, ended=True)
 
     def rename_seat(self, person: str, name: str) -> Change | None:
         old = self.held(person)
@@ -79,25 +81,30 @@ class ModelRoom:
             raise NotFound
         if old.member.name == name:
             return None
-        here, old.held, old.here = old.here, False, False
+        here, old.held, old.here, old.announced = old.here, False, False, 2
         new = self.take_seat(person, name)
-        self.seats[new.number - 1].here = here
+        self.seats[new.number - 1].here, self.seats[new.number - 1].announced = here, 1
         return self._add(None, notice=renamed(old.member, new))
 
     def announce(self, verb: Verb, numbers: Iterable[int]) -> Change | None:
         here = verb == "entered"
         seats = [self.seats[n - 1] for n in dict.fromkeys(numbers) if 1 <= n <= len(self.seats)]
-        turned = [s for s in seats if s.held and s.here != here]
-        for seat in turned:
-            seat.here = here
-        return self._notify(verb, [s.member for s in turned], ended=False) if turned else None
+        done: dict[Verb, list[Member]] = {}
+        for seat in [s for s in seats if s.held and s.here != here]:
+            first: Verb = ("arrived", "entered", "returned")[seat.announced]
+            done.setdefault(first if here else "away", []).append(seat.member)
+            seat.here, seat.announced = here, 1
+        return self._notify(done, ended=False) if done else None
 
-    def _notify(self, verb: Verb, members: list[Member], ended: bool) -> Change:
+    def _notify(self, done: dict[Verb, list[Member]], ended: bool) -> Change | None:
         last = self.messages[-1] if self.messages else None
+        (verb, members), *more = done.items()
         notice, replaces = folded(last, verb, members, self._at(), ended)
-        if last and replaces:
-            return self._change(last, meta=_told(notice))
-        return self._add(None, notice=notice)
+        for verb, members in more:
+            notice = notice.plus(verb, members, ended)
+        if not (last and replaces):
+            return self._add(None, notice=notice)
+        return self._change(last, meta=_told(notice)) if notice != last.notice else None
 
     def _at(self) -> int:
         return self.clock.ms

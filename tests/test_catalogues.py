@@ -19,8 +19,7 @@ from chat.views.reader import Reader
 from chat.views.renderer import Renderer
 
 OTHERS = [language for language in LANGUAGES if language != "en"]
-WAITING = {"_notice_text.html"}  # its words are about to change
-TEMPLATES = sorted(path for path in (REPO / "templates").rglob("*.html") if path.name not in WAITING)
+TEMPLATES = sorted((REPO / "templates").rglob("*.html"))
 NAMES = {"Room chat", "WhatsApp", "SMS", "E-mail", "UTC"}  # the same in every language
 # Tags, statements, values and comments of a template; what is between them is text.
 TOKEN = re.compile(

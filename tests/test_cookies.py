@@ -168,7 +168,7 @@ async def test_logging_out_ends_the_identity_everywhere(alice: Person, bob: Pers
         assert await live.ended() == POLICY
         assert await second.ended() == POLICY
     assert not (await alice.get("/")).page.has("form[action=/logout]")
-    assert notices(await bob.look(code))[-1] == "Alice has left the room"
+    assert notices(await bob.look(code))[-1] == "Alice left for good"
     thief = Person(app, "Alice")
     thief.client = app.test_client(use_cookies=False)
     for room in (code, other):

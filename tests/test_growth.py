@@ -69,7 +69,7 @@ async def crowd(store: Store, people: int, prefix: str = "p", name: str = "") ->
 async def come_and_go(store: Store, person: str) -> None:
     member = await calls.take_seat(store, ROOM, person, person)
     await calls.announce(store, ROOM, "entered", [member.number])
-    await calls.announce(store, ROOM, "left", [member.number])
+    await calls.announce(store, ROOM, "away", [member.number])
 
 
 # Rooms nobody used
@@ -108,7 +108,7 @@ async def test_an_empty_room_stays_while_somebody_is_there(store: Store, clock: 
     clock.now += 3 * DAY
     await swept(store)
     assert await calls.present(store, ROOM) == [ann]
-    await calls.announce(store, ROOM, "left", [ann.number])
+    await calls.announce(store, ROOM, "away", [ann.number])
     clock.now += HOUR
     await swept(store)
     assert await calls.find_room(store, ROOM) is None

@@ -133,5 +133,5 @@ async def test_notices_show_a_mark_as_messages_do(
     notice = page.all("li.notice p")[-1]
     assert [name.text for name in notice.all("bdi")] == ["Bob", "Bob", "BOB"]
     assert [mark.text for mark in notice.all("sup.mark")] == ["2", "3"]
-    assert notices(page) == ["Bob, Bob2 and BOB3 have entered"]
+    assert notices(page) == ["Bob, Bob2 and BOB3 are here for the first time"]
     assert "(2)" not in notice.text

@@ -162,7 +162,7 @@ async def test_the_last_line_is_a_text_if_there_is_one_near(
     await calls.amend(store, ROOM, other.message.id, bob.number, "gone", Delete())
     await calls.announce(store, ROOM, "entered", [bob.number])
     assert (await room(store)).last == text.message
-    await calls.announce(store, ROOM, "left", [alice.number])
+    await calls.announce(store, ROOM, "away", [alice.number])
     found = (await room(store)).last
     assert found is not None
     assert found.kind == "notice"
@@ -173,7 +173,7 @@ async def test_a_room_is_lively_if_somebody_else_is_there(store: Store, alice: M
     assert not (await room(store)).is_lively
     await calls.announce(store, ROOM, "entered", [bob.number])
     assert (await room(store)).is_lively
-    await calls.announce(store, ROOM, "left", [bob.number])
+    await calls.announce(store, ROOM, "away", [bob.number])
     assert not (await room(store)).is_lively
 
 

@@ -150,7 +150,7 @@ async def test_the_live_page_without_javascript_says_it_too(
     async with ann.client.request(f"/rooms/{code}/stream") as stream:
         await stream.send_complete()
         try:
-            await _read_until(stream, "<bdi>Ann</bdi> has entered")
+            await _read_until(stream, "<bdi>Ann</bdi> is here")
             for proxy in proxies:
                 getattr(proxy, fault)()
             async with asyncio.timeout(BOUND):

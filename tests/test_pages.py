@@ -946,11 +946,11 @@ async def test_leaving_ends_the_seat_and_is_announced_and_history_stays(
     assert (reply.status, reply.headers["Location"]) == (303, "/")
     page = await alice.look(code)
     assert texts(page) == ["I was here"]
-    assert notices(page) == ["Bob has left the room"]
+    assert notices(page) == ["Bob left for good"]
     assert not (await bob.look(code)).has("#composer")
     assert (await bob.post(f"/rooms/{code}/messages", {"body": "x"})).status == 403
     assert (await bob.post(f"/rooms/{code}/leave")).status == 303
-    assert notices(await alice.look(code)) == ["Bob has left the room"]
+    assert notices(await alice.look(code)) == ["Bob left for good"]
 
 
 @ON_BOTH
@@ -1098,7 +1098,7 @@ async def test_the_live_page_counts_as_being_here(
         await turn()
         page = await alice.look(code)
         assert "Bob" in [label.text for label in page.all("#roster bdi")]
-        assert notices(page) == ["Bob has entered the room"]
+        assert notices(page) == ["Bob is here for the first time"]
         assert b"chat_streams 1.0" in chat.metrics.text()
     assert b"chat_streams 0.0" in chat.metrics.text()
     assert chat.hub.feeds == {}
@@ -1112,11 +1112,11 @@ async def test_the_live_page_shows_a_notice_that_grows_in_its_newest_state(
         await _read(stream, "</template>")
         await until(lambda: chats[-1].presence.people(code))
         await turn()
-        await _read(stream, "<bdi>Bob</bdi> has entered")
+        await _read(stream, "<bdi>Bob</bdi> is here")
         async with alice.in_room(code):
             await turn(2)
-            more = await _read(stream, "have entered")
-    assert list(_versions(more).values()) == [["Bob and Alice have entered"]]
+            more = await _read(stream, "are here for the first time")
+    assert list(_versions(more).values()) == [["Bob and Alice are here for the first time"]]
 
 
 def _versions(arrived: str) -> dict[str, list[str]]:

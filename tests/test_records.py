@@ -176,13 +176,13 @@ async def test_an_edit_keeps_what_features_keep_and_a_deletion_nothing(room: Sto
 async def test_a_notice_that_grows_keeps_what_a_newer_release_added_to_it(room: Store) -> None:
     told = await calls.announce(room, ROOM, "entered", [1])
     assert told
-    assert told.message.notice == Notice("entered", ("Ann",), 1)
+    assert told.message.notice == Notice("arrived", ("Ann",), 1)
     notice = {**told.message.meta["notice"], "reason": "knocked"}
     await room.write(ROOM, set_meta, ROOM, told.message.id, {"notice": notice, "seen": [1]})
     await calls.take_seat(room, ROOM, "bob", "Bob")
     grown = await calls.announce(room, ROOM, "entered", [2])
     assert grown
-    assert grown.message.notice == Notice("entered", ("Ann", "Bob"), 2)
+    assert grown.message.notice == Notice("arrived", ("Ann", "Bob"), 2)
     assert grown.message.meta["notice"]["reason"] == "knocked"
     assert grown.message.meta["seen"] == (1,)
 

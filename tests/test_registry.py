@@ -167,7 +167,7 @@ class House:
     async def told(self) -> list[str]:
         page = await calls.history(self.store, ROOM)
         html = [self.render.messages.message(ROOM, message)(LOOK) for message in page.messages]
-        return notices(parse("".join(html)))
+        return [part for notice in notices(parse("".join(html))) for part in notice.split(" · ")]
 
     async def marked(self) -> list[str]:
         """Whom the log says to be here."""
@@ -201,7 +201,7 @@ async def test_everybody_is_in_every_roster_once(house: House) -> None:
     await house.enter(two, bob)
     two.arrive(ann)
     await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
-    await house.until_told("Ann and Bob have entered")
+    await house.until_told("Ann and Bob are here for the first time")
 
 
 async def test_whoever_opens_the_room_sees_who_is_there_though_nobody_follows_it_here(house: House) -> None:
@@ -231,13 +231,13 @@ async def test_who_has_a_tab_on_another_node_has_not_left(house: House) -> None:
     for node in (one, two):
         node.arrive(ann)
         node.arrive(bob)
-    await house.until_told("Ann and Bob have entered")
+    await house.until_told("Ann and Bob are here for the first time")
     one.depart(ann)
     await house.wait(GRACE + 3)
     assert one.here == two.here == ["Ann", "Bob"]
-    assert await house.told() == ["Ann and Bob have entered"]
+    assert await house.told() == ["Ann and Bob are here for the first time"]
     two.depart(ann)
-    await house.until_told("Ann and Bob have entered", "Ann has left the room")
+    await house.until_told("Ann and Bob are here for the first time", "Ann went away")
     assert one.here == two.here == ["Bob"]
 
 
@@ -245,12 +245,12 @@ async def test_who_moves_to_another_node_has_neither_left_nor_entered(house: Hou
     one, two = await house.node(), await house.node()
     ann = await house.seat("Ann")
     one.arrive(ann)
-    await house.until_told("Ann has entered the room")
+    await house.until_told("Ann is here for the first time")
     one.depart(ann)
     await house.wait(3)
     two.arrive(ann)
     await house.wait(GRACE + 10)
-    assert await house.told() == ["Ann has entered the room"]
+    assert await house.told() == ["Ann is here for the first time"]
     assert two.here == ["Ann"]
 
 
@@ -267,7 +267,7 @@ async def test_who_left_for_good_on_one_node_is_gone_from_all(house: House) -> N
         node.presence.forget(ann)
         node.depart(ann)
     await house.until(lambda: one.here == two.here == ["Bob"])
-    await house.until_told("Ann and Bob have entered", "Ann has left the room")
+    await house.until_told("Ann and Bob are here for the first time", "Ann left for good")
 
 
 async def test_who_left_for_good_is_gone_from_all_though_no_lease_counts_yet(
@@ -352,7 +352,7 @@ async def test_coming_back_on_another_node_while_the_leaving_is_written_ends_as_
     one, two = await house.node(), await house.node()
     ann = await house.seat("Ann")
     one.arrive(ann)
-    await house.until_told("Ann has entered the room")
+    await house.until_told("Ann is here for the first time")
     one.depart(ann)
     house.clock.pass_by(GRACE + 1)
     happened = False
@@ -362,7 +362,7 @@ async def test_coming_back_on_another_node_while_the_leaving_is_written_ends_as_
         if not happened:
             two.arrive(ann)
             await house.beats(2)
-            assert await house.told() == ["Ann has entered the room"]
+            assert await house.told() == ["Ann is here for the first time"]
             happened = True
         return await go_on()
 
@@ -374,7 +374,7 @@ async def test_coming_back_on_another_node_while_the_leaving_is_written_ends_as_
             await one.presence.tick()
             await asyncio.sleep(0.01)
     house.nodes.append(one)
-    await house.until_told("Ann has entered the room", "Ann has left the room", "Ann has entered the room")
+    await house.until_told("Ann is here for the first time", "Ann went away", "Ann came in")
     assert await house.marked() == ["Ann"]
     assert two.here == ["Ann"]
 
@@ -385,7 +385,7 @@ async def test_a_leaving_that_the_store_cannot_take_is_told_later(
     one = await house.node()
     ann = await house.seat("Ann")
     one.arrive(ann)
-    await house.until_told("Ann has entered the room")
+    await house.until_told("Ann is here for the first time")
     one.depart(ann)
     failures = 3
 
@@ -397,7 +397,7 @@ async def test_a_leaving_that_the_store_cannot_take_is_told_later(
         return await go_on()
 
     calls.intercept(monkeypatch, one.log, members.announce, failing)
-    await house.until_told("Ann has entered the room", "Ann has left the room")
+    await house.until_told("Ann is here for the first time", "Ann went away")
     assert failures == 0
 
 
@@ -429,7 +429,7 @@ async def test_a_killed_node_s_people_disappear_together_and_the_room_is_told_on
     await house.until(lambda: two.here == three.here == ["Bob", "Dan"], seen, two)
     assert asyncio.get_running_loop().time() - start < 3 * LEASE
     assert seen == {("Ann", "Bob", "Cid", "Dan"), ("Bob", "Dan")}
-    await house.until_told(entered, "Ann and Cid have left")
+    await house.until_told(entered, "Ann and Cid went away")
     assert await house.marked() == ["Bob", "Dan"]
 
 
@@ -456,12 +456,12 @@ async def test_those_who_are_back_on_another_node_in_time_never_left(house: Hous
     one, two = await house.node(), await house.node()
     ann = await house.seat("Ann")
     one.arrive(ann)
-    await house.until_told("Ann has entered the room")
+    await house.until_told("Ann is here for the first time")
     house.clock.pass_by(RESTART_GRACE)
     await one.kill()
     two.arrive(ann)
     await house.beats(int(2 * LEASE / BEAT))
-    assert await house.told() == ["Ann has entered the room"]
+    assert await house.told() == ["Ann is here for the first time"]
     assert two.here == ["Ann"]
 
 
@@ -472,7 +472,7 @@ async def test_a_node_whose_finder_dies_too_is_accounted_for_by_the_next(
     monkeypatch.setattr("chat.cluster.registry.SWEEP", 0.5)
     one, two = await house.node(), await house.node()
     one.arrive(await house.seat("Ann"))
-    await house.until_told("Ann has entered the room")
+    await house.until_told("Ann is here for the first time")
     house.clock.pass_by(RESTART_GRACE)
     house.nodes.remove(two)  # it buries, but never comes to telling
     await one.kill()
@@ -480,7 +480,7 @@ async def test_a_node_whose_finder_dies_too_is_accounted_for_by_the_next(
     await two.kill()
     three = await house.node()
     house.clock.pass_by(RESTART_GRACE)
-    await house.until_told("Ann has entered the room", "Ann has left the room")
+    await house.until_told("Ann is here for the first time", "Ann went away")
     assert three.here == []
 
 
@@ -489,11 +489,11 @@ async def test_a_node_that_starts_announces_nobody_who_is_on_a_living_one(house:
     ann, bob = await house.seat("Ann"), await house.seat("Bob")
     one.arrive(ann)
     one.arrive(bob)
-    await house.until_told("Ann and Bob have entered")
+    await house.until_told("Ann and Bob are here for the first time")
     two = await house.node(restore=True)
     assert two.presence.rooms() == 0
     await house.wait(RESTART_GRACE + 10)
-    assert await house.told() == ["Ann and Bob have entered"]
+    assert await house.told() == ["Ann and Bob are here for the first time"]
 
 
 async def test_after_a_restart_of_all_who_do_not_come_back_have_left(house: House) -> None:
@@ -501,12 +501,12 @@ async def test_after_a_restart_of_all_who_do_not_come_back_have_left(house: Hous
     ann, bob = await house.seat("Ann"), await house.seat("Bob")
     one.arrive(ann)
     one.arrive(bob)
-    await house.until_told("Ann and Bob have entered")
+    await house.until_told("Ann and Bob are here for the first time")
     await one.kill()
     await asyncio.sleep(LEASE)
     two, three = await house.node(restore=True), await house.node(restore=True)
     three.arrive(ann)
-    await house.until_told("Ann and Bob have entered", "Bob has left the room")
+    await house.until_told("Ann and Bob are here for the first time", "Bob went away")
     assert three.here == ["Ann"]
     assert two.presence.rooms() == 0
 
@@ -537,15 +537,15 @@ async def test_a_node_that_was_given_up_says_everything_again(house: House) -> N
     ann, bob = await house.seat("Ann"), await house.seat("Bob")
     await house.enter(one, ann)
     await house.enter(two, bob)
-    await house.until_told("Ann and Bob have entered")
+    await house.until_told("Ann and Bob are here for the first time")
     house.clock.pass_by(RESTART_GRACE)
     house.nodes.remove(one)
     await one.registry.close()
-    await house.until_told("Ann and Bob have entered", "Ann has left the room")
+    await house.until_told("Ann and Bob are here for the first time", "Ann went away")
     assert two.here == ["Bob"]
     one.join()
     house.nodes.append(one)
-    await house.until_told("Ann and Bob have entered", "Ann has left the room", "Ann has entered the room")
+    await house.until_told("Ann and Bob are here for the first time", "Ann went away", "Ann came in")
     await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
 
 
@@ -563,19 +563,19 @@ async def test_without_redis_presence_stands_still_and_says_so_then_goes_on(
     await house.enter(two, cid)
     listener = Connection(ann, LOOK)
     await one.hub.join(listener, (await calls.heads(house.store, [ROOM]))[ROOM])
-    await house.until_told("Ann, Bob and Cid have entered")
+    await house.until_told("Ann, Bob and Cid are here for the first time")
     await house.until(lambda: one.here == ["Ann", "Bob", "Cid"])
     own.kill()
     await house.until(lambda: one.presence.frozen and two.presence.frozen)
     two.depart(cid)
     await house.until(lambda: "Here a moment ago" in "".join(one.rosters[-1:]))
     await house.wait(RESTART_GRACE + GRACE)
-    assert await house.told() == ["Ann, Bob and Cid have entered"]
+    assert await house.told() == ["Ann, Bob and Cid are here for the first time"]
     assert one.here == ["Ann", "Bob", "Cid"]
     own.start()  # and it has forgotten everything
     await house.until(lambda: not one.presence.frozen and not two.presence.frozen)
     await house.until(lambda: "Here a moment ago" not in one.rosters[-1])
-    await house.until_told("Ann, Bob and Cid have entered", "Cid has left the room")
+    await house.until_told("Ann, Bob and Cid are here for the first time", "Cid went away")
     await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
     assert await house.marked() == ["Ann", "Bob"]
 
@@ -591,7 +591,7 @@ async def test_an_outage_longer_than_the_lease_ends_nobody_s_stay(
         await house.enter(one, ann)
         await house.enter(two, bob)
         await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
-        await house.until_told("Ann and Bob have entered")
+        await house.until_told("Ann and Bob are here for the first time")
         house.clock.pass_by(RESTART_GRACE)
         proxy.black_hole()
         await asyncio.sleep(LEASE + 0.5)
@@ -605,7 +605,7 @@ async def test_an_outage_longer_than_the_lease_ends_nobody_s_stay(
         await house.beats(int(2 * LEASE / BEAT))
         assert seen == {("Ann", "Bob")}
         assert one.here == two.here == ["Ann", "Bob"]
-        assert await house.told() == ["Ann and Bob have entered"]
+        assert await house.told() == ["Ann and Bob are here for the first time"]
         for node in house.nodes:
             await node.kill()
 
@@ -643,7 +643,7 @@ async def test_a_node_cut_off_alone_is_frozen_and_others_go_on(
         await house.enter(one, ann)
         await house.enter(two, bob)
         await house.until(lambda: one.here == two.here == ["Ann", "Bob"])
-        await house.until_told("Ann and Bob have entered")
+        await house.until_told("Ann and Bob are here for the first time")
         proxy.black_hole()
         await house.until(lambda: one.presence.frozen)
         assert not two.presence.frozen
@@ -666,7 +666,7 @@ async def test_nodes_on_a_redis_cluster_see_each_other_s_people(house: House, cl
     house.clock.pass_by(RESTART_GRACE)
     await one.kill()
     await house.until(lambda: two.here == ["Bob"])
-    await house.until_told("Ann and Bob have entered", "Ann has left the room")
+    await house.until_told("Ann and Bob are here for the first time", "Ann went away")
 
 
 # Connections ------------------------------------------------------------------------------------------

@@ -92,14 +92,17 @@ async def test_a_rename_tells_the_room_once_and_nothing_of_leaving(
 ) -> None:
     async with bob.in_room(code) as live:
         await turn(2)
-        assert notices(await alice.look(code)) == ["Bob has entered the room"]
+        assert notices(await alice.look(code)) == ["Bob is here for the first time"]
         await bob.post(f"/rooms/{code}", {"name": "Robert", "choice": "rename"})
         assert await live.ended() == POLICY
         assert "You are Robert in this room now." in live.frames[-1].one("[role=alert]").text
     async with bob.in_room(code):
         await turn(60)
         await turn(60)
-        assert notices(await alice.look(code)) == ["Bob has entered the room", "Bob is now called Robert"]
+        assert notices(await alice.look(code)) == [
+            "Bob is here for the first time",
+            "Bob is now called Robert",
+        ]
 
 
 @ON_BOTH
@@ -116,11 +119,12 @@ async def test_a_page_on_another_node_says_who_its_reader_is_now(
 async def test_who_is_renamed_and_does_not_come_has_left(
     alice: Person, bob: Person, code: str, turn: Turn
 ) -> None:
+    await alice.have_told(code)
     await bob.post(f"/rooms/{code}", {"name": "Robert", "choice": "rename"})
     await turn(2)
     await turn(60)
     await turn(2)
-    assert notices(await alice.look(code))[-1] == "Robert has left the room"
+    assert notices(await alice.look(code))[-1] == "Robert came in · Robert went away"
 
 
 @ON_BOTH

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
@@ -10,7 +11,7 @@ from chat.model import messages, rooms
 from chat.model.errors import Refused
 from chat.model.members import Member, clean_name
 from chat.model.messages import BODY_BYTES, RUN_GAP, Message, Previous, clean_body, clean_key
-from chat.model.notices import FOLD_AGE, Notice, dump_notice, folded
+from chat.model.notices import FOLD_AGE, Notice, Part, Verb, dump_notice, folded, load_notice
 from chat.views.look import LOOK
 from chat.views.times import begins_day, begins_run
 
@@ -242,7 +243,7 @@ def test_a_newest_notice_takes_up_who_comes_within_a_minute() -> None:
     "last",
     [
         None,
-        _notice(Notice("left", ("Ann",), 1)),
+        _notice(Notice("titled", ("Ann", "Title"), 1)),
         _notice(Notice("entered", ("Ann",), 1), at=NOON - FOLD_AGE - 1),
         _message(NOON),
     ],
@@ -252,6 +253,29 @@ def test_otherwise_a_new_notice_is_begun(last: Message | None) -> None:
     notice, replaces = folded(last, "entered", _members("Bob"), NOON, False)
     assert notice == Notice("entered", ("Bob",), 1)
     assert not replaces
+
+
+def test_runs_fold_across_who_comes_and_who_goes() -> None:
+    notice, last = None, None
+    done: list[tuple[Verb, str, bool]] = [("arrived", "Ann", False), ("left", "Bob", True)]
+    done += [("away", "Ann", False), ("arrived", "Cid", False), ("entered", "Ann", False)]
+    for verb, name, ended in done:
+        notice, replaces = folded(last, verb, _members(name), NOON, ended)
+        assert replaces == (last is not None)
+        last = _notice(notice)
+    assert notice == Notice(
+        "arrived",
+        ("Ann", "Cid"),
+        2,
+        (1,),
+        (Part("left", ("Bob",), 1), Part("away", ("Ann",), 1), Part("entered", ("Ann",), 1)),
+    )
+    assert load_notice(json.loads(json.dumps(dump_notice(notice)))) == notice
+
+
+def test_who_comes_and_goes_and_comes_is_named_once() -> None:
+    last = _notice(Notice("entered", ("Ann",), 1, (), (Part("away", ("Ann",), 1),)))
+    assert folded(last, "entered", _members("Ann"), NOON, False) == (last.notice, True)
 
 
 def test_a_notice_keeps_the_seats_that_ended() -> None:

@@ -975,14 +975,14 @@ async def test_entering_is_told_to_everybody_in_the_conversation(
 ) -> None:
     async with alice.in_room(code) as live:
         await turn()
-        assert notices(await live.frame()) == ["Alice has entered the room"]
+        assert notices(await live.frame()) == ["Alice is here for the first time"]
         async with bob.in_room(code):
             await turn(2)
             amended = await live.until("hx-partial li.notice", "Bob")
-            assert amended.all("p")[-1].words.startswith("Alice and Bob have entered")
+            assert amended.all("p")[-1].words.startswith("Alice and Bob are here for the first time")
             assert amended.parent
             assert amended.parent["hx-target"] == f"#{amended.id}"
-    assert notices(await alice.look(code)) == ["Alice and Bob have entered"]
+    assert notices(await alice.look(code)) == ["Alice and Bob are here for the first time"]
 
 
 async def test_the_roster_is_pushed_with_its_count(alice: Person, bob: Person, code: str, turn: Turn) -> None:
@@ -1210,7 +1210,9 @@ async def test_whoever_left_for_good_is_gone_from_the_roster_at_once(
         await exchange()
         assert [label.text for label in (await bob.look(code)).all("#roster bdi")] == ["Bob"]
         await turn()
-    assert notices(await bob.look(code)) == ["Alice and Bob have entered", "Alice has left the room"]
+    assert notices(await bob.look(code)) == [
+        "Alice and Bob are here for the first time · Alice left for good"
+    ]
 
 
 async def test_whoever_left_and_came_back_under_the_same_name_is_welcome(

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import calls
 import pytest
@@ -24,7 +24,7 @@ from chat.model.members import Member
 from chat.model.messages import Delete, Edit, Message
 from chat.model.meta import with_meta
 from chat.model.rooms import Position
-from chat.store import AlreadyExists, NotFound, Resync, Store, Unavailable
+from chat.store import AlreadyExists, NotFound, Resync, Store, Unavailable, members, rooms
 from chat.store.log import change_message, find_message
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
@@ -497,7 +497,7 @@ async def test_seats_that_pass_to_an_id_nobody_has_are_lost_to_their_person(
     done = await calls.end_seat(store, ROOM, alice.person, successor="gone")
     assert done
     assert done.message.notice
-    assert done.message.notice.verb == "left"
+    assert [part.verb for part in done.message.notice.parts] == ["left"]
     assert await calls.find_seat(store, ROOM, alice.person) is None
     assert await calls.find_seat(store, ROOM, "gone") is None
     assert await calls.seats_of(store, ROOM, alice.person) == []
@@ -589,8 +589,9 @@ async def test_renames_at_once_leave_one_seat(store: Store, alice: Member) -> No
 # Who comes and goes
 
 
-async def test_leaving_ends_the_seat_and_tells_the_room(store: Store, alice: Member) -> None:
+async def test_leaving_ends_the_seat_and_tells_the_room(store: Store, alice: Member, clock: Clock) -> None:
     await calls.announce(store, ROOM, "entered", [alice.number])
+    clock.now += 61
     done = await calls.end_seat(store, ROOM, alice.person)
     assert done
     notice = done.message.notice
@@ -612,14 +613,56 @@ async def test_who_is_here_is_told_once(store: Store, alice: Member, bob: Member
     assert done
     assert done.message.notice
     assert (done.message.notice.names, done.message.notice.count) == (("Bob", "Carol"), 2)
-    await calls.announce(store, ROOM, "left", [carol.number])
+    await calls.announce(store, ROOM, "away", [carol.number])
     await calls.announce(store, ROOM, "entered", [alice.number])
     assert await calls.announce(store, ROOM, "entered", [alice.number]) is None
     assert await calls.announce(store, ROOM, "entered", []) is None
     assert await calls.present(store, ROOM) == await calls.present(store) == [alice, bob]
-    assert await calls.announce(store, ROOM, "left", iter([bob.number]))
-    assert await calls.announce(store, ROOM, "left", [bob.number]) is None
+    assert await calls.announce(store, ROOM, "away", iter([bob.number]))
+    assert await calls.announce(store, ROOM, "away", [bob.number]) is None
     assert await calls.present(store, ROOM) == [alice]
+
+
+async def test_a_room_is_told_of_first_arrivals_and_of_those_who_are_back(store: Store, clock: Clock) -> None:
+    await store.write(OTHER, rooms.open_room, OTHER)
+    ann = await calls.take_seat(store, OTHER, "person-a", "Ann")
+
+    async def goes(verb: Literal["entered", "away"]) -> list[str] | None:
+        clock.now += 61
+        done = await calls.announce(store, OTHER, verb, [ann.number])
+        assert await calls.present(store, OTHER) == ([ann] if verb == "entered" else [])
+        return [part.verb for part in done.message.notice.parts] if done and done.message.notice else None
+
+    assert [await goes("entered"), await goes("away"), await goes("entered")] == [["arrived"], None, None]
+    assert (await calls.heads(store, [OTHER]))[OTHER].rev == 1, "the log is as before"
+    await calls.end_seat(store, OTHER, ann.person)
+    await calls.take_seat(store, OTHER, "person-a", "Ann")
+    assert [await goes("entered"), await goes("away"), await goes("entered")] == [["returned"], None, None]
+    await calls.rename_seat(store, OTHER, ann.person, "Anna")
+    (anna,) = await calls.present(store, OTHER)
+    assert await calls.announce(store, OTHER, "away", [anna.number]) is None
+    assert await calls.announce(store, OTHER, "entered", [anna.number]) is None, "a rename was told"
+
+
+async def test_a_room_that_wants_to_know_is_told_of_all(store: Store, clock: Clock) -> None:
+    ann = await calls.take_seat(store, ROOM, "person-ann", "Ann")
+    moves: list[tuple[Literal["entered", "away"], str]] = [("entered", "arrived"), ("away", "away")]
+    for verb, told in [*moves, ("entered", "entered")]:
+        clock.now += 61
+        done = await store.write(ROOM, members.announce, ROOM, verb, [ann.number])
+        assert done
+        assert done.message.notice
+        assert [part.verb for part in done.message.notice.parts] == [told]
+
+
+async def test_what_a_notice_says_already_is_not_written_again(store: Store, alice: Member) -> None:
+    for verb in ("entered", "away", "entered"):
+        assert await store.write(ROOM, members.announce, ROOM, verb, [alice.number])
+    assert await calls.announce(store, ROOM, "away", [alice.number]) is None
+    assert await calls.present(store, ROOM) == []
+    assert await calls.announce(store, ROOM, "entered", [alice.number]) is None
+    assert await calls.present(store, ROOM) == [alice]
+    assert (await calls.heads(store, [ROOM]))[ROOM].rev == 3
 
 
 async def test_here_covers_every_room(store: Store, alice: Member) -> None:
@@ -652,11 +695,11 @@ async def test_a_notice_is_amended_only_while_new_and_last(
     await calls.announce(store, ROOM, "entered", [alice.number])
     clock.now += 61
     await calls.announce(store, ROOM, "entered", [bob.number])
-    await calls.announce(store, ROOM, "left", [bob.number])
+    await calls.announce(store, ROOM, "away", [bob.number])
     await say(store, alice, "hello")
     await calls.end_seat(store, ROOM, bob.person)
     kinds = [(m.id, m.notice.verb if m.notice else m.body) for m in await everything(store)]
-    assert kinds == [(1, "entered"), (2, "entered"), (3, "left"), (4, "hello"), (5, "left")]
+    assert kinds == [(1, "arrived"), (2, "arrived"), (4, "hello"), (5, "left")]
 
 
 # Reading
@@ -902,7 +945,7 @@ class Walk(RuleBasedStateMachine):
                 person, name
             )
 
-    @rule(verb=st.sampled_from(["entered", "left"]), seats=st.lists(numbers, max_size=4))
+    @rule(verb=st.sampled_from(["entered", "away"]), seats=st.lists(numbers, max_size=4))
     def announce(self, verb: Any, seats: list[int]) -> None:
         assert self.run(calls.announce(self.store, ROOM, verb, seats)) == self.room.announce(verb, seats)
 

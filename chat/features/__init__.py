@@ -1,5 +1,6 @@
 """What people do, a module each. This is the table of contents: what is not in it cannot be done."""
 
+from chat.features.comings import COMINGS
 from chat.features.delete import DELETE
 from chat.features.edit import EDIT
 from chat.features.reactions import REACTIONS
@@ -7,4 +8,4 @@ from chat.features.seats import NAME
 from chat.features.title import TITLE
 
 ACTIONS = {action.name: action for action in (REACTIONS, EDIT, DELETE)}  # with a message
-ROOM_ACTIONS = {action.name: action for action in (TITLE, NAME)}
+ROOM_ACTIONS = {action.name: action for action in (TITLE, NAME, COMINGS)}

@@ -160,7 +160,7 @@ class Feed(Generic[F]):
         self._messages[message.id] = message
         self._ring.append((rev, message.id))
         if message.notice:
-            self.ended.update(dict.fromkeys(message.notice.ended, message.notice.verb))
+            self.ended.update(dict.fromkeys(message.notice.ended, message.notice.ending))
             if message.notice.verb in DESCRIBES:
                 self._retitled(self.code)
         while len(self._ring) > RING or (self._bytes > RING_BYTES and len(self._ring) > 1):

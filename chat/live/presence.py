@@ -204,7 +204,7 @@ class Presence:
         """Write who left, unless they are on another node. False if that is not known now."""
         left = await self._registry.claim_left(code, numbers)
         if left:
-            await self._store.write(code, members.announce, code, "left", left)
+            await self._store.write(code, members.announce, code, "away", left)
             await self._registry.release_left(code, left)
         return left is not None
 

@@ -51,6 +51,11 @@ class Room:
         return _text(self.meta.get("title"))
 
     @property
+    def tells_comings(self) -> bool:
+        """Whether its members want to read of everybody who comes and goes."""
+        return self.meta.get("comings") == "all"
+
+    @property
     def topic(self) -> str:
         return _text(self.meta.get("topic"))
 

@@ -43,12 +43,18 @@ def changed(tx: Transaction, code: str, message: Message, head: Head) -> Change:
 
 async def write_notice(
     tx: Transaction, code: str, notice_after: Callable[[Message | None, int], tuple[Notice, bool]]
-) -> Change:
-    """Tell the room in a new notice or, where that is its newest message, in the last one."""
-    head = await rise(tx, (await head_of(tx, code)).room)
+) -> Change | None:
+    """Tell the room in a new notice or, where that is its newest message, in the last one.
+
+    None if the last one says so already.
+    """
+    head = await head_of(tx, code)
     rows = await tx.fetch(queries.NEWEST, head.room)
     last = message_of(rows[0]) if rows else None
     notice, replaces = notice_after(last, tx.now)
+    if last and replaces and notice == last.notice:
+        return None
+    head = await rise(tx, head.room)
     if last and replaces:
         kept = {**last.meta["notice"], **dump_notice(notice)}  # with what a newer release added to it
         message = replace(last, rev=head.rev, meta=with_meta(last.meta, notice=kept))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from chat.model.changes import Change
 from chat.model.errors import Forbidden, Refused
 from chat.model.lookalikes import skeleton
 from chat.model.members import Member
-from chat.model.notices import Verb, folded, renamed
+from chat.model.messages import Message
+from chat.model.notices import Notice, Verb, folded, renamed
 from chat.model.rooms import Room
 from chat.model.sentences import Sentence
 from chat.store import NotFound, queries, read_positions
@@ -118,7 +119,7 @@ async def end_seat(tx: Transaction, code: str, person: str, successor: str | Non
     done = None
     if member is not None:
         await tx.fetch(queries.END_SEAT, tx.now, room, member.number)
-        done = await _notify(tx, code, "left", [member], ended=True)
+        done = await _notify(tx, code, {"left": [member]}, ended=True)
     if successor is not None:
         await tx.fetch(queries.HAND_OVER_SEATS, successor, room, person)
     return done
@@ -145,21 +146,41 @@ async def rename_seat(tx: Transaction, code: str, person: str, name: str) -> Cha
     return await write_notice(tx, code, lambda last, at: (renamed(old, new), False))
 
 
-async def announce(tx: Transaction, code: str, verb: Verb, seats: Iterable[int]) -> Change | None:
-    """Mark seats as present or away and tell the room.
+FIRST: Mapping[int, Verb] = {0: "arrived", 2: "returned"}  # by what the room was told of them
 
-    Seats already so marked, and ended ones, are passed over; None if none is left.
+
+async def announce(
+    tx: Transaction, code: str, verb: Literal["entered", "away"], seats: Iterable[int]
+) -> Change | None:
+    """Mark seats as present or away, and tell the room of those of whom it wants to know.
+
+    That is whoever is here for the first time, or again after leaving for good; others only if it is set so.
+    Seats already so marked, and ended ones, are passed over. None if the log is as before.
     """
     present = int(verb == "entered")
     numbers = [n for n in dict.fromkeys(seats) if is_storable(n)]
     rows = await tx.fetch(tx.dialect.asked_seats, code, 1 - present, numbers)
-    members = [load_member(row) for row in rows]
-    if not members:
+    if not rows:
         return None
-    room = (await head_of(tx, code)).room
-    await tx.fetch(tx.dialect.mark_seats, present, room, [m.number for m in members])
-    return await _notify(tx, code, verb, members, ended=False)
+    room, known = (await head_of(tx, code)).room, await find_room(tx, code)
+    await tx.fetch(tx.dialect.mark_seats, present, room, [number for _, number, *_ in rows])
+    everything = known is not None and known.tells_comings
+    done: dict[Verb, list[Member]] = {}
+    for *row, announced in rows:
+        what = FIRST.get(announced, "entered") if present else "away"
+        if everything or what in FIRST.values():
+            done.setdefault(what, []).append(load_member(row))
+    return await _notify(tx, code, done)
 
 
-async def _notify(tx: Transaction, code: str, verb: Verb, members: Sequence[Member], ended: bool) -> Change:
-    return await write_notice(tx, code, lambda last, at: folded(last, verb, members, at, ended))
+async def _notify(
+    tx: Transaction, code: str, done: Mapping[Verb, Sequence[Member]], ended: bool = False
+) -> Change | None:
+    def after(last: Message | None, at: int) -> tuple[Notice, bool]:
+        (verb, members), *more = done.items()
+        notice, replaces = folded(last, verb, members, at, ended)
+        for verb, members in more:
+            notice = notice.plus(verb, members, ended)
+        return notice, replaces
+
+    return await write_notice(tx, code, after) if done else None

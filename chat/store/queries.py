@@ -82,7 +82,7 @@ NEW_SEAT = (
     "VALUES ($1, (SELECT 1 + coalesce(max(number), 0) FROM seat WHERE room = $1), $2, $3, $4, $5, $6, $7) "
     "RETURNING number, mark, meta"
 )
-END_SEAT = "UPDATE seat SET ended = $1, present = 0 WHERE room = $2 AND number = $3"
+END_SEAT = "UPDATE seat SET ended = $1, present = 0, announced = 2 WHERE room = $2 AND number = $3"
 IS_PRESENT = "SELECT present FROM seat WHERE room = $1 AND number = $2"
 
 RISE_TO = " ON CONFLICT (room, seat) DO UPDATE SET rev = excluded.rev WHERE read_position.rev < excluded.rev"

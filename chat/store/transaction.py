@@ -22,8 +22,8 @@ class Dialect:
     """What the databases say differently. Lists are given as one parameter."""
 
     heads: str  # of the rooms with the codes $1: code, epoch, rev
-    asked_seats: str  # of room code $1 that are marked other than $2, of the numbers $3, in that order
-    mark_seats: str  # as $1, of room $2, the numbers $3
+    asked_seats: str  # of room code $1 marked as present or not by $2, of the numbers $3, in that order
+    mark_seats: str  # as present or not by $1, of room $2, the numbers $3; and as announced
     insert: str  # what `records.columns` says
     new_text: (
         str  # if texts have a table of their own: puts body $1 there and returns what `insert` refers to

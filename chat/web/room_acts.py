@@ -28,7 +28,7 @@ from chat.web.requests import (
     require_member,
 )
 
-FIELDS = ("title", "topic", "former_title", "former_topic", "name")  # that an action may look at
+FIELDS = ("title", "topic", "former_title", "former_topic", "name", "on")  # that an action may look at
 
 
 async def form_of_room_act(code: str, name: str) -> ResponseReturnValue:

@@ -210,6 +210,15 @@ class Tab:
         ids = await self.page.evaluate(IDS)
         assert ids == sorted(set(ids)), f"twice, or out of order: {ids}"
 
+    async def have_told(self) -> None:
+        """Have the room tell of everybody who comes and goes."""
+        url = f"{self.url}/rooms/{self.code}/comings"
+        answer = await self.page.context.request.post(url, form={"on": "1"}, max_redirects=0)
+        assert answer.status == 303, await answer.text()
+        await expect(self.page.locator("#messages .notice").last).to_contain_text(
+            "everybody who comes and goes"
+        )
+
     async def told_of(self, name: str) -> None:
         """Wait until the room has been told that somebody entered, which may take a second."""
         await expect(self.page.locator("#messages .notice", has_text=name)).to_be_attached()
@@ -219,7 +228,9 @@ class Tab:
 
     async def both_entered(self) -> list[str]:
         """Wait until the room was told of Ann and Bob, and return its notices; that may take a second."""
-        entered = re.compile("(Ann and Bob|Bob and Ann) have entered")  # whose page was quicker
+        entered = re.compile(
+            "(Ann and Bob|Bob and Ann) are here for the first time"
+        )  # whose page was quicker
         await expect(self.page.locator("#messages .notice")).to_contain_text(entered)
         return await self.notices()
 

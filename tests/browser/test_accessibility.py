@@ -130,6 +130,8 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
     await check(ann, axe, "the page for the title")
     await ann.page.goto(f"{ann.url}/rooms/{code}/name")
     await check(ann, axe, "the page for the name")
+    await ann.page.goto(f"{ann.url}/rooms/{code}/comings")
+    await check(ann, axe, "the page for comings and goings")
     await ann.page.goto(f"{ann.url}/rooms/{code}/leave")
     await check(ann, axe, "the page for leaving")
     await ann.page.get_by_role("button", name="Leave for good").click()

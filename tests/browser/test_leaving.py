@@ -108,7 +108,7 @@ async def test_a_page_that_drops_the_farewell_is_told_again(people: People) -> N
 
 async def test_logging_out_shows_nothing_of_any_room_any_more(people: People) -> None:
     ann, bob = await people.two()
-    await bob.both_entered()  # else "Bob has entered" may come a second later than "Ann has left"
+    await bob.both_entered()  # else "Bob is here" may come a second later than "Ann left"
     await ann.say("between us")
     await bob.sees("between us")
     await ann.page.get_by_role("link", name="Room chat").click()
@@ -117,7 +117,7 @@ async def test_logging_out_shows_nothing_of_any_room_any_more(people: People) ->
     await ann.page.go_back(wait_until="commit")
     await ann.page.go_back(wait_until="commit")
     await _shows_nothing(ann)
-    await expect(bob.page.locator("#messages .notice").last).to_contain_text("Ann has left")
+    await expect(bob.page.locator("#messages .notice").last).to_contain_text("Ann left for good")
 
 
 async def test_a_browser_with_cookies_comes_in_by_the_forms(people: People) -> None:

@@ -57,7 +57,9 @@ async def test_open_pages_survive_a_restart_and_miss_nothing(
         tab.expect_noise(REFUSED)
     for tab in (ann, bob):
         await tab.page.evaluate("() => { window.sameDocument = true }")
-    notices = await ann.both_entered()
+    await ann.both_entered()
+    await ann.have_told()
+    notices = await ann.notices()
     await ann.say("before")
     await bob.shows(["before"])
     await ann.type("half a th")

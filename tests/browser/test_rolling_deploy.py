@@ -47,6 +47,7 @@ async def test_pages_stay_as_they_are_and_miss_nothing_while_both_nodes_are_repl
         tab.expect_noise(REFUSED)
         await tab.told_of("Bob")
         await tab.page.evaluate("() => { window.sameDocument = true }")
+    await ann.have_told()
     notices = await ann.notices()
     talking = [asyncio.create_task(_talk(tab, name)) for tab, name in ((ann, "a"), (bob, "b"))]
     for node in nodes:

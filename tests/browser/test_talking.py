@@ -48,7 +48,9 @@ async def test_getting_in_by_code_and_by_link(people: People) -> None:
     await cat.page.keyboard.press("Enter")
     await cat.in_room()
     await expect(ann.page.locator("#roster li bdi")).to_have_text(["Ann", "Bob", "Cat"])
-    await expect(ann.page.locator(".notice").last).to_contain_text("Ann, Bob and Cat have entered")
+    await expect(ann.page.locator(".notice").last).to_contain_text(
+        "Ann, Bob and Cat are here for the first time"
+    )
 
 
 async def test_own_messages_look_different_to_their_author_only(people: People) -> None:

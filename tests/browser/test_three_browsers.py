@@ -134,7 +134,7 @@ async def test_logging_out_ends_the_identity_and_empties_the_pages_behind(visito
     await ann.window.wait_for("document.querySelector('form.aside button') !== null")
     await ann.window.click("form.aside button")
     await ann.window.wait_for("document.querySelector('#code') && !document.querySelector('form.aside')")
-    await bob.window.wait_for("document.querySelector('#messages').textContent.includes('Ann has left')")
+    await bob.window.wait_for("document.querySelector('#messages').textContent.includes('Ann left for good')")
     await ann.window.back()
     if (
         await ann.window.evaluate("location.pathname") == "/"

@@ -109,13 +109,14 @@ async def test_who_moves_from_node_to_node_neither_leaves_nor_enters(people: Peo
     await cat.live()
     assert cat.url == ann.url
     await shown_here(["Ann", "Bob", "Cat"], ann, bob, cat)
+    await ann.have_told()
     there = await move(people, ann, bob.url)
     await cat.page.close()  # after Ann's tab, and on the same node: who is missed is missed together
-    left = there.page.locator(".notice").filter(has_text="left")
+    left = there.page.locator(".notice").filter(has_text="went away")
     await expect(left).to_be_attached(timeout=30_000)
     for tab in (there, bob):
-        entered, *others = await tab.notices()
-        assert others == ["Cat has left the room"]
+        entered, _, *others = await tab.notices()
+        assert others == ["Cat went away"]
         assert [entered.count(name) for name in ("Ann", "Bob", "Cat")] == [1, 1, 1]
     await shown_here(["Ann", "Bob"], there, bob)
 
@@ -125,7 +126,9 @@ async def test_without_redis_messages_arrive_and_presence_says_that_it_is_old(
 ) -> None:
     ann, bob = await people.two()
     await shown_here(["Ann", "Bob"], ann, bob)
-    notices = await ann.both_entered()
+    await ann.both_entered()
+    await ann.have_told()
+    notices = await ann.notices()
     heading = [tab.page.locator("#roster h2") for tab in (ann, bob)]
     await ann.say("before")
     await bob.shows(["before"])
@@ -145,15 +148,17 @@ async def test_without_redis_messages_arrive_and_presence_says_that_it_is_old(
     await bob.say("after")
     for tab in (ann, bob, cat):
         await tab.shows(["before", "from ann", "from bob", "after"])
-    await expect(ann.page.locator(".notice")).to_have_count(2)
-    assert await ann.notices() == [*notices, "Cat has entered the room"]
+    await expect(ann.page.locator(".notice")).to_have_count(3)
+    assert await ann.notices() == [*notices, "Cat is here for the first time"]
 
 
 async def test_without_postgresql_text_is_kept_its_sender_told_and_it_arrives_once(
     people: People, postgres: Postgres
 ) -> None:
     ann, bob = await people.two()
-    notices = await ann.both_entered()
+    await ann.both_entered()
+    await ann.have_told()
+    notices = await ann.notices()
     for tab in (ann, bob):
         tab.expect_noise(REFUSED)
         await tab.page.evaluate("() => { window.sameDocument = true }")

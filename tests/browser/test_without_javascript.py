@@ -38,7 +38,7 @@ async def test_join_read_live_write_and_leave(people: People) -> None:
 
     await cat.leave()
     await expect(cat.page.get_by_label("Room code")).to_be_visible()
-    await expect(ann.page.locator(".notice").last).to_contain_text("Cat has left the room")
+    await expect(ann.page.locator(".notice").last).to_contain_text("Cat left for good")
     await expect(ann.page.locator("#roster li bdi")).to_have_text(["Ann"])
 
 
@@ -60,7 +60,7 @@ async def test_the_live_frame_says_how_to_go_on_if_it_was_cut(people: People) ->
     await cat.open_room("Cat")
     frame = cat.page.frame_locator("iframe")
     await frame.get_by_role("link", name="Reload the messages").click()
-    await expect(frame.get_by_text("Cat has entered the room")).to_be_visible()
+    await expect(frame.get_by_text("Cat is here for the first time")).to_be_visible()
     await expect(cat.page.locator("#composer")).to_be_visible()
 
 

@@ -93,9 +93,10 @@ async def _replayed(store: PostgresStore, code: str) -> list[Message]:
     return [found[id] for id in sorted(found)]
 
 
-def told(messages: Iterable[Message], verb: Verb) -> int:
-    """How many people the notices say have entered or left."""
-    return sum(m.notice.count for m in messages if m.notice and m.notice.verb == verb)
+def told(messages: Iterable[Message], *verbs: Verb) -> int:
+    """How many people the notices say have done one of these."""
+    parts = [part for m in messages if m.notice for part in m.notice.parts]
+    return sum(part.count for part in parts if part.verb in verbs)
 
 
 def examine(

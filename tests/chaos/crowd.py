@@ -113,7 +113,7 @@ class Crowd:
     async def told(self) -> tuple[int, int]:
         """How many people the room was told have entered and have left."""
         messages = await logged(self.place.database, self.code)
-        return told(messages, "entered"), told(messages, "left")
+        return told(messages, "arrived", "entered"), told(messages, "away", "left")
 
     def in_time(self, since: float) -> None:
         """What was acknowledged after `since` was seen by the last one soon enough after that."""
@@ -138,6 +138,8 @@ async def gathered(place: Place, tally: Tally, doors: Iterable[Sequence[int]] = 
     ways = list(doors) or [place.ports[n % 2 :] + place.ports[: n % 2] for n in range(SENDERS + READERS)]
     made = await ask(ways[0][0], "/", form={"name": "Host", "create": "1"})
     code = made.headers["location"].removeprefix("/rooms/")
+    host = made.headers["set-cookie"].partition(";")[0]
+    assert (await ask(ways[0][0], f"/rooms/{code}/comings", host, {"on": "1"})).status == 303
     names = [f"{'Sender' if n < SENDERS else 'Reader'}{n}" for n in range(len(ways))]
     tabs = [await Tab.opened(name, code, way) for name, way in zip(names, ways, strict=True)]
     crowd = Crowd(place, code, tabs, tally)

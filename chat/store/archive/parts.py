@@ -58,7 +58,7 @@ MEMBERS = _part(
     "seat",
     "room number",
     "room int, number int, person text, name text, mark int, folded text, shape text, present int, "
-    "taken int, ended int?, meta object",
+    "announced int, taken int, ended int?, meta object",
     "members.jsonl",
     room=ROOMS,
 )

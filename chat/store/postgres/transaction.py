@@ -19,12 +19,12 @@ Question = Callable[[Transaction], Awaitable[T]]
 DIALECT = Dialect(
     heads="SELECT code, epoch, rev FROM room WHERE code = ANY($1::text[])",
     asked_seats=(
-        "SELECT code, seat.number, person, name, mark, seat.meta "
+        "SELECT code, seat.number, person, name, mark, seat.meta, announced "
         "FROM unnest($3::bigint[]) WITH ORDINALITY AS asked (number, place) "
         "CROSS JOIN room JOIN seat ON seat.room = room.id AND seat.number = asked.number "
         "WHERE code = $1 AND ended IS NULL AND present = $2 ORDER BY place"
     ),
-    mark_seats="UPDATE seat SET present = $1 WHERE room = $2 AND number = ANY($3::bigint[])",
+    mark_seats="UPDATE seat SET present = $1, announced = 1 WHERE room = $2 AND number = ANY($3::bigint[])",
     insert=(
         "INSERT INTO message (room, id, rev, at, author, kind, body, before_author, before_at, meta) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"

@@ -15,12 +15,13 @@ from chat.store.transaction import Dialect, Rows
 DIALECT = Dialect(
     heads="SELECT code, epoch, rev FROM room WHERE code IN (SELECT value FROM json_each($1))",
     asked_seats=(
-        "SELECT code, number, person, name, mark, seat.meta FROM json_each($3) AS asked "
+        "SELECT code, number, person, name, mark, seat.meta, announced FROM json_each($3) AS asked "
         "CROSS JOIN room JOIN seat ON seat.room = room.id AND number = asked.value "
         "WHERE code = $1 AND ended IS NULL AND present = $2 ORDER BY asked.key"
     ),
     mark_seats=(
-        "UPDATE seat SET present = $1 WHERE room = $2 AND number IN (SELECT value FROM json_each($3))"
+        "UPDATE seat SET present = $1, announced = 1 "
+        "WHERE room = $2 AND number IN (SELECT value FROM json_each($3))"
     ),
     insert=(
         "INSERT INTO message (room, id, rev, at, author, kind, text, before_author, before_at, meta) "

@@ -32,6 +32,7 @@ CREATE TABLE seat (
   folded text NOT NULL, -- chat.model.lookalikes.skeleton(name)
   shape text NOT NULL,
   present bigint NOT NULL DEFAULT 0, -- 0 or 1
+  announced bigint NOT NULL DEFAULT 0, -- 0: the room has not read yet that they are here; 1: it has; 2: that they left
   taken bigint NOT NULL,
   ended bigint,
   meta text,

@@ -32,6 +32,7 @@ CREATE TABLE seat (
   folded TEXT NOT NULL, -- chat.model.lookalikes.skeleton(name)
   shape TEXT NOT NULL,
   present INTEGER NOT NULL DEFAULT 0, -- 0 or 1
+  announced INTEGER NOT NULL DEFAULT 0, -- 0: the room has not read yet that they are here; 1: it has; 2: that they left
   taken INTEGER NOT NULL,
   ended INTEGER,
   meta TEXT,
