@@ -76,7 +76,7 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
     await ann.page.goto(ann.url)
     await check(ann, axe, "home")
     with ann.noise_expected("422|404"):
-        await ann.page.keyboard.press("Enter")
+        await ann.page.get_by_role("button", name="Join a Room").click()
         await expect(ann.page.get_by_role("alert")).to_have_count(2)
         await check(ann, axe, "home with errors")
         await ann.page.goto(f"{ann.url}/rooms/22222222")
