@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 log = logging.getLogger("chat")
 
@@ -20,6 +21,7 @@ QUIET = 60.0  # s between two lines of one name that anybody can cause
 EVERY = 1.0  # s between two lines of one kind
 KINDS = 200  # remembered apart; beyond it all others count as one
 OTHERS = ("", 0, "others")
+FORMAT_OF_HYPERCORN = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
 
 Kind = tuple[str, int, str]
 
@@ -61,16 +63,37 @@ def waiting(what: str, limit: float, after: float = 1.0) -> Iterator[None]:
         timer.cancel()
 
 
+class LineFormat(logging.Formatter):
+    """`2026-11-27T09:30:00.123+01:00 INFO started store=fsync`: the time as proxies write it, too."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
+
+
+class SameFormat(logging.Filter):
+    """Gives Hypercorn's lines our format; it makes its handler after we are set up."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        for handler in logging.getLogger(record.name).handlers:
+            if getattr(handler.formatter, "_fmt", "") == FORMAT_OF_HYPERCORN:
+                handler.setFormatter(LineFormat())
+        return True
+
+
 def configure() -> None:
     """Write to standard error, unless the program that embeds the app has set up logging already."""
     for name in ("hypercorn.error", "asyncio"):
         others = logging.getLogger(name)
         if not any(isinstance(each, Throttle) for each in others.filters):
             others.addFilter(Throttle())
+            others.addFilter(SameFormat())
     if not log.handlers and not logging.getLogger().handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.addFilter(Throttle())
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(LineFormat())
         log.addHandler(handler)
         log.setLevel(logging.INFO)
         log.propagate = False

@@ -91,7 +91,7 @@ def secret_for(settings: Settings) -> str:
             "CHAT_SECRET_KEY is not set. All nodes that share a database need the same one: "
             "make it with `openssl rand -base64 32` and set it on each."
         )
-    path = Path(settings.database_url.partition("://")[2].removeprefix("/")).with_suffix(".key")
+    path = _key_file(settings)
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -106,6 +106,17 @@ def secret_for(settings: Settings) -> str:
         key.flush()
         os.fsync(key.fileno())
     return secret
+
+
+def kept_secret(settings: Settings) -> str:
+    """The key of a chat that has run before; none is made. Raises Misconfigured."""
+    if not settings.secret_key and settings.database_url.startswith("sqlite:"):
+        return _kept(_key_file(settings))
+    return secret_for(settings)
+
+
+def _key_file(settings: Settings) -> Path:
+    return Path(settings.database_url.partition("://")[2].removeprefix("/")).with_suffix(".key")
 
 
 def _kept(path: Path) -> str:

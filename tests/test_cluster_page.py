@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import re
 import socket
 import ssl
@@ -12,11 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields
+from datetime import datetime
 from email.message import Message
 from http.client import HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import pytest
 from deployments import several
@@ -24,10 +26,12 @@ from nginx import ADDRESS, PAGE, Nginx
 from postgres import running
 from serving import REPO, free_port
 
+from chat.logs import LineFormat
 from chat.metrics import Metrics
 from chat.settings import Settings
 
 README = (REPO / "README.md").read_text("utf-8")
+LOG = (REPO / "docs" / "log.md").read_text("utf-8")
 SETTINGS = {f"CHAT_{field.name.upper()}" for field in fields(Settings)}
 OF_ONE_PROCESS = {
     "chat_deliveries_total", "chat_frames_total", "chat_refusals_total", "chat_rooms_live", "chat_streams",
@@ -56,7 +60,6 @@ def test_its_file_of_settings_has_them_all() -> None:
 def test_it_names_every_figure_of_a_cluster_and_none_that_is_not() -> None:
     text = Metrics().text().decode()
     measured = set(re.findall(r"^# TYPE (\S+) (?:counter|gauge|histogram)$", text, re.MULTILINE))
-    measured = {name for name in measured if not name.endswith("_created")}
     named = set(re.findall(r"(?<=`)chat_[a-z_]+(?=[`{])", PAGE)) - {"chat_restored", "chat_before"}
     assert named <= measured
     assert measured - OF_ONE_PROCESS <= named
@@ -114,7 +117,10 @@ def said() -> str:
 
 def quoted(heading: str) -> list[str]:
     """What stands in backticks in the first column of the tables below a heading."""
-    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return _first_column(PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0])
+
+
+def _first_column(section: str) -> list[str]:
     return [text for row in re.findall(r"^\| (.*?) \|", section, re.MULTILINE) for text in _ticked(row)]
 
 
@@ -128,11 +134,21 @@ def test_a_refusal_that_it_quotes_is_one(sentence: str, said: str) -> None:
         assert part in said or re.sub(r"^CHAT_[A-Z_]+", "{}", part) in said, part
 
 
-@pytest.mark.parametrize("line", [line for line in quoted("What to watch") if not line.startswith("chat_")])
+@pytest.mark.parametrize("line", _first_column(LOG))
 def test_a_line_of_the_log_that_it_explains_is_one(line: str, said: str) -> None:
     said = re.sub(r"%[sd]", "{}", said)
     for word in re.split(r"…|=| ", line):
         assert word.strip("():,.") in said, word
+
+
+def test_the_line_that_it_shows_is_in_our_format() -> None:
+    (shown,) = blocks(LOG, "")
+    time, _, event = shown.strip().split(" ", 2)
+    record = logging.makeLogRecord({"levelname": "INFO", "msg": event})
+    record.created = datetime.fromisoformat(time).timestamp()
+    ours = LineFormat().format(record).split(" ", 1)
+    assert datetime.fromisoformat(ours[0]) == datetime.fromisoformat(time)
+    assert ours[1] == f"INFO {event}"
 
 
 def _parts(sentence: str) -> list[str]:
@@ -171,10 +187,8 @@ def test_every_refusal_of_a_node_is_explained(refusal: str) -> None:
 
 
 def _logged() -> Iterator[str]:
-    """What a node with neighbours may write into its log: the first fixed words of each line."""
+    """What may be written into the log: the first fixed words of each line."""
     for path in (REPO / "chat").rglob("*.py"):
-        if path.parts[-2:] == ("sqlite", "writer.py"):
-            continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             yield from map(_beginning, _logging(node))
 
@@ -182,7 +196,7 @@ def _logged() -> Iterator[str]:
 def _logging(node: ast.AST) -> list[str]:
     match node:
         case ast.Call(ast.Attribute(logger, level), [ast.Constant() | ast.IfExp() as said, *_]):
-            if level in LEVELS and _name(logger) in {"log", "logs"}:
+            if level in LEVELS and _name(logger) in {"log", "logs", "repeats"}:
                 parts = (said.body, said.orelse) if isinstance(said, ast.IfExp) else (said,)
                 return [shape(part) for part in parts]
     return []
@@ -195,7 +209,7 @@ def _beginning(line: str) -> str:
 
 @pytest.mark.parametrize("words", sorted(set(_logged())))
 def test_every_line_of_the_log_is_explained(words: str) -> None:
-    assert any(line.lstrip("… ").startswith(words) for line in quoted("What to watch"))
+    assert any(line.lstrip("… ").startswith(words) for line in _first_column(LOG))
 
 
 # nginx ------------------------------------------------------------------------------------------------
@@ -207,10 +221,19 @@ class Answer(NamedTuple):
     text: str
 
 
-def ask(nginx: Nginx, path: str, form: str = "") -> Answer:
+class Proxy(Protocol):
+    """What stands before the chat, with a certificate of its own."""
+
+    @property
+    def port(self) -> int: ...
+    @property
+    def folder(self) -> Path: ...
+
+
+def ask(proxy: Proxy, path: str, form: str = "") -> Answer:
     """What a browser gets that looks at a page or, with a form, posts it."""
-    trusting = ssl.create_default_context(cafile=nginx.folder / "fullchain.pem")
-    plain = socket.create_connection(("127.0.0.1", nginx.port), 15)
+    trusting = ssl.create_default_context(cafile=proxy.folder / "fullchain.pem")
+    plain = socket.create_connection(("127.0.0.1", proxy.port), 15)
     with closing(HTTPSConnection(ADDRESS)) as connection:
         connection.sock = trusting.wrap_socket(plain, server_hostname=ADDRESS)
         sent = {"Origin": f"https://{ADDRESS}", "Content-Type": "application/x-www-form-urlencoded"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,14 @@ def request(start: str, *headers: str) -> bytes:
 
 def chunked(body: bytes, start: str = "POST /", kind: str = FORM) -> bytes:
     return request(start, "Origin: http://x", f"Content-Type: {kind}", "Transfer-Encoding: chunked") + body
+
+
+def test_every_line_of_a_start_has_the_same_form(plain: Server) -> None:
+    plain.wait_for_log("Running on ")
+    lines = plain.log.splitlines()
+    assert len(lines) > 1
+    for line in lines:
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d INFO \w", line), line
 
 
 HOSTILE = {
