@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from chat.live.connection import POLICY, RESTART, Close, Connection
 from chat.live.registry import PresenceRegistry
@@ -28,6 +28,10 @@ class Connections:
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(self._by_id.values())
+
+    def of(self, person: str) -> Sequence[Connection]:
+        """Those of a person on this node."""
+        return self._by_person.get(person, ())
 
     def admit(self, connection: Connection, counts: bool = True) -> None:
         """A connection is open. It counts among the few of its person at once, or when `count` says so."""
@@ -74,7 +78,7 @@ class Connections:
 
     def close(self, code: str, person: str, close: Close) -> None:
         """Close every connection that a person has to a room."""
-        for connection in self._by_person.get(person, []):
+        for connection in self.of(person):
             if connection.member.code == code:
                 connection.close(close)
 
@@ -89,5 +93,5 @@ class Connections:
 
     def show(self, person: str, slot: str, fragment: str) -> None:
         """Send every page of a person a fragment soon, whatever room it is in."""
-        for connection in self._by_person.get(person, []):
+        for connection in self.of(person):
             connection.show(slot, fragment)

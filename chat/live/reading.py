@@ -52,14 +52,11 @@ class Reading:
 
     def blur(self, connection: Connection) -> None:
         """It has it no more, or the connection has ended."""
-        self._gather([connection])
+        self.gather([connection])
         self._focused.pop(connection, None)
 
-    def gather(self, person: str) -> None:
-        """Note what this person's pages show now."""
-        self._gather([one for one in self._focused if one.member.person == person])
-
-    def _gather(self, connections: Iterable[Connection]) -> None:
+    def gather(self, connections: Iterable[Connection]) -> None:
+        """Note what these pages show now, if they are read."""
         for connection in connections:
             noted, cursor = self._focused.get(connection), connection.cursor
             if noted is not None and cursor is not None and cursor > noted:
@@ -70,7 +67,7 @@ class Reading:
         """Store what is read for as long as this node runs."""
         while True:
             await asyncio.sleep(self._every)
-            self._gather(self._focused)
+            self.gather(self._focused)
             await self.save()
 
     async def save(self) -> None:

@@ -69,7 +69,7 @@ async def _home_of(chat: Context, person: str) -> Home | None:
     """None if the store does not answer. What was read on this node counts, though it is yet to be stored."""
     if chat.hub.health.store_down:
         return None
-    chat.reading.gather(person)
+    chat.reading.gather(chat.hub.connections.of(person))
     try:
         found = await chat.store.snapshot(home_of, person)
         if _is_behind(chat, found.rooms):
