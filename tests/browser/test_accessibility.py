@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tarfile
@@ -68,6 +69,27 @@ async def check(tab: Tab, axe: str, what: str, *, allowed: str = "") -> None:
     found = await tab.page.evaluate(RUN, TAGS)
     violations = [violation for violation in found if not allowed or not violation.startswith(allowed)]
     assert not violations, f"{what}:\n" + "\n".join(violations)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_list_of_many_rooms_has_no_violation(
+    people: People, server: Server, axe: str, scheme: str
+) -> None:
+    ann = await people.newcomer(scheme=cast(Scheme, scheme), **STILL)
+    for number in range(24):  # so that most colours are among them
+        form: dict[str, str | float | bool] = {"name": "Ann", "title": f"Regatta {number}" * (number % 3)}
+        await ann.page.context.request.post(ann.url, form=form | {"create": "1"}, max_redirects=0)
+    (other,) = await crowd(server.port, await ann.open_room("Ann"), ["Bob"])
+    await ann.sees("I am Bob")
+    await ann.told_of("Bob")
+    await other.send_text(json.dumps({"body": "unread " * 30, "key": "other"}))
+    await ann.page.goto(ann.url)
+    await expect(ann.page.locator("#rooms li")).to_have_count(25)
+    for width in (1280, 320):
+        await ann.page.set_viewport_size({"width": width, "height": 800})
+        await check(ann, axe, f"home with rooms, {width} px wide")
+        assert await ann.page.evaluate("document.documentElement.scrollWidth") == width
+    other.cut()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
