@@ -113,7 +113,7 @@ async def test_the_roster_is_rendered_in_each_look(
 ) -> None:
     rendered: list[Look] = []
 
-    def roster(people: object, frozen: bool, look: Look) -> str:
+    def roster(people: object, frozen: bool, look: Look, away: object) -> str:
         rendered.append(look)
         return f"<p class=roster>{look.language}</p>"
 

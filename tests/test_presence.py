@@ -113,8 +113,8 @@ class House:
         for one in self.nodes:
             await one.presence.restore()
 
-    def roster(self, people: Any, frozen: bool, look: Look) -> str:
-        self.rosters.append(self.render.people.roster(people, frozen, look))
+    def roster(self, people: Any, frozen: bool, look: Look, away: Any) -> str:
+        self.rosters.append(self.render.people.roster(people, frozen, look, away))
         return self.rosters[-1]
 
     def node(self, member: Member) -> Node:

@@ -21,6 +21,7 @@ from chat.cluster.bus import RedisBus
 from chat.cluster.connection import Redis, RedisUnavailable
 from chat.cluster.registry import RedisRegistry
 from chat.live import presence
+from chat.live.away import Away
 from chat.live.connection import POLICY, Connection
 from chat.live.connections import SOCKETS
 from chat.live.hub import Hub
@@ -55,8 +56,8 @@ class Node:
         self.alive = True
         self.fails = False
 
-    def _roster(self, people: Sequence[Member], frozen: bool, look: Look) -> str:
-        self.rosters.append(self.house.render.people.roster(people, frozen, look))
+    def _roster(self, people: Sequence[Member], frozen: bool, look: Look, away: Away) -> str:
+        self.rosters.append(self.house.render.people.roster(people, frozen, look, away))
         return self.rosters[-1]
 
     async def open(self, restore: bool = False) -> Node:

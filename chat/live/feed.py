@@ -52,10 +52,12 @@ class Feed(Generic[F]):
         delivered: Callable[[int, int], None],
         forget: Callable[[str, Message], None],
         retitled: Callable[[str], None] = lambda code: None,
+        seats_ended: Callable[[str], None] = lambda code: None,
     ) -> None:
         """`forget` drops what is kept of a message as it was before a change.
 
-        `retitled` is called when the title of the room may be another than was shown last.
+        `retitled` is called when the title of the room may be another than was shown last, `seats_ended`
+        when somebody has left for good.
         """
         self.code = code
         self.position = Position("", 0)
@@ -76,6 +78,7 @@ class Feed(Generic[F]):
         self._delivered = delivered
         self._forget = forget
         self._retitled = retitled
+        self._seats_ended = seats_ended
 
     def expect(self, rev: int) -> None:
         """A hint says that the log goes this far."""
@@ -161,6 +164,8 @@ class Feed(Generic[F]):
         self._ring.append((rev, message.id))
         if message.notice:
             self.ended.update(dict.fromkeys(message.notice.ended, message.notice.ending))
+            if message.notice.ended:
+                self._seats_ended(self.code)
             if message.notice.verb in DESCRIBES:
                 self._retitled(self.code)
         while len(self._ring) > RING or (self._bytes > RING_BYTES and len(self._ring) > 1):

@@ -73,8 +73,17 @@ class Hub:
             store, self.feeds, self.catching_up, self._drop, check, repaired, self.titles.retry
         )
         self._delivered = delivered
+        self._heeds_ended: list[Callable[[str], None]] = []
         self._grown: dict[str, Feed[Connection]] = {}  # feeds with changes that are to be flushed
         self._flushing = False  # is about to happen
+
+    def on_seats_ended(self, refresh: Callable[[str], None]) -> None:
+        """Have this called with the code of a room that somebody follows, when people of it left for good."""
+        self._heeds_ended.append(refresh)
+
+    def _seats_ended(self, code: str) -> None:
+        for refresh in self._heeds_ended:
+            refresh(code)
 
     async def join(self, connection: Connection, since: Position) -> None:
         """Let a connection follow its room from `since`. Raises store errors.
@@ -92,7 +101,8 @@ class Hub:
         feed = self.feeds.get(code)
         if feed is None:
             forget, refresh = self.catching_up.forget, self.titles.refresh
-            feed = self.feeds[code] = Feed(code, self.rendered, self._delivered, forget, refresh)
+            ended = self._seats_ended
+            feed = self.feeds[code] = Feed(code, self.rendered, self._delivered, forget, refresh, ended)
             self.bus.watch(code)
             self.repairs.load(feed)
         feed.connections.add(connection)

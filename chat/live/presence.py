@@ -11,8 +11,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
+from typing import Protocol
 
+from chat.live.away import Away, find_away
 from chat.live.hub import Hub
 from chat.live.room_presence import RoomPresence
 from chat.model.members import Member
@@ -27,12 +30,18 @@ CROWD = 1000  # every so many people add a second between rosters: their cost is
 log = logging.getLogger("chat")
 
 
+class Roster(Protocol):
+    """The panel with who is here, and who is away."""
+
+    def __call__(self, people: Sequence[Member], frozen: bool, look: Look, away: Away) -> str: ...
+
+
 class Presence:
     def __init__(
         self,
         store: Store,
         hub: Hub,
-        roster: Callable[[Sequence[Member], bool, Look], str],
+        roster: Roster,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -41,6 +50,7 @@ class Presence:
         self._now = now
         self._started = now()
         self._registry = hub.registry
+        hub.on_seats_ended(lambda code: self.refresh((code,), urgent=False))
         self._rooms: dict[str, RoomPresence] = {}
         self._busy: set[str] = set()
         self._wake = asyncio.Event()
@@ -58,6 +68,10 @@ class Presence:
 
     async def everybody(self, code: str) -> list[Member]:
         return self._with(code, await self._registry.fetch_elsewhere(code))
+
+    async def away(self, code: str, here: Sequence[Member]) -> Away:
+        """Who has a seat and is not among those `here`. Raises store errors."""
+        return await find_away(self._store, code, here)
 
     @property
     def frozen(self) -> bool:
@@ -166,7 +180,7 @@ class Presence:
             room.expire(self._now())
             try:
                 await self._write_notices(code, room)
-                self._push_roster(code, room)
+                await self._push_roster(code, room)
             except Exception:  # one room's fault must not silence the others
                 log.exception("presence-failed")
             if not room.busy:
@@ -208,7 +222,7 @@ class Presence:
             await self._registry.release_left(code, left)
         return left is not None
 
-    def _push_roster(self, code: str, room: RoomPresence) -> None:
+    async def _push_roster(self, code: str, room: RoomPresence) -> None:
         now = self._now()
         if not room.roster_due or now < room.roster_at:
             return
@@ -217,4 +231,7 @@ class Presence:
         room.roster_at = now + PACE * (1 + len(people) / CROWD)
         feed = self._hub.feeds.get(code)
         if feed is not None:
-            feed.show("roster", partial(self._roster, people, self.frozen))
+            if not self._hub.health.store_down:  # else those last known are shown
+                with suppress(Unavailable):
+                    room.away = await self.away(code, people)
+            feed.show("roster", partial(self._roster, people, self.frozen, away=room.away))

@@ -30,6 +30,13 @@ class Left(NamedTuple):
     name: str
 
 
+class Held(NamedTuple):
+    """The first few people of a room, and how many it has."""
+
+    members: Sequence[Member]
+    total: int
+
+
 async def take_seat(tx: Transaction, code: str, person: str, name: str) -> Member:
     """The person's seat; the one they hold already, if any, whatever name is asked for.
 
@@ -98,6 +105,13 @@ async def present(tx: Transaction, code: str | None = None) -> list[Member]:
     """Everybody marked as present, in one room or in all: whom a restart has to account for."""
     rows = await tx.fetch(queries.PRESENT, code)
     return [load_member(row) for row in rows]
+
+
+async def members_of(tx: Transaction, code: str, limit: int) -> Held:
+    """Those of whom the room was told that they are in it, be they here or away, by name."""
+    rows = await tx.fetch(queries.MEMBERS_OF, code, limit)
+    ((total,),) = await tx.fetch(queries.COUNT_MEMBERS, code)
+    return Held([load_member(row) for row in rows], total)
 
 
 async def rooms_of(tx: Transaction, person: str, limit: int) -> list[str]:

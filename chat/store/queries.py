@@ -56,6 +56,11 @@ LAST_NAME = (
 SEATS_OF = (
     "SELECT number FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND person = $2 ORDER BY number"
 )
+MEMBERS_OF = (
+    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
+    "WHERE code = $1 AND announced = 1 ORDER BY folded, number LIMIT $2"
+)
+COUNT_MEMBERS = "SELECT count(*) FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND announced = 1"
 ROOMS_OF = (
     "SELECT DISTINCT code FROM seat JOIN room ON room.id = seat.room WHERE person = $1 ORDER BY code LIMIT $2"
 )

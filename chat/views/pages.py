@@ -17,7 +17,7 @@ from chat.views.forms import NOTHING, Draft, Form
 from chat.views.look import Look
 from chat.views.message_fragments import joined
 from chat.views.messages import Shown
-from chat.views.people import People, own_style_url, with_oneself
+from chat.views.people import NOBODY, People, own_style_url
 from chat.views.reader import Reader
 from chat.views.room_pages import RoomPages
 from chat.views.rooms import Rooms, name_of
@@ -61,17 +61,18 @@ class Pages:
         error: str = "",
         older: bool = False,
         frozen: bool = False,
+        away: tuple[Sequence[Member], int] = NOBODY,
     ) -> str:
         """The room as one member sees it; `older` is a page of the past, without the live end.
 
-        `frozen` says that `people` may be out of date.
+        `people`, among them the member, are here, and `away` is as for `People.roster`. `frozen` says that
+        they may be out of date.
         """
-        people = with_oneself(people, member)
         values: dict[str, Any] = {
             "style": self._style(reader),
             "own_style": own_style_url(seats),
             "messages": joined(shown),
-            "roster": Markup(self._people.roster_of_page(people, frozen, reader.look)),  # noqa: S704
+            "roster": Markup(self._people.roster_of_page(people, frozen, reader.look, away)),  # noqa: S704
             "count": len(people),
             "heading": self._rooms.heading(room, reader.look),
             "name": name_of(room),

@@ -11,6 +11,7 @@ from chat.views.look import Look
 
 SEATS = 100  # seats of one person that their stylesheet knows
 ROSTER = 100  # people listed; the others are counted
+NOBODY: tuple[Sequence[Member], int] = (), 0
 
 OWN = """\
 .m[data-by="SEAT"]{--side:end;--bubble:var(--own);--left:var(--round);--right:.3rem;--tile:none;--named:none}
@@ -29,15 +30,31 @@ class People:
     def __init__(self, engine: Engine) -> None:
         self._render = engine.render
 
-    def roster(self, people: Sequence[Member], frozen: bool, look: Look) -> str:
-        """The panel in place of the one before. `frozen` says that `people` may be out of date."""
-        return self._roster("room/replace_roster.html", people, frozen, look)
+    def roster(
+        self, people: Sequence[Member], frozen: bool, look: Look, away: tuple[Sequence[Member], int] = NOBODY
+    ) -> str:
+        """The panel in place of the one before. `frozen` says that `people` may be out of date.
 
-    def roster_of_page(self, people: Sequence[Member], frozen: bool, look: Look) -> str:
-        return self._roster("room/_roster.html", people, frozen, look)
+        `away` are some who are not here, and how many there are.
+        """
+        return self._roster("room/replace_roster.html", people, frozen, look, away)
 
-    def _roster(self, template: str, people: Sequence[Member], frozen: bool, look: Look) -> str:
-        return self._render(template, look, people=people[:ROSTER], count=len(people), frozen=frozen)
+    def roster_of_page(
+        self, people: Sequence[Member], frozen: bool, look: Look, away: tuple[Sequence[Member], int] = NOBODY
+    ) -> str:
+        return self._roster("room/_roster.html", people, frozen, look, away)
+
+    def _roster(
+        self,
+        template: str,
+        people: Sequence[Member],
+        frozen: bool,
+        look: Look,
+        away: tuple[Sequence[Member], int],
+    ) -> str:
+        absent, missing = away
+        here = {"people": people[:ROSTER], "count": len(people), "frozen": frozen}
+        return self._render(template, look, **here, away=absent, missing=missing)
 
 
 def with_oneself(people: Sequence[Member], member: Member) -> Sequence[Member]:

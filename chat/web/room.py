@@ -17,6 +17,7 @@ from chat.model.members import Member
 from chat.store import NotFound, rooms
 from chat.store.visits import Visit
 from chat.views.forms import Draft, Form
+from chat.views.people import with_oneself
 from chat.views.qr import qr_code
 from chat.web import repeats
 from chat.web.entry import existing_room, invitation
@@ -96,12 +97,13 @@ async def show_room(
     member, seats, page, known = found
     draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
     reader = current_reader()
+    here = with_oneself(await chat.presence.everybody(member.code), member)
     return chat.render.pages.room(
         member,
         known,
         seats,
         await chat.hub.rendered.page(member.code, page, reader.look),
-        await chat.presence.everybody(member.code),
+        here,
         link_to(member.code),
         draft,
         reader,
@@ -109,6 +111,7 @@ async def show_room(
         error=error,
         older=older,
         frozen=chat.presence.frozen,
+        away=await chat.presence.away(member.code, here),
     )
 
 

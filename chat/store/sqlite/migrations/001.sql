@@ -46,6 +46,7 @@ CREATE INDEX seat_of_home ON seat (person, taken) WHERE ended IS NULL; -- for th
 -- The highest mark of a look is one look into an index, however many have it.
 CREATE INDEX seat_folded ON seat (room, folded, mark, person);
 CREATE INDEX seat_shape ON seat (room, shape, mark, person);
+CREATE INDEX seat_announced ON seat (room, folded, number) WHERE announced = 1; -- the people of a room, by name
 CREATE INDEX seat_present ON seat (room, number) WHERE present = 1;
 
 -- Up to which change of the room the person of a seat has read. A table of its own: it is written while nobody
