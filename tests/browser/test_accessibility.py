@@ -16,7 +16,10 @@ from playwright.async_api import expect
 from serving import Server
 
 from browser.conftest import CACHE
+from browser.drivers import Window
 from browser.people import People, Scheme, Tab, crowd
+from browser.visitors import IDS, Visitors
+from chat.app import create_app
 
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
 # The same code writes the same HTML on both deployments.
@@ -28,6 +31,9 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best
 RUN = """async tags => { const r = await axe.run(document, { runOnly: tags, resultTypes: ["violations"] });
   return r.violations.map(v => v.id + ": " + v.help + "\\n"
     + v.nodes.map(n => "  " + n.html + "\\n  " + n.failureSummary).join("\\n")) }"""
+
+END = """document.getAnimations().filter(a => a.effect.getComputedTiming().iterations < 1000)
+  .map(a => a.finish())"""
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +202,59 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
     await check(ann, axe, "no contact")
     for socket in others:
         socket.cut()
+
+
+# Every address that is a page, and how a member of a room comes there.
+PAGES = {
+    "/": "/",
+    "/settings": "/settings",
+    "/join": "/join",  # without a code, it is asked for
+    "/rooms/<code>": "/rooms/CODE",
+    "/rooms/<code>/<id>": "/rooms/CODE/ID",
+    "/rooms/<code>/comings": "/rooms/CODE/comings",
+    "/rooms/<code>/leave": "/rooms/CODE/leave",
+    "/rooms/<code>/name": "/rooms/CODE/name",
+    "/rooms/<code>/title": "/rooms/CODE/title",
+}
+NO_PAGES = {
+    *("/favicon.ico", "/healthz", "/metrics", "/static/<path:path>", "/seats/<numbers>.css"),
+    *("/seats/<version>/<numbers>.css", "/rooms/<code>/qr.svg", "/rooms/<code>/live"),
+    *("/rooms", "/rooms/<code>/earlier"),  # parts of pages
+    *("/rooms/<code>/messages", "/rooms/<code>/composer", "/rooms/<code>/<id>/<name>"),  # lead to others
+    "/rooms/<code>/stream",  # has a test of its own
+}
+
+
+def test_every_address_that_is_a_page_is_looked_at(deployment: str) -> None:
+    addresses = {str(rule) for rule in create_app().url_map.iter_rules() if "GET" in (rule.methods or ())}
+    assert addresses - NO_PAGES == set(PAGES)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_no_browser_finds_a_violation_on_any_page(visitors: Visitors, axe: str, scheme: Scheme) -> None:
+    ann, guest = await visitors.newcomer(scheme=scheme), await visitors.newcomer(scheme=scheme)
+    for visitor in (ann, guest):
+        visitor.expected.append("40[34]|422")
+    code = await ann.open_room("Ann")
+    await ann.say("Hello, see https://example.com")
+    await ann.sees("Hello, see https://example.com")
+    id = (await ann.window.evaluate(IDS))[-1]
+    for path in ("/", f"/rooms/{code}", f"/rooms/{code}/earlier", "/rooms/2222-2222-2222"):
+        await guest.window.open(guest.url + path)
+        await look(guest.window, axe, f"{path} for a guest")
+    for path in PAGES.values():
+        path = path.replace("CODE", code).replace("ID", str(id))
+        await ann.window.open(ann.url + path)
+        await look(ann.window, axe, path)
+
+
+async def look(window: Window, axe: str, what: str) -> None:
+    """As `check`, in any browser; what is moving has come to its end."""
+    await window.wait_for("document.readyState === 'complete'")
+    await window.evaluate(f"(() => {{ {axe}\n; return true }})()")
+    await window.evaluate(f"({END}, ({RUN})({TAGS}).then(found => {{ window.found = found }}), true)")
+    violations = await window.wait_for("'found' in window && {violations: window.found}")
+    assert not violations["violations"], f"{what}:\n" + "\n".join(violations["violations"])
 
 
 async def test_the_live_frame_without_javascript_has_no_violation(people: People, axe: str) -> None:
