@@ -15,7 +15,7 @@ NOBODY: tuple[Sequence[Member], int] = (), 0
 
 OWN = """\
 .m[data-by="SEAT"]{--side:end;--bubble:var(--own);--left:var(--round);--right:.3rem;--tile:none;--named:none}
-.m[data-by="SEAT"]{--lift:0;--above:.35rem;--dots:auto auto auto -2.3rem}
+.m[data-by="SEAT"]{--lift:0;--above:.35rem;--dots:-2.3rem auto}
 @media screen{.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}}
 body:has([data-by="SEAT"] .by>:checked) #pal:valid .own{display:inline-block}
 .reacts [data-r~="SEAT"]{display:none}

@@ -19,6 +19,13 @@ __all__ = ["axe"]
 pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
 SCREENS = CACHE / "screens"
+# Bubbles whose text is under their time.
+COVERED = """() => [...document.querySelectorAll("#messages .b")].filter(bubble => {
+  const time = bubble.querySelector("time").getBoundingClientRect(), range = document.createRange();
+  range.selectNodeContents(bubble.querySelector(".text"));
+  return [...range.getClientRects()].some(r => r.width > 1 && r.left < time.right - 1
+    && time.left + 1 < r.right && r.top < time.bottom - 1 && time.top + 4 < r.bottom);
+}).map(bubble => bubble.textContent)"""
 WIDER = "() => document.documentElement.scrollWidth > innerWidth"
 
 
@@ -27,8 +34,7 @@ def conversation(tab: Tab, javascript: bool) -> Page | FrameLocator:
 
 
 async def open_settings(tab: Tab) -> None:
-    await tab.page.get_by_role("button", name="Room menu").click()
-    await tab.page.get_by_role("link", name="Settings").click()
+    await tab.page.goto(f"{tab.url}/settings?room={tab.code}")
 
 
 def times(tab: Tab, javascript: bool) -> Locator:
@@ -67,6 +73,7 @@ async def test_colours_and_space_are_as_chosen_whatever_the_device_says(people: 
     await ann.live()
     await ann.say("first")
     await ann.say("second")
+    await ann.rest()
     papers, heights = {}, {}
     for theme, density in (("Light", "Normal"), ("Dark", "Less")):
         await ann.open_menu()
@@ -75,6 +82,7 @@ async def test_colours_and_space_are_as_chosen_whatever_the_device_says(people: 
         await ann.page.get_by_label(re.compile(density)).check()
         await ann.page.get_by_role("button", name="Save").click()
         await ann.in_room()
+        await ann.live()
         papers[theme] = await ann.style("html", "backgroundColor")
         heights[density] = await ann.page.locator("#messages").evaluate("e => e.offsetHeight")
     assert papers == {"Light": "rgb(246, 244, 239)", "Dark": "rgb(18, 20, 19)"}
@@ -108,14 +116,23 @@ async def test_the_page_is_in_order(people: People, axe: str, scheme: str, width
 
 async def test_arabic_is_laid_out_from_right_to_left(people: People, axe: str) -> None:
     ann = await people.newcomer(width=390, height=844, locale="ar-EG", **STILL)
-    await ann.open_room("Ann")
+    code = await ann.open_room("Ann")
     await ann.live()
+    bob = await people.newcomer(locale="ar-EG", **STILL)
+    await bob.join_room(code, "بدر")
+    await bob.live()
+    await bob.say("السلام عليكم")
     await ann.say("مرحبا بالجميع")
     await ann.say("hello")
+    await ann.sees("السلام")
     assert await ann.page.evaluate("() => getComputedStyle(document.documentElement).direction") == "rtl"
     box = await ann.page.locator("#messages .text").last.bounding_box()
     assert box
     assert box["x"] < 40  # one's own are at the end of the line
     assert not await ann.page.evaluate(WIDER)
+    SCREENS.mkdir(parents=True, exist_ok=True)
     await ann.page.screenshot(path=SCREENS / "room-arabic-390.png")
+    assert not await ann.page.evaluate(COVERED)
+    await bob.page.locator(".by > input").last.check()
+    await bob.page.screenshot(path=SCREENS / "room-arabic-1280.png")
     await check(ann, axe, "a room in Arabic")
