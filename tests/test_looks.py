@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +15,8 @@ from typing import Any, get_type_hints
 
 import pytest
 from dom import Element
+from hypothesis import given
+from hypothesis import strategies as st
 from people import Live, Person, until
 from quart import Quart
 from shapes import Shapes
@@ -23,14 +26,14 @@ from chat.live.connection import Connection
 from chat.live.feed import Feed
 from chat.live.heartbeats import Heartbeats
 from chat.model.members import Member
-from chat.model.messages import Message, Previous
+from chat.model.messages import KEY_LENGTH, Message, Previous
 from chat.model.rooms import Position
 from chat.views import messages
 from chat.views.look import LOOK, Look
 from chat.views.messages import RenderedMessages
-from chat.views.reader import Choices, Reader
+from chat.views.reader import Choices, Reader, look_named
 from chat.views.renderer import Renderer
-from chat.zones import all_zones
+from chat.zones import UNKNOWN, all_zones, same_clock
 
 TWELVE = Look(clock="12")
 GERMAN = Look("de", "Europe/Berlin")
@@ -230,7 +233,7 @@ async def test_a_cookie_of_garbage_is_none(alice: Person, code: str) -> None:
         alice.client.set_cookie("localhost", "look", cookie)
         reply = await alice.get(f"/rooms/{code}")
         assert reply.status == 200
-        assert "Times are UTC." in reply.page.one("#utc").words
+        assert "UTC" in reply.page.one("#utc").words
 
 
 async def test_the_operator_s_zone_is_that_of_who_has_chosen_none(
@@ -279,3 +282,33 @@ async def test_few_fragments_of_a_message_are_kept(
     first, again = (rendered.messages(looks, "BCDFGHJK", message) for _ in range(2))
     assert first == again
     assert rendered.held < 100_000
+
+
+async def test_an_open_page_stays_in_its_look_whatever_was_chosen_since(alice: Person, code: str) -> None:
+    """Else it would show times of two zones, once its socket has connected again."""
+    alice.client.set_cookie("localhost", "look", Choices(zone="Asia/Kathmandu").cookie)
+    page = await alice.look(code)
+    said = json.loads(page.one("#resume")["hx-vals"])["look"]
+    for text, chosen in (("one", Choices()), ("two", Choices("de", "Asia/Tokyo", "12"))):
+        alice.client.set_cookie("localhost", "look", chosen.cookie)
+        async with alice.live(code) as live:
+            await live.resume(page, look=said)
+            await alice.write(code, text)
+            assert await _time_of(text, live) == "14:01"
+
+
+@pytest.mark.parametrize("said", ["", "~", "xx~~24", "en~Mars~24", "x" * 9999, "en~Europe/Berlin"])
+async def test_a_page_that_says_no_look_is_in_that_of_its_reader(alice: Person, code: str, said: str) -> None:
+    page = await alice.look(code)
+    async with alice.live(code) as live:
+        await live.resume(page, look=said)
+        await alice.write(code, "text")
+        assert await _time_of("text", live) == "08:16"
+
+
+@given(st.sampled_from(sorted(all_zones())), st.sampled_from(["en", "ar"]), st.sampled_from(["12", "24"]))
+def test_a_page_says_which_look_it_is_in(zone: str, language: str, hours: str) -> None:
+    for name in (same_clock(zone), UNKNOWN):
+        look = Look(language, name, hours)
+        assert look_named(look.token) == look
+        assert len(look.token) <= KEY_LENGTH

@@ -8,6 +8,7 @@ import pytest
 from people import Person, Reply, Turn
 
 from chat.languages import LANGUAGES
+from chat.views.assets import minified
 from chat.views.language import locale_of
 from chat.views.look import Look
 from chat.views.places import likely_offset, place_name, places, present_times
@@ -124,7 +125,7 @@ async def test_colours_and_space_are_stylesheets(client: Person) -> None:
     reply = await client.get("/")
     assert sheets(reply) == ["chat.css"]
     both = (await client.get(reply.page.all("link[rel=stylesheet]")[0]["href"])).text
-    paper = re.findall("--paper: #[0-9a-f]{6};", both)[1]  # the second is that of the dark theme
+    paper = re.findall("--paper:#[0-9a-f]{6};", both)[1]  # the second is that of the dark theme
     assert reply.page.one("meta[name=color-scheme]")["content"] == "light dark"
     await client.post("/settings", {"theme": "dark", "density": "compact", "comings": "hidden"})
     reply = await client.get("/")
@@ -163,3 +164,10 @@ async def test_notices_of_comings_can_be_told_apart_by_a_stylesheet(
     notices = (await alice.look(code)).all("li.notice")
     assert ["came" in item.classes for item in notices] == ["Regatta" not in item.text for item in notices]
     assert len(notices) == 2
+
+
+def test_of_a_stylesheet_only_what_nobody_sees_is_left_out() -> None:
+    sheet = (
+        b'/* why */\na:hover, b > i { color: red; content: ": ; , {" attr(title); }\n@media (x: 1px) { p {} }'
+    )
+    assert minified(sheet) == b'a:hover,b>i{color:red;content:": ; , {" attr(title)}@media (x:1px){p{}}'

@@ -22,6 +22,7 @@ KNOWN = frozenset(
         "again",
         "epoch",
         "focus",
+        "look",
         "outage",
         "acked",
         "since",

@@ -28,6 +28,11 @@ class Look(NamedTuple):
         return _words(self.language)
 
     @property
+    def token(self) -> str:
+        """As a page says which look it is in: `chat.views.reader.look_named` reads it."""
+        return f"{self.language}~{self.zone if self.knows_zone else ''}~{self.clock}"
+
+    @property
     def knows_zone(self) -> bool:
         return self.zone != UNKNOWN
 

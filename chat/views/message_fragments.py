@@ -53,7 +53,13 @@ class MessageFragments:
 
     def newest(self, code: str, shown: Shown, look: Look) -> str:
         return self._engine.render(
-            "room/replace_messages.html", look, code=code, page=shown.page, messages=joined(shown), name=""
+            "room/replace_messages.html",
+            look,
+            code=code,
+            page=shown.page,
+            messages=joined(shown),
+            name="",
+            page_look=look.token,
         )
 
     def earlier(self, code: str, shown: Shown, look: Look, room: Room | None = None) -> str:

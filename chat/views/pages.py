@@ -70,6 +70,7 @@ class Pages:
         """
         values: dict[str, Any] = {
             "style": self._style(reader),
+            "page_look": reader.look.token,
             "own_style": own_style_url(seats),
             "messages": joined(shown),
             "roster": Markup(self._people.roster_of_page(people, frozen, reader.look, away)),  # noqa: S704

@@ -57,10 +57,11 @@ class Reader(NamedTuple):
         chosen = self.choices
         language = self.look.language
         words = f"{language}.css" if language in LANGUAGES and language != LOOK.language else ""
+        turned = "rtl.css" if self.look.direction == "rtl" else ""
         theme = {"light": "light.css", "dark": "dark.css"}.get(chosen.theme, "")
         density = "compact.css" if chosen.density == "compact" else ""
         comings = "no-comings.css" if chosen.comings == "hidden" else ""
-        return tuple(filter(None, (words, theme, density, comings)))
+        return tuple(filter(None, (words, turned, theme, density, comings)))
 
 
 def _one_of(*values: str) -> Callable[[str], str]:
@@ -104,3 +105,11 @@ def reader_for(choices: Choices, accept_language: str, settings: Settings) -> Re
         choices.clock or "24",
     )
     return Reader(look, choices)
+
+
+def look_named(token: str) -> Look | None:
+    """The look of a page, by what it says of it; None if it says nothing that makes sense."""
+    chosen = load_choices(token)
+    if not (chosen.language and chosen.clock):
+        return None
+    return Look(chosen.language, same_clock(chosen.zone or UNKNOWN), chosen.clock)

@@ -23,6 +23,7 @@ HOLES: Values = {
     "code": CODE,
     "grouped": grouped(CODE),
     "style": Markup("\ufde1"),
+    "page_look": "\ufde4",
     "own_style": "\ufdd5",
     "link": "\ufdd6",
     "link_quoted": "\ufde0",
@@ -52,6 +53,7 @@ class RoomPages:
         look: Look,
         *,
         style: Markup,
+        page_look: str,
         own_style: str,
         messages: Markup,
         roster: Markup,
@@ -70,6 +72,7 @@ class RoomPages:
                 "code": escape(member.code),
                 "grouped": escape(grouped(member.code)),
                 "style": style,
+                "page_look": page_look,
                 "own_style": own_style,
                 "heading": heading,
                 "name": escape(name),
@@ -93,7 +96,19 @@ class RoomPages:
         return Stencil(self._render(look, member=SOMEBODY, page=page, older=older, **EMPTY, **given), HOLES)
 
 
-GIVEN = "style", "own_style", "messages", "roster", "count", "heading", "name", "link", "link_quoted", "key"
+GIVEN = (
+    "style",
+    "page_look",
+    "own_style",
+    "messages",
+    "roster",
+    "count",
+    "heading",
+    "name",
+    "link",
+    "link_quoted",
+    "key",
+)
 EMPTY: Values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": ""}
 
 

@@ -26,6 +26,7 @@ LIMITS = {
     "key": KEY_LENGTH,
     "again": KEY_LENGTH,
     "epoch": 64,
+    "look": KEY_LENGTH,
     "lines": 8,
     "choice": 16,
     "act": 64,

@@ -14,6 +14,8 @@ from chat.live.reading import Reading
 from chat.model.errors import Refused
 from chat.model.receipts import read_life
 from chat.model.rooms import Position
+from chat.views.look import shared
+from chat.views.reader import look_named
 from chat.web import fields
 from chat.web.acknowledging import begin_life
 from chat.web.act import act_by_frame
@@ -162,6 +164,8 @@ async def _resume(chat: Context, connection: Connection, frame: dict[str, Any]) 
     """Bring the page up to date from what it says it has, and follow the room from there."""
     if frame.get("focus"):
         chat.reading.focus(connection)
+    if look := look_named(fields.token(frame, "look") or ""):
+        connection.look = shared(look)  # what has been chosen since is for the next page
     position = Position(fields.token(frame, "epoch") or "", fields.number(frame.get("since")))
     said = frame.get("outage") or ""
     if said not in ("write", chat.hub.health.outage):
