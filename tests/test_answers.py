@@ -68,6 +68,17 @@ async def test_who_asks_and_leaves_at_once_among_many_ends_the_work_on_it(server
         wire.cut()
 
 
+async def test_peers_that_go_while_their_address_has_no_place_keep_none(server: Server) -> None:
+    """Some have gone when their request is read: nobody will say so any more."""
+    for _ in range(3):
+        wires = [await Wire.open(server.port) for _ in range(3 * bounds.STARTS_AT_ONCE)]
+        for wire in wires:
+            wire.writer.write(get("/undecided"))
+            wire.reset()
+        await until(server, lambda now: not now["here"])
+    assert "A connection failed" not in server.log
+
+
 @pytest.mark.parametrize("cut_at", [0, 1, 2500])
 async def test_a_body_counts_whole_however_it_arrives(server: Server, cut_at: int) -> None:
     body = b"x" * 5000

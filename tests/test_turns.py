@@ -463,6 +463,15 @@ async def test_who_had_gone_before_takes_no_place(small: Places) -> None:
     assert not await small.take("a", gone)
 
 
+async def test_who_is_not_even_known_any_more_takes_no_place(small: Places) -> None:
+    for _ in range(2):
+        await small.take("a", Connection())
+    assert not await Place(small, "a", None).take()
+    for _ in range(2):
+        small.give_back("a")
+    assert not small.busy
+
+
 async def test_a_form_whose_peer_goes_while_it_waits_is_not_worked_on(small: Places) -> None:
     peer = Connection()
     body = CountedBody(None, 10_000)

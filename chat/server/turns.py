@@ -136,13 +136,16 @@ class Places:
 class Place:
     """That of one request: taken before it costs anything, given back when its answer begins."""
 
-    def __init__(self, places: Places, address: str, peer: Peer) -> None:
+    def __init__(self, places: Places, address: str, peer: Peer | None) -> None:
+        """`peer` is None if it has gone: nobody would say so any more."""
         self._places, self._address, self._peer = places, address, peer
         self._held: list[str] = []
         self.used = False  # there is an application that will give it back
 
     async def take(self) -> bool:
         """False if the peer has gone. Raises Busy."""
+        if self._peer is None:
+            return False
         try:
             for who, times in shares(self._address):
                 if not await self._places.take(who, self._peer, times):
