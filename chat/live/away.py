@@ -18,6 +18,12 @@ class Away(NamedTuple):
     members: Sequence[Member]
     total: int
 
+    def without(self, here: Sequence[Member]) -> Away:
+        """But those who are here meanwhile."""
+        present = {member.number for member in here}
+        members = [member for member in self.members if member.number not in present]
+        return Away(members, self.total - len(self.members) + len(members))
+
 
 NOBODY = Away((), 0)
 

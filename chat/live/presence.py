@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-from chat.live.away import Away, find_away
+from chat.live.away import NOBODY, Away, find_away
 from chat.live.hub import Hub
 from chat.live.room_presence import RoomPresence
 from chat.model.members import Member
@@ -70,8 +70,14 @@ class Presence:
         return self._with(code, await self._registry.fetch_elsewhere(code))
 
     async def away(self, code: str, here: Sequence[Member]) -> Away:
-        """Who has a seat and is not among those `here`. Raises store errors."""
-        return await find_away(self._store, code, here)
+        """Who has a seat and is not among those `here`. Raises store errors.
+
+        Where a page of the room is open on this node, that was found out when its roster was shown last.
+        """
+        room = self._rooms.get(code)
+        if room is None or room.away is None:
+            return await find_away(self._store, code, here)
+        return room.away.without(here)
 
     @property
     def frozen(self) -> bool:
@@ -230,8 +236,10 @@ class Presence:
         room.roster_due = False
         room.roster_at = now + PACE * (1 + len(people) / CROWD)
         feed = self._hub.feeds.get(code)
-        if feed is not None:
-            if not self._hub.health.store_down:  # else those last known are shown
-                with suppress(Unavailable):
-                    room.away = await self.away(code, people)
-            feed.show("roster", partial(self._roster, people, self.frozen, away=room.away))
+        if feed is None:
+            room.away = None
+            return
+        if not self._hub.health.store_down:  # else those last known are shown
+            with suppress(Unavailable):
+                room.away = await find_away(self._store, code, people)
+        feed.show("roster", partial(self._roster, people, self.frozen, away=room.away or NOBODY))

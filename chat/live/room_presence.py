@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chat.live.away import NOBODY
+from chat.live.away import Away
 from chat.model.members import Member
 
 
@@ -22,7 +22,7 @@ class RoomPresence:
         self.notice_at = 0.0
         self.roster_at = 0.0
         self.roster_due = False
-        self.away = NOBODY  # as it was shown last
+        self.away: Away | None = None  # as the roster of an open page had it last
 
     def present(self) -> list[Member]:
         """In the order in which they first took a seat."""

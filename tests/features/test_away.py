@@ -94,6 +94,8 @@ async def test_the_list_is_bounded_and_the_others_are_counted(
 ) -> None:
     async with alice.in_room(code):
         await turn(2)
+    await turn(GRACE + 1)
+    await turn(2)
     seats = []
     for number in range(AWAY + 3):
         seat = await chat.store.write(code, take_seat, code, f"person-{number}", f"P{number:03}")
@@ -131,3 +133,18 @@ async def test_names_of_those_away_are_text(alice: Person, bob: Person, code: st
     page = await alice.look(code)
     assert people(page)[1] == ["<b>Bob</b>"]
     assert not page.one("#roster").has("b")
+
+
+async def test_a_page_of_a_room_that_is_open_here_reads_nobody(
+    alice: Person, bob: Person, code: str, turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with alice.in_room(code):
+        async with bob.in_room(code):
+            await turn(2)
+        await turn(GRACE + 1)
+        await turn(2)
+        reading = AsyncMock(side_effect=Unavailable("away"))
+        calls.intercept(monkeypatch, alice.app.extensions["chat"].store, members_of, reading)
+        assert people(await alice.look(code)) == (["Alice"], ["Bob"])
+        assert people(await bob.at(alice.app).look(code)) == (["Alice", "Bob"], [])
+        assert reading.await_count == 0
