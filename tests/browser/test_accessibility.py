@@ -230,9 +230,18 @@ def test_every_address_that_is_a_page_is_looked_at(deployment: str) -> None:
     assert addresses - NO_PAGES == set(PAGES)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_no_browser_finds_a_violation_on_any_page(visitors: Visitors, axe: str, scheme: Scheme) -> None:
-    ann, guest = await visitors.newcomer(scheme=scheme), await visitors.newcomer(scheme=scheme)
+ZOOMED = 320, 256  # 400 % of 1280 × 1024
+
+
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", (1280, 800)), ("dark", (1280, 800)), ("light", ZOOMED)]
+)
+async def test_no_browser_finds_a_violation_on_any_page(
+    visitors: Visitors, axe: str, scheme: Scheme, size: tuple[int, int]
+) -> None:
+    width, height = size
+    ann = await visitors.newcomer(scheme=scheme, width=width, height=height)
+    guest = await visitors.newcomer(scheme=scheme, width=width, height=height)
     for visitor in (ann, guest):
         visitor.expected.append("40[34]|422")
     code = await ann.open_room("Ann")
@@ -249,11 +258,12 @@ async def test_no_browser_finds_a_violation_on_any_page(visitors: Visitors, axe:
 
 
 async def look(window: Window, axe: str, what: str) -> None:
-    """As `check`, in any browser; what is moving has come to its end."""
+    """As `check`, in any browser; what is moving has come to its end, and nothing sticks out."""
     await window.wait_for("document.readyState === 'complete'")
     await window.evaluate(f"(() => {{ {axe}\n; return true }})()")
     await window.evaluate(f"({END}, ({RUN})({TAGS}).then(found => {{ window.found = found }}), true)")
     violations = await window.wait_for("'found' in window && {violations: window.found}")
+    assert await window.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, what
     assert not violations["violations"], f"{what}:\n" + "\n".join(violations["violations"])
 
 
