@@ -235,7 +235,7 @@ class Live:
     async def ask(self, action: str, id: int) -> Element:
         """Choose it in the palette for a message; the form that appears."""
         await self.send(act=f"{action}?ask", id=str(id))
-        return await self.until("hx-partial[hx-target=#acting] form")
+        return await self.until("hx-partial[hx-swap=innerMorph] form")
 
     async def until(self, selector: str, text: str = "") -> Element:
         """The next element like this, whichever frame brings it."""

@@ -78,6 +78,27 @@ async def test_an_author_changes_a_text_in_place_and_the_draft_stays(visitors: V
     assert await bob.window.evaluate("document.querySelectorAll('.edited').length") == 1
 
 
+async def test_writing_goes_on_at_the_end_of_the_text_that_is_changed(visitors: Visitors) -> None:
+    """Also of one that comes back: it is what the person typed."""
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    for text in ("see you at eight", ' 1 < 2 & "3"'):
+        await ann.say(text)
+        await choose(ann, text, "[value='edit?ask']")
+        await ann.window.wait_for("document.activeElement.matches('#acting textarea')")
+        await ann.window.type(" or nine", pace=0)
+        await ann.window.click(SAVE)
+        await ann.sees(f"{text} or nine")
+        await ann.window.wait_for(UNUSED)
+    await choose(ann, "see you at eight or nine", "[value='edit?ask']")
+    await ann.window.wait_for("document.activeElement.matches('#acting textarea')")
+    long = json.dumps("x" * 9000)
+    await ann.window.evaluate(f"(document.activeElement.value = {long}, 0)")
+    await ann.window.click(SAVE)
+    await ann.window.wait_for("document.querySelector('#acting textarea[aria-invalid]:focus') !== null")
+    assert await ann.window.evaluate("document.activeElement.selectionStart") == 9000
+
+
 async def test_only_authors_are_offered_to_change_and_delete(visitors: Visitors) -> None:
     ann, bob = await visitors.two()
     await ann.say("of Ann")
