@@ -12,6 +12,7 @@ from playwright.async_api import FrameLocator, Locator, Page, expect
 from browser.conftest import CACHE
 from browser.people import People, Scheme, Tab
 from browser.test_accessibility import STILL, axe, check
+from chat.languages import LANGUAGES
 
 __all__ = ["axe"]
 
@@ -136,3 +137,25 @@ async def test_arabic_is_laid_out_from_right_to_left(people: People, axe: str) -
     await bob.page.locator(".by > input").last.check()
     await bob.page.screenshot(path=SCREENS / "room-arabic-1280.png")
     await check(ann, axe, "a room in Arabic")
+
+
+@pytest.mark.parametrize("language", [language for language in LANGUAGES if language != "en"])
+async def test_every_language_fits_on_a_small_phone(people: People, axe: str, language: str) -> None:
+    ann = await people.newcomer(width=320, height=640, locale=language, **STILL)
+    await ann.page.goto(ann.url)
+    await _is_in_order(ann, axe, f"home-{language}")
+    await ann.page.goto(f"{ann.url}/settings")
+    await _is_in_order(ann, axe, f"settings-{language}")
+    code = await ann.open_room("Ann")
+    await ann.live()
+    await ann.say("👍")
+    await _is_in_order(ann, axe, f"room-{language}")
+    for path in ("leave", "title", "name", "comings"):
+        await ann.page.goto(f"{ann.url}/rooms/{code}/{path}")
+        await _is_in_order(ann, axe, f"{path}-{language}")
+
+
+async def _is_in_order(tab: Tab, axe: str, name: str) -> None:
+    await check(tab, axe, name)
+    assert not await tab.page.evaluate(WIDER), name
+    await tab.page.screenshot(path=SCREENS / f"{name}-320.png", full_page=True)
