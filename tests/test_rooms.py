@@ -306,7 +306,7 @@ def test_domain_values_cannot_be_changed() -> None:
         ("漢" * 3000, "Not sent: about 270 characters too long. Shorten"),
         (
             "a" * 8000 + "漢" * 3000,
-            "Not sent: about 3,000 characters too long. Shorten it or send it in several parts.",
+            "Not sent: about 2,900 characters too long. Shorten it or send it in several parts.",
         ),
         ("x" * 9000 + "\n" * 100, "Not sent: about 810 characters too long. Shorten"),
         (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -128,7 +127,7 @@ def _too_long(body: str, typed: str) -> Refused:
     words = TOO_LONG
     if excess >= EXACT:
         step = 10 ** (len(str(excess)) - 2)
-        words, excess = ABOUT, math.ceil(excess / step) * step
+        words, excess = ABOUT, round(excess / step) * step
     units = len(typed.replace("\r\n", "\n").encode("utf-16-le", errors="surrogatepass")) // 2
     is_cut = units >= BODY_FIELD - 1  # a browser does not cut a pair in two
     after = [IN_TWO if len(size) <= 2 * BODY_BYTES else IN_PARTS]
