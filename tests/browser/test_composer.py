@@ -235,3 +235,17 @@ async def test_a_switch_that_the_server_cannot_make_leaves_the_draft_as_it_is(
     await expect(ann.page.get_by_text("Not just now")).not_to_be_attached()
     await ann.page.get_by_role("button", name="Write several lines").click()
     await expect(ann.page.locator("#texts textarea")).to_have_value("a precious draft")
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+async def test_a_long_text_on_its_way_makes_nothing_wider(people: People, width: int) -> None:
+    ann = await people.newcomer(width=width, height=700)
+    await ann.open_room("Ann")
+    await ann.live()
+    await ann.page.context.set_offline(True)
+    await ann.page.locator("#texts > :last-child").fill("long" * 1000)
+    await ann.page.keyboard.press("Enter")
+    await expect(ann.page.locator("#texts > *")).to_have_count(2)
+    wide = "e => [...e.querySelectorAll('#texts > *')].map(f => f.offsetWidth).every(w => w <= e.offsetWidth)"
+    assert await ann.page.locator("#composer").evaluate(wide)
+    assert await ann.page.locator("#scroll").evaluate("e => e.scrollWidth <= e.clientWidth")
