@@ -187,8 +187,9 @@ async def _finish(response: Response) -> Response:
         response.vary.update(["Cookie", "Accept-Encoding", "Accept-Language"])
         if request.method == "GET" and (known := found_identity()) and known.renew:
             give_cookie(response, known.person)
-        if not live and request.accept_encodings.quality("gzip") > 0:
-            await _compress(response)
+    is_text = response.mimetype in ("text/html", "text/css") and request.endpoint != "pages.static"
+    if is_text and not live and request.accept_encodings.quality("gzip") > 0:
+        await _compress(response)
     return response
 
 

@@ -380,9 +380,9 @@ async def test_the_code_and_the_link_are_selectable_in_one_click(alice: Person, 
 
 async def test_in_an_older_browser_fields_have_borders_and_codes_are_selected(client: Person) -> None:
     sheet = (await client.get((await client.get("/")).page.all("link[rel=stylesheet]")[0]["href"])).text
-    assert "--field: #" in sheet
+    assert "--field:#" in sheet
     assert "light-dark(" not in sheet  # where it is unknown, a border of such a colour is none
-    assert re.findall(r"-webkit-user-select: all;\s*user-select: all", sheet)
+    assert re.findall(r"-webkit-user-select:all;\s*user-select:all", sheet)
 
 
 async def test_the_page_has_the_shape_that_other_programs_rely_on(alice: Person, code: str) -> None:

@@ -52,6 +52,11 @@ class HomePages:
         html = self._render("rooms/my_rooms.html", look, rooms=rooms, now=now, current=current, **HELPERS)
         return Markup(html)  # noqa: S704
 
+    def rail(self, rooms: Sequence[MyRoom], now: int, look: Look, current: str) -> str:
+        """The list beside a room, and what keeps it current."""
+        shown = self.rooms(rooms, now, look, current)
+        return self._render("rooms/rail.html", look, rooms=shown, current=current)
+
 
 def shade(code: str) -> int:
     """A number for the colour of a room, the same on every page."""

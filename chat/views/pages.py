@@ -71,6 +71,7 @@ class Pages:
         values: dict[str, Any] = {
             "style": self._style(reader),
             "page_look": reader.look.token,
+            "me": Markup(self._render("room/_me.html", reader.look, member=member)),  # noqa: S704
             "own_style": own_style_url(seats),
             "messages": joined(shown),
             "roster": Markup(self._people.roster_of_page(people, frozen, reader.look, away)),  # noqa: S704

@@ -35,6 +35,7 @@ HOLES: Values = {
     "name": "\ufddf",
     "oldest": 10**9 + 1,
     "count": 10**9 + 2,
+    "me": Markup("\ufde2"),
 }
 SOMEBODY = Member(CODE, 0, "\ufddb", "\ufddc", 1)
 
@@ -55,6 +56,7 @@ class RoomPages:
         style: Markup,
         page_look: str,
         own_style: str,
+        me: Markup,
         messages: Markup,
         roster: Markup,
         count: int,
@@ -73,6 +75,7 @@ class RoomPages:
                 "grouped": escape(grouped(member.code)),
                 "style": style,
                 "page_look": page_look,
+                "me": me,
                 "own_style": own_style,
                 "heading": heading,
                 "name": escape(name),
@@ -99,6 +102,7 @@ class RoomPages:
 GIVEN = (
     "style",
     "page_look",
+    "me",
     "own_style",
     "messages",
     "roster",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 POLICY = {
-    "default-src": "'self'",
+    "default-src": "'self'",  # of frames too
     "connect-src": "'self' data:",  # data: is what the page fetches from itself, e.g. the next field
     "object-src": "'none'",
     "base-uri": "'none'",
     "form-action": "'self'",
-    "frame-src": "'self'",
     "frame-ancestors": "'none'",
 }
 USUAL_POLICY = "; ".join(f"{name} {value}" for name, value in POLICY.items())
@@ -17,7 +16,7 @@ HSTS = "max-age=15552000"  # 180 days; of this host only, as others may be someb
 HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }

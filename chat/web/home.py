@@ -45,7 +45,7 @@ async def home_page(chat: Context, form: Form, just_left: Left | None = None) ->
 
 @pages.get("/rooms")
 async def list_of_rooms() -> ResponseReturnValue:
-    """The list alone, for a page that keeps it current."""
+    """The list alone, for a page that keeps it current; for `rail` with all that stands beside a room."""
     chat = current_chat()
     person = known_person(chat)
     if "HX-Request" not in request.headers:
@@ -56,7 +56,11 @@ async def list_of_rooms() -> ResponseReturnValue:
     found = await _home_of(chat, person)
     if found is None:
         return "", 204  # the page keeps what it has
-    html = chat.render.home.rooms(found.rooms, _now(), current_look())
+    is_rail = "rail" in request.args
+    beside = request.args.get("rail" if is_rail else "beside")
+    current = next((one.room.code for one in found.rooms if one.room.code == beside), "")
+    shown = chat.render.home.rail if is_rail else chat.render.home.rooms
+    html = shown(found.rooms, _now(), current_look(), current)
     version = hashlib.sha256(html.encode()).hexdigest()[:16]
     if request.if_none_match.contains_weak(version):
         return "", 304

@@ -223,15 +223,15 @@ async def test_a_reaction_is_given_and_taken_back_in_place(visitors: Visitors) -
     await ann.window.wait_for(f"""{chips("a text")} === '[["👍 1","false"]]'""")
     assert not await bob.window.evaluate(SHOWN)
     await still(ann.window)
-    await ann.window.click(".reacts form:not(.mine) button")
+    await ann.window.click(".reacts [aria-pressed=false]")
     await ann.window.wait_for(f"""{chips("a text")} === '[["👍 2","true"]]'""")
     await bob.window.wait_for(f"""{chips("a text")} === '[["👍 2","true"]]'""")
     await still(bob.window)
-    await bob.window.click(".reacts .mine button")
+    await bob.window.click(".reacts [aria-pressed=true]")
     await bob.window.wait_for(f"""{chips("a text")} === '[["👍 1","false"]]'""")
     await ann.window.wait_for(f"""{chips("a text")} === '[["👍 1","true"]]'""")
     await still(ann.window)
-    await ann.window.click(".reacts .mine button")
+    await ann.window.click(".reacts [aria-pressed=true]")
     for visitor in (ann, bob):
         await visitor.window.wait_for(f"{chips('a text')} === '[]'")
         await visitor.shows(["a text"])
@@ -252,7 +252,7 @@ async def test_the_palette_and_the_reactions_fit_the_narrowest_phone(people: Peo
             await expect(ann.page.locator("#pal")).to_be_visible()
             assert await ann.page.locator("#pal").evaluate(UNUSABLE) == []
             await ann.page.locator("#pal").get_by_role("button", name=button).click()
-            await expect(ann.page.locator(".reacts .mine button:visible")).to_have_count(
+            await expect(ann.page.locator(".reacts [aria-pressed=true]:visible")).to_have_count(
                 2 * place + (1 if button == "Thumbs up" else 2)
             )
     assert await ann.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -272,10 +272,10 @@ async def test_a_reaction_of_another_person_comes_and_goes_on_the_live_page_with
     await choose(bob, "a text", "[aria-label='Thumbs up']")
     await bob.window.wait_for(f"""{CHIPS_IN_FRAME} === '[["👍 2","true"]]'""")
     await still(ann.window)
-    await ann.window.click(".reacts .mine button")
+    await ann.window.click(".reacts [aria-pressed=true]")
     await bob.window.wait_for(f"""{CHIPS_IN_FRAME} === '[["👍 1","true"]]'""")
     await still(bob.window)
-    await bob.window.click(".reacts .mine button")
+    await bob.window.click(".reacts [aria-pressed=true]")
     await bob.window.wait_for(f"{CHIPS_IN_FRAME} === '[]'")
     await sees_in_frame(bob, ["a text"])
 

@@ -37,7 +37,7 @@ async def test_it_is_changed_in_place_and_everybody_sees_that(visitors: Visitors
     await ann.window.wait_for(f"{FOCUS}.id === 'new-title'")
     await ann.window.evaluate("(document.querySelector('#new-title').value = '\\u2066', 0)")  # no key has it
     await ann.window.click("#describe button:not([type=button])")
-    await ann.window.wait_for(f"{FORM}?.querySelector('[role=alert]')?.textContent.includes('direction')")
+    await ann.window.wait_for(f"{FORM}?.querySelector('[role=alert]')?.textContent.includes('invisible')")
     await write(ann, "#new-title", "Saturday regatta")
     await write(ann, "#new-topic", "Start 11:00\n")  # and Enter sends it
     for visitor in (ann, bob):

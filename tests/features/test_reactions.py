@@ -86,7 +86,7 @@ async def test_a_page_that_comes_back_gets_a_text_that_it_lacks_with_its_reactio
 async def test_a_live_page_reacts_by_frames(alice: Person, bob: Person, code: str, id: int) -> None:
     async with alice.in_room(code) as live:
         await live.send(act="reactions?emoji=👍&on=1", id=str(id))  # the palette
-        button = (await live.until("form.mine")).one("button")
+        button = (await live.until(f"#reactions-{id}")).one("[aria-pressed=true]")
         await live.send(act=f"{id}/reactions", emoji="✅", on="1")  # the form
         await live.until(f"#reactions-{id}", "✅")
         assert row(await bob.look(code), id) == {"👍": 1, "✅": 1}
@@ -107,7 +107,8 @@ async def test_own_reactions_are_told_apart_by_the_stylesheet_alone(
     assert (give["aria-pressed"], take["aria-pressed"]) == ("false", "true")
     assert give["data-r"] == take["data-r"] == "2"
     sheet = (await bob.get("/seats/2.css")).text
-    assert '.reacts [data-r~="2"]' in sheet
+    for pressed, shown in (("false", "none"), ("true", "inline-block")):
+        assert f'[data-r~="2"][aria-pressed={pressed}]{{display:{shown}}}' in sheet
 
 
 async def test_the_page_of_a_message_says_what_is_one_s_own(
