@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from itertools import islice
 
 from chat.live.connection import Connection
 from chat.model.changes import Change
@@ -26,6 +25,7 @@ class Reading:
         self._store = store
         self._every = every
         self._due: dict[Seat, int] = {}
+        self._saving = asyncio.Lock()
         self._focused: dict[Connection, int] = {}  # up to where each has been noted
 
     @property
@@ -71,14 +71,16 @@ class Reading:
             await self.save()
 
     async def save(self) -> None:
-        """Store what is due. What cannot be stored stays due."""
-        while portion := dict(islice(self._due.items(), PORTION)):
-            for seat in portion:
-                del self._due[seat]
-            rows = [(code, number, rev) for (code, number), rev in portion.items()]
-            try:
-                await self._store.write(NO_ROOM, read_positions.save, rows)
-            except (Unavailable, OutcomeUnknown):
-                for (code, number), rev in portion.items():
-                    self.note(code, number, rev)
-                return
+        """Store what is due; it stays due until it is stored. Returns once that is so, whoever began it."""
+        async with self._saving:
+            due = list(self._due.items())
+            for start in range(0, len(due), PORTION):
+                portion = due[start : start + PORTION]
+                rows = [(code, number, rev) for (code, number), rev in portion]
+                try:
+                    await self._store.write(NO_ROOM, read_positions.save, rows)
+                except (Unavailable, OutcomeUnknown):
+                    return
+                for seat, rev in portion:
+                    if self._due[seat] == rev:
+                        del self._due[seat]

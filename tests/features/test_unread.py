@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from unittest.mock import AsyncMock
 
 import calls
@@ -12,6 +13,7 @@ from people import Live, Person, ids, until
 from chat.context import Context
 from chat.live.reading import Reading
 from chat.store import Unavailable, read_positions
+from chat.store.my_rooms import Home, home_of
 
 NAVIGATION = {"sec_fetch_mode": "navigate"}
 
@@ -147,6 +149,34 @@ async def test_reading_is_stored_from_time_to_time(
     await until(lambda: len(saved) > 1)
     task.cancel()
     assert saved[1:] == [[(code, 2, 7)]]
+
+
+async def test_what_is_being_stored_is_not_shown_as_unread(
+    alice: Person, bob: Person, code: str, his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.write(code, "one")
+    writing, counted, gate = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def save(original: Callable[[], Awaitable[None]], rows: list[read_positions.Read]) -> None:
+        writing.set()
+        await gate.wait()
+        await original()
+
+    async def count(original: Callable[[], Awaitable[Home]], person: str) -> Home:
+        found = await original()
+        counted.set()
+        return found
+
+    calls.intercept(monkeypatch, his.store, read_positions.save, save)
+    calls.intercept(monkeypatch, his.store, home_of, count)
+    his.reading.note(code, 2, ids(await bob.look(code))[-1])
+    saving = asyncio.create_task(his.reading.save())
+    await writing.wait()
+    home = asyncio.create_task(unread(bob))
+    await counted.wait()
+    gate.set()
+    assert await home == ""
+    await saving
 
 
 async def test_what_cannot_be_stored_stays_due(
