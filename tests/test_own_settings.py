@@ -131,7 +131,7 @@ async def test_colours_and_space_are_stylesheets(client: Person) -> None:
     reply = await client.get("/")
     assert sheets(reply) == ["chat.css", "dark.css", "compact.css", "no-comings.css"]
     assert reply.page.one("meta[name=color-scheme]")["content"] == "dark"
-    assert [meta["content"] for meta in reply.page.all("meta[name=theme-color]")] == ["#1f2125"]
+    assert [meta["content"] for meta in reply.page.all("meta[name=theme-color]")] == ["#1b1e1d"]
     for link in reply.page.all("link[rel=stylesheet]"):
         sheet = await client.get(link["href"])
         assert sheet.status == 200
