@@ -9,6 +9,8 @@ import house
 import pytest
 from jinja2 import Environment, nodes
 
+from chat.views.assets import Assets
+
 REPO = Path(__file__).parents[1]
 TEMPLATES = sorted((REPO / "templates").rglob("*.html"))
 SOURCES = sorted((REPO / "chat").rglob("*.py"))
@@ -75,6 +77,12 @@ def test_stylesheets_fetch_nothing_from_elsewhere() -> None:
         css = path.read_text()
         assert "@import" not in css
         assert not OUTSIDE.search(re.sub(r"http://www\.w3\.org/\S+", "", css)), _name(path)
+
+
+def test_the_stylesheet_of_the_room_takes_at_most_5_kb() -> None:
+    sheet = Assets(REPO / "static").find("any/chat.css")
+    assert sheet
+    assert len(sheet.compressed or sheet.body) <= 5_000
 
 
 def test_the_icon_is_a_picture_and_no_program() -> None:

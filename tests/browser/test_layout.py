@@ -1,0 +1,46 @@
+"""How much place things take, and that nothing moves while a page comes."""
+
+from __future__ import annotations
+
+import pytest
+from deployments import ONE
+from playwright.async_api import expect
+
+from browser.people import People
+from browser.visitors import Visitors
+
+SETTINGS = {"CHAT_RATE_LIMIT": "off"}
+# Both deployments serve the same files and the same HTML.
+pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
+HEIGHTS = (
+    "[...document.querySelectorAll('#live > .m:not(.notice)')].map(m => m.getBoundingClientRect().height)"
+)
+SHIFTS = """new PerformanceObserver(list => { for (const e of list.getEntries())
+  (window.shifts ??= []).push([e.value, ...e.sources.map(s => s.node?.id || s.node?.nodeName)]) })
+  .observe({type: "layout-shift", buffered: true})"""
+
+
+async def test_a_short_message_takes_61_pixels_and_38_within_a_run(visitors: Visitors) -> None:
+    ann, bob = await visitors.two(width=1280, height=800)
+    await ann.say("short")
+    await ann.say("shorter")
+    await bob.sees("shorter")
+    await bob.window.wait_for(f"({HEIGHTS}).length === 2")
+    first, second = await bob.window.evaluate(HEIGHTS)
+    assert first <= 61
+    assert second <= 38
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1400, 800)])
+async def test_nothing_moves_while_a_room_comes(people: People, width: int, height: int) -> None:
+    ann = await people.newcomer(width=width, height=height)
+    await ann.open_room("Ann")
+    await ann.write_history(
+        60, "a text that is long enough for two lines on the window of a phone, number {}"
+    )
+    await ann.page.add_init_script(SHIFTS)
+    await ann.page.reload(wait_until="commit")
+    await expect(ann.message("number 59")).to_be_visible()
+    await ann.live()
+    await ann.page.wait_for_load_state("networkidle")
+    assert await ann.page.evaluate("window.shifts ?? []") == []
