@@ -8,7 +8,7 @@ It prepares statements and relies on settings of its session: a PgBouncer in bet
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -167,7 +167,7 @@ class Readers:
     @classmethod
     async def opened(cls, server: Server) -> Readers:
         async def connect(*_: object, **options: Any) -> Connection:
-            return await asyncio.create_task(server.reader(**options), context=Context())
+            return await _made_apart(server.reader(**options))
 
         async def reset(_: Connection) -> None:
             """A question changes nothing about its connection, and after a failure that is ended."""
@@ -218,6 +218,21 @@ class Readers:
                 await self._pool.close()
         except FAILURES:
             self._pool.terminate()
+
+
+async def _made_apart(connecting: Coroutine[Any, Any, Connection]) -> Connection:
+    """A connection made in an empty context. One that comes for a request that was cancelled is ended."""
+    making = asyncio.create_task(connecting, context=Context())
+    try:
+        return await making
+    except BaseException:
+        making.add_done_callback(_end)
+        raise
+
+
+def _end(making: asyncio.Task[Connection]) -> None:
+    if not making.cancelled() and not making.exception():
+        making.result().terminate()
 
 
 async def _at_one_moment(db: Connection, work: Question[T]) -> T:
