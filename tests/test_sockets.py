@@ -96,7 +96,7 @@ async def test_a_stranger_is_told_goodbye_and_to_stay_away(client: Person, code:
     (frame,) = live.frames
     assert "You are not in this room." in frame.one("[role=alert]").text
     targets = {part["hx-target"] for part in frame.all("hx-partial")}
-    assert targets == {"#foot", "#triggers", "#signs", "#messages", "#roster"}
+    assert targets == {"#foot", "#triggers", "#signs", "#messages", "#roster", ".narrow", "#rail"}
     assert frame.one("a")["href"].startswith("/rooms/")
 
 

@@ -471,7 +471,7 @@ async def test_a_locked_file_delays_and_then_fails_writes_and_heals(
 async def test_a_commit_that_fails_fails_its_whole_batch_and_heals(store: SQLiteStore, alice: Member) -> None:
     def poison(tx: SQLiteTransaction) -> None:
         tx.db.execute("PRAGMA defer_foreign_keys = ON")
-        tx.db.execute("INSERT INTO seat VALUES (99, 1, 'p', 'n', 1, 'n', 'n', 0, 0, NULL, NULL)")
+        tx.db.execute("INSERT INTO seat VALUES (99, 1, 'p', 'n', 1, 'n', 'n', 0, 0, 0, NULL, NULL)")
 
     async with Pause(store):
         writes = [asyncio.create_task(say(store, alice, f"{n}")) for n in range(5)]

@@ -63,7 +63,8 @@ async def test_a_time_that_has_passed_is_the_next_tick() -> None:
     async with asyncio.timeout(5):
         while len(calls) < 3:
             await asyncio.sleep(0.01)
-    assert calls[2] - calls[0] >= wheel.tick, "not again and again in one turn"
+    # asyncio may call as much too early as its clock is coarse.
+    assert calls[2] - calls[0] > wheel.tick / 2, "not again and again in one turn"
 
 
 async def test_a_member_that_fails_spares_the_others() -> None:

@@ -20,7 +20,7 @@ async def test_back_from_another_page_the_room_is_current_and_live(people: Peopl
     ann, bob = await people.two()
     await ann.say("before")
     await ann.type("draft")
-    await ann.page.get_by_role("link", name="Room chat").click()
+    await ann.page.get_by_role("link", name="My rooms", exact=True).click()
     await expect(ann.page.get_by_label("Room code")).to_be_visible()
     await bob.say("while away")
     await bob.sees("while away")

@@ -121,7 +121,7 @@ async def test_what_is_pasted_is_kept_whole_and_told_by_how_much_it_is_too_long(
     await expect(ann.field).to_have_value(text)
     await ann.page.keyboard.press("Enter")
     refused = ann.page.locator("#refused form")
-    await expect(refused.get_by_role("alert")).to_contain_text("too long by 3,811 bytes")
+    await expect(refused.get_by_role("alert")).to_contain_text("about 3,800 characters too long")
     await expect(refused.get_by_role("textbox")).to_have_value(text)
 
 

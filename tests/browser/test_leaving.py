@@ -45,7 +45,7 @@ async def test_leaving_is_asked_first_and_undone_by_one_button(people: People, j
     await expect(bob.page.get_by_text("You left room")).to_be_visible()
     await bob.page.get_by_role("button", name="Go back in").click()
     await bob.in_room()
-    frame = bob.page.locator("body") if javascript else bob.page.frame_locator("iframe").locator("body")
+    frame = bob.page.locator("main") if javascript else bob.page.frame_locator("iframe").locator("body")
     await expect(frame.get_by_text("still there?")).to_be_visible()
 
 
@@ -111,7 +111,7 @@ async def test_logging_out_shows_nothing_of_any_room_any_more(people: People) ->
     await bob.both_entered()  # else "Bob is here" may come a second later than "Ann left"
     await ann.say("between us")
     await bob.sees("between us")
-    await ann.page.get_by_role("link", name="Room chat").click()
+    await ann.page.get_by_role("link", name="My rooms", exact=True).click()
     await ann.page.get_by_role("button", name="Log out of this browser").click()
     await expect(ann.page.get_by_role("button", name="Log out of this browser")).to_have_count(0)
     await ann.page.go_back(wait_until="commit")

@@ -39,7 +39,7 @@ async def live_in_room(people: People) -> Tab:
 async def go_away_and_back(tab: Tab) -> None:
     """Not out of the back/forward cache, which keeps the page's life: only its HTML comes back."""
     await tab.page.evaluate("() => addEventListener('unload', () => {})")
-    await tab.page.get_by_role("link", name="Room chat").click()
+    await tab.page.get_by_role("link", name="My rooms", exact=True).click()
     await expect(tab.page.get_by_label("Room code")).to_be_visible()
     await tab.page.go_back(wait_until="commit")
     await tab.live()

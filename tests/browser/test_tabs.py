@@ -132,7 +132,7 @@ async def back(profile: Profile, window: Window) -> Window:
     """
     if profile.javascript:
         await window.evaluate("(addEventListener('unload', () => {}), 0)")
-        await window.click(".home")
+        await window.click("#rail a[href='/']")
         await window.wait_for("document.querySelector('#code') !== null")
         await window.back()
         return window

@@ -61,8 +61,8 @@ async def test_own_messages_look_different_to_their_author_only(people: People) 
     await bob.sees("Yours")
     mine, yours = ".m:has-text('Mine')", ".m:has-text('Yours')"
     for tab, own, other in ((ann, mine, yours), (bob, yours, mine)):
-        assert await tab.style(f"{own} .text", "backgroundColor") != await tab.style(
-            f"{other} .text", "backgroundColor"
+        assert await tab.style(f"{own} .b", "backgroundColor") != await tab.style(
+            f"{other} .b", "backgroundColor"
         )
         assert await tab.style(own, "justifyItems") == "end"
         assert await tab.style(other, "justifyItems") == "start"

@@ -130,7 +130,7 @@ async def test_logging_out_ends_the_identity_and_empties_the_pages_behind(visito
     ann, bob = await visitors.two()
     await ann.say("between us")
     await bob.sees("between us")
-    await ann.window.click("header a.home")
+    await ann.window.click("#rail a[href='/']")
     await ann.window.wait_for("document.querySelector('form.aside button') !== null")
     await ann.window.click("form.aside button")
     await ann.window.wait_for("document.querySelector('#code') && !document.querySelector('form.aside')")
@@ -344,7 +344,7 @@ async def test_the_same_text_after_back_is_another_message(visitors: Visitors) -
     await ann.say("ok")
     await ann.shows(["ok"])
     for n in (2, 3):
-        await ann.window.click(".home")
+        await ann.window.click("#rail a[href='/']")
         await ann.window.wait_for("document.querySelector('#code') !== null")
         await ann.window.back()
         await ann.in_room()

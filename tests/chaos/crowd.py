@@ -84,7 +84,7 @@ class Crowd:
         await self.until(lambda: self.shown(names), GONE + SLACK, f"the rosters say {names}")
         for port in self.place.ports:
             page = await look(port, f"/rooms/{self.code}", self.tabs[0].cookie)
-            assert sorted(person.text for person in page.all("#roster bdi")) == names
+            assert sorted(person.text for person in page.all("#roster li bdi")) == names
 
     def _answered(self) -> bool:
         return not any(tab.waiting for tab in self.tabs)

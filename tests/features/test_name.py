@@ -32,7 +32,7 @@ def roster(page: Element) -> list[str]:
 
 
 async def test_the_room_links_to_a_form_with_the_present_name(bob: Person, code: str) -> None:
-    link = (await bob.look(code)).one(f"a[href=/rooms/{code}/name]")
+    link = (await bob.look(code)).one(f"#menu a[href=/rooms/{code}/name]")
     assert link.words == "My name"
     reply = await bob.get(link["href"])
     form = reply.page.one("form")
