@@ -396,8 +396,11 @@ async def test_over_tls_as_well(encrypted: Server) -> None:
         sending = asyncio.create_task(_in_random_parts(socket, data, 1))
         heard = await _heard(socket, len(texts))
         await sending
+        # On a busy machine all of those may come at once, behind one that goes the slow way.
+        for text, way in (("one", "fast"), ("slow", "slow"), ("two", "fast")):
+            await socket.send_text(text)
+            assert await socket.recv() == f"{way} {text}"
     assert [answer.partition(" ")[2] for answer in heard] == texts
-    assert {answer.partition(" ")[0] for answer in heard} == {"fast", "slow"}
 
 
 async def test_a_text_on_its_own_takes_the_fast_way_and_again_after_another(server: Server) -> None:
