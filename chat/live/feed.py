@@ -125,17 +125,22 @@ class Feed(Generic[F]):
     def _free(self) -> dict[int, dict[Look, list[F]]]:
         """Those whose sockets are free, by where they stand and their look; the others are woken."""
         places: dict[int, dict[Look, list[F]]] = {}
-        last: tuple[Look | None, int] = None, 0
+        by_look: dict[Look, list[F]] = {}
         place: list[F] = []
+        last: int | None = None
+        last_look: Look | None = None
         for connection in self.connections:
             cursor, look = connection.cursor, connection.look
             has_ended = self.ended and connection.member.number in self.ended
             if connection.waiting is None or connection.write_frame is None or cursor is None or has_ended:
                 connection.wake()
                 continue
-            if cursor != last[1] or look is not last[0]:  # most stand where the one before does
-                last = look, cursor
-                place = places.setdefault(cursor, {}).setdefault(look, [])
+            if cursor != last:  # most stand where the one before does
+                last, last_look = cursor, None
+                by_look = places.setdefault(cursor, {})
+            if look is not last_look:
+                last_look = look
+                place = by_look.get(look) or by_look.setdefault(look, [])
             place.append(connection)
         return places
 

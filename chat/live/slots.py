@@ -67,7 +67,6 @@ class Panels:
         """
         shown = self._shown | {name: (self.version + 1, once_a_language(render))}
         languages = {look.words for look in looks}
-        languages = {look.words for look in looks}
         if len(shown) > PANELS or any(_size(shown.values(), look) > PANEL_BYTES for look in languages):
             raise ValueError(f"The panel {name} does not fit.")
         self.version += 1

@@ -13,17 +13,8 @@ from chat.views.links import linked
 from chat.views.look import WORDS, Look, Render
 from chat.views.palette import PALETTE, colour, initials
 from chat.views.stencils import Stencil
-from chat.views.times import (
-    CLOCK_HOLE,
-    DAY_HOLE,
-    ISODAY_HOLE,
-    begins_day,
-    clock,
-    day,
-    iso,
-    isoday,
-    with_holes,
-)
+from chat.views.timed_message import TimedMessage
+from chat.views.times import begins_day, iso, with_holes
 
 AT = 1_234_567_890_123  # ms; nothing else looks like its 2009-02-13T23:31:30Z
 ID, REV, AUTHOR = 987_654_321_987, 876_543_210_876, 765_432_109_768
@@ -55,14 +46,13 @@ class PlainMessages:
             "body": linked(body),
             "rev": message.rev,
         }
-        return partial(self._filled, values, colour(author), message)
+        return TimedMessage(message, partial(self._filled, values, colour(author), message))
 
     def _filled(self, values: dict[str, object], shade: int, message: Message, look: Look) -> str:
-        values["clock"] = clock(message.at, look)
+        """With holes for times: `look` is one of `with_holes`."""
         place: Place = "goes on" if message.continues else "begins a run"
         if begins_day(message, look):
             place = "begins a day"
-            values["day"], values["isoday"] = day(message.at, look), isoday(message.at, look)
         return self._stencil(look.language, shade, place).fill(values)
 
     def _cut(self, language: str, shade: int, place: Place) -> Stencil:
@@ -70,7 +60,7 @@ class PlainMessages:
         code, name, body = "the\ufdd0code", "\ufdd1\ufdd2", "the\ufdd0text"
         before = Previous(author if place == "goes on" else None, AT)
         message = Message(ID, REV, AT, author, name, 1, body, before=before)
-        html = self._shape(code, message, with_holes(Look(language), place == "begins a day"))
+        html = self._shape(code, message, with_holes(language, place == "begins a day"))
         values = {
             "code": code,
             "id": ID,
@@ -78,9 +68,6 @@ class PlainMessages:
             "name": name,
             "initials": initials(name),
             "iso": iso(AT),
-            "clock": CLOCK_HOLE,
-            "day": DAY_HOLE,
-            "isoday": ISODAY_HOLE,
             "body": body,
             "rev": REV,
         }

@@ -22,9 +22,9 @@ CLOCK_HOLE, DAY_HOLE, ISODAY_HOLE = (f"\ufdd0{name}{secrets.token_hex(8)}" for n
 HOLES = {"begins a day": True, "goes on": False}  # zones of looks that have holes for times
 
 
-def with_holes(look: Look, begins_day: bool) -> Look:
+def with_holes(language: str, begins_day: bool) -> Look:
     """The look of a message for every zone in which it begins a day, or in which it does not."""
-    return Look(look.language, "begins a day" if begins_day else "goes on", "")
+    return Look(language, "begins a day" if begins_day else "goes on", "")
 
 
 def iso(at: int) -> str:
@@ -62,7 +62,11 @@ def begins_day(message: Message, look: Look) -> bool:
     if look.zone in HOLES:
         return HOLES[look.zone]
     before = message.before
-    return before is None or _day_number(before.at, look) != _day_number(message.at, look)
+    if before is None:
+        return True
+    if before.at // MINUTE == message.at // MINUTE:
+        return False  # everywhere: clocks differ by whole minutes
+    return _day_number(before.at, look) != _day_number(message.at, look)
 
 
 def begins_run(message: Message, look: Look) -> bool:
