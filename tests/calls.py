@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from chat.model.changes import Change, Page, Window
 from chat.model.members import Member
 from chat.model.messages import Amendment
+from chat.model.meta import NO_META, Meta
 from chat.model.rooms import Position, Room
 from chat.store import HISTORY, NO_ROOM, WINDOW, Store, log, members, metadata, rooms
+from chat.store.transaction import Transaction
 from chat.store.windows import UNBOUNDED
 
 if TYPE_CHECKING:
@@ -27,6 +29,11 @@ async def get_or_set(store: Store, name: str, value: str) -> str:
 
 async def expire(store: Store) -> int:
     return await store.write(None, rooms.expire)
+
+
+async def no_extra(tx: Transaction) -> Meta:
+    """Of a text that is written by itself, and like any other otherwise."""
+    return NO_META
 
 
 async def open_room(store: Store, code: str) -> Room:

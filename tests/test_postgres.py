@@ -712,7 +712,10 @@ async def test_nor_is_what_was_given_up_stored_before_the_text_that_failed(
     async with held(url):
         before = asyncio.create_task(say(store, alice, "before"))
         await waiting(url)
-        first, second, third = (store.append(ROOM, alice.number, f"key {t}", t) for t in texts)
+        first, second, third = (
+            store.append(ROOM, alice.number, f"key {t}", t, calls.no_extra if t == "third" else None)
+            for t in texts
+        )
         first.add_done_callback(give_up)
     await before
     with pytest.raises(Unavailable):

@@ -389,7 +389,10 @@ async def test_nor_is_what_was_given_up_stored_before_the_text_that_failed(
             write.cancel()
 
     async with Pause(store):
-        first, second, third = (store.append(ROOM, alice.number, f"key {t}", t) for t in texts)
+        first, second, third = (
+            store.append(ROOM, alice.number, f"key {t}", t, calls.no_extra if t == "third" else None)
+            for t in texts
+        )
         first.add_done_callback(give_up)
     await store._write(lambda tx: tx.db.execute("DROP TRIGGER full"))
     assert isinstance(first.exception(), Unavailable)

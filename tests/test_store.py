@@ -21,10 +21,10 @@ from store_model import Clock, ModelRoom, Reader
 from chat.model.changes import Change
 from chat.model.errors import Refused
 from chat.model.members import Member
-from chat.model.messages import Delete, Edit, Message
-from chat.model.meta import with_meta
+from chat.model.messages import Delete, Edit, Message, Previous
+from chat.model.meta import NO_META, Meta, with_meta
 from chat.model.rooms import Position
-from chat.store import AlreadyExists, NotFound, Resync, Store, Unavailable, members, rooms
+from chat.store import AlreadyExists, NotFound, Resync, Store, Unavailable, log, members, rooms
 from chat.store.log import change_message, find_message
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
@@ -214,13 +214,62 @@ async def test_a_retry_after_leaving_is_answered(store: Store, alice: Member) ->
     assert (await store.append(ROOM, alice.number, "once", "hello")).duplicate
 
 
+@pytest.mark.parametrize("extra", [None, partial(log.head_of, code=ROOM)])
 @pytest.mark.parametrize("number", [0, -1, 2, 2**63, -(2**70)])
 async def test_nobody_writes_from_a_seat_that_does_not_exist(
-    store: Store, alice: Member, number: int
+    store: Store, alice: Member, number: int, extra: Any
 ) -> None:
     with pytest.raises(NotFound):
-        await store.append(ROOM, number, "k", "hello")
+        await store.append(ROOM, number, "k", "hello", extra)
     assert await everything(store) == []
+
+
+async def counted(tx: Transaction) -> Meta:
+    """As the extra of a text: how many messages are before it."""
+    page = await log.history(tx, ROOM)
+    return with_meta(NO_META, before=len(page.messages))
+
+
+async def refused(tx: Transaction) -> Meta:
+    raise Refused("Not this one.", "reply")
+
+
+async def test_what_a_text_carries_is_found_out_in_its_turn(store: Store, alice: Member, bob: Member) -> None:
+    told: list[Change] = []
+    store.listen(told.extend)
+    writes = [
+        store.append(ROOM, seat.number, f"key {n}", f"text {n}", counted if n % 3 == 2 else None)
+        for n, seat in enumerate([alice, alice, alice, bob, alice, bob, bob])
+    ]
+    done = await asyncio.gather(*writes)
+    assert [(m.id, m.body, dict(m.meta)) for m in await everything(store)] == [
+        (n + 1, f"text {n}", {"before": n} if n % 3 == 2 else {}) for n in range(7)
+    ]
+    assert told == done
+    assert [change.message for change in done] == await everything(store)
+    assert done[2].message.before == Previous(alice.number, done[1].message.at)
+
+
+async def test_a_text_whose_extra_is_refused_is_not_stored_and_those_behind_it_are(
+    store: Store, alice: Member
+) -> None:
+    extras = (None, refused, counted, None)
+    writes = [store.append(ROOM, alice.number, f"{n}", f"{n}", extra) for n, extra in enumerate(extras)]
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert isinstance(results[1], Refused)
+    assert results[1].field == "reply"
+    assert [(m.id, m.body) for m in await everything(store)] == [(1, "0"), (2, "2"), (3, "3")]
+    assert (await store.append(ROOM, alice.number, "1", "1")).message.id == 4
+
+
+async def test_the_extra_of_a_key_that_was_used_is_not_asked(store: Store, alice: Member) -> None:
+    first = await store.append(ROOM, alice.number, "once", "hello", counted)
+    for extra in (counted, refused, None):
+        again = await store.append(ROOM, alice.number, "once", "hello", extra)
+        assert (again.message, again.position, again.duplicate) == (first.message, first.position, True)
+    plain = await store.append(ROOM, alice.number, "plain", "hello")
+    assert (await store.append(ROOM, alice.number, "plain", "hello", refused)).message == plain.message
+    assert await everything(store) == [first.message, plain.message]
 
 
 async def test_nobody_writes_from_a_seat_that_ended(store: Store, alice: Member) -> None:

@@ -10,6 +10,7 @@ from chat.model.changes import Change
 from chat.store.transaction import P, T, Work
 
 if TYPE_CHECKING:
+    from chat.store.appending import Extra
     from chat.store.writes import PendingWrite
 
 HISTORY = 50  # messages of a page
@@ -96,11 +97,17 @@ class Store(Protocol):
         also OutcomeUnknown and Unavailable.
         """
 
-    def append(self, code: str, author: int, key: str, body: str) -> PendingWrite[Change]:
+    def append(
+        self, code: str, author: int, key: str, body: str, extra: Extra | None = None
+    ) -> PendingWrite[Change]:
         """Add a message of a seat, when awaited. Raises NotFound, Unavailable, OutcomeUnknown.
 
         No coroutine: the write is on its way when this returns, in the order of the calls. Cancelling what
         it returns takes the write back if it has not begun.
+
+        `extra` returns the meta of the message, or raises what this is to raise, such as Refused. It is run
+        where the text has its turn, perhaps more than once, and not if its key was used before. A text with
+        it is not written together with others.
         """
 
     async def time(self) -> float:

@@ -115,6 +115,14 @@ CREATED = ENTRIES + "AND id > $2 AND id <= $3 ORDER BY id LIMIT $4"
 CHANGED = ENTRIES + "AND rev > $2 AND rev <= $3 AND id <= $4 ORDER BY rev LIMIT $5"
 SET_META = "UPDATE message SET rev = $1, meta = $2 WHERE room = $3 AND id = $4"
 
+# Where a text of seat $2 with the key $3 comes, in one question instead of four.
+PLACE = (
+    "SELECT room.id, done.message, seat.name, seat.mark, last.author, last.at FROM room "
+    "LEFT JOIN idempotency_key AS done ON done.room = room.id AND done.author = $2 AND done.key = $3 "
+    "LEFT JOIN seat ON seat.room = room.id AND seat.number = $2 AND seat.ended IS NULL "
+    "LEFT JOIN message AS last ON last.room = room.id "
+    "AND last.id = (SELECT max(id) FROM message WHERE message.room = room.id) WHERE room.code = $1"
+)
 REPEATED = (
     "SELECT room.id, epoch, done.rev, done.message FROM room "
     "JOIN idempotency_key AS done ON done.room = room.id WHERE code = $1 AND done.author = $2 AND key = $3"

@@ -18,6 +18,7 @@ from chat.model.changes import Change
 from chat.model.errors import Refused
 from chat.settings import Misconfigured
 from chat.store import Durability, NotFound, Resync, Unavailable, queries
+from chat.store.appending import Extra, append
 from chat.store.postgres.errors import CONNECTION_ERRORS, FAILURES, describe
 from chat.store.postgres.hosts import CONNECT, STATEMENT, Connection
 from chat.store.postgres.instance_lock import INSTANCE_LOCK, PROCESSES
@@ -116,10 +117,14 @@ class PostgresStore:
     async def processes(self) -> int:
         return await self._read(lambda tx: _number(tx, PROCESSES, INSTANCE_LOCK))
 
-    def append(self, code: str, author: int, key: str, body: str) -> PendingWrite[Change]:
+    def append(
+        self, code: str, author: int, key: str, body: str, extra: Extra | None = None
+    ) -> PendingWrite[Change]:
         for text in (code, key, body):
             text.encode()  # what cannot be stored fails here, where it harms no other write
-        return self._submit(code, Text(author, key, body))
+        if extra is None:
+            return self._submit(code, Text(author, key, body), author)
+        return self._submit(code, lambda tx: append(tx, code, author, key, body, extra), author)
 
     async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._read(lambda tx: work(tx, *args, **kwargs))
@@ -131,12 +136,15 @@ class PostgresStore:
         result: T = await self._submit(code, lambda tx: work(tx, *args, **kwargs))
         return result
 
-    def _submit(self, code: str | None, work: Text | Question[Any]) -> PendingWrite[Any]:
+    def _submit(
+        self, code: str | None, work: Text | Question[Any], author: int | None = None
+    ) -> PendingWrite[Any]:
+        """`author` is the seat whose text it is, if it is one."""
         if self._writer is None:
             raise Unavailable("The store is closed.")
         write: Write = Write(code, work)
-        if code and isinstance(work, Text):
-            self._order.append((code, work.author), write)
+        if code and author is not None:
+            self._order.append((code, author), write)
         self._writer.submit(write)
         return write
 

@@ -14,12 +14,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from chat.model.changes import Change
-from chat.model.messages import Message
-from chat.store import Durability, NotFound, Unavailable, log, queries
-from chat.store.records import Head, before_of, columns, encode_text
+from chat.store import Durability, Unavailable, queries
+from chat.store.appending import Extra, append
 from chat.store.sqlite.batches import Text
 from chat.store.sqlite.file import connected, opened, pages_used, require_place, take_lock
-from chat.store.sqlite.transaction import DIALECT, SQLiteTransaction, execute
+from chat.store.sqlite.transaction import SQLiteTransaction
 from chat.store.sqlite.writer import Write, Writer
 from chat.store.transaction import P, Work, run
 from chat.store.writes import AuthorOrder, Listeners, PendingWrite
@@ -101,9 +100,12 @@ class SQLiteStore:
     async def processes(self) -> int:
         return 1
 
-    def append(self, code: str, author: int, key: str, body: str) -> PendingWrite[Change]:
+    def append(
+        self, code: str, author: int, key: str, body: str, extra: Extra | None = None
+    ) -> PendingWrite[Change]:
         text = Text(code, author, key, body)
-        return self._submit(lambda tx: _append(tx, *text), code, text)
+        write = Write(lambda tx: run(append(tx, *text, extra)), code, None if extra else text)
+        return self._submit(write, author)
 
     async def read(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._read(lambda db: run(work(SQLiteTransaction(db), *args, **kwargs)))
@@ -114,17 +116,14 @@ class SQLiteStore:
         return await self._write(lambda tx: run(work(tx, *args, **kwargs)), code)
 
     async def _write(self, work: Callable[[SQLiteTransaction], T], code: str | None = None) -> T:
-        return await self._submit(work, code)
+        return await self._submit(Write(work, code))
 
-    def _submit(
-        self, work: Callable[[SQLiteTransaction], T], code: str | None, text: Text | None = None
-    ) -> PendingWrite[T]:
-        """`code`: of the one room that is written to. `text`: what is appended to it, if it is one."""
+    def _submit(self, write: Write[T], author: int | None = None) -> PendingWrite[T]:
+        """`author` is the seat whose text it is, if it is one."""
         if self._writer is None:
             raise Unavailable("The store is closed.")
-        write = Write(work, code, text)
-        if text:
-            self._order.append((text.code, text.author), write)
+        if author is not None:
+            self._order.append((write.code or "", author), write)
         self._writer.submit(write)
         return write
 
@@ -187,32 +186,3 @@ def _settle(found: asyncio.Future[Any], result: Any, error: Exception | None) ->
         found.set_result(result)
     else:
         found.set_exception(error)
-
-
-def _append(tx: SQLiteTransaction, code: str, author: int, key: str, body: str) -> Change:
-    db, now = tx.db, tx.now
-    # One question instead of four: this decides how many messages a second there can be.
-    sql = (
-        "SELECT room.id, done.message, seat.name, seat.mark, message.author, message.at FROM room "
-        "LEFT JOIN idempotency_key AS done "
-        "ON done.room = room.id AND done.author = :author AND done.key = :key "
-        "LEFT JOIN seat ON seat.room = room.id AND seat.number = :author AND seat.ended IS NULL "
-        "LEFT JOIN message ON message.room = room.id "
-        "AND message.id = (SELECT max(id) FROM message WHERE room = room.id) "
-        "WHERE room.code = :code"
-    )
-    row = db.execute(sql, {"code": code, "author": author, "key": key}).fetchone()
-    if row is None:
-        raise NotFound(f"There is no room {code}.")
-    room, repeats, name, mark, before_author, before_at = row
-    if repeats and (done := run(log.repeated(tx, code, author, key))):
-        return done
-    if name is None:
-        raise NotFound(f"Nobody holds seat {author}.")
-    before = before_of(before_author, before_at)
-    head = Head(*execute(db, queries.RISE_BY_TEXT, room).fetchone())
-    message = Message(head.rev, head.rev, now, author, name, mark, body, before=before)
-    text = db.execute("INSERT INTO text (body) VALUES (?)", (encode_text(body),)).lastrowid
-    execute(db, DIALECT.insert, *columns(room, message, text))
-    execute(db, queries.REMEMBER, room, author, key, message.id, head.rev, now)
-    return log.changed(tx, code, message, head)

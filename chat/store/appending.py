@@ -1,0 +1,45 @@
+"""One text added to a room by itself: where it is not as plain as those that are written many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from chat.model.changes import Change
+from chat.model.messages import Message
+from chat.model.meta import NO_META, Meta
+from chat.store import NotFound, queries
+from chat.store.log import changed, is_storable, repeated
+from chat.store.records import Head, before_of, columns, encode_text
+from chat.store.transaction import Transaction
+
+Extra = Callable[[Transaction], Coroutine[Any, Any, Meta]]
+
+
+async def append(
+    tx: Transaction, code: str, author: int, key: str, body: str, extra: Extra | None = None
+) -> Change:
+    """As `Store.append`; `extra` is asked only if the key is new, and before anything is written."""
+    room, repeats, name, mark, *last = await _place(tx, code, author, key)
+    if repeats and (done := await repeated(tx, code, author, key)):
+        return done
+    if name is None:
+        raise NotFound(f"Nobody holds seat {author}.")
+    meta = await extra(tx) if extra else NO_META
+    head = Head(*(await tx.fetch(queries.RISE_BY_TEXT, room))[0])
+    id, before = head.rev, before_of(*last)
+    message = Message(id, id, tx.now, author, name, mark, body, meta=meta, before=before)
+    text: Any = encode_text(body)
+    if tx.dialect.new_text:
+        ((text,),) = await tx.fetch(tx.dialect.new_text, text)
+    await tx.fetch(tx.dialect.insert, *columns(room, message, text))
+    await tx.fetch(queries.REMEMBER, room, author, key, id, id, tx.now)
+    return changed(tx, code, message, head)
+
+
+async def _place(tx: Transaction, code: str, author: int, key: str) -> Any:
+    """What the text follows, and what its key did before. Raises NotFound."""
+    rows = await tx.fetch(queries.PLACE, code, author, key) if is_storable(author) else ()
+    if not rows:
+        raise NotFound(f"There is no room {code}, or no seat {author}.")
+    return rows[0]
