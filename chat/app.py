@@ -184,7 +184,7 @@ async def _finish(response: Response) -> Response:
     if response.mimetype == "text/html" and request.endpoint != "pages.static":
         # What answers a form holds its key, and must not come out of a cache beside a page that uses it.
         response.headers["Cache-Control"] = "no-store" if request.method == "POST" else "private, no-cache"
-        response.vary.update(["Cookie", "Accept-Encoding", "Accept-Language"])
+        response.vary.update(["Cookie", "Accept-Encoding", "Accept-Language", "HX-Request"])
         if request.method == "GET" and (known := found_identity()) and known.renew:
             give_cookie(response, known.person)
     is_text = response.mimetype in ("text/html", "text/css") and request.endpoint != "pages.static"

@@ -24,6 +24,7 @@ from quart import Quart
 
 from chat import limits
 from chat.context import Context
+from chat.features import ROOM_ACTIONS
 from chat.live.connection import Close
 from chat.model.codes import CODE_ALPHABET, grouped
 from chat.model.rooms import Position
@@ -1558,6 +1559,18 @@ async def test_pages_are_kept_by_nobody_and_never_shared(alice: Person, code: st
         reply = (await _one_of_each(alice, code))[kind]
         assert reply.headers["Cache-Control"] == "private, no-cache"
         assert "Cookie" in reply.headers["Vary"]
+
+
+@pytest.mark.parametrize("name", ROOM_ACTIONS)
+async def test_a_fragment_is_not_kept_in_place_of_the_page_at_its_address(
+    alice: Person, code: str, name: str
+) -> None:
+    """On Back a browser takes what it has of an address without asking whether that is current."""
+    page = await alice.get(f"/rooms/{code}/{name}")
+    fragment = await alice.get(f"/rooms/{code}/{name}", hx_request="true")
+    assert (page.page.has("html"), fragment.page.has("html")) == (True, False)
+    for reply in (page, fragment):
+        assert "HX-Request" in reply.headers["Vary"]
 
 
 async def test_pages_are_compressed_for_those_who_can_read_it(alice: Person, code: str) -> None:
