@@ -10,6 +10,7 @@ from quart import Response, redirect, request
 from quart.typing import ResponseReturnValue
 
 from chat.context import Context
+from chat.model.errors import RateLimited
 from chat.store import Unavailable
 from chat.store.members import Left
 from chat.store.my_rooms import Home, MyRoom, home_of
@@ -31,32 +32,44 @@ NOBODY = Home("", [])
 @pages.get("/")
 async def home() -> str:
     chat = current_chat()
-    pace_reading(chat, known_person(chat))
-    return await home_page(chat, Form(), await left.find(chat))
-
-
-async def home_page(chat: Context, form: Form, just_left: Left | None = None) -> str:
     person = known_person(chat)
-    found = await _home_of(chat, person) if person else NOBODY
-    return chat.render.home.page(
-        form, found, _now(), current_reader(), known=person is not None, left=just_left
-    )
+    pace_reading(chat, person)
+    return _page(chat, Form(), await _home_of(chat, person), await left.find(chat))
+
+
+async def home_page(chat: Context, form: Form) -> str:
+    """Home with what was typed and why it was not done.
+
+    Its list of rooms counts as a page. Over the rate of those it comes without: what was typed is not lost.
+    """
+    found: Home | None = NOBODY
+    if person := known_person(chat):
+        try:
+            pace_reading(chat, person)
+            found = await _home_of(chat, person)
+        except RateLimited:
+            found = None
+    return _page(chat, form, found)
+
+
+def _page(chat: Context, form: Form, found: Home | None, just_left: Left | None = None) -> str:
+    known = known_person(chat) is not None
+    return chat.render.home.page(form, found, _now(), current_reader(), known=known, left=just_left)
 
 
 @pages.get("/rooms")
 async def list_of_rooms() -> ResponseReturnValue:
     """The list alone, for a page that keeps it current; for `rail` with all that stands beside a room."""
     chat = current_chat()
-    person = known_person(chat)
+    person, is_rail = known_person(chat), "rail" in request.args
     if "HX-Request" not in request.headers:
         return redirect("/", 303)
-    if person is None:
-        return "", 204
+    if person is None:  # logged out, perhaps in another tab
+        return "", 204, {} if is_rail or "beside" in request.args else {"HX-Refresh": "true"}
     pace_lists(chat, person)
     found = await _home_of(chat, person)
     if found is None:
         return "", 204  # the page keeps what it has
-    is_rail = "rail" in request.args
     beside = request.args.get("rail" if is_rail else "beside")
     current = next((one.room.code for one in found.rooms if one.room.code == beside), "")
     shown = chat.render.home.rail if is_rail else chat.render.home.rooms
@@ -69,8 +82,10 @@ async def list_of_rooms() -> ResponseReturnValue:
     return response
 
 
-async def _home_of(chat: Context, person: str) -> Home | None:
+async def _home_of(chat: Context, person: str | None) -> Home | None:
     """None if the store does not answer. What was read on this node counts, though it is yet to be stored."""
+    if person is None:
+        return NOBODY
     if chat.hub.health.store_down:
         return None
     chat.reading.gather(chat.hub.connections.of(person))

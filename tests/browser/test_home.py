@@ -14,6 +14,9 @@ SETTINGS = {"CHAT_RATE_LIMIT": "off"}
 # WebKitWebDriver cannot be used without JavaScript.
 WITHOUT_JAVASCRIPT = pytest.mark.parametrize("engine", ["Chromium", "Firefox"], indirect=True, scope="module")
 
+# Firefox says in its console that it was to forget a cookie of https.
+QUIET_AT_LOG_OUT = pytest.mark.parametrize("engine", ["Chromium", "WebKit"], indirect=True, scope="module")
+
 
 async def unread_is(visitor: Visitor, count: str) -> None:
     """Wait until the list says so of its only room; empty if all is read."""
@@ -77,6 +80,22 @@ async def test_what_the_focused_window_shows_is_read(visitors: Visitors) -> None
     await bob.sees("three")
     await go_home(bob)
     await unread_is(bob, "1")
+
+
+@QUIET_AT_LOG_OUT
+async def test_home_forgets_the_rooms_of_who_logs_out_in_another_tab(visitors: Visitors) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await go_home(ann)
+    await ann.window.wait_for(
+        "document.querySelector('#rooms a') && document.querySelector('#name').value === 'Ann'"
+    )
+    await ann.window.evaluate("(fetch('/logout', {method: 'POST'}).then(() => document.title = 'out'), 0)")
+    await ann.window.wait_for("document.title === 'out'")
+    await happens(ann, "focus")
+    await ann.window.wait_for(
+        "!document.querySelector('#rooms') && document.querySelector('#name')?.value === ''"
+    )
 
 
 async def test_a_page_that_is_opened_in_a_focused_window_is_read(visitors: Visitors) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from unittest.mock import AsyncMock
 
 import calls
@@ -15,7 +16,7 @@ from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.rooms import Room
 from chat.store import Unavailable
-from chat.store.my_rooms import COUNTED, MyRoom, home_of
+from chat.store.my_rooms import COUNTED, Home, MyRoom, home_of
 from chat.views.look import LOOK
 from chat.views.renderer import Renderer
 from chat.views.times import when
@@ -167,6 +168,38 @@ async def test_the_list_is_kept_current_by_asking_for_it(alice: Person, bob: Per
 async def test_the_list_is_no_page_of_its_own(bob: Person, client: Person, code: str) -> None:
     assert (await bob.get("/rooms")).headers["Location"] == "/"
     assert (await client.get("/rooms", hx_request="true")).status == 204
+
+
+async def test_home_in_another_tab_forgets_the_rooms_of_who_has_logged_out(bob: Person, code: str) -> None:
+    """Else the last line of each would stay there for whoever uses the computer next."""
+    trigger = (await bob.get("/")).page.one("i[hx-get]")
+    await bob.post("/logout")
+    reply = await bob.get(trigger["hx-get"], hx_request="true")
+    assert (reply.status, reply.headers["HX-Refresh"]) == (204, "true")
+    for beside in ("rail", "beside"):  # a room says itself that its seat ended
+        reply = await bob.get(f"/rooms?{beside}={code}", hx_request="true")
+        assert (reply.status, "HX-Refresh" in reply.headers) == (204, False)
+
+
+@pytest.mark.parametrize("path", ["/", "/join?code="])
+async def test_a_form_that_comes_back_asks_for_no_more_lists_than_the_page_itself(
+    bob: Person, code: str, chats: list[Context], path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list is the dearest question of all, and this one has no other rate."""
+    asked = []
+
+    async def count(original: Callable[[], Awaitable[Home]], person: str) -> Home:
+        asked.append(person)
+        return await original()
+
+    calls.intercept(monkeypatch, chats[-1].store, home_of, count)
+    while (await bob.get("/")).status == 200:
+        pass
+    asked.clear()
+    reply = await (bob.get(path) if "?" in path else bob.post(path, {"name": "", "title": "Regatta"}))
+    assert (reply.status, asked) == (422, [])
+    assert any("cannot be shown" in alert.words for alert in reply.page.all("[role=alert]"))
+    assert reply.page.one("#title").value == ("Regatta" if path == "/" else "")
 
 
 async def test_asking_for_the_list_has_a_rate_of_its_own(bob: Person, code: str) -> None:
