@@ -14,6 +14,7 @@ from people import FORM, ORIGIN, Person
 
 from chat.live import frames
 from chat.model.messages import BODY_TYPED
+from chat.views.reader import Choices
 from chat.web import fields
 
 LONG = {
@@ -46,6 +47,15 @@ POSTED = [
     ("/rooms/CODE/composer", "spare", {"body": "hello", "lines": "many"}),
     ("/rooms/CODE/leave", "anything", {}),
     ("/rooms/CODE/name", "name", {}),
+    *(
+        ("/rooms/CODE/title", field, {"title": "Regatta"})
+        for field in ("title", "topic", "former_title", "former_topic")
+    ),
+    ("/rooms/CODE/comings", "on", {}),
+    ("/rooms/CODE/read", "id", {}),
+    *(("/settings", field, {"clock": "12"}) for field in (*Choices._fields, "room")),
+    ("/", "title", {"name": "Ann", "create": "1"}),
+    ("/", "title", {"name": "Ann", "go": "1"}),
     *(("/rooms/CODE/act", field, {"act": "2/edit", "body": "hello"}) for field in ("act", "id", "body")),
     *(("/rooms/CODE/2/edit", field, {"body": "hello"}) for field in ("body", "version", "emoji")),
     *(("/rooms/CODE/2/reactions", field, {"emoji": "👍", "on": "1"}) for field in ("emoji", "on")),
@@ -58,6 +68,9 @@ ASKED = [
     "/rooms/CODE?before=LONG",
     "/rooms/CODE/earlier?before=LONG",
     "/rooms/CODE?LONG=1",
+    "/settings?room=LONG",
+    "/settings?offset=LONG",
+    "/settings?LONG",
     "/rooms/CODE/LONG",
     "/rooms/CODE/2/LONG",
     "/rooms/LONG/2/edit",
@@ -151,6 +164,16 @@ async def test_no_address_costs_time_however_long_it_is(
 ) -> None:
     reply = await alice.get(path.replace("CODE", room).replace("LONG", quote(long)))
     assert reply.status in {200, 301, 308, 400, 403, 404}
+
+
+@pytest.mark.usefixtures("bounded")
+@pytest.mark.parametrize("path", ["/rooms?rail=LONG", "/rooms?beside=LONG", "/rooms?LONG", "/join?code=LONG"])
+async def test_no_query_beside_a_room_costs_time_however_long_it_is(
+    alice: Person, room: str, path: str, long: str
+) -> None:
+    reply = await alice.get(path.replace("LONG", quote(long)), hx_request="true")
+    assert reply.status in {200, 303, 422}
+    assert len(reply.body) < 20_000
 
 
 @pytest.mark.usefixtures("bounded")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 import pytest
-from people import Live, Person
+from people import FORM, ORIGIN, Live, Person
 from quart import Quart
 from quart.testing.connections import WebsocketDisconnectError
 
-from chat.features import ACTIONS
+from chat.features import ACTIONS, ROOM_ACTIONS
 from chat.features.action import Action
 from chat.features.reactions import REACTIONS
 from chat.visitors import Identities
@@ -23,6 +24,10 @@ FIELDS = {
     "on": "1",
     "version": "",
     "title": "taken",
+    "topic": "taken",
+    "name": "Taken",
+    "key": "key",
+    "before": "99",
 }  # whatever an action asks for
 MORE = "?emoji=👍&on=1&body=not+hers"
 REFUSED = {403, 404}
@@ -109,6 +114,48 @@ async def test_who_logged_out_is_refused_with_their_former_cookie(
     await bob.post("/logout")
     for person in (former, bob):
         await refused(person, target.code, target.id, action)
+    await as_it_was(alice, apps, target)
+
+
+def _everything_in(app: Quart, target: Target) -> list[tuple[str, str]]:
+    """Every method and address below a room, but the one by which one joins it."""
+    rules = [rule for rule in app.url_map.iter_rules() if str(rule).startswith("/rooms/<code>")]
+    names = {"<code>": target.code, "<id>": str(target.id)}
+    found = []
+    for rule in rules:
+        for name in [*ACTIONS, *ROOM_ACTIONS] if "<name>" in str(rule) else [""]:
+            path = str(rule).replace("<name>", name)
+            for hole, value in names.items():
+                path = path.replace(hole, value)
+            methods = set() if rule.websocket else (rule.methods or set()) - {"OPTIONS"}
+            found += [(method, path) for method in sorted(methods)]
+    return [one for one in found if one != ("POST", f"/rooms/{target.code}")]
+
+
+async def test_no_address_of_a_room_says_or_does_anything_for_those_without_a_seat(
+    apps: list[Quart], alice: Person, bob: Person, target: Target
+) -> None:
+    """Whatever is added to a room; what an invitation says is all."""
+    await bob.post(f"/rooms/{target.code}/leave")
+    neighbour = Person(apps[-1], "Nemo")
+    await neighbour.create()
+    before = (await alice.look(target.code)).one("#content").text
+    everything = _everything_in(apps[0], target)
+    assert len(everything) > 25
+    for person in (Person(apps[-1], "Nobody"), neighbour, bob):
+        for method, path in everything:
+            for asked in ({}, {"HX-Request": "true"}):
+                headers = {"Origin": ORIGIN, "Content-Type": FORM, "Sec-Fetch-Mode": "navigate"} | asked
+                reply = await person.ask(
+                    method, path, headers, urlencode(FIELDS).encode() * (method == "POST")
+                )
+                assert reply.status in {200, 301, 303, 403, 404}, (method, path)
+                assert (reply.status == 200) <= (path == f"/rooms/{target.code}"), (method, path)
+                assert not any(word in reply.text for word in (TEXT, "before", "Alice", "Bob")), (
+                    method,
+                    path,
+                )
+    assert (await alice.look(target.code)).one("#content").text == before
     await as_it_was(alice, apps, target)
 
 
