@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chat import limits, logs
 from chat.context import Context
 from chat.features.action import NOT_A_MEMBER, Action, Answer, Asked, Fields
@@ -45,12 +47,15 @@ async def rename(chat: Context, member: Member, name: str) -> None:
     Raises Refused, NotFound.
     """
     code, person = member.code, member.person
-    if await chat.store.write(code, members.rename_seat, code, person, clean_name(name)) is None:
+    change = await chat.store.write(code, members.rename_seat, code, person, clean_name(name))
+    if change is None:
         return
+    if notice := change.message.notice:  # another seat, if another tab has given them a name meanwhile
+        (ended,) = notice.ended
+        chat.presence.forget(replace(member, number=ended))
     renamed = await chat.store.read(members.find_seat, code, person)
     if renamed is None:
         raise NotFound("They left meanwhile.")
-    chat.presence.forget(member)
     chat.hub.connections.close(code, person, Close(POLICY, why_ended(renamed)))
     chat.presence.arrive(renamed)  # their page is about to open; if it does not, they are away
     chat.presence.depart(renamed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from unittest.mock import AsyncMock
 
 import calls
@@ -192,3 +193,21 @@ async def test_a_name_is_text_wherever_it_is_shown(
     page = await alice.look(code)
     assert not page.has("b")
     assert notices(page) == [f"Bob is now called {markup}"]
+
+
+async def test_of_two_names_taken_at_the_same_moment_one_is_among_the_people(
+    alice: Person, bob: Person, code: str, turn: Turn
+) -> None:
+    async with alice.in_room(code), bob.in_room(code):
+        await turn(2)
+        replies = await asyncio.gather(
+            *(bob.post(f"/rooms/{code}/name", {"name": name}) for name in ("Robert", "Bert", "Rob"))
+        )
+        assert {reply.status for reply in replies} <= {303, 403}
+        await turn(2)
+        await turn(2)
+        page = await alice.look(code)
+        here = [li.words for li in page.all("#roster li")]
+        last = notices(page)[-1].rpartition(" ")[2]
+        assert here == ["Alice", last], notices(page)
+        assert [item.words for item in page.all("#roster [role=listitem]")] == []
