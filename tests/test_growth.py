@@ -215,21 +215,35 @@ async def test_a_mark_costs_the_same_among_many_of_the_same_name(tmp_path: Path,
     assert costs[1] <= costs[0] + 20, costs
 
 
-async def test_a_mark_is_one_look_into_each_index_of_postgres(tmp_path: Path, clock: Clock) -> None:
+async def plan_of(tmp_path: Path, clock: Clock, sql: str, *values: object) -> list[str]:
+    """How PostgreSQL answers in a room of many people, all of whom are called Ann."""
     store = BACKENDS["postgres"](tmp_path)(clock=clock)
     assert isinstance(store, PostgresStore)
     await store.open()
     await calls.open_room(store, ROOM)
     await crowd(store, 300, name="Ann")
+    await calls.announce(store, ROOM, "entered", range(1, 301))
     db = await asyncpg.connect(store._server.hosts.urls[0], server_settings=SESSION)
-    plan = [row[0] for row in await db.fetch(f"EXPLAIN ANALYZE {queries.MARK}", 1, "new", *skeleton("Ann"))]
+    plan = [row[0] for row in await db.fetch(f"EXPLAIN ANALYZE {sql}", *values)]
     await db.close()
     await store.close()
+    return plan
+
+
+async def test_a_mark_is_one_look_into_each_index_of_postgres(tmp_path: Path, clock: Clock) -> None:
+    plan = await plan_of(tmp_path, clock, queries.MARK, 1, "new", *skeleton("Ann"))
     scans = [line for line in plan if " using seat_" in line]
     assert len(scans) == 2
     assert all("seat_folded" in line or "seat_shape" in line for line in scans), plan
     assert all("rows=1 " in line.partition("actual")[2] for line in scans), plan
     assert not any("->  Sort" in line for line in plan), "\n".join(plan)
+
+
+async def test_the_first_people_of_a_room_are_read_without_the_others(tmp_path: Path, clock: Clock) -> None:
+    plan = await plan_of(tmp_path, clock, queries.MEMBERS_OF, ROOM, 20)
+    (scan,) = [line for line in plan if " using seat_" in line]
+    assert "seat_announced" in scan, plan
+    assert "rows=20 " in scan.partition("actual")[2], "\n".join(plan)
 
 
 async def test_a_person_has_only_so_many_names_in_a_room(store: Store) -> None:

@@ -56,9 +56,10 @@ LAST_NAME = (
 SEATS_OF = (
     "SELECT number FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND person = $2 ORDER BY number"
 )
-MEMBERS_OF = (
+MEMBERS_OF = (  # so that both databases take the first few from the index
     "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
-    "WHERE code = $1 AND announced = 1 ORDER BY folded, number LIMIT $2"
+    "WHERE seat.room = (SELECT id FROM room WHERE code = $1) AND announced = 1 "
+    "ORDER BY folded, number LIMIT $2"
 )
 COUNT_MEMBERS = "SELECT count(*) FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND announced = 1"
 ROOMS_OF = (
