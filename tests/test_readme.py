@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import chat
+from chat import limits
 from chat.metrics import Metrics
 from chat.settings import Settings
 
@@ -41,6 +42,21 @@ def test_the_table_of_settings_has_each_with_its_default_and_meaning() -> None:
         [f"`CHAT_{field.name.upper()}`", shown(field.default), field.metadata["doc"]]
         for field in fields(Settings)
     ]
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        (limits.per_minute("joins", 300), "per minute 300 joins"),
+        (limits.per_minute("logouts", 300), "300 log-outs"),
+        (limits.Rate("renames", 60, 10), "per minute 1 new name (10)"),
+        (limits.Rate("titles", 60, 3), "a new title or topic a minute (3 in a burst)"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_rate_is_what_it_is_said_to_be(rate: limits.Rate, said: str) -> None:
+    assert getattr(limits, rate.name.upper()) == rate
+    assert said in " ".join(README.split())
 
 
 def test_it_names_no_other_setting() -> None:
