@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chat.model.messages import Message
+from chat.views.formatter import Formatter
 from chat.views.look import LOOK, Look, Render
 from chat.views.messages import Shown
 
@@ -14,6 +15,7 @@ class Shapes:
         self.made: list[int] = []  # what is the same for every look
         self.rendered: list[int] = []
         self.messages = self.alerts = self
+        self.formatter = Formatter()
 
     def name(self, message: Message) -> str:
         return str(message.id)

@@ -23,6 +23,7 @@ from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store import log
 from chat.store.windows import Part
+from chat.views.formatter import Formatter
 from chat.views.look import LOOK, Look, Render
 from chat.views.messages import RenderedMessages, Shown
 
@@ -52,6 +53,7 @@ class Shapes:
     def __init__(self, took: Callable[[], None] = lambda: None) -> None:
         self.took = took
         self.rendered: list[int] = []
+        self.formatter = Formatter()
 
     def message(self, code: str, message: Message) -> Render:
         return partial(self._rendered, message.id, f"+{message.body}")

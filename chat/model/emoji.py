@@ -1,4 +1,4 @@
-"""Which texts are one emoji: Unicode's own table."""
+"""Which texts are one emoji, and what emoji are called: Unicode's own table."""
 
 from __future__ import annotations
 
@@ -19,3 +19,15 @@ def _table() -> dict[str, str]:
     lines = (files(__package__) / "emoji.txt").read_text("utf-8").splitlines()
     found = (emoji for line in lines if not line.startswith("# ") for emoji in line.split(" "))
     return {emoji.replace(AS_PICTURE, ""): emoji for emoji in found}
+
+
+def emoji_named(name: str) -> str | None:
+    """The emoji that Unicode or other chats call by this name, with "_" for spaces."""
+    return _names().get(name.lower())
+
+
+@cache
+def _names() -> dict[str, str]:
+    lines = (files(__package__) / "emoji_names.txt").read_text("utf-8").splitlines()
+    rows = (line.split(" ") for line in lines if not line.startswith("# "))
+    return {name: emoji for emoji, *names in rows for name in names}

@@ -11,14 +11,15 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from chat.model.codes import grouped
+from chat.model.formatting import is_action
 from chat.model.marks import unlabelled
 from chat.model.messages import BODY_FIELD, Message
 from chat.model.notices import COMINGS
 from chat.model.rooms import TITLE_LENGTH, TOPIC_LENGTH
 from chat.views.assets import Assets
 from chat.views.environment import Compiled, Environment, environment
+from chat.views.formatter import Formatter
 from chat.views.language import say
-from chat.views.links import linked
 from chat.views.look import LOOK, WORDS, Look
 from chat.views.palette import colour, initials
 from chat.views.reader import Reader
@@ -33,6 +34,7 @@ class Engine:
     def __init__(self, folder: Path, assets: Assets) -> None:
         self._folder = folder
         self._assets = assets
+        self.formatter = Formatter()
         self._compiled = Compiled()
         self._env = lru_cache(WORDS)(self._environment)
         self._shape = lru_cache(WORDS)(self._message_macro)
@@ -44,7 +46,8 @@ class Engine:
         made = environment(self._folder, self._compiled, language)
         made.filters.update(
             grouped=grouped,
-            linked=linked,
+            formatted=self.formatter.format,
+            is_action=is_action,
             iso=iso,
             clock=clock,
             day=day,

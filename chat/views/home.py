@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from chat.model.codes import grouped
+from chat.model.formatting import plain_text
 from chat.store.members import Left
 from chat.store.my_rooms import COUNTED, Home, MyRoom
 from chat.views.engine import Engine
@@ -69,8 +70,11 @@ def tile(room: MyRoom) -> str:
 
 
 def last_line(body: str) -> str:
-    """A text in one line, shortened."""
-    line = " ".join(body[: 4 * LINE].split())
+    """A text without its marks in one line, shortened; a spoiler stays hidden."""
+    part = body[: 4 * LINE]
+    if part != body and part.count("||") % 2:
+        part = part[: part.rindex("||")]
+    line = " ".join(plain_text(part, hidden="▒▒▒").split())
     return line if len(line) <= LINE else f"{line[:LINE].rstrip()}…"
 
 

@@ -74,9 +74,9 @@ class Link(NamedTuple):
     host: str = ""
 
 
-def linked(text: str) -> Markup:
-    """Escaped text in which addresses are links."""
-    links = find_links(text)
+def linked(text: str, most: int = LINKS, after: str = "") -> Markup:
+    """Escaped text in which addresses are links; `after` is the character behind it."""
+    links = find_links(text, most, after)
     if not links:
         return escape(text)
     parts: list[Markup] = []
@@ -87,8 +87,8 @@ def linked(text: str) -> Markup:
     return Markup("").join([*parts, escape(text[end:])])
 
 
-def find_links(text: str) -> list[Link]:
-    """The first LINKS addresses in a text.
+def find_links(text: str, most: int = LINKS, after: str = "") -> list[Link]:
+    """The first addresses in a text, at most so many; `after` is the character behind it.
 
     Takes time in the length of the text: whatever is looked at from a start to the next stop is looked at
     once for all starts between them, and linkify-it gets URL_LENGTH characters at most.
@@ -100,7 +100,7 @@ def find_links(text: str) -> list[Link]:
     run = ""
     for _ in range(CANDIDATES):
         start = _START.search(text, position)
-        if not start or len(links) == LINKS:
+        if not start or len(links) >= most:
             break
         first, position = start.span()
         if stop < position:
@@ -113,7 +113,7 @@ def find_links(text: str) -> list[Link]:
             position = stop  # too long, or cut
         elif length:
             position = first + length
-            link = _link(first, text[first:position], text[position : position + 1])
+            link = _link(first, text[first:position], text[position : position + 1] or after)
             if link:
                 links.append(link)
     return links

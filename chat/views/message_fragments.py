@@ -21,7 +21,8 @@ from chat.views.trimming import KEPT, LOADED
 class MessageFragments:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._plain = PlainMessages(engine.message)
+        self.formatter = engine.formatter
+        self._plain = PlainMessages(engine.message, engine.formatter.format)
 
     def message(self, code: str, message: Message) -> Render:
         plain = self._plain.message(code, message)

@@ -20,6 +20,7 @@ from typing import Literal, Protocol
 from chat.model.changes import Page
 from chat.model.messages import Message
 from chat.store.windows import weight
+from chat.views.formatter import Formatter
 from chat.views.look import Look, Render
 
 CACHE = 32 * 1024 * 1024  # bytes of rendered messages in memory, over all rooms
@@ -35,6 +36,9 @@ Kind = Literal["message", "amended", "extras"]
 
 class Shapes(Protocol):
     """How a change becomes HTML; the same for every reader of one look."""
+
+    @property
+    def formatter(self) -> Formatter: ...
 
     def message(self, code: str, message: Message) -> Render: ...
 
@@ -103,6 +107,7 @@ class RenderedMessages:
             return
         if message.id in self._rooms.get(code, ()):
             self._drop(code, message.id)
+        self._shapes.formatter.forget()
         self._changed[changed] = message.rev
         self._changed.move_to_end(changed)
         if len(self._changed) > CHANGES:
@@ -152,6 +157,7 @@ class RenderedMessages:
         """As `get`, but what takes long is done in slices, one of them in a turn of the event loop."""
         html = self._found(look, kind, code, message)
         if html is None:
+            await self._shapes.formatter.warm((message.body,))
             async with self._turn:
                 if time.perf_counter() > self._since + SLICE:
                     await asyncio.sleep(0)

@@ -8,8 +8,9 @@ from typing import Literal
 
 from markupsafe import escape
 
+from chat.model.formatting import is_action
 from chat.model.messages import Message, Previous
-from chat.views.links import linked
+from chat.views.formatted import Formatted, formatted
 from chat.views.look import WORDS, Look, Render
 from chat.views.palette import PALETTE, colour, initials
 from chat.views.stencils import Stencil
@@ -28,13 +29,21 @@ _escaped = lru_cache(4096)(escape)  # of codes and names, which are short
 class PlainMessages:
     """Renders a text that has nothing besides; None for any other message."""
 
-    def __init__(self, shape: Callable[[str, Message, Look], str]) -> None:
+    def __init__(
+        self,
+        shape: Callable[[str, Message, Look], str],
+        format: Callable[[str], Formatted] = formatted,
+    ) -> None:
         self._shape = shape
+        self._format = format
         self._stencil = lru_cache(WORDS * 3 * PALETTE)(self._cut)
 
     def message(self, code: str, message: Message) -> Render | None:
         author, body = message.author, message.body
         if message.kind != "text" or author is None or body is None or message.meta or message.mark > 1:
+            return None
+        text = self._format(body)
+        if text.styled or is_action(body):
             return None
         values: dict[str, object] = {
             "code": _escaped(code),
@@ -43,13 +52,15 @@ class PlainMessages:
             "name": _escaped(message.name),
             "initials": _escaped(initials(message.name)),
             "iso": iso(message.at),
-            "body": linked(body),
             "rev": message.rev,
         }
-        return TimedMessage(message, partial(self._filled, values, colour(author), message))
+        return TimedMessage(message, partial(self._filled, values, colour(author), message, text))
 
-    def _filled(self, values: dict[str, object], shade: int, message: Message, look: Look) -> str:
+    def _filled(
+        self, values: dict[str, object], shade: int, message: Message, text: Formatted, look: Look
+    ) -> str:
         """With holes for times: `look` is one of `with_holes`."""
+        values["body"] = text(look)
         place: Place = "goes on" if message.continues else "begins a run"
         if begins_day(message, look):
             place = "begins a day"

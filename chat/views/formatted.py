@@ -1,0 +1,152 @@
+"""A text as HTML: its formatting, links and colours; the same for everybody who reads its language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import nh3
+from markupsafe import Markup, escape
+
+from chat.model.formatting import is_action, is_marked, parse
+from chat.model.inline import Token
+from chat.model.messages import CONTROLS
+from chat.model.sentences import Sentence
+from chat.views.folding import fold, is_long
+from chat.views.highlighting import COLOURS, highlighted
+from chat.views.language import say
+from chat.views.links import LINKS, linked
+from chat.views.look import Look
+
+# Where words go, in the language of the reader. No text has these characters.
+SPOILER, MORE = "\x01", "\x02"
+OPEN = {
+    "strong": "<strong>",
+    "em": "<em>",
+    "s": "<s>",
+    "spoiler": f'<label class="spoiler"><input type="checkbox" aria-label="{SPOILER}"><span hidden>',
+    "quote": "<blockquote>",
+    "list": "<ul>",
+    "item": "<li>",
+    "code": '<code dir="ltr">',
+    "fold": f'<details class="fold"><summary>{MORE}</summary>',
+}
+CLOSE = {
+    "strong": "</strong>",
+    "em": "</em>",
+    "s": "</s>",
+    "spoiler": "</span></label>",
+    "quote": "</blockquote>",
+    "list": "</ul>",
+    "item": "</li>",
+    "fence": "</code></pre>",
+    "piece": "</span>",
+    "fold": "</details>",
+}
+BLOCKS = {"quote", "list", "fence", "fold"}
+STYLED = BLOCKS | {"code", "spoiler"}
+TAGS = {
+    *("strong", "em", "s", "code", "pre", "span", "blockquote", "ul", "li", "a", "bdi"),
+    *("label", "input", "details", "summary"),
+}
+ATTRIBUTES = {
+    "a": {"href", "data-host", "dir", "rel", "target"},
+    "code": {"dir"},
+    "pre": {"data-language", "dir", "tabindex"},
+    "input": {"aria-label"},
+    "span": {"hidden"},
+}
+VALUES = {"input": {"type": {"checkbox"}}}
+CLASSES = {"span": {name for _, name in COLOURS}, "label": {"spoiler"}, "details": {"fold"}}
+# A second fence: whatever is wrong above, nothing else than this reaches a page.
+_cleaner = nh3.Cleaner(
+    tags=TAGS,
+    attributes=ATTRIBUTES,
+    tag_attribute_values=VALUES,
+    allowed_classes=CLASSES,
+    url_schemes={"http", "https", "mailto"},
+    link_rel=None,
+)
+
+
+class Formatted(NamedTuple):
+    """HTML for inside of an element, without the words of a language."""
+
+    html: str
+    blocks: bool = False  # that no paragraph can hold
+    styled: bool = False  # by static/text.css
+    folded: int = 0  # lines
+
+    def __call__(self, look: Look) -> Markup:
+        html = self.html
+        if self.folded:
+            html = html.replace(MORE, escape(say(_more(self.folded), look)))
+        if SPOILER in html:
+            html = html.replace(SPOILER, escape(say(Sentence("Spoiler"), look)))
+        return Markup(html)  # noqa: S704
+
+
+def _more(lines: int) -> Sentence:
+    return Sentence("%(n)s more line", "%(n)s more lines", n=lines)
+
+
+def formatted(body: str) -> Formatted:
+    """As people see a text. Most have no marks, and need no parser."""
+    if not is_marked(body) and not is_long(body) and not is_action(body):
+        return Formatted(linked(body))
+    tokens = list(_coloured(parse(CONTROLS.sub("", body))))
+    tokens, folded = fold(tokens) if is_long(body) else (tokens, 0)
+    kinds = {token.text if token.type == "open" else token.type for token in tokens}
+    html = _cleaner.clean("".join(_html(tokens)))
+    return Formatted(html, bool(kinds & BLOCKS), bool(kinds & STYLED), folded)
+
+
+def _coloured(tokens: Iterable[Token]) -> Iterator[Token]:
+    """Code in pieces, which may have colours."""
+    for token in tokens:
+        if token.type != "fence":
+            yield token
+            continue
+        yield Token("open", "fence", token.language)
+        for name, text in highlighted(token.text, token.language):
+            if name:
+                yield Token("open", "piece", name)
+            yield Token("source", text)
+            if name:
+                yield Token("close", "piece")
+        yield Token("close", "fence")
+
+
+def _html(tokens: Sequence[Token]) -> Iterator[str]:
+    links = LINKS
+    for place, token in enumerate(tokens):
+        match token.type:
+            case "open":
+                yield _opening(token)
+            case "close":
+                yield CLOSE[token.text]
+            case "code":
+                yield f"{OPEN['code']}{escape(token.text)}</code>"
+            case "source":
+                yield escape(token.text)
+            case _:
+                html = linked(token.text, links, _after(tokens, place))
+                links -= html.count("<a ")
+                yield html
+
+
+def _opening(token: Token) -> str:
+    if token.text == "piece":
+        return f'<span class="{token.language}">'
+    if token.text == "fence":
+        language = f' data-language="{escape(token.language)}"' if token.language else ""
+        return f'<pre dir="ltr" tabindex="0"{language}><code>'
+    return OPEN[token.text]
+
+
+def _after(tokens: Sequence[Token], place: int) -> str:
+    """What stands behind a text on the same line: an address may go on there, and be another one."""
+    for token in tokens[place + 1 : place + 4]:
+        if token.type in ("text", "code"):
+            return token.text[:1]
+    return ""

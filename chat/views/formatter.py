@@ -1,0 +1,50 @@
+"""Formats texts: short ones when they are shown, long ones and code in a thread before that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from chat.model.formatting import is_marked
+from chat.views.formatted import Formatted, formatted
+
+SLOW = 512  # characters of a text with marks that takes a millisecond or more
+KEPT = 5.0  # s that what was made before is kept for those who show it
+MOST = 64  # texts made before
+
+
+class Formatter:
+    """What a text becomes depends on nothing but the text."""
+
+    def __init__(self) -> None:
+        self._ready: dict[str, Formatted] = {}
+        self._forgotten = 0
+        self._thread = ThreadPoolExecutor(1, "chat-formatter")
+
+    def format(self, body: str) -> Formatted:
+        return self._ready.get(body) or formatted(body)
+
+    def is_slow(self, body: str | None) -> bool:
+        """Whether it takes too long for the event loop."""
+        return body is not None and is_marked(body) and (len(body) > SLOW or "```" in body)
+
+    async def warm(self, bodies: Iterable[str | None]) -> None:
+        """Format those that take long; whoever shows them within seconds finds them made."""
+        for body in bodies:
+            if body is not None and self.is_slow(body) and body not in self._ready:
+                await self._make(body)
+
+    async def _make(self, body: str) -> None:
+        loop, before = asyncio.get_running_loop(), self._forgotten
+        made = await loop.run_in_executor(self._thread, formatted, body)
+        if self._forgotten == before:  # or this one may have been deleted meanwhile
+            while len(self._ready) >= MOST:
+                del self._ready[next(iter(self._ready))]
+            self._ready[body] = made
+            loop.call_later(KEPT, self._ready.pop, body, None)
+
+    def forget(self) -> None:
+        """A text was changed or deleted: nothing of any is kept."""
+        self._forgotten += 1
+        self._ready.clear()
