@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 from deployments import ONE
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from browser.people import People, Tab
 
@@ -63,6 +63,36 @@ async def test_marks_piled_on_a_letter_are_drawn_over_their_own_message_only(peo
     await ann.sees("under a piled name")
     await ann.rest()
     assert not await drawn_outside(ann, "under a piled name", ".by")
+
+
+async def test_marks_piled_on_a_title_are_drawn_over_nothing_above_it(people: People) -> None:
+    ann, eve = [await people.newcomer(width=390, height=844, reduced_motion="reduce") for _ in range(2)]
+    room = f"{ann.url}/rooms/{await ann.open_room('Ann')}"
+    form: dict[str, str | float | bool] = {"title": "Z" + "\u0301" * 59, "topic": "Z" + "\u0316\u0301" * 90}
+    await ann.page.request.post(f"{room}/title", form=form)
+    for tab, path, parts in (
+        (eve, "", (".lead", "p[dir]")),
+        (ann, "", ("#older", "#title h1", "#title .topic")),
+        (ann, "/leave", ("h1",)),
+        (ann, "/name", (".lead",)),
+        (ann, "/comings", (".lead",)),
+    ):
+        await tab.page.goto(room + path)
+        for part in parts:
+            assert not await draws_above(tab, tab.page.locator(part).first), (path, part)
+    await ann.page.goto(f"{room}/leave")
+    await ann.page.locator("button.bad").click()
+    assert not await draws_above(ann, ann.page.locator(".left p"))
+
+
+async def draws_above(tab: Tab, part: Locator) -> bool:
+    """Whether hiding a part of the page changes the picture of what is above it."""
+    box = await part.bounding_box()
+    assert box
+    above = {"x": 0, "y": 0, "width": 390, "height": box["y"]}
+    seen = await tab.page.screenshot(clip=above, caret="hide")  # type: ignore[arg-type]
+    await part.evaluate("e => { e.style.visibility = 'hidden' }")
+    return await tab.page.screenshot(clip=above, caret="hide") != seen  # type: ignore[arg-type]
 
 
 async def test_a_text_is_not_drawn_over_its_author_s_name(people: People) -> None:

@@ -120,6 +120,12 @@ async def test_what_is_shown_of_a_room_is_text(alice: Person, bob: Person, code:
     assert len(line) < 120
 
 
+async def test_a_title_too_long_for_the_list_loses_its_end_in_every_script(alice: Person, code: str) -> None:
+    """Cut off in the direction of the page, an Arabic title would lose its start."""
+    await alice.post(f"/rooms/{code}/title", {"title": "مرحبا"})
+    assert (await room(alice)).one("b")["dir"] == "auto"
+
+
 async def test_enter_joins_if_there_is_a_code_and_else_creates(alice: Person, bob: Person, code: str) -> None:
     first = (await alice.get("/")).page.all("form[action=/] button")[0]
     assert first["name"] == "go"
