@@ -118,6 +118,7 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
             chat.hub.heartbeats.run(),
             chat.presence.run(),
             chat.reading.run(),
+            chat.typing.run(),
             count_nodes(chat.store, chat.hub.registry),
         )
         tasks.extend(

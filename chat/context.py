@@ -10,6 +10,7 @@ from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
 from chat.live.presence import Presence
 from chat.live.reading import Reading
+from chat.live.typing import Typing
 from chat.logs import Repeats
 from chat.metrics import Metrics
 from chat.model.codes import Codes
@@ -35,6 +36,7 @@ class Context:
     hub: Hub
     presence: Presence
     reading: Reading
+    typing: Typing
     limits: Limits
     metrics: Metrics
     render: Renderer

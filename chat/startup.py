@@ -16,6 +16,7 @@ from chat.live.hub import Hub
 from chat.live.presence import Presence
 from chat.live.reading import Reading
 from chat.live.registry import Listeners
+from chat.live.typing import Typing
 from chat.metrics import Metrics
 from chat.model.changes import Change
 from chat.model.codes import Codes
@@ -91,7 +92,8 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
 
     reading = Reading(store)
     store.listen(_committed(metrics, reading, hub), hub.on_gap, metrics.unknown.inc)
-    bus.open(hub.receive, hub.on_gap)
+    typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
+    bus.open(_received(typing, hub), hub.on_gap, typing.note)
     presence = Presence(store, hub, render.people.roster)
     registry.open(listeners(hub, presence))
     return Context(
@@ -102,6 +104,7 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
         hub=hub,
         presence=presence,
         reading=reading,
+        typing=typing,
         limits=limits_for(redis, settings.rate_limit),
         own_limits=OwnLimits(settings.rate_limit),
         metrics=metrics,
@@ -125,6 +128,16 @@ def _committed(metrics: Metrics, reading: Reading, hub: Hub) -> Callable[[Sequen
         hub.committed(changes)
 
     return committed
+
+
+def _received(typing: Typing, hub: Hub) -> Callable[[Sequence[Change]], None]:
+    """What is done with what any node has stored in a room that somebody follows here."""
+
+    def received(changes: Sequence[Change]) -> None:
+        typing.note_written(changes)
+        hub.receive(changes)
+
+    return received
 
 
 def listeners(hub: Hub, presence: Presence) -> Listeners:

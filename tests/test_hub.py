@@ -21,7 +21,7 @@ from wsproto.connection import ConnectionType
 from wsproto.events import TextMessage
 
 from chat.live import heartbeats
-from chat.live.bus import LocalBus, Receive
+from chat.live.bus import LocalBus, Receive, ReceiveSign
 from chat.live.connection import POLICY, RESTART, Close, Connection
 from chat.live.connections import SOCKETS
 from chat.live.feed import RING
@@ -41,7 +41,9 @@ ROOM = "BCDFGHJK"
 class DeafBus(LocalBus):
     """Loses every hint."""
 
-    def open(self, receive: Receive, on_gap: Callable[[], None]) -> None:
+    def open(
+        self, receive: Receive, on_gap: Callable[[], None], on_sign: ReceiveSign = lambda sign: None
+    ) -> None:
         super().open(receive, on_gap)
         self.on_gap = on_gap
 

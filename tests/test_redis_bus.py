@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from chat.model.members import Member
 from chat.model.messages import Delete, Message, Previous
 from chat.model.notices import Notice, Verb, dump_notice
 from chat.model.rooms import Position
+from chat.model.signs import Sign
 from chat.settings import Misconfigured
 from chat.store.sqlite.store import SQLiteStore
 from chat.views.look import LOOK
@@ -462,7 +463,7 @@ async def test_a_text_that_was_deleted_is_kept_on_no_node(store: SQLiteStore, se
 
 
 class MuteBus(RedisBus):
-    async def _publish_all(self, changes: Sequence[Change]) -> None:
+    async def _publish_all(self, signs: Iterable[Sign], changes: Iterable[Change]) -> None:
         pass
 
 

@@ -13,19 +13,25 @@ import logging
 import secrets
 import zlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
+from typing import TypeVar
 
 from chat.cluster.connection import Redis, RedisUnavailable
 from chat.cluster.publications import dump_publications, load_publication
+from chat.cluster.signs import FORMAT as SIGNS_FORMAT
+from chat.cluster.signs import SIGNS, dump_signs, load_signs
 from chat.cluster.subscriber import PING, SILENCE, Subscriber
 from chat.cluster.tasks import end
-from chat.live.bus import Receive
+from chat.live.bus import Receive, ReceiveSign
 from chat.model.changes import Change
+from chat.model.signs import Sign
 
 CHANNELS = 8
 WAITING = 4096  # changes not yet published; older ones are found by comparing with the log
 AT_ONCE = 16  # publications sent before reading Redis's replies
+
+T = TypeVar("T", Change, Sign)
 
 log = logging.getLogger("chat")
 
@@ -44,15 +50,19 @@ class RedisBus:
         self._interrupted = interrupted
         self._ping, self._silence = ping, silence
         self._receive: Receive = lambda changes: None
+        self._on_sign: ReceiveSign = lambda sign: None
         self._node = secrets.token_hex(4)
         self._channels = [f"{redis.prefix}:hints:{n}" for n in range(CHANNELS)]
         self._watched: set[str] = set()
         self._waiting: deque[Change] = deque(maxlen=WAITING)
+        self._signs: dict[Sign, None] = {}  # not yet published, at most SIGNS
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def open(self, receive: Receive, on_gap: Callable[[], None]) -> None:
-        self._receive = receive
+    def open(
+        self, receive: Receive, on_gap: Callable[[], None], on_sign: ReceiveSign = lambda sign: None
+    ) -> None:
+        self._receive, self._on_sign = receive, on_sign
         self._subscriber = Subscriber(
             self._redis, self._channels, self._load, on_gap, self._interrupted, self._ping, self._silence
         )
@@ -77,6 +87,11 @@ class RedisBus:
         self._wake.set()
         self._deliver(changes)  # people on this node need not wait for Redis
 
+    def sign(self, sign: Sign) -> None:
+        if len(self._signs) < SIGNS:
+            self._signs[sign] = None
+            self._wake.set()
+
     def _deliver(self, changes: Sequence[Change]) -> None:
         if ours := [change for change in changes if change.code in self._watched]:
             self._receive(ours)
@@ -87,31 +102,43 @@ class RedisBus:
             await self._wake.wait()
             self._wake.clear()
             changes, self._waiting = self._waiting, deque(maxlen=WAITING)
+            signs, self._signs = self._signs, {}
             try:
-                await self._publish_all(changes)
+                await self._publish_all(signs, changes)
                 self._hinted("published", len(changes))
             except RedisUnavailable:
                 self._hinted("dropped", len(changes))  # a late hint is useless: the others read the log
             except Exception:
                 log.exception("hints-not-published")
 
-    async def _publish_all(self, changes: Sequence[Change]) -> None:
-        by_channel: dict[str, list[Change]] = defaultdict(list)
-        for change in changes:
-            by_channel[self._channel(change.code)].append(change)
-        payloads = (
-            (channel, payload)
-            for channel, some in by_channel.items()
-            for payload in dump_publications(self._node, some)
+    async def _publish_all(self, signs: Iterable[Sign], changes: Iterable[Change]) -> None:
+        """Signs go first: the text that somebody was typing may be among the changes."""
+        payloads = chain(
+            ((channel, dump_signs(self._node, some)) for channel, some in self._by_channel(signs)),
+            (
+                (channel, payload)
+                for channel, some in self._by_channel(changes)
+                for payload in dump_publications(self._node, some)
+            ),
         )
         while portion := list(islice(payloads, AT_ONCE)):
             await self._redis.publish(portion)
+
+    def _by_channel(self, items: Iterable[T]) -> Iterable[tuple[str, list[T]]]:
+        found: dict[str, list[T]] = defaultdict(list)
+        for item in items:
+            found[self._channel(item.code)].append(item)
+        return found.items()
 
     def _channel(self, code: str) -> str:
         return self._channels[zlib.crc32(code.encode()) % CHANNELS]
 
     def _load(self, payload: bytes) -> None:
         try:
+            if payload.startswith(SIGNS_FORMAT):
+                for sign in load_signs(payload, self._node, self._watched):
+                    self._on_sign(sign)
+                return
             changes = load_publication(payload, self._node, self._watched)
         except (ValueError, TypeError, KeyError, RecursionError):
             log.warning("hint-ignored bytes=%d", len(payload))

@@ -6,16 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from chat.model.changes import Change
+from chat.model.signs import Sign
 
 Receive = Callable[[Sequence[Change]], None]
+ReceiveSign = Callable[[Sign], object]
 
 
 class Bus(Protocol):
     """Carries changes after their commit. The log is the truth; losing every hint costs only time."""
 
-    def open(self, receive: Receive, on_gap: Callable[[], None]) -> None:
-        """Call `receive` in the event loop with changes of watched rooms, and `on_gap` when hints may have
-        been missed, e.g. after a reconnection."""
+    def open(
+        self, receive: Receive, on_gap: Callable[[], None], on_sign: ReceiveSign = lambda sign: None
+    ) -> None:
+        """Call `receive` in the event loop with changes of watched rooms, `on_gap` when hints may have been
+        missed, e.g. after a reconnection, and `on_sign` with what others say of those rooms by `sign`."""
 
     async def close(self) -> None: ...
 
@@ -29,6 +33,9 @@ class Bus(Protocol):
     def announce(self, changes: Sequence[Change]) -> None:
         """Tell every process, this one too, of committed changes."""
 
+    def sign(self, sign: Sign) -> None:
+        """Tell the other processes, unless that is difficult just now."""
+
 
 class LocalBus:
     """The bus of a single process: a hint is a function call."""
@@ -37,7 +44,9 @@ class LocalBus:
         self._watched: set[str] = set()
         self._receive: Receive = lambda changes: None
 
-    def open(self, receive: Receive, on_gap: Callable[[], None]) -> None:
+    def open(
+        self, receive: Receive, on_gap: Callable[[], None], on_sign: ReceiveSign = lambda sign: None
+    ) -> None:
         self._receive = receive
 
     async def close(self) -> None:
@@ -55,3 +64,6 @@ class LocalBus:
     def announce(self, changes: Sequence[Change]) -> None:
         if ours := [change for change in changes if change.code in self._watched]:
             self._receive(ours)
+
+    def sign(self, sign: Sign) -> None:
+        pass  # there is nobody else

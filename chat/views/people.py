@@ -56,6 +56,10 @@ class People:
         here = {"people": people[:ROSTER], "count": len(people), "frozen": frozen}
         return self._render(template, look, **here, away=absent, missing=missing)
 
+    def typing(self, labels: Sequence[str], look: Look) -> str:
+        """Who is typing, in place of who was."""
+        return self._render("typing/replace.html", look, labels=labels)
+
 
 def with_oneself(people: Sequence[Member], member: Member) -> Sequence[Member]:
     """The people here and the one who is just coming in."""

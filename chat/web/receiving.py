@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from chat import limits
 from chat.context import Context
 from chat.live import frames
 from chat.live.connection import LATER, POLICY, Close, Connection
-from chat.live.reading import Reading
 from chat.model.errors import Refused
 from chat.model.receipts import read_life
 from chat.model.rooms import Position
@@ -25,8 +24,12 @@ from chat.web.sending import ComeBack
 from chat.web.texts import Intake
 from chat.web.transport import Socket
 
-# What has happened to the window of a page, by the kind of its frame.
-WINDOW = {"focus": Reading.focus, "blur": Reading.blur}
+# What a page says of its window, and of whoever is at it, by the kind of the frame.
+SIGNS: dict[object, Callable[[Context, Connection], None]] = {
+    "focus": lambda chat, connection: chat.reading.focus(connection),
+    "blur": lambda chat, connection: chat.reading.blur(connection),
+    "typing": lambda chat, connection: chat.typing.sign(connection),
+}
 
 
 def count_page(chat: Context, connection: Connection) -> None:
@@ -109,8 +112,8 @@ class Receiver:
         if frame and "act" in frame:
             await act_by_frame(chat, connection, frame)
             return
-        if kind in WINDOW:
-            WINDOW[kind](chat.reading, connection)
+        if sign := SIGNS.get(kind):
+            sign(chat, connection)
             await pace(chat, connection)
             return
         if frame is None or (kind not in ("resume", "pending") and "body" not in frame):
@@ -177,6 +180,7 @@ async def _resume(chat: Context, connection: Connection, frame: dict[str, Any]) 
         chat.hub.leave(connection)
     await chat.hub.join(connection, position)
     chat.presence.follow(connection.member.code)
+    chat.typing.greet(connection)
 
 
 async def _pace_resuming(chat: Context, connection: Connection) -> None:
