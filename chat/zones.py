@@ -47,8 +47,14 @@ def offset(zone: str, at: int) -> int:
 
 @lru_cache(8192)
 def _offset(zone: str, quarter: int) -> int:
-    moment = datetime.fromtimestamp(quarter * QUARTER / 1000, ZoneInfo(zone))
+    moment = datetime.fromtimestamp(quarter * QUARTER / 1000, _zone(zone))
     return round((moment.utcoffset() or timedelta()) / timedelta(minutes=1))
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    """Python keeps eight, and reads the file of any other again: 60 ms for all, which take 2 MB of memory."""
+    return ZoneInfo(name)
 
 
 def same_clock(zone: str) -> str:
@@ -64,7 +70,7 @@ def _first_alike() -> dict[tuple[tuple[datetime, timedelta], ...], str]:
 @cache
 def _offsets(name: str) -> tuple[tuple[datetime, timedelta], ...]:
     """Since when the clocks of a zone have which offset."""
-    zone, moment, found = ZoneInfo(name), SINCE, [(SINCE, _at(ZoneInfo(name), SINCE))]
+    zone, moment, found = _zone(name), SINCE, [(SINCE, _at(_zone(name), SINCE))]
     while moment < UNTIL:
         if _at(zone, moment + STEP) != found[-1][1]:
             change = _change(zone, moment, moment + STEP)

@@ -13,7 +13,7 @@ from chat.languages import LANGUAGES
 from chat.model.messages import Message, Previous
 from chat.views.look import LOOKS, Look
 from chat.views.times import begins_day, clock, day, isoday
-from chat.zones import SINCE, UNKNOWN, UNTIL, all_zones, offset, same_clock, zone_named
+from chat.zones import QUARTER, SINCE, UNKNOWN, UNTIL, all_zones, offset, same_clock, zone_named
 
 zones = st.sampled_from(sorted(all_zones()))
 moments = st.integers(int(SINCE.timestamp()), int(UNTIL.timestamp()) - 1)
@@ -109,3 +109,11 @@ def test_nothing_in_a_time_has_to_be_escaped() -> None:
             at = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() + hours * 3600) * 1000
             shown = clock(at, Look(language, UNKNOWN, "12")) + day(at, Look(language))
             assert not set("<>&\"'\ufdd0").intersection(shown), shown
+
+
+def test_the_file_of_a_zone_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page of settings asks for the time in all of them, anew in each quarter of an hour."""
+    now = ms("2026-11-27T12:00:00Z")
+    offsets = [offset(zone, now) for zone in all_zones()]
+    monkeypatch.setattr("chat.zones.ZoneInfo", None)
+    assert [offset(zone, now + QUARTER) for zone in all_zones()] == offsets
