@@ -28,6 +28,7 @@ REACTIONS = Rate("reactions", 1 / 2, 30)  # per person
 EDITS = Rate("edits", 1.0, 20)  # per person
 DELETIONS = Rate("deletions", 1 / 2, 30)  # per person
 TITLES = Rate("titles", 60.0, 3)  # per room, each a line in it
+ATTEMPTS = Rate("attempts", 1.0, 20)  # per person, at what has a rate of the room
 RENAMES = Rate("renames", 60.0, 10)  # per person, each a line in a room
 # Per address, and generous: a whole company or school may stand behind one.
 JOINS = per_minute("joins", 300)

@@ -41,6 +41,7 @@ class Answer(NamedTuple):
 
     page: str  # below the address of the room
     fragment: str = ""
+    changed: bool = True  # anything: if not, it does not count for the room
 
 
 class Failure(NamedTuple):
@@ -56,9 +57,9 @@ class Failure(NamedTuple):
 class Action:
     """Something people do to a message or to a room: `role` says who may, `rate` how often.
 
-    If it is `shared`, the rate is that of the room, not of the person. `size` is how many bytes of disk the
-    fields may take. `form` is the template of its form, and `offered` whether somebody with these seats is
-    shown it for a message; one about a room is `filled` with what is so now.
+    If it is `shared`, the rate is that of the room, and each member has one for attempts. `size` is how many
+    bytes of disk the fields may take. `form` is the template of its form, and `offered` whether somebody with
+    these seats is shown it for a message; one about a room is `filled` with what is so now.
     """
 
     name: str
@@ -93,7 +94,7 @@ async def perform(
         if action.role not in roles_of(member):
             raise Forbidden(NOT_YOURS)
         await _check_limits(chat, member, address, action, fields)
-        return await action.run(Asked(chat, member, id, fields, look))
+        return await _run(action, Asked(chat, member, id, fields, look))
     except (Refused, NotFound, Unavailable, OutcomeUnknown) as error:
         chat.metrics.refusals.labels(action.name).inc()
         return failure_of(error)
@@ -104,10 +105,23 @@ def roles_of(member: Member) -> tuple[Role, ...]:
     return ("member",)
 
 
+async def _run(action: Action, asked: Asked) -> Answer:
+    """What fails or changes nothing does not count for the room: others would wait, and see nothing done."""
+    answer = None
+    try:
+        answer = await action.run(asked)
+    finally:
+        if action.shared and not (answer and answer.changed):
+            await asked.chat.limits.give_back(action.rate, asked.member.code)
+    return answer
+
+
 async def _check_limits(chat: Context, member: Member, address: str, action: Action, fields: Fields) -> None:
     """Count it, and the disk that it takes. Raises Refused."""
-    if wait := await chat.limits.take(action.rate, member.code if action.shared else member.person):
-        raise RateLimited(TOO_OFTEN, wait)
+    rates = [(limits.ATTEMPTS, member.person), (action.rate, member.code)]
+    for rate, subject in rates if action.shared else [(action.rate, member.person)]:
+        if wait := await chat.limits.take(rate, subject):
+            raise RateLimited(TOO_OFTEN, wait)
     if size := action.size(fields):
         check_disk(chat, member, address, size)
 

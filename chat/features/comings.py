@@ -26,8 +26,8 @@ async def run(asked: Asked) -> Answer:
     on = asked.fields.get("on", "")
     if on not in ("0", "1"):
         raise Refused("Please choose one of the two.", "on")
-    await asked.chat.store.write(asked.member.code, tell, asked.member, on == "1")
-    return Answer("")
+    change = await asked.chat.store.write(asked.member.code, tell, asked.member, on == "1")
+    return Answer("", changed=change is not None)
 
 
 async def tell(tx: Transaction, member: Member, everything: bool) -> Change | None:

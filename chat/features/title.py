@@ -20,8 +20,8 @@ from chat.store.transaction import Transaction
 async def run(asked: Asked) -> Answer:
     """Each field as it shall be; to ask for what is so already is harmless."""
     title, topic = _changed(asked.fields, "title", clean_title), _changed(asked.fields, "topic", clean_topic)
-    await asked.chat.store.write(asked.member.code, describe, asked.member, title, topic)
-    return Answer("", asked.chat.render.rooms.form_done(asked.look))
+    change = await asked.chat.store.write(asked.member.code, describe, asked.member, title, topic)
+    return Answer("", asked.chat.render.rooms.form_done(asked.look), changed=change is not None)
 
 
 def _changed(fields: Fields, name: str, clean: Callable[[str], str]) -> str | None:

@@ -232,6 +232,31 @@ async def test_the_members_of_a_room_share_its_rate(alice: Person, bob: Person, 
         assert reply.page.one("input[name=title]").value == "one more"
 
 
+async def test_what_changes_nothing_counts_for_its_sender_and_not_for_the_room(
+    alice: Person, bob: Person, code: str
+) -> None:
+    """Else one member could keep all others from changing a title, and nobody would know who."""
+    await describe(alice, code, "Title")
+    replies = [
+        await bob.post(f"/rooms/{code}/{action}", form)
+        for action, form in (
+            ("title", {"title": "Title"}),
+            ("title", {"title": "x" * 99}),
+            ("comings", {"on": "0"}),
+            ("comings", {"on": "nonsense"}),
+        )
+        for _ in range(limits.TITLES.burst)
+    ]
+    assert {reply.status for reply in replies} == {303, 422}
+    for number in range(limits.TITLES.burst - 1):
+        await describe(alice, code, f"Title {number}")
+    others = [
+        await bob.post(f"/rooms/{code}/title", {"title": "x" * 99}) for _ in range(limits.ATTEMPTS.burst)
+    ]
+    assert others[-1].status == 429
+    assert others[-1].page.one("input[name=title]").value == "x" * 99
+
+
 async def test_a_page_that_was_away_learns_the_title(
     alice: Person, bob: Person, code: str, chats: list[Context]
 ) -> None:
