@@ -1,4 +1,4 @@
-"""Which texts are one emoji, and what emoji are called: Unicode's own table."""
+"""Which texts are emoji, and what emoji are called: Unicode's own table."""
 
 from __future__ import annotations
 
@@ -6,12 +6,36 @@ from functools import cache
 from importlib.resources import files
 
 LONGEST = 16  # characters; no emoji has more than ten
+A_FEW = 12  # emoji without anything else, and then
+SHORT = A_FEW * LONGEST  # characters at most
 AS_PICTURE = "\ufe0f"  # keyboards leave it out at will
 
 
 def one_emoji(text: str) -> str | None:
     """The emoji that a text is, as Unicode writes it in full; None if it is anything else."""
     return None if len(text) > LONGEST else _table().get(text.replace(AS_PICTURE, ""))
+
+
+def is_a_few_emoji(text: str) -> bool:
+    """Whether a text is nothing else, blanks between them aside."""
+    if len(text) > SHORT or text[:1] not in _first_characters():
+        return False
+    rest = "".join(text.replace(AS_PICTURE, "").split())
+    for _ in range(A_FEW):
+        rest = rest[_length_of_first(rest) :]
+        if not rest:
+            return True
+    return False
+
+
+def _length_of_first(text: str) -> int:
+    """How many characters of a text are its first emoji, if it begins with one."""
+    return next((n for n in range(min(LONGEST, len(text)), 0, -1) if text[:n] in _table()), 0)
+
+
+@cache
+def _first_characters() -> frozenset[str]:
+    return frozenset(emoji[0] for emoji in _table())
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import nh3
 from markupsafe import Markup, escape
 
+from chat.model.emoji import is_a_few_emoji
 from chat.model.formatting import is_action, is_marked, parse
 from chat.model.inline import Token
 from chat.model.messages import CONTROLS
@@ -57,7 +58,7 @@ ATTRIBUTES = {
     "span": {"hidden"},
 }
 VALUES = {"input": {"type": {"checkbox"}}}
-CLASSES = {"span": {name for _, name in COLOURS}, "label": {"spoiler"}, "details": {"fold"}}
+CLASSES = {"span": {"big", *(name for _, name in COLOURS)}, "label": {"spoiler"}, "details": {"fold"}}
 # A second fence: whatever is wrong above, nothing else than this reaches a page.
 _cleaner = nh3.Cleaner(
     tags=TAGS,
@@ -93,12 +94,18 @@ def _more(lines: int) -> Sentence:
 def formatted(body: str) -> Formatted:
     """As people see a text. Most have no marks, and need no parser."""
     if not is_marked(body) and not is_long(body) and not is_action(body):
-        return Formatted(linked(body))
+        return Formatted(_big(body) if is_a_few_emoji(body) else linked(body))
     tokens = list(_coloured(parse(CONTROLS.sub("", body))))
+    if len(tokens) == 1 and tokens[0].type == "text" and is_a_few_emoji(tokens[0].text):
+        return Formatted(_big(tokens[0].text))
     tokens, folded = fold(tokens) if is_long(body) else (tokens, 0)
     kinds = {token.text if token.type == "open" else token.type for token in tokens}
     html = _cleaner.clean("".join(_html(tokens)))
     return Formatted(html, bool(kinds & BLOCKS), bool(kinds & STYLED), folded)
+
+
+def _big(text: str) -> str:
+    return f'<span class="big">{escape(text)}</span>'
 
 
 def _coloured(tokens: Iterable[Token]) -> Iterator[Token]:

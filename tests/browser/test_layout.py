@@ -44,3 +44,15 @@ async def test_nothing_moves_while_a_room_comes(people: People, width: int, heig
     await ann.live()
     await ann.page.wait_for_load_state("networkidle")
     assert await ann.page.evaluate("window.shifts ?? []") == []
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+async def test_what_is_pressed_in_the_header_is_big_enough_for_a_thumb(people: People, width: int) -> None:
+    ann = await people.newcomer(width=width, height=844)
+    await ann.open_room("Ann")
+    await ann.live()
+    small = """[...document.querySelectorAll("#room > header :is(a, button), #rail a")]
+      .filter(e => e.getClientRects().length && !e.closest("[popover]"))
+      .map(e => [e.getBoundingClientRect(), e.outerHTML.slice(0, 60)])
+      .filter(([r]) => r.height < 36 || r.width < 32).map(([r, html]) => [r.width, r.height, html])"""
+    assert await ann.page.evaluate(small) == []
