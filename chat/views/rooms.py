@@ -48,7 +48,7 @@ class Rooms:
         It stands below the heading of a live page, else on the page that is beside it.
         """
         return self._page(
-            template if live else template.replace("form.html", "page.html"),
+            "room/show_form.html" if live else template.replace("form.html", "page.html"),
             reader,
             room=room,
             form=template,

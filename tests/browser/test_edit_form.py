@@ -12,7 +12,7 @@ from playwright.async_api import expect
 from serving import Server
 
 from browser.people import People, Tab
-from browser.test_palette import FORM, SAVE, SHOWN, UNUSED, begin_to_edit
+from browser.test_palette import FORM, SAVE, SHOWN, UNUSED, begin_to_edit, choose, dots
 from browser.visitors import FIELD, UNREACHABLE, Visitors
 
 # What the browsers differ in has nothing to do with how many nodes there are.
@@ -93,6 +93,38 @@ async def test_back_leads_to_it_or_to_a_page_on_which_nothing_is_chosen(visitors
     await ann.window.click(SAVE)
     for visitor in (ann, bob):
         await visitor.shows(["uno", "meanwhile"])
+
+
+FORMS = ["[value='edit?ask']", "[value='delete?ask']", "[value='reactions?ask']"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_who_cancels_is_back_at_the_message(visitors: Visitors, form: str) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await ann.say("one")
+    await choose(ann, "one", form)
+    await ann.window.wait_for("document.activeElement.closest('#acting') !== null")
+    await ann.window.click("#acting .quiet")
+    await ann.window.wait_for(f"{UNUSED} && document.activeElement === {dots('one')}")
+    assert not await ann.window.evaluate(SHOWN)
+    await ann.shows(["one"])
+
+
+# WebKit has no `closedby` yet.
+@pytest.mark.parametrize("engine", ["Chromium", "Firefox"], indirect=True, scope="module")
+@pytest.mark.parametrize("form", FORMS)
+async def test_escape_is_the_same(visitors: Visitors, form: str) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await ann.say("one")
+    for _ in range(2):
+        await choose(ann, "one", form)
+        await ann.window.wait_for("document.activeElement.closest('#acting') !== null")
+        await ann.window.press("Escape")
+        await ann.window.wait_for(f"{UNUSED} && document.activeElement === {dots('one')}")
+    assert not await ann.window.evaluate(SHOWN)
+    await ann.shows(["one"])
 
 
 async def test_two_tabs_of_one_person_show_the_same_and_neither_loses_its_text(people: People) -> None:

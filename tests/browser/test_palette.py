@@ -298,6 +298,9 @@ async def test_a_refused_reaction_says_why(visitors: Visitors) -> None:
     await bob.window.type("no\n")
     await bob.window.wait_for("document.querySelector('#react [role=alert]') !== null")
     assert await bob.window.evaluate("document.querySelector('#react [name=emoji]').value") == "no"
+    await bob.window.wait_for("document.activeElement.matches('#react [name=emoji]')")
+    await bob.window.type("!")
+    assert await bob.window.evaluate("document.querySelector('#react [name=emoji]').value") == "no!"
 
 
 async def test_reactions_work_without_javascript(people: People) -> None:

@@ -61,6 +61,30 @@ async def test_it_can_be_left_as_it_is(visitors: Visitors) -> None:
     await ann.say("still here")
 
 
+async def test_writing_goes_on_at_the_end_of_what_a_field_holds(visitors: Visitors) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    for typed, title in (("Saturday", "Saturday"), (" regatta", "Saturday regatta")):
+        await ann.window.click("#retitle")
+        await ann.window.wait_for(f"{FOCUS}.id === 'new-title'")
+        await ann.window.type(f"{typed}\n", pace=0)
+        await is_called(ann, title)
+        await ann.window.wait_for(f"{FORM} === null")
+
+
+# WebKit has no `closedby` yet.
+@pytest.mark.parametrize("engine", ["Chromium", "Firefox"], indirect=True, scope="module")
+async def test_escape_leaves_it_as_it_is(visitors: Visitors) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    for _ in range(2):
+        await ann.window.click("#retitle")
+        await ann.window.wait_for(f"{FOCUS}.id === 'new-title'")
+        await ann.window.type("not this")
+        await ann.window.press("Escape")
+        await ann.window.wait_for(f"{FORM} === null && {FOCUS}.textContent.includes('Nothing')")
+
+
 # WebKitWebDriver cannot be used without JavaScript.
 @pytest.mark.parametrize("engine", ["Chromium", "Firefox"], indirect=True, scope="module")
 async def test_without_javascript_it_is_a_page_of_its_own(visitors: Visitors) -> None:

@@ -17,6 +17,7 @@ Scheme = Literal["light", "dark"]
 # Keys with a name, as WebDriver writes them.
 KEYS = {
     "Enter": "\ue007", "Tab": "\ue004", "Backspace": "\ue003", "End": "\ue010", "Home": "\ue011",
+    "Escape": "\ue00c",
     "PageUp": "\ue00e", "PageDown": "\ue00f", "ArrowUp": "\ue013", "ArrowDown": "\ue015", "Space": " ",
 }  # fmt: skip
 
