@@ -20,7 +20,7 @@ from chat.views.renderer import Renderer
 
 OTHERS = [language for language in LANGUAGES if language != "en"]
 TEMPLATES = sorted((REPO / "templates").rglob("*.html"))
-NAMES = {"Room chat", "WhatsApp", "SMS", "E-mail", "UTC"}  # the same in every language
+NAMES = {"Room chat", "WhatsApp", "SMS", "UTC"}  # the same in every language
 # Tags, statements, values and comments of a template; what is between them is text.
 TOKEN = re.compile(
     r"""(\{\#.*?\#\}|\{%.*?%\}|\{\{.*?\}\}|<[!/]?[A-Za-z](?:"[^"]*"|'[^']*'|\{%.*?%\}|\{\{.*?\}\}|[^>"'])*>)""",

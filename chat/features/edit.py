@@ -8,7 +8,7 @@ from chat.model.changes import Change
 from chat.model.errors import Conflict, Refused
 from chat.model.invisible import is_blank
 from chat.model.members import Member
-from chat.model.messages import BODY_TYPED, Edit, clean_body
+from chat.model.messages import BODY_TYPED, NOT_SAVED, Edit, clean_body
 from chat.store import quota
 from chat.store.log import amend
 from chat.store.messages import own_text
@@ -24,7 +24,7 @@ async def run(asked: Asked) -> Answer:
     typed = asked.fields.get("body", "")
     if len(typed) <= BODY_TYPED and is_blank(typed):
         raise Refused(NOTHING_LEFT, "body")
-    body = clean_body(typed)
+    body = clean_body(typed, NOT_SAVED)
     await chat.store.write(member.code, change_text, member, asked.id, asked.fields.get("version", ""), body)
     return Answer(f"/{asked.id}", chat.render.forms.done(asked.id, asked.look))
 

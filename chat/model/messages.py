@@ -95,18 +95,35 @@ class Delete:
 Amendment = Edit | Delete
 
 
-TOO_LONG = "Not sent: %(n)s character too long.", "Not sent: %(n)s characters too long."
-ABOUT = "Not sent: about %(n)s character too long.", "Not sent: about %(n)s characters too long."
+class TooLong(NamedTuple):
+    """What is said of a text that is too long: by how much, and what to do."""
+
+    exactly: tuple[str, str]
+    about: tuple[str, str]
+    halve: str
+    divide: str
+
+
+NOT_SENT = TooLong(
+    ("Not sent: %(n)s character too long.", "Not sent: %(n)s characters too long."),
+    ("Not sent: about %(n)s character too long.", "Not sent: about %(n)s characters too long."),
+    "Shorten it or send it in two parts.",
+    "Shorten it or send it in several parts.",
+)
+NOT_SAVED = TooLong(
+    ("Not saved: %(n)s character too long.", "Not saved: %(n)s characters too long."),
+    ("Not saved: about %(n)s character too long.", "Not saved: about %(n)s characters too long."),
+    "Shorten it, or send part of it as a new message.",
+    "Shorten it, or send parts of it as new messages.",
+)
 EXACT = 100  # characters: a longer excess is rounded to two digits
-IN_TWO = "Shorten it or send it in two parts."
-IN_PARTS = "Shorten it or send it in several parts."
 CUT = "The field takes %(n)s characters, so the end of what you pasted is missing."
 
 
-def clean_body(text: str) -> str:
+def clean_body(text: str, too_long: TooLong = NOT_SENT) -> str:
     """A message's text: line ends as \\n, no control characters, something to see. Raises Refused."""
     if len(text) > BODY_TYPED:
-        raise _too_long(text, text)
+        raise _refused(text, text, too_long)
     if len(text) <= BODY_BYTES and text.isascii() and text.isprintable():
         body = text.rstrip()  # as most texts; the rest changes nothing about it
         if body:
@@ -115,22 +132,22 @@ def clean_body(text: str) -> str:
     body = CONTROLS.sub("", body)
     body = body.strip("\n").rstrip()
     if len(body.encode()) > BODY_BYTES:
-        raise _too_long(body, text)
+        raise _refused(body, text, too_long)
     if is_blank(body):
         raise Refused("Please write something first.", "body")
     return body
 
 
-def _too_long(body: str, typed: str) -> Refused:
+def _refused(body: str, typed: str, too_long: TooLong) -> Refused:
     size = body.encode(errors="replace")
     excess = len(body) - len(size[:BODY_BYTES].decode(errors="ignore"))
-    words = TOO_LONG
+    words = too_long.exactly
     if excess >= EXACT:
         step = 10 ** (len(str(excess)) - 2)
-        words, excess = ABOUT, round(excess / step) * step
+        words, excess = too_long.about, round(excess / step) * step
     units = len(typed.replace("\r\n", "\n").encode("utf-16-le", errors="surrogatepass")) // 2
     is_cut = units >= BODY_FIELD - 1  # a browser does not cut a pair in two
-    after = [IN_TWO if len(size) <= 2 * BODY_BYTES else IN_PARTS]
+    after = [too_long.halve if len(size) <= 2 * BODY_BYTES else too_long.divide]
     if is_cut:
         after.append(Sentence(CUT, n=BODY_FIELD))
     return Refused(Sentence(*words, tuple(after), n=excess), "body")

@@ -96,7 +96,9 @@ async def test_a_text_is_measured_before_it_is_searched(
     monkeypatch.setattr("chat.features.edit.is_blank", blank)
     reply = await alice.post(f"/rooms/{code}/{id}/edit", {"body": " " * 100_000})
     assert reply.status == 422
-    assert "too long" in reply.page.one("#edit [role=alert]").text
+    reason = reply.page.one("#edit [role=alert]").text
+    assert reason.startswith("Not saved: about ")
+    assert "Shorten it, or send parts of it as new messages." in reason
     async with alice.in_room(code) as live:
         await live.send(act=f"{id}/edit", body=["\u00ad" * 5000] * 20)
         await live.until("[role=alert]", "too long")
