@@ -58,6 +58,12 @@ class HomePages:
         shown = self.rooms(rooms, now, look, current)
         return self._render("rooms/rail.html", look, rooms=shown, current=current)
 
+    def badge(self, rooms: Sequence[MyRoom], look: Look, current: str) -> str:
+        """How much is unread in the other rooms, and what keeps that current."""
+        unread = sum(one.unread for one in rooms if one.room.code != current)
+        shown = counted(unread) if unread else ""
+        return self._render("rooms/badge.html", look, unread=shown, current=current)
+
 
 def shade(code: str) -> int:
     """A number for the colour of a room, the same on every page."""

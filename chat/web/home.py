@@ -27,6 +27,7 @@ from chat.web.requests import (
 )
 
 NOBODY = Home("", [])
+BESIDE = "rail", "badge", "beside"  # a room; the list stands alone at home
 
 
 @pages.get("/")
@@ -59,27 +60,36 @@ def _page(chat: Context, form: Form, found: Home | None, just_left: Left | None 
 
 @pages.get("/rooms")
 async def list_of_rooms() -> ResponseReturnValue:
-    """The list alone, for a page that keeps it current; for `rail` with all that stands beside a room."""
+    """The list alone, for a page that keeps it current; for `rail` with all that stands beside a room.
+
+    For `badge` only how much is unread in the others.
+    """
     chat = current_chat()
-    person, is_rail = known_person(chat), "rail" in request.args
+    person = known_person(chat)
+    beside = next((name for name in BESIDE if name in request.args), "")
     if "HX-Request" not in request.headers:
         return redirect("/", 303)
     if person is None:  # logged out, perhaps in another tab
-        return "", 204, {} if is_rail or "beside" in request.args else {"HX-Refresh": "true"}
+        return "", 204, {} if beside else {"HX-Refresh": "true"}
     pace_lists(chat, person)
     found = await _home_of(chat, person)
     if found is None:
         return "", 204  # the page keeps what it has
-    beside = request.args.get("rail" if is_rail else "beside")
-    current = next((one.room.code for one in found.rooms if one.room.code == beside), "")
-    shown = chat.render.home.rail if is_rail else chat.render.home.rooms
-    html = shown(found.rooms, _now(), current_look(), current)
+    html = _shown(chat, found.rooms, beside)
     version = hashlib.sha256(html.encode()).hexdigest()[:16]
     if request.if_none_match.contains_weak(version):
         return "", 304
     response = Response(html, content_type="text/html; charset=utf-8")
     response.set_etag(version, weak=True)
     return response
+
+
+def _shown(chat: Context, rooms: Sequence[MyRoom], beside: str) -> str:
+    look, home = current_look(), chat.render.home
+    current = next((one.room.code for one in rooms if one.room.code == request.args.get(beside)), "")
+    if beside == "badge":
+        return home.badge(rooms, look, current)
+    return (home.rail if beside == "rail" else home.rooms)(rooms, _now(), look, current)
 
 
 async def _home_of(chat: Context, person: str | None) -> Home | None:

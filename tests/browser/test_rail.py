@@ -42,9 +42,28 @@ async def test_a_narrow_window_asks_for_no_list(people: People) -> None:
     await ann.live()
     await ann.say("hello")
     await expect(ann.page.locator("#rail")).to_be_hidden()
-    assert not [url for url in asked if "/rooms?" in url]
+    assert [url.partition("?")[2] for url in asked if "/rooms?" in url] == [f"badge={ann.code}"]
     await ann.page.set_viewport_size({"width": 1400, "height": 800})
     await expect(ann.page.locator("#rail #rooms li")).to_have_count(1)
+
+
+async def test_the_way_home_on_a_phone_says_how_much_is_unread_in_other_rooms(people: People) -> None:
+    ann, bob = await people.newcomer(width=390, height=780), await people.newcomer()
+    await bob.join_room(await ann.open_room("Ann"), "Bob")
+    await ann.open_room("Ann")
+    await ann.live()
+    home = ann.page.locator("header .home")
+    await expect(home).to_have_accessible_name("My rooms")
+    await bob.write_history(3, "over here {}")
+    await ann.page.evaluate("dispatchEvent(new Event('focus'))")
+    await expect(home).to_have_accessible_name("My rooms 3 unread")
+    title = await ann.page.locator("#title").bounding_box()
+    badge = await home.locator(".badge").bounding_box()
+    assert badge
+    assert title
+    assert 0 <= badge["x"] < badge["x"] + badge["width"] <= title["x"], "it covers nothing"
+    await home.click()
+    await expect(ann.page.locator("#rooms li")).to_have_count(2)
 
 
 async def test_without_javascript_a_wide_window_has_the_way_home_in_the_header(people: People) -> None:

@@ -60,6 +60,25 @@ async def test_home_lists_my_rooms_and_knows_my_name(alice: Person, bob: Person,
     assert (mine.one("b").words, mine.one(".tile").words) == ("Saturday regatta", "SR")
 
 
+async def test_a_page_of_a_room_can_ask_how_much_is_unread_in_the_others(
+    alice: Person, bob: Person, code: str
+) -> None:
+    async def badge(beside: str) -> Element:
+        reply = await alice.get(f"/rooms?badge={beside}", hx_request="true")
+        return reply.page.one("#elsewhere")
+
+    other = await alice.create()
+    await bob.join(other, "Bob")
+    assert not (await badge(other)).has(".badge")
+    await bob.write(code, "one")
+    await bob.write(code, "two")
+    assert (await badge(other)).one(".badge").words == "2 unread"
+    assert (await badge(other)).one("[hx-get]")["hx-get"] == f"/rooms?badge={other}"
+    await bob.write(other, "three")
+    assert (await badge(other)).one(".badge").words == "2 unread"
+    assert (await badge("")).one(".badge").words == "3 unread"
+
+
 async def test_the_room_in_which_something_was_said_last_comes_first(
     alice: Person, bob: Person, code: str, turn: Turn
 ) -> None:
