@@ -21,7 +21,7 @@ body:has([data-by="SEAT"] .by>:checked) #pal:valid .own{display:inline-block}
 [data-r~="SEAT"][aria-pressed=false]{display:none}
 [data-r~="SEAT"][aria-pressed=true]{display:inline-block}
 #roster [data-by="SEAT"]{order:-1}
-#roster [data-by="SEAT"] bdi::after{content:var(--you," (you)")}
+#roster [data-by="SEAT"]::after{content:var(--you," (you)")}
 """
 OWN_VERSION = version_of(OWN.encode())
 
