@@ -69,12 +69,13 @@ async def list_of_rooms() -> ResponseReturnValue:
     beside = next((name for name in BESIDE if name in request.args), "")
     if "HX-Request" not in request.headers:
         return redirect("/", 303)
-    if person is None:  # logged out, perhaps in another tab
-        return "", 204, {} if beside else {"HX-Refresh": "true"}
-    pace_lists(chat, person)
+    if person is not None:
+        pace_lists(chat, person)
     found = await _home_of(chat, person)
     if found is None:
         return "", 204  # the page keeps what it has
+    if not found.rooms:  # left or logged out, in another tab; a room says that itself
+        return "", 204, {} if beside else {"HX-Refresh": "true"}
     html = _shown(chat, found.rooms, beside)
     version = hashlib.sha256(html.encode()).hexdigest()[:16]
     if request.if_none_match.contains_weak(version):

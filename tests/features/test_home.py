@@ -195,10 +195,13 @@ async def test_the_list_is_no_page_of_its_own(bob: Person, client: Person, code:
     assert (await client.get("/rooms", hx_request="true")).status == 204
 
 
-async def test_home_in_another_tab_forgets_the_rooms_of_who_has_logged_out(bob: Person, code: str) -> None:
+@pytest.mark.parametrize("way", ["/logout", "/rooms/CODE/leave"])
+async def test_home_in_another_tab_forgets_the_rooms_when_there_are_none_left(
+    bob: Person, code: str, way: str
+) -> None:
     """Else the last line of each would stay there for whoever uses the computer next."""
     trigger = (await bob.get("/")).page.one("i[hx-get]")
-    await bob.post("/logout")
+    await bob.post(way.replace("CODE", code))
     reply = await bob.get(trigger["hx-get"], hx_request="true")
     assert (reply.status, reply.headers["HX-Refresh"]) == (204, "true")
     for beside in ("rail", "beside"):  # a room says itself that its seat ended
