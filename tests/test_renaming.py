@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
+import calls
 import pytest
 from deployments import ON_BOTH
 from dom import Element
@@ -11,6 +14,7 @@ from quart import Quart
 from chat import limits
 from chat.context import Context
 from chat.live.connection import POLICY
+from chat.store.members import find_seat
 
 WAYS_IN = pytest.mark.parametrize("way", ["home", "invitation"])
 
@@ -195,3 +199,30 @@ async def test_a_text_on_its_way_while_its_writer_is_renamed_is_not_stored_under
         await bob.post(f"/rooms/{code}", {"name": "Robert", "choice": "rename"})
         assert await live.ended() == POLICY
     assert texts(await alice.look(code)) == ["before"]
+
+
+@pytest.mark.parametrize(
+    ("way", "form", "status"), [("", {"name": "Robert", "choice": "rename"}, 303), ("/leave", {}, 403)]
+)
+@ON_BOTH
+async def test_a_form_on_its_way_while_its_seat_ends_comes_back_to_be_sent_again(
+    bob: Person, code: str, way: str, form: dict[str, str], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = bob.app.extensions["chat"].store
+
+    async def ends_then(original: Callable[[], Awaitable[object]], *_: object) -> object:
+        found = await original()
+        monkeypatch.undo()
+        await bob.post(f"/rooms/{code}{way}", form)
+        return found
+
+    calls.intercept(monkeypatch, store, find_seat, ends_then)
+    reply = await bob.post(f"/rooms/{code}/messages", {"body": "precious", "key": "key", "acked": "0"})
+    assert (reply.status, reply.page.one("textarea").value.removeprefix("\n")) == (503, "precious")
+    again = {field["name"]: field.value.removeprefix("\n") for field in reply.page.all("form [name]")}
+    reply = await bob.post(reply.page.one("form")["action"], again)
+    assert reply.status == status
+    if status == 303:
+        assert _authors(await bob.look(code)) == [("Robert", "precious")]
+    else:
+        assert "precious" in reply.page.one("textarea").value

@@ -49,12 +49,15 @@ async def post(code: str) -> ResponseReturnValue:
                 raise RateLimited("Not sent yet: a few too many at once.", wait)
             check_disk(chat, member, client_info().address, quota.cost(body))
             await posting.post_message(chat.store, member, key, acked + index, body)
-        except (Refused, Unavailable, OutcomeUnknown) as reason:
+        except (Refused, Unavailable, OutcomeUnknown, NotFound) as reason:
             if isinstance(reason, RateLimited):
                 chat.metrics.refusals.labels("messages").inc()
-            return await _not_sent(
-                chat, member, Draft(member.code, bodies[index:], key, acked + index, posted=True), reason
-            )
+            draft = Draft(member.code, bodies[index:], key, acked + index, posted=True)
+            if isinstance(
+                reason, NotFound
+            ):  # the seat ended just now; sent again, it is of the one held then
+                return draft_page(NOT_STORED, draft)
+            return await _not_sent(chat, member, draft, reason)
     response = redirect(f"/rooms/{member.code}", 303)
     remember_forms(response, member.code, repeats.answered(forms, form_key))
     return response
