@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from quart import Response, redirect, request
 from quart.typing import ResponseReturnValue
 
+from chat import limits
 from chat.context import Context
+from chat.limits import Rate
 from chat.model.errors import RateLimited
 from chat.store import Unavailable
 from chat.store.members import Left
@@ -17,6 +19,7 @@ from chat.store.my_rooms import Home, MyRoom, home_of
 from chat.views.forms import Form
 from chat.web import left
 from chat.web.requests import (
+    count_rooms,
     current_chat,
     current_look,
     current_reader,
@@ -71,7 +74,7 @@ async def list_of_rooms() -> ResponseReturnValue:
         return redirect("/", 303)
     if person is not None:
         pace_lists(chat, person)
-    found = await _home_of(chat, person)
+    found = await _home_of(chat, person, limits.LISTS_OF_ADDRESS)
     if found is None:
         return "", 204  # the page keeps what it has
     if not found.rooms:  # left or logged out, in another tab; a room says that itself
@@ -93,7 +96,7 @@ def _shown(chat: Context, rooms: Sequence[MyRoom], beside: str) -> str:
     return (home.rail if beside == "rail" else home.rooms)(rooms, _now(), look, current)
 
 
-async def _home_of(chat: Context, person: str | None) -> Home | None:
+async def _home_of(chat: Context, person: str | None, rate: Rate = limits.PAGES_OF_ADDRESS) -> Home | None:
     """None if the store does not answer. What was read on this node counts, though it is yet to be stored."""
     if person is None:
         return NOBODY
@@ -107,6 +110,7 @@ async def _home_of(chat: Context, person: str | None) -> Home | None:
             found = await chat.store.snapshot(home_of, person)
     except Unavailable:
         return None
+    count_rooms(chat, rate, len(found.rooms))
     return found
 
 

@@ -20,6 +20,7 @@ from chat.store.my_rooms import COUNTED, Home, MyRoom, home_of
 from chat.views.look import LOOK
 from chat.views.renderer import Renderer
 from chat.views.times import when
+from chat.web import requests
 
 DAY = 24 * 3600 * 1000
 NOON = 1_795_780_800_000  # Friday, 27 November 2026, 12:00 UTC
@@ -234,6 +235,23 @@ async def test_asking_for_the_list_has_a_rate_of_its_own(bob: Person, code: str)
     replies = [await bob.get("/rooms", hx_request="true") for _ in range(limits.LISTS.burst + 1)]
     assert [reply.status for reply in replies] == [200] * limits.LISTS.burst + [429]
     assert (await bob.get("/")).status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/rooms"])
+async def test_many_rooms_count_as_several_pages_or_lists_at_their_address(
+    bob: Person, code: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What somebody wrote in fifty rooms of their own takes ten times what it takes in five."""
+    monkeypatch.setattr(requests, "ROOMS_OF_A_LIST", 2)
+    for _ in range(3):
+        await bob.create()
+    chat = bob.app.extensions["chat"]
+    rate = limits.PAGES_OF_ADDRESS if path == "/" else limits.LISTS_OF_ADDRESS
+    while chat.own_limits.take(rate, "192.0.2.1", count=4) == 0:
+        pass
+    chat.own_limits.give_back(rate, "192.0.2.1", count=4)
+    statuses = [(await bob.get(path, hx_request="true")).status for _ in range(3)]
+    assert statuses == [200, 200, 429]  # 3 each, of which 2 may go beyond
 
 
 def test_many_unread_messages_are_not_counted_to_the_last(compiled: tuple[object, Renderer]) -> None:
