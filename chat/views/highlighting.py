@@ -50,8 +50,8 @@ COLOURS: tuple[tuple[_TokenType, str], ...] = (
     (Name.Decorator, "f"),
     (Name.Tag, "k"),
     (Name.Attribute, "f"),
-    (Name.Builtin, "b"),
-    (Name.Exception, "b"),
+    (Name.Builtin, "y"),
+    (Name.Exception, "y"),
     (Generic.Inserted, "i"),
     (Generic.Deleted, "d"),
 )
