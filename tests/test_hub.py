@@ -29,11 +29,11 @@ from chat.live.framing import websocket_frame
 from chat.live.hub import Hub
 from chat.model.changes import Change
 from chat.model.members import Member
-from chat.model.messages import Delete, Edit
+from chat.model.messages import Delete, Edit, Message
 from chat.model.rooms import Position
 from chat.store import Store, Unavailable
 from chat.store.sqlite.store import SQLiteStore
-from chat.views.look import LOOK, Look
+from chat.views.look import LOOK, Look, Render
 
 ROOM = "BCDFGHJK"
 
@@ -929,3 +929,27 @@ async def test_a_wake_before_the_wait_is_not_lost(room: Room) -> None:
     assert not waiting.done()
     connection.wake()
     await waiting
+
+
+# Texts that take long to show --------------------------------------------------------------------------
+
+
+async def test_what_takes_long_is_made_ready_before_it_is_shown_and_the_order_stays(room: Room) -> None:
+    """As from another node, where nothing was made before the text was stored."""
+    repaired = []
+    hub = room.hub()
+    hub.repairs._repaired = lambda: repaired.append(1)
+    reader = await _reader(hub, room)
+    ready: list[bool] = []
+    render = room.shapes.message
+
+    def message(code: str, message: Message) -> Render:
+        ready.append(not room.shapes.formatter.takes_long(message.body))
+        return render(code, message)
+
+    room.shapes.message = message  # type: ignore[method-assign]
+    written = await room.write("first", "```\ncode\n```", "**a** ||b|| " * 100, "last")
+    await reader.read_until(4)
+    assert "".join(reader.frames) == "".join(f"+{done.message.id}={done.message.body} " for done in written)
+    assert ready == [True] * 4
+    assert not repaired

@@ -25,6 +25,7 @@ async def run(asked: Asked) -> Answer:
     if len(typed) <= BODY_TYPED and is_blank(typed):
         raise Refused(NOTHING_LEFT, "body")
     body = clean_body(typed, NOT_SAVED)
+    await chat.render.messages.formatter.warm((body,))
     await chat.store.write(member.code, change_text, member, asked.id, asked.fields.get("version", ""), body)
     return Answer(f"/{asked.id}", chat.render.forms.done(asked.id, asked.look))
 

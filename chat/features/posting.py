@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 
 from chat.model.changes import Change
+from chat.model.errors import Refused
 from chat.model.members import Member
 from chat.model.messages import clean_body, clean_key
 from chat.store import Store
 from chat.store.writes import PendingWrite
+from chat.views.formatter import Formatter
+
+
+def asks_for_help(body: str) -> bool:
+    """Whether a text is no message but "/help"."""
+    return len(body) <= 10 and body.strip().lower() == "/help"
+
+
+async def format_first(formatter: Formatter, body: str) -> None:
+    """Do what takes long about showing a text, before it is stored and shown."""
+    if formatter.takes_long(body):
+        with suppress(Refused):  # which is said when it is posted
+            await formatter.warm((clean_body(body),))
 
 
 def post_message(store: Store, member: Member, key: str, index: int, body: str) -> PendingWrite[Change]:

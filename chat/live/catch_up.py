@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import OrderedDict
+from itertools import chain
 
 from chat.live.framing import Frame, join
+from chat.model.changes import Window
 from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store import HISTORY, WINDOW, Resync, Store, log
@@ -58,6 +60,10 @@ class CatchUp:
         """A message has changed: nothing is kept with it as it was."""
         self._rendered.forget(code, message)
         self._drop(code)
+
+    async def warm(self, window: Window) -> None:
+        """Do what takes long about showing a part of the log."""
+        await self._rendered.formatter.warm(one.body for one in chain(window.changed, window.created))
 
     def drop(self, code: str) -> None:
         """Keep nothing of a room."""

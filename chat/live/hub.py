@@ -151,18 +151,20 @@ class Hub:
         self.repairs.check_soon()
 
     def receive(self, changes: Sequence[Change]) -> None:
-        """Take hints: the next change is applied as it is, anything else makes the hub read the log."""
+        """Take hints: mostly the next change is applied as it is; else the hub reads the log."""
         for done in changes:
             feed = self.feeds.get(done.code)
             if feed is None:
                 continue
             if not feed.loaded.is_set() or feed.repairing:
                 feed.expect(done.position.rev)
-            elif done.position == (feed.position.epoch, feed.position.rev + 1):
+            elif done.position != (feed.position.epoch, feed.position.rev + 1):
+                self.repairs.repair_up_to(feed, done.position)
+            elif self.rendered.formatter.takes_long(done.message.body):
+                self.repairs.read_soon(feed)  # which does that in a thread
+            else:
                 feed.apply_next(done.message, done.position)
                 self._grown[done.code] = feed
-            else:
-                self.repairs.repair_up_to(feed, done.position)
         if self._grown and not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)

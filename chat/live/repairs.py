@@ -71,6 +71,7 @@ class Repairs:
     async def _read_part(self, feed: Feed[Connection]) -> int:
         """Have the feed take what follows in the log, as much as is read at once; the log's head."""
         window = await self._store.snapshot(changes, feed.code, feed.position, RING, READ)
+        await self._catching_up.warm(window)
         if window.position.rev > feed.position.rev:
             feed.apply(chain(window.changed, window.created), window.position)
         return window.head
@@ -90,6 +91,11 @@ class Repairs:
     def repair_soon(self, feed: Feed[Connection]) -> None:
         if feed.repairing is None:
             self._repaired()
+            self.read_soon(feed)
+
+    def read_soon(self, feed: Feed[Connection]) -> None:
+        """Have the feed read on though nothing is missing."""
+        if feed.repairing is None:
             feed.repairing = asyncio.create_task(self._repair(feed))
 
     async def _repair(self, feed: Feed[Connection]) -> None:

@@ -25,14 +25,16 @@ class Formatter:
     def format(self, body: str) -> Formatted:
         return self._ready.get(body) or formatted(body)
 
-    def is_slow(self, body: str | None) -> bool:
-        """Whether it takes too long for the event loop."""
-        return body is not None and is_marked(body) and (len(body) > SLOW or "```" in body)
+    def takes_long(self, body: str | None) -> bool:
+        """Whether it would, for the event loop: a text that was made before does not."""
+        if body is None or not is_marked(body) or (len(body) <= SLOW and "```" not in body):
+            return False
+        return body not in self._ready
 
     async def warm(self, bodies: Iterable[str | None]) -> None:
         """Format those that take long; whoever shows them within seconds finds them made."""
         for body in bodies:
-            if body is not None and self.is_slow(body) and body not in self._ready:
+            if body is not None and self.takes_long(body):
                 await self._make(body)
 
     async def _make(self, body: str) -> None:
@@ -44,7 +46,10 @@ class Formatter:
             self._ready[body] = made
             loop.call_later(KEPT, self._ready.pop, body, None)
 
-    def forget(self) -> None:
-        """A text was changed or deleted: nothing of any is kept."""
+    def forget(self, now: str | None = None) -> None:
+        """A text was changed or deleted: nothing is kept but what it is now."""
         self._forgotten += 1
+        kept = self._ready.get(now) if now is not None else None
         self._ready.clear()
+        if now is not None and kept:
+            self._ready[now] = kept

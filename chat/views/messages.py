@@ -81,6 +81,7 @@ class RenderedMessages:
     ) -> None:
         """`hears` says whether this process hears of every change in a room."""
         self._shapes = shapes
+        self.formatter = shapes.formatter
         self._most = most
         self._hears = hears
         self._rooms: OrderedDict[str, OrderedDict[int, Entry]] = OrderedDict()  # the oldest first, in both
@@ -107,7 +108,7 @@ class RenderedMessages:
             return
         if message.id in self._rooms.get(code, ()):
             self._drop(code, message.id)
-        self._shapes.formatter.forget()
+        self.formatter.forget(message.body)
         self._changed[changed] = message.rev
         self._changed.move_to_end(changed)
         if len(self._changed) > CHANGES:
@@ -157,7 +158,7 @@ class RenderedMessages:
         """As `get`, but what takes long is done in slices, one of them in a turn of the event loop."""
         html = self._found(look, kind, code, message)
         if html is None:
-            await self._shapes.formatter.warm((message.body,))
+            await self.formatter.warm((message.body,))
             async with self._turn:
                 if time.perf_counter() > self._since + SLICE:
                     await asyncio.sleep(0)

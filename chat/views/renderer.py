@@ -9,6 +9,7 @@ from chat.views.assets import Assets
 from chat.views.composer import Composer
 from chat.views.engine import Engine
 from chat.views.forms import ActionForms
+from chat.views.help import Help
 from chat.views.home import HomePages
 from chat.views.message_fragments import MessageFragments
 from chat.views.own_settings import OwnSettings
@@ -30,5 +31,6 @@ class Renderer:
         self.forms = ActionForms(self.engine)
         self.rooms = Rooms(self.engine)
         self.own_settings = OwnSettings(self.engine)
+        self.help = Help(self.engine)
         self.home = HomePages(self.engine)
         self.pages = Pages(self.engine, self.people, self.rooms)

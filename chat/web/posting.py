@@ -43,22 +43,25 @@ async def post(code: str) -> ResponseReturnValue:
         return draft_page(NOT_STORED, Draft(canonical_code(code), bodies, key, acked, posted=True))
     if member is None:
         return draft_page("You are not in this room any more.", Draft("", bodies), 403)
+    is_help = False
     for index, body in enumerate(bodies):
         try:
             if wait := await chat.limits.take(limits.MESSAGES, member.person):
                 raise RateLimited("Not sent yet: a few too many at once.", wait)
+            if posting.asks_for_help(body):
+                is_help = True
+                continue
             check_disk(chat, member, client_info().address, quota.cost(body))
+            await posting.format_first(chat.render.messages.formatter, body)
             await posting.post_message(chat.store, member, key, acked + index, body)
         except (Refused, Unavailable, OutcomeUnknown, NotFound) as reason:
             if isinstance(reason, RateLimited):
                 chat.metrics.refusals.labels("messages").inc()
             draft = Draft(member.code, bodies[index:], key, acked + index, posted=True)
-            if isinstance(
-                reason, NotFound
-            ):  # the seat ended just now; sent again, it is of the one held then
+            if isinstance(reason, NotFound):  # the seat ended just now; sent again, it is of a new one
                 return draft_page(NOT_STORED, draft)
             return await _not_sent(chat, member, draft, reason)
-    response = redirect(f"/rooms/{member.code}", 303)
+    response = redirect(f"/help?room={member.code}" if is_help else f"/rooms/{member.code}", 303)
     remember_forms(response, member.code, repeats.answered(forms, form_key))
     return response
 

@@ -51,13 +51,15 @@ class Text:
 class Submitter:
     """Hands the texts of one connection to the store as they come, and answers them in their order.
 
-    There is no task for a text. Only those that have to wait for a rate have one, which they share.
+    There is no task for a text. Only those that have to wait for a rate, or are long and formatted, have
+    one, which they share.
     """
 
     def __init__(self, chat: Context, connection: Connection, reader: TextReader | None) -> None:
         self.receipts = Receipts()
         self._reader = reader  # held by its user while this is full
         self._chat = chat
+        self._formatter = chat.render.messages.formatter
         self._connection = connection
         self._pending: list[Text] = []  # few, in their order, until they are answered
         self._length = 0  # characters of them
@@ -85,15 +87,22 @@ class Submitter:
     def add(self, text: Text) -> None:
         if self._ended:
             return  # the page will say again, in order, what was not answered
+        if posting.asks_for_help(text.body):
+            text.blank = True
+            self._show_help()
         self._pending.append(text)
         self._length += len(text.body)
         if text.again is None:
             self.receipts.write(text.place, text.body)
-        if self._waiting or not self._spend(text):
+        if self._waiting or self._formatter.takes_long(text.body) or not self._spend(text):
             self._waiting.append(text)
             self._pacing = self._pacing or asyncio.create_task(self._submit_waiting())
         else:
             self._submit(text)
+
+    def _show_help(self) -> None:
+        connection = self._connection
+        connection.show("help", self._chat.render.help.answer(connection.member.code, connection.look))
 
     def _spend(self, text: Text) -> bool:
         """Whether the rates allow a text now; it counts then."""
@@ -105,11 +114,13 @@ class Submitter:
         return 0.0 if text.blank else bytes_wait(self._chat, self._connection, text.size, patience)
 
     async def _submit_waiting(self) -> None:
-        """Hand over, one after the other, the texts that wait for a rate."""
+        """Hand over, one after the other, the texts that wait for a rate or to be formatted."""
         while self._waiting:
             text = self._waiting[0]
             try:
                 reason = await self._wait(text)
+                if not reason:
+                    await posting.format_first(self._formatter, text.body)
             except Exception:
                 reason = self._fault()
             del self._waiting[0]

@@ -208,6 +208,7 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
 PAGES = {
     "/": "/",
     "/settings": "/settings",
+    "/help": "/help",
     "/join": "/join",  # without a code, it is asked for
     "/rooms/<code>": "/rooms/CODE",
     "/rooms/<code>/<id>": "/rooms/CODE/ID",
