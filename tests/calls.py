@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chat.model.changes import Change, Page, Window
 from chat.model.members import Member
-from chat.model.messages import Amendment
+from chat.model.messages import Amendment, Version
 from chat.model.meta import NO_META, Meta
 from chat.model.rooms import Position, Room
-from chat.store import HISTORY, NO_ROOM, WINDOW, Store, log, members, metadata, rooms
+from chat.store import HISTORY, NO_ROOM, WINDOW, Store, log, members, messages, metadata, rooms
 from chat.store.transaction import Transaction
 from chat.store.windows import UNBOUNDED
 
@@ -81,6 +81,10 @@ async def present(store: Store, code: str | None = None) -> list[Member]:
 
 async def amend(store: Store, code: str, id: int, by: int | None, key: str, change: Amendment) -> Change:
     return await store.write(code, log.amend, code, id, by, key, change)
+
+
+async def earlier_texts(store: Store, code: str, id: int) -> list[Version]:
+    return await store.read(messages.earlier_texts, code, id)
 
 
 async def history(

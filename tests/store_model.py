@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from chat.model.changes import Change, Window
 from chat.model.lookalikes import skeleton
 from chat.model.members import Member
-from chat.model.messages import Amendment, Edit, Message, Previous
+from chat.model.messages import Amendment, Edit, Message, Previous, Version
 from chat.model.meta import NO_META, Meta
 from chat.model.notices import Notice, Verb, dump_notice, folded, renamed
 from chat.model.rooms import Position
 from chat.store import NotFound
+
+VERSIONS = 2  # of a message that a store keeps, while it is compared with this
 
 
 class Clock:
@@ -47,6 +49,7 @@ class ModelRoom:
     seats: list[Seat] = field(default_factory=list)
     keys: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
+    earlier: dict[int, list[Version]] = field(default_factory=dict)
 
     @property
     def position(self) -> Position:
@@ -147,9 +150,12 @@ class ModelRoom:
             raise NotFound
         self.erased.add(old.body)
         if isinstance(change, Edit):
+            version = Version(old.text_rev, old.edited or old.at, old.body)
+            self.earlier[id] = [*self.earlier.get(id, []), version][-VERSIONS:]
             meta = {**old.meta, "edited": self.clock.ms, "text_rev": self.rev + 1}
             done = self._change(old, body=change.body, meta=meta)
         else:
+            self.earlier.pop(id, None)
             done = self._change(old, body=None, meta=NO_META)
         return self._remembered(by or 0, key, done)
 

@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 from postgres import the_server
 from test_records import kinds, metas, put, words
 
+from chat.model.messages import Edit
 from chat.model.meta import with_meta
 from chat.settings import Misconfigured
 from chat.store import Store, archive, log, store_for
@@ -36,7 +37,18 @@ from chat.store.archive import copying
 from chat.store.archive.checks import CHUNK_BYTES, LineCheck, Numbers
 from chat.store.archive.copying import NotCopied
 from chat.store.archive.file import MANIFEST, verified
-from chat.store.archive.parts import KEYS, MEMBERS, MESSAGES, PARTS, POSITIONS, ROOMS, TYPES, Part, dump_row
+from chat.store.archive.parts import (
+    KEYS,
+    MEMBERS,
+    MESSAGES,
+    PARTS,
+    POSITIONS,
+    ROOMS,
+    TYPES,
+    VERSIONS,
+    Part,
+    dump_row,
+)
 from chat.store.postgres import exclusive as postgres_exclusive
 from chat.store.postgres import hosts
 from chat.store.postgres.store import PostgresStore
@@ -157,7 +169,9 @@ async def _round_trip(folder: Path, said: list[Any], names: list[str]) -> None:
                 await calls.take_seat(store, code, f"person {n}", name)
         for kind, meta, body, author in said:
             await store.write(ROOM, put, ROOM, kind, meta, body, author)
-        await store.append(OTHER, 1, "a key", "hello")
+        edited = (await store.append(OTHER, 1, "a key", "hello")).message.id
+        for n, text in enumerate(filter(None, (body for _, _, body, _ in said))):
+            await calls.amend(store, OTHER, edited, 1, f"edit {n}", Edit(text))
     back = the_server().database()
     one, other = f"{folder}/one.zip", f"{folder}/other.zip"
     await archive.export(url, one, quiet)
@@ -460,6 +474,10 @@ def added(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
          "keys.jsonl, line 3: the room has not come to rev 9"),
         (MESSAGES, lambda data: data.replace(b'"rev":7', b'"rev":3', 1),
          "messages.jsonl, line 4: id is higher than rev 3"),
+        (VERSIONS, lambda data: data + b'{"room":1,"message":99,"rev":1,"at":1,"body":"x"}\n',
+         "earlier-texts.jsonl, line 1: there is no message 99"),
+        (VERSIONS, lambda data: data + b'{"room":1,"message":6,"rev":99,"at":1,"body":"x"}\n',
+         "earlier-texts.jsonl, line 1: the room has not come to rev 99"),
         (POSITIONS, added(b'"seat":4', b'"seat":9'), "read-positions.jsonl, line 9: there is no seat 9"),
         (POSITIONS, lambda data: data.replace(b'"rev":', b'"rev":9', 1),
          "read-positions.jsonl, line 1: the room has not come to rev 90"),
@@ -560,7 +578,7 @@ async def test_what_is_not_empty_or_in_use_is_left_alone(url: str, small: str) -
 
 
 async def test_no_server_starts_while_it_is_exported(url: str, file: str) -> None:
-    await fill(url, messages=1)
+    await fill(url)
     refused: list[str] = []
 
     def say(line: str) -> None:
@@ -633,7 +651,7 @@ async def test_a_database_that_is_silent_is_named(
 
 async def test_another_archive_is_not_gone_on_with(url: str, small: str, places: dict[str, Place]) -> None:
     with pytest.raises(NotCopied):
-        await archive.import_archive(small, url, after(6))
+        await archive.import_archive(small, url, after(len(PARTS) + 1))
     other = places["sqlite"]()
     await fill(other, messages=4)
     await archive.export(other, f"{small}.other", quiet)
@@ -733,8 +751,9 @@ async def test_no_table_and_no_column_is_left_out(url: str) -> None:
         found = {(table, column) for table, column in await store.read(columns)}
     found -= {("metadata", "name"), ("metadata", "value")}  # in the manifest
     if url.startswith("sqlite"):  # texts have a table of their own
-        found -= {("text", "serial"), ("text", "body"), ("message", "serial"), ("message", "text")}
-        found |= {("message", "body")}
+        found -= {("text", "serial"), ("text", "body"), ("message", "serial")}
+        found -= {("message", "text"), ("version", "text")}
+        found |= {("message", "body"), ("version", "body")}
     assert found == {(part.table, column) for part in PARTS for column in part.fields}
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+from unittest.mock import patch
 
 import calls
 import pytest
@@ -16,15 +17,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from postgres import the_server
-from store_model import Clock, ModelRoom, Reader
+from store_model import VERSIONS, Clock, ModelRoom, Reader
 
 from chat.model.changes import Change
 from chat.model.errors import Refused
 from chat.model.members import Member
-from chat.model.messages import Delete, Edit, Message, Previous
+from chat.model.messages import BODY_BYTES, Delete, Edit, Message, Previous, Version
 from chat.model.meta import NO_META, Meta, with_meta
 from chat.model.rooms import Position
-from chat.store import AlreadyExists, NotFound, Resync, Store, Unavailable, log, members, rooms
+from chat.store import AlreadyExists, NotFound, Resync, Store, Unavailable, log, members, rooms, versions
 from chat.store.log import change_message, find_message
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
@@ -433,6 +434,54 @@ async def test_a_deleted_text_is_nowhere(store: Store, alice: Member) -> None:
     ]
     assert "secret" not in repr(results)
     assert [m.id for m in await everything(store)] == [1]
+
+
+async def edit(store: Store, member: Member, id: int, *bodies: str) -> None:
+    for body in bodies:
+        await calls.amend(store, ROOM, id, member.number, f"key-{next(_keys)}", Edit(body))
+
+
+async def test_an_edit_keeps_what_was_said_before(store: Store, alice: Member, clock: Clock) -> None:
+    first, other = await say(store, alice, "a\0\x1a"), await say(store, alice, "another")
+    times = [clock.ms]
+    for body in ("two", "three"):
+        clock.now += 10
+        times.append(clock.ms)
+        await edit(store, alice, first.message.id, body)
+    assert await calls.earlier_texts(store, ROOM, first.message.id) == [
+        Version(1, times[0], "a\0\x1a"),
+        Version(3, times[1], "two"),
+    ]
+    assert await calls.earlier_texts(store, ROOM, other.message.id) == []
+
+
+async def test_of_many_versions_the_newest_are_kept(store: Store, alice: Member) -> None:
+    await say(store, alice, "0")
+    await say(store, alice, "of another message")
+    await edit(store, alice, 2, "changed")
+    await edit(store, alice, 1, *(f"{n}" for n in range(1, versions.KEPT + 5)))
+    kept = [version.body for version in await calls.earlier_texts(store, ROOM, 1)]
+    assert kept == [f"{n}" for n in range(4, versions.KEPT + 4)]
+    assert [version.body for version in await calls.earlier_texts(store, ROOM, 2)] == ["of another message"]
+
+
+async def test_versions_of_a_message_take_few_bytes(store: Store, alice: Member) -> None:
+    longest = "é" * (BODY_BYTES // 2)
+    await say(store, alice, longest)
+    await edit(store, alice, 1, *(f"{n}{longest[1:]}" for n in range(8)), "short", "shorter")
+    kept = await calls.earlier_texts(store, ROOM, 1)
+    assert [version.body[0] for version in kept] == ["5", "6", "7", "s"]
+    assert sum(len(version.body.encode()) for version in kept) <= versions.KEPT_BYTES
+
+
+async def test_a_deleted_message_has_no_versions(store: Store, alice: Member, bob: Member) -> None:
+    for member in (alice, bob):
+        await say(store, member, "secret")
+    await edit(store, alice, 1, "another secret", "a third")
+    await edit(store, bob, 2, "still there")
+    await calls.amend(store, ROOM, 1, alice.number, "delete", Delete())
+    assert await calls.earlier_texts(store, ROOM, 1) == []
+    assert [version.body for version in await calls.earlier_texts(store, ROOM, 2)] == ["secret"]
 
 
 async def test_the_same_key_amends_once(store: Store, alice: Member) -> None:
@@ -940,6 +989,8 @@ class Walk(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
+        self.few_versions = patch("chat.store.versions.KEPT", VERSIONS)
+        self.few_versions.start()
         self.runner = asyncio.Runner()
         self.clock = Clock()
         self.place = BACKENDS[self.backend](Path(self.directory.name))
@@ -962,6 +1013,7 @@ class Walk(RuleBasedStateMachine):
             self._catch_up(reader)
         self.run(self.store.close())
         self.runner.close()
+        self.few_versions.stop()
         self.directory.cleanup()
 
     def _catch_up(self, reader: Reader) -> None:
@@ -1114,6 +1166,12 @@ class Walk(RuleBasedStateMachine):
         if hasattr(self, "room"):
             page = self.run(calls.history(self.store, ROOM, limit=1000))
             assert (page.messages, page.position) == (self.room.messages, self.room.position)
+
+    @rule(back=st.integers(0, 12))
+    def look_at_earlier_texts(self, back: int) -> None:
+        for message in self.room.messages[-1 - back :]:
+            found = self.run(calls.earlier_texts(self.store, ROOM, message.id))
+            assert found == self.room.earlier.get(message.id, [])
 
     @rule(person=people)
     def a_person_holds_at_most_one_seat(self, person: str) -> None:

@@ -37,6 +37,14 @@ class Previous(NamedTuple):
     at: int
 
 
+class Version(NamedTuple):
+    """A text that a message had before: the rev at which it got it, and when, in ms since 1970."""
+
+    rev: int
+    at: int
+    body: str
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One entry of a room's log at its current state.

@@ -11,7 +11,7 @@ from chat.model.messages import Amendment, Edit, Message, Previous
 from chat.model.meta import NO_META, Meta, with_meta
 from chat.model.notices import Notice, dump_notice
 from chat.model.rooms import Position
-from chat.store import HISTORY, WINDOW, NotFound, Resync, queries
+from chat.store import HISTORY, WINDOW, NotFound, Resync, queries, versions
 from chat.store.queries import LARGEST
 from chat.store.records import Head, columns, dump_meta, encode_text, message_of
 from chat.store.transaction import Transaction
@@ -70,7 +70,7 @@ async def write_notice(
 async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, change: Amendment) -> Change:
     """Edit or delete a text message. `by` None skips the check that it is its author's.
 
-    A deleted text is gone from the store at once. Raises NotFound.
+    A deleted text is gone from the store at once, with those that it had before. Raises NotFound.
     """
     if not is_storable(id, by or NOBODY):
         raise NotFound("There is no such number.")
@@ -95,11 +95,19 @@ def _amended(old: Message, change: Amendment, now: int, rev: int) -> tuple[str |
 
 async def _rewrite(tx: Transaction, room: int, old: Message, rev: int, body: str | None, meta: Meta) -> None:
     text: Any = None if body is None else encode_text(body)
-    if tx.dialect.erase:
-        await tx.fetch(tx.dialect.erase, room, old.id, " " * len(encode_text(old.body or "").encode()))
+    if text is None:
+        await _erase(tx, room, old)
+    else:
+        await versions.keep(tx, room, old)
     if tx.dialect.new_text and text is not None:
         ((text,),) = await tx.fetch(tx.dialect.new_text, text)
     await tx.fetch(tx.dialect.rewrite, rev, text, dump_meta(meta), room, old.id)
+
+
+async def _erase(tx: Transaction, room: int, old: Message) -> None:
+    await versions.erase(tx, room, old.id)
+    if tx.dialect.erase:
+        await tx.fetch(tx.dialect.erase, room, old.id)
 
 
 async def find_message(tx: Transaction, code: str, id: int) -> Message:

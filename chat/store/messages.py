@@ -7,9 +7,9 @@ from typing import Any
 from chat.model.changes import Change
 from chat.model.errors import Forbidden
 from chat.model.members import Member
-from chat.model.messages import Message
+from chat.model.messages import Message, Version
 from chat.model.meta import with_meta
-from chat.store import NotFound, queries
+from chat.store import NotFound, queries, versions
 from chat.store.log import change_message, head_of, is_storable
 from chat.store.members import held_room
 from chat.store.queries import LARGEST
@@ -43,6 +43,11 @@ async def own_text(tx: Transaction, member: Member, id: int) -> Message:
 async def set_meta(tx: Transaction, code: str, message: Message, **values: Any) -> Change:
     """Keep what a feature has to say of a message, or forget what is None, and tell the room."""
     return await change_message(tx, code, message, meta=with_meta(message.meta, **values))
+
+
+async def earlier_texts(tx: Transaction, code: str, id: int) -> list[Version]:
+    """What a message of the room said before it was changed, the oldest first."""
+    return await versions.earlier(tx, (await head_of(tx, code)).room, id)
 
 
 async def around(

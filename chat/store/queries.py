@@ -124,6 +124,10 @@ PLACE = (
     "LEFT JOIN message AS last ON last.room = room.id "
     "AND last.id = (SELECT max(id) FROM message WHERE message.room = room.id) WHERE room.code = $1"
 )
+
+VERSIONS = "SELECT rev, at, body FROM earlier_text WHERE room = $1 AND message = $2 ORDER BY rev"
+FORGET_VERSIONS = "DELETE FROM version WHERE room = $1 AND message = $2 AND rev <= $3"
+
 REPEATED = (
     "SELECT room.id, epoch, done.rev, done.message FROM room "
     "JOIN idempotency_key AS done ON done.room = room.id WHERE code = $1 AND done.author = $2 AND key = $3"

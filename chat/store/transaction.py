@@ -28,7 +28,9 @@ class Dialect:
     new_text: (
         str  # if texts have a table of their own: puts body $1 there and returns what `insert` refers to
     )
-    erase: str  # overwrites the text of room $1, message $2 by $3; empty where `rewrite` does
+    erase: str  # overwrites the text of room $1, message $2; empty where `rewrite` does
+    keep_version: str  # the text of room $1, message $2, which it got at rev $3, ms $4
+    erase_versions: str  # overwrites those of room $1, message $2 up to rev $3; empty where deleting does
     expired: str  # rooms that expire by $1, at most $2, and locked; by no other node meanwhile
     closed: str  # a room that is to be removed, likewise
     rewrite: str  # rev $1, body (or what refers to it) $2 and meta $3 of room $4, message $5

@@ -62,7 +62,7 @@ MEMBERS = _part(
     "members.jsonl",
     room=ROOMS,
 )
-MESSAGES = _part(  # its fields in the order of `records.columns`
+MESSAGES = _part(
     "message",
     "room id",
     "room int, id int, rev int, at int, author int?, kind text, body text?, before_author int?, "
@@ -71,6 +71,15 @@ MESSAGES = _part(  # its fields in the order of `records.columns`
     view="entry",
     room=ROOMS,
     author=MEMBERS,
+)
+VERSIONS = _part(
+    "version",
+    "room message rev",
+    "room int, message int, rev int, at int, body text",
+    "earlier-texts.jsonl",
+    view="earlier_text",
+    room=ROOMS,
+    message=MESSAGES,
 )
 KEYS = _part(
     "idempotency_key",
@@ -87,7 +96,7 @@ POSITIONS = _part(
     room=ROOMS,
     seat=MEMBERS,
 )
-PARTS = (ROOMS, MEMBERS, MESSAGES, KEYS, POSITIONS)
+PARTS = (ROOMS, MEMBERS, MESSAGES, VERSIONS, KEYS, POSITIONS)
 
 
 def dump_row(part: Part, row: Sequence[Any]) -> Line:
@@ -145,21 +154,23 @@ async def page(tx: Transaction, part: Part, after: Key, last: int, limit: int) -
 
 def before_room(part: Part, room: int) -> Key:
     """A key after which the rows of a room begin."""
-    return (room - 1, LARGEST, "")[: len(part.key)]
+    ends = {"int": LARGEST, "text": ""}
+    return room - 1, *(ends[part.fields[column]] for column in part.key[1:])
 
 
 async def put(tx: Transaction, part: Part, lines: Sequence[Line]) -> None:
     rows = [load_row(line) for line in lines]
-    sql = f"INSERT INTO {part.table} ({part.columns}) VALUES ({_marks(len(part.fields))})"  # noqa: S608
-    if part is MESSAGES:
-        sql, rows = tx.dialect.insert, [await _with_text(tx, row) for row in rows]
+    columns = part.columns
+    if "body" in part.fields and tx.dialect.new_text:
+        columns, rows = columns.replace("body", "text"), [await _with_text(tx, part, row) for row in rows]
+    sql = f"INSERT INTO {part.table} ({columns}) VALUES ({_marks(len(part.fields))})"  # noqa: S608
     await tx.execute_many(sql, rows)
 
 
-async def _with_text(tx: Transaction, row: list[Any]) -> list[Any]:
-    """A message's row with its text put where this database keeps texts."""
-    place = list(MESSAGES.fields).index("body")
-    if tx.dialect.new_text and row[place] is not None:
+async def _with_text(tx: Transaction, part: Part, row: list[Any]) -> list[Any]:
+    """A row with its text put where this database keeps texts."""
+    place = list(part.fields).index("body")
+    if row[place] is not None:
         ((row[place],),) = await tx.fetch(tx.dialect.new_text, row[place])
     return row
 

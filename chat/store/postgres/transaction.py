@@ -33,6 +33,11 @@ DIALECT = Dialect(
     closed=f"{queries.CLOSED} FOR UPDATE SKIP LOCKED",
     new_text="",
     erase="",  # the old row is vacuumed away: see 001.sql
+    keep_version=(
+        "INSERT INTO version (room, message, rev, at, body) "
+        "SELECT room, id, $3, $4, body FROM message WHERE room = $1 AND id = $2"
+    ),
+    erase_versions="",
     rewrite="UPDATE message SET rev = $1, body = $2, meta = $3 WHERE room = $4 AND id = $5",
 )
 

@@ -12,6 +12,9 @@ from chat.model.changes import Change
 from chat.store import queries
 from chat.store.transaction import Dialect, Rows
 
+# By as many spaces as it has bytes, so that it stays where it is.
+OVERWRITE = "UPDATE text SET body = printf('%.*c', length(CAST(body AS BLOB)), ' ') WHERE serial"
+
 DIALECT = Dialect(
     heads="SELECT code, epoch, rev FROM room WHERE code IN (SELECT value FROM json_each($1))",
     asked_seats=(
@@ -30,7 +33,14 @@ DIALECT = Dialect(
     new_text="INSERT INTO text (body) VALUES ($1) RETURNING serial",
     expired=queries.EXPIRED,
     closed=queries.CLOSED,
-    erase="UPDATE text SET body = $3 WHERE serial = (SELECT text FROM message WHERE room = $1 AND id = $2)",
+    erase=f"{OVERWRITE} IN (SELECT text FROM message WHERE room = $1 AND id = $2)",  # noqa: S608
+    keep_version=(
+        "INSERT INTO version (room, message, rev, at, text) "
+        "SELECT room, id, $3, $4, text FROM message WHERE room = $1 AND id = $2"
+    ),
+    erase_versions=(
+        f"{OVERWRITE} IN (SELECT text FROM version WHERE room = $1 AND message = $2 AND rev <= $3)"  # noqa: S608
+    ),
     rewrite="UPDATE message SET rev = $1, text = $2, meta = $3 WHERE room = $4 AND id = $5",
 )
 
@@ -47,7 +57,7 @@ class SQLiteTransaction:
         self.erases = False
 
     async def fetch(self, sql: str, *values: Any) -> Rows:
-        self.erases = self.erases or sql is DIALECT.erase
+        self.erases = self.erases or sql in (DIALECT.erase, DIALECT.erase_versions)
         return execute(self.db, sql, *values).fetchall()
 
     async def execute_many(self, sql: str, rows: Rows) -> None:

@@ -79,6 +79,19 @@ CREATE TABLE message (
 
 CREATE UNIQUE INDEX message_rev ON message (room, rev);
 
+-- The texts that messages had before, each since a rev; bounded by chat/store/versions.py. Vacuumed as messages.
+CREATE TABLE version (
+  room bigint NOT NULL,
+  message bigint NOT NULL,
+  rev bigint NOT NULL,
+  at bigint NOT NULL,
+  body text NOT NULL,
+  PRIMARY KEY (room, message, rev)
+) WITH (
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 0,
+  toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 0
+);
+
 -- What each one-time key did. Author 0 stands for changes made by nobody's seat.
 CREATE TABLE idempotency_key (
   room bigint NOT NULL,
@@ -91,6 +104,8 @@ CREATE TABLE idempotency_key (
 );
 
 CREATE INDEX idempotency_key_at ON idempotency_key (at);
+
+CREATE VIEW earlier_text AS SELECT room, message, rev, at, body FROM version;
 
 CREATE VIEW entry AS
 SELECT message.room, message.id, message.rev, message.at, message.author, seat.name, seat.mark,

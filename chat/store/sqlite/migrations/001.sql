@@ -85,6 +85,16 @@ CREATE TABLE message (
 CREATE UNIQUE INDEX message_id ON message (room, id);
 CREATE UNIQUE INDEX message_rev ON message (room, rev);
 
+-- The texts that messages had before, each since a rev; bounded by chat/store/versions.py.
+CREATE TABLE version (
+  room INTEGER NOT NULL REFERENCES room,
+  message INTEGER NOT NULL,
+  rev INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  text INTEGER NOT NULL REFERENCES text,
+  PRIMARY KEY (room, message, rev)
+) STRICT, WITHOUT ROWID;
+
 -- What each one-time key did. Author 0 stands for changes made by nobody's seat.
 CREATE TABLE idempotency_key (
   room INTEGER NOT NULL REFERENCES room,
@@ -97,6 +107,10 @@ CREATE TABLE idempotency_key (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_key_at ON idempotency_key (at);
+
+CREATE VIEW earlier_text AS
+SELECT version.room, version.message, version.rev, version.at, text.body
+FROM version LEFT JOIN text ON text.serial = version.text;
 
 CREATE VIEW entry AS
 SELECT message.room, message.id, message.rev, message.at, message.author, seat.name, seat.mark,
