@@ -900,6 +900,7 @@ async def test_the_picture_of_the_link_is_for_members(alice: Person, bob: Person
     reply = await alice.get(address)
     assert (reply.status, reply.headers["Content-Type"]) == (200, "image/svg+xml")
     assert reply.body.startswith(b"<svg")
+    assert reply.headers["Cache-Control"] == "private, max-age=3600", "a proxy may keep any .svg"
     await bob.post(f"/rooms/{code}/leave")
     assert (await bob.get(address)).status == 403
 

@@ -128,7 +128,8 @@ async def qr(code: str) -> ResponseReturnValue:
     member = await require_member(chat, code)
     pace_reading(chat, member.person, pages=QR_PAGES)
     picture = await asyncio.to_thread(qr_code, link_to(member.code))
-    return Response(picture, content_type="image/svg+xml")
+    kept = {"Cache-Control": "private, max-age=3600"}
+    return Response(picture, content_type="image/svg+xml", headers=kept)
 
 
 @pages.get("/rooms/<code>/earlier")
