@@ -235,7 +235,10 @@ class Live:
     async def ask(self, action: str, id: int) -> Element:
         """Choose it in the palette for a message; the form that appears."""
         await self.send(act=f"{action}?ask", id=str(id))
-        return await self.until("hx-partial[hx-swap=innerMorph] form")
+        forms: list[Element] = []
+        while not forms:
+            forms = (await self.frame()).all("hx-partial[hx-swap=innerMorph] form")
+        return forms[-1]  # before it, its fields are empty
 
     async def until(self, selector: str, text: str = "") -> Element:
         """The next element like this, whichever frame brings it."""

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from . import attacks, cluster, crowds, echo, looks, parts, talk, visits
+from . import attacks, cluster, crowds, echo, formats, looks, parts, talk, visits
 from .parts import Row
 from .servers import Options
 
@@ -31,6 +31,7 @@ PARTS = {
     **echo.PARTS,
     **crowds.PARTS,
     **visits.PARTS,
+    **formats.PARTS,
     **cluster.PARTS,
     **attacks.PARTS,
 }

@@ -111,7 +111,7 @@ async def _visited(options: Options, tree: Path | None) -> dict[str, float]:
         times, results = options.some(1000), {}
         for name, reader, request in _requests(chat, rooms[0]):
             with profiled(options, chat, f"r-{name}"):
-                results[name] = _cost(chat, times, partial(reader.ask, request))
+                results[name] = cost(chat, times, partial(reader.ask, request))
         newcomers = await _come_in(options, chat, [host.code for host in rooms])
         for host in rooms:
             host.close()
@@ -134,7 +134,7 @@ def _requests(chat: Chat, reader: Visitor) -> Iterator[tuple[str, Visitor, bytes
     yield "first page", reader, reader.request("GET", "/")
 
 
-def _cost(chat: Chat, times: int, ask: Callable[[], object]) -> float:
+def cost(chat: Chat, times: int, ask: Callable[[], object]) -> float:
     for _ in range(min(times, 50)):
         ask()
     meter = Meter(chat.cpu)
