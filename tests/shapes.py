@@ -6,6 +6,7 @@ from chat.model.messages import Message
 from chat.views.formatter import Formatter
 from chat.views.look import LOOK, Look, Render
 from chat.views.messages import Shown
+from chat.views.trimming import Trim
 
 
 class Shapes:
@@ -41,7 +42,7 @@ class Shapes:
     def outage(self, outage: str, look: Look) -> str:
         return f"trouble {outage} "
 
-    def trimmed(self, code: str, id: int) -> Render:
+    def trimmed(self, code: str, trim: Trim) -> Render:
         return lambda look: ""
 
     def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:

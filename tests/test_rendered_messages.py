@@ -26,6 +26,7 @@ from chat.store.windows import Part
 from chat.views.formatter import Formatter
 from chat.views.look import LOOK, Look, Render
 from chat.views.messages import RenderedMessages, Shown
+from chat.views.trimming import Trim
 
 FRAME = 256 * 1024
 WORST = {
@@ -64,7 +65,7 @@ class Shapes:
     def extras(self, code: str, message: Message) -> Render:
         raise AssertionError("texts change here, and nothing else does")
 
-    def trimmed(self, code: str, id: int) -> Render:
+    def trimmed(self, code: str, trim: Trim) -> Render:
         return lambda look: ""
 
     def newest(self, code: str, shown: Shown, look: Look = LOOK) -> str:

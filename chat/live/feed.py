@@ -18,7 +18,7 @@ from chat.model.rooms import Position
 from chat.store.windows import Part, weight
 from chat.views.look import Look
 from chat.views.messages import RenderedMessages
-from chat.views.trimming import last_trim
+from chat.views.trimming import Trims
 
 RING = 256  # revs kept in memory per live room
 RING_BYTES = 256 * 1024  # of texts as Python holds them, so that a room of long messages costs no more
@@ -69,6 +69,7 @@ class Feed(Generic[F]):
         self.loaded = asyncio.Event()
         self._rendered = rendered
         self._floor = 0  # cursors below this cannot be served from the ring
+        self._trims = Trims()
         self._ring: deque[tuple[int, int]] = deque()  # (rev, id), revs rising
         self._messages: dict[int, Message] = {}
         self._bytes = 0
@@ -167,6 +168,8 @@ class Feed(Generic[F]):
         self._bytes += weight(message)
         self._messages[message.id] = message
         self._ring.append((rev, message.id))
+        if rev == message.id:
+            self._trims.note(rev)
         if message.notice:
             self.ended.update(dict.fromkeys(message.notice.ended, message.notice.ending))
             if message.notice.ended:
@@ -219,13 +222,18 @@ class Feed(Generic[F]):
         return frames
 
     def _joined(self, looks: Sequence[Look], cursor: int) -> list[Frame]:
-        return join(self._rendered, self.code, looks, self._after(cursor), cursor)
+        frames = join(self._rendered, self.code, looks, self._after(cursor), cursor)
+        if (trim := self._trims.within(cursor, min(frame.rev for frame in frames))) is None:
+            return frames
+        rows = self._rendered.trimmed(looks, self.code, trim)
+        return [Frame(frame.text + row, frame.rev) for frame, row in zip(frames, rows, strict=True)]
 
     def _newest(self, looks: Sequence[Look], cursor: int) -> list[Frame]:
         """If it is all that comes after `cursor`: the usual case."""
         rev, id = self._ring[-1]
         message = self._messages[id]
-        if not cursor + 1 == id == rev == message.rev == self.position.rev or last_trim((message,)):
+        is_only = cursor + 1 == id == rev == message.rev == self.position.rev
+        if not is_only or self._trims.within(cursor, rev):
             return []
         return [Frame(html, rev) for html in self._rendered.messages(looks, self.code, message)]
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from chat.store.windows import Part, first_part, weight
 from chat.views.look import Look
 from chat.views.messages import RenderedMessages, RoomMessages, byte_length
-from chat.views.trimming import last_trim
 
 FRAME = 64 * 1024  # bytes of a frame; one message may be longer, by itself
 LIKELY = FRAME // 4  # bytes of messages that make one frame, unless they are full of links
@@ -66,8 +65,6 @@ def _join(rendered: RenderedMessages, code: str, looks: Sequence[Look], part: Pa
     changes = (rendered.changes(looks, code, message, since) for message in part.changed)
     created = (rendered.messages(looks, code, message) for message in part.created)
     rows = [*changes, *created]
-    if id := last_trim(part.created):
-        rows.append(rendered.trimmed(looks, code, id))
     return ["".join(map(itemgetter(place), rows)) for place in range(len(looks))]
 
 

@@ -15,7 +15,7 @@ from chat.views.messages import Shown
 from chat.views.plain_messages import PlainMessages
 from chat.views.rooms import name_of
 from chat.views.timed_message import TimedMessage
-from chat.views.trimming import KEPT, LOADED
+from chat.views.trimming import Trim
 
 
 class MessageFragments:
@@ -39,17 +39,16 @@ class MessageFragments:
         )
         return once_a_language(render)
 
-    def trimmed(self, code: str, id: int) -> Render:
-        """What takes the oldest messages off a page that has got this one.
+    def trimmed(self, code: str, trim: Trim) -> Render:
+        """What takes the oldest messages off a page.
 
         Nothing is taken while more are on their way, nor mostly what somebody has loaded.
         """
-        first = id - KEPT + 1
-        page = f"#messages:has(#live>#message-{first}):not(:has(#older .htmx-request))"
-        if id % LOADED:
+        page = f"#messages:has(#live>#message-{trim.first}):not(:has(#older .htmx-request))"
+        if not trim.loaded:
             page += f":not(:has(#earlier>li:nth-child({HISTORY + 1})))"
         return once_a_language(
-            partial(self._engine.render, "room/trim.html", code=code, first=first, page=page)
+            partial(self._engine.render, "room/trim.html", code=code, first=trim.first, page=page)
         )
 
     def newest(self, code: str, shown: Shown, look: Look) -> str:

@@ -22,6 +22,7 @@ from chat.model.messages import Message
 from chat.store.windows import weight
 from chat.views.formatter import Formatter
 from chat.views.look import Look, Render
+from chat.views.trimming import Trim
 
 CACHE = 32 * 1024 * 1024  # bytes of rendered messages in memory, over all rooms
 ENTRY = 400  # bytes of an entry besides its message and fragments, about
@@ -48,7 +49,7 @@ class Shapes(Protocol):
 
     def newest(self, code: str, shown: Shown, look: Look) -> str: ...
 
-    def trimmed(self, code: str, id: int) -> Render: ...
+    def trimmed(self, code: str, trim: Trim) -> Render: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,9 @@ class RenderedMessages:
         """A page in place of what a reader has; not kept here."""
         return self._shapes.newest(code, shown, look)
 
-    def trimmed(self, looks: Sequence[Look], code: str, id: int) -> list[str]:
+    def trimmed(self, looks: Sequence[Look], code: str, trim: Trim) -> list[str]:
         """What takes the oldest messages off a page when this one has come, in each of these looks."""
-        return list(map(self._shapes.trimmed(code, id), looks))
+        return list(map(self._shapes.trimmed(code, trim), looks))
 
     def forget(self, code: str, message: Message) -> None:
         """This message has changed: what was rendered before is dropped and not kept again."""
