@@ -61,6 +61,13 @@ class Settings:
             "No limit by default, but 64 MiB of the disk of a SQLite file stay free."
         },
     )
+    edit_hours: int = field(
+        default=24,
+        metadata={
+            "doc": "For how many hours people can change a text that they have sent; `0`: not at all. They "
+            "can delete it at any time."
+        },
+    )
     trusted_proxies: tuple[Network, ...] = field(
         default=(),
         metadata={
@@ -105,6 +112,7 @@ class Settings:
             redis_url=_redis("CHAT_REDIS_URL", env.get("CHAT_REDIS_URL", "")),
             secret_key=secret,
             max_bytes=_size("CHAT_MAX_BYTES", env.get("CHAT_MAX_BYTES", "")),
+            edit_hours=_hours("CHAT_EDIT_HOURS", env.get("CHAT_EDIT_HOURS", "24")),
             rate_limit=_switch("CHAT_RATE_LIMIT", env.get("CHAT_RATE_LIMIT", "on")),
             trusted_proxies=_networks("CHAT_TRUSTED_PROXIES", env.get("CHAT_TRUSTED_PROXIES", "")),
             hosts=_hosts("CHAT_HOSTS", env.get("CHAT_HOSTS", "")),
@@ -128,6 +136,14 @@ def _size(name: str, text: str) -> int:
             f"{name} is {text[:40]!r}: use a number of bytes such as 20G, at least 10M, or 0 for none."
         )
     return size
+
+
+def _hours(name: str, text: str) -> int:
+    if not re.fullmatch(r"\d{1,6}", text.strip(), re.ASCII):
+        raise Misconfigured(
+            f"{name} is {text[:40]!r}: use a number of hours such as 24, or 0 for not at all."
+        )
+    return int(text)
 
 
 def _switch(name: str, text: str) -> bool:

@@ -78,7 +78,7 @@ async def _agree_on_the_key(store: Store, secret: str) -> None:
 
 def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -> Context:
     assets, metrics = Assets(folder("static")), Metrics()
-    render = Renderer(folder("templates"), assets)
+    render = Renderer(folder("templates"), assets, settings.edit_hours > 0)
     bus, registry = bus_for(redis, metrics.hinted, metrics.interruptions.inc), registry_for(redis, SOCKETS)
     hub = Hub(
         store,

@@ -61,7 +61,7 @@ def compiled() -> tuple[Assets, Renderer]:
 def ready(compiled: tuple[Assets, Renderer], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every app that is started uses what is compiled."""
     monkeypatch.setattr("chat.startup.Assets", lambda folder: compiled[0])
-    monkeypatch.setattr("chat.startup.Renderer", lambda folder, assets: compiled[1])
+    monkeypatch.setattr("chat.startup.Renderer", lambda *settings: compiled[1])
 
 
 @pytest.fixture

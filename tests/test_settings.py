@@ -30,6 +30,7 @@ def test_every_setting_is_read_from_its_variable() -> None:
             "CHAT_DATABASE_URL": "sqlite:////var/lib/chat/chat.db",
             "CHAT_REDIS_URL": "redis://a:1, rediss://b:2/0",
             "CHAT_SECRET_KEY": "sixteen letters!",
+            "CHAT_EDIT_HOURS": " 48",
             "CHAT_RATE_LIMIT": "off",
             "CHAT_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,::1",
         }
@@ -37,6 +38,7 @@ def test_every_setting_is_read_from_its_variable() -> None:
     assert settings.database_url == "sqlite:////var/lib/chat/chat.db"
     assert settings.redis_url == "redis://a:1,rediss://b:2/0"
     assert settings.secret_key == "sixteen letters!"
+    assert settings.edit_hours == 48
     assert settings.rate_limit is False
     assert settings.trusted_proxies == (ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("::1"))
 
@@ -51,6 +53,10 @@ def test_a_switch_understands_the_usual_words(text: str, value: bool) -> None:
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
+        ("CHAT_EDIT_HOURS", ""),
+        ("CHAT_EDIT_HOURS", "-1"),
+        ("CHAT_EDIT_HOURS", "1.5"),
+        ("CHAT_EDIT_HOURS", "9" * 7),
         ("CHAT_RATE_LIMIT", "maybe"),
         ("CHAT_RATE_LIMIT", ""),
         ("CHAT_SECRET_KEY", "short"),

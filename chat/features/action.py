@@ -11,7 +11,7 @@ from chat.context import Context
 from chat.limits import Rate
 from chat.model.errors import Conflict, Forbidden, RateLimited, Refused
 from chat.model.members import Member
-from chat.model.messages import Message
+from chat.model.messages import NOT_THEIRS, Message
 from chat.model.rooms import Room
 from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.views.look import Look
@@ -36,6 +36,15 @@ class Asked(NamedTuple):
     look: Look
 
 
+class Seen(NamedTuple):
+    """A message that somebody with these seats looks at, `age` ms after it was sent."""
+
+    chat: Context
+    message: Message
+    seats: Sequence[int]
+    age: int
+
+
 class Answer(NamedTuple):
     """What they see next: a page, or a fragment where theirs is live."""
 
@@ -58,8 +67,8 @@ class Action:
     """Something people do to a message or to a room: `role` says who may, `rate` how often.
 
     If it is `shared`, the rate is that of the room, and each member has one for attempts. `size` is how many
-    bytes of disk the fields may take. `form` is the template of its form, and `offered` whether somebody with
-    these seats is shown it for a message; one about a room is `filled` with what is so now.
+    bytes of disk the fields may take. `form` is the template of its form, and `denied` says why somebody is
+    not shown it for a message, empty if they are; one about a room is `filled` with what is so now.
     """
 
     name: str
@@ -69,13 +78,18 @@ class Action:
     size: Callable[[Fields], int] = lambda fields: 0
     form: str = ""
     filled: Callable[[Room, Member], Fields] = lambda room, member: {}
-    offered: Callable[[Message, Sequence[int]], bool] = lambda message, seats: False
+    denied: Callable[[Seen], str] = lambda seen: NOT_THERE
     shared: bool = False
 
 
-def is_own_text(message: Message, seats: Sequence[int]) -> bool:
-    """Whether somebody with these seats wrote this text, and it is still there."""
-    return message.author in seats and message.body is not None
+def no_text(seen: Seen) -> str:
+    """Denies what is about a text that is still there."""
+    return "" if seen.message.kind == "text" and seen.message.body is not None else NOT_THERE
+
+
+def no_own_text(seen: Seen) -> str:
+    """The same of one that the reader wrote, under whatever name."""
+    return no_text(seen) or ("" if seen.message.author in seen.seats else NOT_THEIRS)
 
 
 async def perform(

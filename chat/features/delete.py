@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chat import limits
-from chat.features.action import Action, Answer, Asked, is_own_text
+from chat.features.action import Action, Answer, Asked, no_own_text
 from chat.model.changes import Change
 from chat.model.members import Member
 from chat.model.messages import Delete
@@ -25,4 +25,4 @@ async def delete_text(tx: Transaction, member: Member, id: int) -> Change:
     return await amend(tx, member.code, id, member.number, f"delete {id}", Delete())
 
 
-DELETE = Action("delete", run, limits.DELETIONS, form="delete/form.html", offered=is_own_text)
+DELETE = Action("delete", run, limits.DELETIONS, form="delete/form.html", denied=no_own_text)

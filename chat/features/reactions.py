@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from chat import limits
-from chat.features.action import Action, Answer, Asked
+from chat.features.action import Action, Answer, Asked, no_text
 from chat.model.changes import Change
 from chat.model.emoji import one_emoji
 from chat.model.errors import Refused
@@ -65,15 +65,11 @@ def _check_bounds(given: Given, own: set[int], emoji: str) -> None:
         raise Refused("This message has all the reactions that it can have.", "emoji")
 
 
-def is_offered(message: Message, seats: Sequence[int]) -> bool:
-    return message.kind == "text" and message.body is not None
-
-
 REACTIONS = Action(
     "reactions",
     run,
     limits.REACTIONS,
     size=lambda fields: BYTES,
     form="reactions/form.html",
-    offered=is_offered,
+    denied=no_text,
 )

@@ -124,6 +124,7 @@ NOT_SAVED = TooLong(
     "Shorten it, or send part of it as a new message.",
     "Shorten it, or send parts of it as new messages.",
 )
+NOT_THEIRS = "Only the person who wrote a message can change it."
 EXACT = 100  # characters: a longer excess is rounded to two digits
 CUT = "The field takes %(n)s characters, so the end of what you pasted is missing."
 

@@ -7,7 +7,7 @@ from typing import Any
 from chat.model.changes import Change
 from chat.model.errors import Forbidden
 from chat.model.members import Member
-from chat.model.messages import Message, Version
+from chat.model.messages import NOT_THEIRS, Message, Version
 from chat.model.meta import with_meta
 from chat.store import NotFound, queries, versions
 from chat.store.log import change_message, head_of, is_storable
@@ -36,7 +36,7 @@ async def own_text(tx: Transaction, member: Member, id: int) -> Message:
         room = (await head_of(tx, member.code)).room
         ((people, seats),) = await tx.fetch(queries.PEOPLE_OF, room, member.number, message.author)
         if (people, seats) != (1, 2):
-            raise Forbidden("Only the person who wrote a message can change it.")
+            raise Forbidden(NOT_THEIRS)
     return message
 
 

@@ -31,9 +31,10 @@ STYLES = 128  # more than there are ways to choose them
 
 
 class Engine:
-    def __init__(self, folder: Path, assets: Assets) -> None:
+    def __init__(self, folder: Path, assets: Assets, can_edit: bool = True) -> None:
         self._folder = folder
         self._assets = assets
+        self._can_edit = can_edit
         self.formatter = Formatter()
         self._compiled = Compiled()
         self._env = lru_cache(WORDS)(self._environment)
@@ -60,7 +61,13 @@ class Engine:
             initials=initials,
             unlabelled=unlabelled,
         )
-        made.globals.update(asset=self._assets.url, field=BODY_FIELD, inline=self.inline, COMINGS=COMINGS)
+        made.globals.update(
+            asset=self._assets.url,
+            can_edit=self._can_edit,
+            field=BODY_FIELD,
+            inline=self.inline,
+            COMINGS=COMINGS,
+        )
         made.globals.update(title_length=TITLE_LENGTH, topic_length=TOPIC_LENGTH, shape=self.message)
         return made
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from chat.model.members import Member
-from chat.model.messages import Message
+from chat.model.messages import Message, Version
 from chat.model.receipts import write_life
 from chat.model.rooms import Room
 from chat.views.engine import Engine
@@ -106,6 +106,7 @@ class Pages:
         room: Room,
         seats: Sequence[int],
         message: Message,
+        earlier: Sequence[Version],
         context: tuple[Sequence[str], Sequence[str]],
         forms: Sequence[str],
         reader: Reader,
@@ -113,7 +114,7 @@ class Pages:
         failure: object = None,
         fields: Mapping[str, str] = NOTHING,
     ) -> str:
-        """A message among those around it, with what this member can do to it.
+        """A message among those around it, with what it said before and what this member can do to it.
 
         `failure` is why what they asked for by the form `failed` and with these fields was not done.
         """
@@ -125,6 +126,7 @@ class Pages:
             name=name_of(room),
             own_style=own_style_url(seats),
             message=message,
+            earlier=earlier,
             own=seats,
             before=before,
             after=after,

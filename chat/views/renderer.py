@@ -20,10 +20,11 @@ from chat.views.sheet_words import sheets_of_words
 
 
 class Renderer:
-    def __init__(self, folder: Path, assets: Assets) -> None:
+    def __init__(self, folder: Path, assets: Assets, can_edit: bool = True) -> None:
+        """`can_edit` is whether a text can be changed at all once it is sent."""
         for name, sheet in sheets_of_words().items():
             assets.add(name, sheet)
-        self.engine = Engine(folder, assets)
+        self.engine = Engine(folder, assets, can_edit)
         self.messages = MessageFragments(self.engine)
         self.people = People(self.engine)
         self.alerts = Alerts(self.engine)

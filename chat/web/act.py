@@ -11,15 +11,15 @@ from quart.typing import ResponseReturnValue
 
 from chat.context import Context
 from chat.features import ACTIONS
-from chat.features.action import NOT_THERE, TOO_OFTEN, Action, Answer, Failure, failure_of, perform
+from chat.features.action import NOT_THERE, TOO_OFTEN, Action, Answer, Failure, Seen, failure_of, perform
 from chat.live.connection import Connection
 from chat.model.errors import Forbidden, RateLimited
 from chat.model.members import Member
-from chat.model.messages import Message
+from chat.model.messages import Message, Version
 from chat.model.rooms import Room
 from chat.store import NotFound, Unavailable
 from chat.store.members import seats_of
-from chat.store.messages import around, text_message
+from chat.store.messages import around, earlier_texts, text_message
 from chat.store.rooms import find_room
 from chat.store.transaction import Transaction
 from chat.views.forms import NOTHING, Draft
@@ -88,14 +88,16 @@ async def _message_page(
     failure: Failure | None = None,
     given: Mapping[str, str] = NOTHING,
 ) -> str:
-    (before, found, after), seats, room = await chat.store.snapshot(_read_page, member, id)
+    (before, found, after), earlier, seats, room = await chat.store.snapshot(_read_page, member, id)
+    seen = await _seen(chat, found, seats)
     return chat.render.pages.message(
         member,
         room,
         seats,
         found,
+        earlier,
         (await _nearest(chat, member.code, before[::-1]), await _nearest(chat, member.code, after)),
-        [action.form for action in ACTIONS.values() if action.form and action.offered(found, seats)],
+        [action.form for action in ACTIONS.values() if action.form and not action.denied(seen)],
         current_reader(),
         failed.form if failed else "",
         failure,
@@ -105,12 +107,17 @@ async def _message_page(
 
 async def _read_page(
     tx: Transaction, member: Member, id: int
-) -> tuple[tuple[list[Message], Message, list[Message]], list[int], Room]:
-    """A message with those around it, the reader's seats, and the room. Raises NotFound."""
+) -> tuple[tuple[list[Message], Message, list[Message]], list[Version], list[int], Room]:
+    """A message with those around it, its earlier texts, the reader's seats, the room. Raises NotFound."""
     found, room = await around(tx, member.code, id, AROUND), await find_room(tx, member.code)
     if room is None:
         raise NotFound(f"There is no room {member.code}.")
-    return found, await seats_of(tx, member.code, member.person), room
+    earlier = await earlier_texts(tx, member.code, id) if found[1].edited else []
+    return found, earlier, await seats_of(tx, member.code, member.person), room
+
+
+async def _seen(chat: Context, message: Message, seats: Sequence[int]) -> Seen:
+    return Seen(chat, message, seats, int(await chat.store.time() * 1000) - message.at)
 
 
 async def _nearest(chat: Context, code: str, messages: Sequence[Message]) -> list[str]:
@@ -223,7 +230,7 @@ async def _perform_or_ask(
 async def _form(
     chat: Context, connection: Connection, action: Action, call: Call, failure: Failure | None
 ) -> str:
-    """The action's form on a live page, empty if this member has none for the message.
+    """The action's form on a live page, or why this member has none for the message; empty if it is gone.
 
     It is also empty after a refusal that has nothing to do with what was typed: the page keeps its own form.
     So what comes over the rate is refused without a read.
@@ -235,8 +242,10 @@ async def _form(
         found, seats = await chat.store.snapshot(_read_text, member, call.id)
     except (NotFound, Forbidden):
         return ""
-    if not (action.form and action.offered(found, seats)):
+    if not action.form:
         return ""
+    if denied := action.denied(await _seen(chat, found, seats)):
+        return "" if failure else chat.render.alerts.notice(denied, connection.look)
     return chat.render.forms.show(member.code, action.form, found, failure, call.fields, connection.look)
 
 

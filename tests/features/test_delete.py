@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from people import Person, ids
+from people import FakeClock, Person, ids
 
 SECRET = "a word that nobody shall read"
 
@@ -37,6 +37,22 @@ async def test_an_author_deletes_a_text_over_the_socket(
         await live.send(act=form.one("input[name=act]").value)
         await live.until(f"#message-{id} .gone")
     assert SECRET not in (await bob.get(f"/rooms/{code}")).text
+
+
+async def test_who_wrote_the_rest_of_a_run_stays_readable(
+    alice: Person, bob: Person, code: str, clock: FakeClock
+) -> None:
+    clock.pass_by(3600)
+    await alice.write(code, "first", "second")
+    first, second = ids(await alice.look(code))[-2:]
+    await bob.post(f"/rooms/{code}/{second}/reactions", {"emoji": "👍", "on": "1"})
+    assert (await alice.post(f"/rooms/{code}/{first}/delete")).status == 303
+    page = await bob.look(code)
+    stub, rest = page.one(f"#message-{first}"), page.one(f"#message-{second}")
+    assert ("on" in stub.classes, "on" in rest.classes) == (False, True)  # the stub still begins the run
+    assert (stub.one(".by bdi").text, stub["data-i"]) == ("Alice", "A")
+    assert stub.one(".by time")["datetime"] == rest.one(".by time")["datetime"]
+    assert rest.has(f"#reactions-{second} button")
 
 
 async def test_deleting_twice_says_that_it_is_gone(alice: Person, code: str, id: int) -> None:

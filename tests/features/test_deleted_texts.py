@@ -20,9 +20,10 @@ SECRET = "a word that nobody shall read"
 OF_OTHERS = (type, ModuleType, FrameType, CoroutineType, asyncio.AbstractEventLoop, asyncio.Task)
 
 
+@pytest.mark.parametrize("was_edited", [True, False])
 @pytest.mark.parametrize("bob_is_here", [True, False])
 async def test_nothing_that_a_node_keeps_has_a_deleted_text(
-    chats: list[Context], alice: Person, bob: Person, code: str, bob_is_here: bool
+    chats: list[Context], alice: Person, bob: Person, code: str, bob_is_here: bool, was_edited: bool
 ) -> None:
     """Whatever keeps texts in memory, now or later: everything is looked at that a node has of its own."""
     async with alice.in_room(code) as hers, bob.in_room(code) as his:
@@ -42,6 +43,9 @@ async def test_nothing_that_a_node_keeps_has_a_deleted_text(
                 async with person.live(code) as live:
                     await live.resume(page, since=0)
                     await live.until("li .text", SECRET)
+        for text in (f"{SECRET} twice", "nothing") if was_edited else ():
+            await alice.post(f"/rooms/{code}/{id}/edit", {"body": text})
+            assert SECRET in (await bob.get(f"/rooms/{code}/{id}")).text
         await alice.post(f"/rooms/{code}/{id}/delete")
         head = (await calls.heads(chats[0].store, [code]))[code]
         await until(

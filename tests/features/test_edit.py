@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from deployments import ONE
+from deployments import ONE, within
 from dom import Element
-from people import Person, ids
+from people import FakeClock, Person, ids
 
 from chat import limits
 from chat.model.invisible import is_blank
 from chat.model.messages import BODY_TYPED
+from chat.settings import Settings
 
 
 @pytest.fixture
@@ -103,6 +105,85 @@ async def test_a_text_is_measured_before_it_is_searched(
         await live.send(act=f"{id}/edit", body=["\u00ad" * 5000] * 20)
         await live.until("[role=alert]", "too long")
     assert max(searched, default=0) <= BODY_TYPED
+
+
+async def test_what_a_message_said_before_is_on_its_page_for_every_member(
+    alice: Person, bob: Person, client: Person, code: str, id: int, clock: FakeClock
+) -> None:
+    for text in ("<b>second", "third\n  line"):
+        clock.pass_by(60)
+        assert (await alice.post(f"/rooms/{code}/{id}/edit", {"body": text})).status == 303
+    for person in (alice, bob):
+        mark = (await person.look(code)).one(f"#message-{id} .edited a")
+        page, _, place = mark["href"].partition("#")
+        assert page == f"/rooms/{code}/{id}"
+        details = (await _page(person, code, id)).one("details.edited")
+        assert details.has(f"ol#{place}")  # a browser opens it for what is inside
+        assert "2 earlier versions" in details.one("summary").words
+        assert [text.text for text in details.all(".was")] == ["<b>second", "frist"]
+        assert [time["datetime"][11:19] for time in details.all("time")] == ["08:17:40", "08:16:40"]
+    assert (await client.get(f"/rooms/{code}/{id}")).status == 403
+    assert "frist" not in (await bob.get(f"/rooms/{code}")).text
+
+
+async def test_what_a_deleted_message_said_before_is_nowhere(
+    alice: Person, bob: Person, code: str, id: int
+) -> None:
+    assert (await alice.post(f"/rooms/{code}/{id}/edit", {"body": "second"})).status == 303
+    assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303
+    for person in (alice, bob):
+        reply = await person.get(f"/rooms/{code}/{id}")
+        assert not reply.page.has(".edited")
+        assert "frist" not in reply.text
+        assert "second" not in reply.text
+
+
+async def test_a_text_can_be_changed_for_a_day(alice: Person, code: str, id: int, clock: FakeClock) -> None:
+    path = f"/rooms/{code}/{id}/edit"
+    clock.pass_by(24 * 3600)
+    assert (await alice.post(path, {"body": "first"})).status == 303
+    clock.pass_by(1)
+    reply = await alice.post(path, {"body": "too late"})
+    assert reply.status == 403
+    assert reply.page.one("[role=alert]").text == "A message can be changed for 24 hours after it was sent."
+    assert reply.page.one("#kept").value == "too late"
+    assert not (await _page(alice, code, id)).has("#edit")
+    assert (await alice.texts(code))[1] == "first"
+    async with alice.in_room(code) as live:
+        await live.send(act="edit?ask", id=str(id))
+        await live.until("[role=alert]", "for 24 hours")
+        await live.send(act=f"{id}/edit", body="too late")
+        await live.until("[role=alert]", "for 24 hours")
+    assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303  # at any time
+
+
+async def test_a_chat_may_be_set_so_that_no_text_is_changed(settings: Settings) -> None:
+    async with within(replace(settings, edit_hours=0)) as (app,):
+        alice = Person(app, "Alice")
+        code = await alice.create()
+        await alice.write(code, "said")
+        page = await alice.look(code)
+        (id,) = ids(page)
+        assert not page.has("#pal [value=edit?ask]")
+        assert page.has("#pal [value=delete?ask]")
+        assert not (await _page(alice, code, id)).has("#edit")
+        reply = await alice.post(f"/rooms/{code}/{id}/edit", {"body": "unsaid"})
+        assert reply.status == 403
+        assert reply.page.one("[role=alert]").text == "A message cannot be changed here once it is sent."
+        assert await alice.texts(code) == ["said"]
+
+
+async def test_a_text_that_was_emptied_may_be_deleted_instead(alice: Person, code: str, id: int) -> None:
+    async with alice.in_room(code) as live:
+        await live.send(act=f"{id}/edit", body="", version=str(id))
+        form = await live.until("hx-partial[hx-swap=innerMorph]", "cannot be saved")
+        assert "required" not in form.one("textarea")  # nor does a browser refuse it with another reason
+        button = form.one("button.bad")
+        assert button.words == "Delete the message"
+        await live.send(act=button["value"])
+        confirmed = await live.until("hx-partial[hx-swap=innerMorph] form#delete")
+        await live.send(act=confirmed.one("input[name=act]").value)
+        await live.until(f"#message-{id} .gone")
 
 
 async def test_two_windows_of_one_author_keep_both_texts(alice: Person, code: str, id: int) -> None:
