@@ -19,7 +19,7 @@ from chat.origins import same_origin
 from chat.settings import Misconfigured, Settings
 from chat.startup import close_context, open_context
 from chat.store import OutcomeUnknown, Unavailable
-from chat.upkeep import count_nodes, look_around, remove_expired_rooms
+from chat.upkeep import count_nodes, index_words, look_around, remove_expired_rooms
 from chat.web import pages, sockets
 from chat.web.admission import Refusal, refuse_host, refuse_origin
 from chat.web.errors import handle_errors
@@ -120,6 +120,7 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
             chat.reading.run(),
             chat.typing.run(),
             count_nodes(chat.store, chat.hub.registry),
+            index_words(chat.store, chat.quota),
         )
         tasks.extend(
             map(_lasting, (*always, remove_expired_rooms(chat.store), look_around(chat.quota, chat.clock)))

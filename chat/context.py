@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chat.limits import Limits, OwnLimits
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from chat.cluster.connection import Redis
 
 
+SEARCHES = 2  # at the same time: others wait, so that they never take all readers of the store
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     settings: Settings
@@ -48,3 +52,4 @@ class Context:
     clock: ClockWatch
     goodbyes: Goodbyes
     redis: Redis | None = None
+    searching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEARCHES))

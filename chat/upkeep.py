@@ -10,9 +10,11 @@ from chat.store import OutcomeUnknown, Store, Unavailable
 from chat.store.clock import ClockWatch
 from chat.store.expiry import Expiry
 from chat.store.quota import Quota
+from chat.store.word_index import index_rooms
 
 EVERY = 60.0  # s between looks for rooms that have expired
 MEASURE = 5.0  # s between looks at how much is stored, and at the clock
+INDEX = 20.0  # s between looks for what is to be indexed
 COUNT = 30.0  # s between counts of the nodes
 PAUSE = 0.2  # s between batches, so that other writes get through
 
@@ -40,6 +42,18 @@ async def remove_expired_rooms(store: Store, every: float = EVERY) -> None:
         finally:
             if removed:
                 logs.event("unused-rooms-removed", rows=removed)
+
+
+async def index_words(store: Store, quota: Quota, every: float = INDEX) -> None:
+    """Bring the index of words up to date, for as long as this node runs; not when there is no space left."""
+    while True:
+        await asyncio.sleep(every)
+        if quota.full:
+            continue
+        try:
+            await index_rooms(store)
+        except (Unavailable, OutcomeUnknown):
+            continue  # the health check of the store reports it
 
 
 async def count_nodes(store: Store, registry: PresenceRegistry) -> None:

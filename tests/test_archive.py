@@ -330,7 +330,7 @@ async def much(places: dict[str, Place]) -> str:
 
 async def ran_on_a_small_disk(*words: str) -> subprocess.CompletedProcess[str]:
     def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))  # an empty store fits
 
     return await ran(*words, first=limited)
 
@@ -750,6 +750,8 @@ async def test_no_table_and_no_column_is_left_out(url: str) -> None:
     async with opened(url) as store:
         found = {(table, column) for table, column in await store.read(columns)}
     found -= {("metadata", "name"), ("metadata", "value")}  # in the manifest
+    found -= {pair for pair in found if pair[0] == "posting"}  # made of the texts again
+    found -= {("room", "indexed")}
     if url.startswith("sqlite"):  # texts have a table of their own
         found -= {("text", "serial"), ("text", "body"), ("message", "serial")}
         found -= {("message", "text"), ("version", "text")}

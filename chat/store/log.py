@@ -11,7 +11,7 @@ from chat.model.messages import Amendment, Edit, Message, Previous
 from chat.model.meta import NO_META, Meta, with_meta
 from chat.model.notices import Notice, dump_notice
 from chat.model.rooms import Position
-from chat.store import HISTORY, WINDOW, NotFound, Resync, queries, versions
+from chat.store import HISTORY, WINDOW, NotFound, Resync, queries, versions, word_index
 from chat.store.queries import LARGEST
 from chat.store.records import Head, columns, dump_meta, encode_text, message_of
 from chat.store.transaction import Transaction
@@ -82,6 +82,7 @@ async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, c
     head = await rise(tx, room)
     body, meta = _amended(old, change, tx.now, head.rev)
     await _rewrite(tx, room, old, head.rev, body, meta)
+    await word_index.replace(tx, room, old, body)
     await tx.fetch(queries.REMEMBER, room, author, key, id, head.rev, tx.now)
     return changed(tx, code, replace(old, rev=head.rev, body=body, meta=meta), head)
 

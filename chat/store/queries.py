@@ -5,6 +5,7 @@ What a database has to say in its own way stands in its own module, under the sa
 
 from __future__ import annotations
 
+SHARDS = 32  # of the words of a segment, in the index
 LARGEST = 2**63 - 1  # that an integer column holds
 
 METADATA = "SELECT value FROM metadata WHERE name = $1"
@@ -38,6 +39,8 @@ CLOSED = "SELECT id FROM room WHERE expires = 0 ORDER BY id LIMIT 1"
 EMPTY = (  # of room $1, at most $2 rows of each
     "DELETE FROM message WHERE room = $1 "
     "AND id IN (SELECT id FROM message WHERE room = $1 ORDER BY id LIMIT $2) RETURNING 1",
+    "DELETE FROM posting WHERE room = $1 "
+    "AND serial IN (SELECT serial FROM posting WHERE room = $1 ORDER BY shard, segment LIMIT $2) RETURNING 1",
     "DELETE FROM read_position WHERE room = $1 "
     "AND seat IN (SELECT seat FROM read_position WHERE room = $1 ORDER BY seat LIMIT $2) RETURNING 1",
     "DELETE FROM seat WHERE room = $1 "
@@ -133,3 +136,27 @@ REPEATED = (
     "JOIN idempotency_key AS done ON done.room = room.id WHERE code = $1 AND done.author = $2 AND key = $3"
 )
 REMEMBER = "INSERT INTO idempotency_key (room, author, key, message, rev, at) VALUES ($1, $2, $3, $4, $5, $6)"
+
+# Of the index of words.
+UNINDEXED = (
+    "SELECT id, code, rev, indexed FROM room "
+    "WHERE id > $1 AND rev + 1 >= (indexed + 1) * $2 ORDER BY id LIMIT $3"
+)
+INDEXED = "SELECT rev, indexed FROM room WHERE id = $1"
+SET_INDEXED = "UPDATE room SET indexed = $1 WHERE id = $2"
+TEXTS = (
+    "SELECT id, name, body FROM entry "
+    "WHERE room = $1 AND id >= $2 AND id < $3 AND kind = 'text' AND has_text ORDER BY id"
+)
+NEWEST_REV = "SELECT max(rev) FROM message WHERE room = $1 AND id >= $2 AND id < $3"
+PARTS_OF_SEGMENT = (
+    f"SELECT serial, pairs FROM posting WHERE room = $1 AND segment = $2 "  # noqa: S608
+    f"AND shard IN ({', '.join(map(str, range(SHARDS)))})"
+)
+SET_PART = "UPDATE posting SET pairs = $1 WHERE serial = $2"
+NEW_PART = "INSERT INTO posting (room, shard, segment, pairs) VALUES ($1, $2, $3, $4)"
+PARTS_OF_SHARD = (
+    "SELECT segment, pairs FROM posting WHERE room = $1 AND shard = $2 AND segment >= $3 AND segment < $4"
+)
+BETWEEN = ENTRIES + "AND id >= $2 AND id < $3 ORDER BY id DESC"
+FIRST_FROM = "SELECT id, at FROM message WHERE room = $1 AND id >= $2 ORDER BY id LIMIT 1"

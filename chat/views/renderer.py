@@ -16,6 +16,7 @@ from chat.views.own_settings import OwnSettings
 from chat.views.pages import Pages
 from chat.views.people import People
 from chat.views.rooms import Rooms
+from chat.views.search import SearchPages
 from chat.views.sheet_words import sheets_of_words
 
 
@@ -33,5 +34,6 @@ class Renderer:
         self.rooms = Rooms(self.engine)
         self.own_settings = OwnSettings(self.engine)
         self.help = Help(self.engine)
+        self.search = SearchPages(self.engine)
         self.home = HomePages(self.engine)
         self.pages = Pages(self.engine, self.people, self.rooms)

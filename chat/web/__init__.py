@@ -14,6 +14,7 @@ from chat.web import (
     reading,
     room,
     room_acts,
+    search,
     stream,
 )
 from chat.web.requests import pages
@@ -34,6 +35,7 @@ __all__ = [
     "reading",
     "room",
     "room_acts",
+    "search",
     "sockets",
     "stream",
 ]

@@ -15,6 +15,7 @@ from chat.model.codes import CODE_TYPED
 from chat.model.members import NAME_TYPED
 from chat.model.messages import BODY_TYPED, KEY_LENGTH
 from chat.model.rooms import TITLE_TYPED, TOPIC_TYPED
+from chat.model.search import LENGTH
 
 LIMITS = {
     "name": NAME_TYPED,
@@ -25,6 +26,7 @@ LIMITS = {
     "code": CODE_TYPED,
     "key": KEY_LENGTH,
     "again": KEY_LENGTH,
+    "q": LENGTH,
     "epoch": 64,
     "look": KEY_LENGTH,
     "lines": 8,

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from . import attacks, cluster, crowds, echo, formats, looks, parts, talk, visits
+from . import attacks, cluster, crowds, echo, formats, looks, parts, searches, talk, visits
 from .parts import Row
 from .servers import Options
 
@@ -32,10 +32,11 @@ PARTS = {
     **crowds.PARTS,
     **visits.PARTS,
     **formats.PARTS,
+    **searches.PARTS,
     **cluster.PARTS,
     **attacks.PARTS,
 }
-LONGEST = {"o": 240, "r": 240, "x": 1200}  # s of one part; something hangs
+LONGEST = {"o": 240, "r": 240, "s": 600, "x": 1200}  # s of one part; something hangs
 USUAL = 120
 COLUMNS = "{:<58} {:>12} {:>12} {:>7} {:>8} {:>5}  {}"
 

@@ -160,6 +160,11 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
     await check(ann, axe, "the page for the name")
     await ann.page.goto(f"{ann.url}/rooms/{code}/comings")
     await check(ann, axe, "the page for comings and goings")
+    for query in ("", "?q=message", "?q=nowhere", "?q=before:x"):
+        await ann.page.goto(f"{ann.url}/rooms/{code}/search{query}")
+        await check(ann, axe, f"a search {query}")
+    await ann.page.goto(f"{ann.url}/search?q=message")
+    await check(ann, axe, "a search in all rooms")
     await ann.page.goto(f"{ann.url}/rooms/{code}/leave")
     await check(ann, axe, "the page for leaving")
     await ann.page.get_by_role("button", name="Leave for good").click()

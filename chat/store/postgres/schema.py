@@ -19,7 +19,7 @@ PROGRAM = 0x63686174  # "chat": the lock under which a schema is changed
 MIGRATIONS = migrations_in(Path(__file__).with_name("migrations"))
 SCHEMA, OLDEST = "schema", "oldest"  # metadata: what the database was brought to, and who can work with it
 
-OUR_TABLES = ["metadata", "room", "seat", "read_position", "message", "version", "idempotency_key"]
+OUR_TABLES = ["metadata", "room", "seat", "read_position", "message", "posting", "version", "idempotency_key"]
 # to_regclass would go on saying that there is none, if another node makes them while we wait for the lock.
 TABLES = "SELECT count(*) FROM pg_class WHERE relname = ANY($1::text[]) AND pg_table_is_visible(oid)"
 TIMELINE = (  # of this database: a dump is restored into a new one

@@ -24,6 +24,7 @@ DIALECT = Dialect(
         "CROSS JOIN room JOIN seat ON seat.room = room.id AND seat.number = asked.number "
         "WHERE code = $1 AND ended IS NULL AND present = $2 ORDER BY place"
     ),
+    asked_messages=f"{queries.ENTRIES}AND id = ANY($2::bigint[]) ORDER BY id DESC",
     mark_seats="UPDATE seat SET present = $1, announced = 1 WHERE room = $2 AND number = ANY($3::bigint[])",
     insert=(
         "INSERT INTO message (room, id, rev, at, author, kind, body, before_author, before_at, meta) "

@@ -22,6 +22,7 @@ DIALECT = Dialect(
         "CROSS JOIN room JOIN seat ON seat.room = room.id AND number = asked.value "
         "WHERE code = $1 AND ended IS NULL AND present = $2 ORDER BY asked.key"
     ),
+    asked_messages=queries.ENTRIES + "AND id IN (SELECT value FROM json_each($2)) ORDER BY id DESC",  # noqa: S608
     mark_seats=(
         "UPDATE seat SET present = $1, announced = 1 "
         "WHERE room = $2 AND number IN (SELECT value FROM json_each($3))"

@@ -16,6 +16,7 @@ CREATE TABLE room (
   epoch text NOT NULL,
   opened bigint NOT NULL,
   rev bigint NOT NULL DEFAULT 0,
+  indexed bigint NOT NULL DEFAULT 0, -- segments whose words are in the index
   expires bigint, -- 0 while what is in the room is being removed, null once something was said
   meta text -- a JSON object, here and below; as text, since jsonb has no NUL and puts names in its own order
 ) WITH (fillfactor = 50); -- its rows change all the time, and in place only where their page has space
@@ -91,6 +92,21 @@ CREATE TABLE version (
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 0,
   toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 0
 );
+
+-- Where the words of a room are, by numbers: chat/store/postings.py. Vacuumed like messages, for the same reason.
+CREATE TABLE posting (
+  serial bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  room bigint NOT NULL,
+  shard bigint NOT NULL,
+  segment bigint NOT NULL,
+  pairs bytea NOT NULL
+) WITH (
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 0,
+  toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 0
+);
+
+ALTER TABLE posting ALTER COLUMN pairs SET STORAGE EXTERNAL; -- numbers without a pattern do not get smaller
+CREATE INDEX posting_place ON posting (room, shard, segment);
 
 -- What each one-time key did. Author 0 stands for changes made by nobody's seat.
 CREATE TABLE idempotency_key (

@@ -16,6 +16,7 @@ CREATE TABLE room (
   epoch TEXT NOT NULL,
   opened INTEGER NOT NULL,
   rev INTEGER NOT NULL DEFAULT 0,
+  indexed INTEGER NOT NULL DEFAULT 0, -- segments whose words are in the index
   expires INTEGER, -- 0 while what is in the room is being removed, null once something was said
   meta TEXT
 ) STRICT;
@@ -94,6 +95,18 @@ CREATE TABLE version (
   text INTEGER NOT NULL REFERENCES text,
   PRIMARY KEY (room, message, rev)
 ) STRICT, WITHOUT ROWID;
+
+-- Where the words of a room are, by numbers: chat/store/postings.py. A row is never moved or resized either:
+-- what must go is overwritten in place.
+CREATE TABLE posting (
+  serial INTEGER PRIMARY KEY,
+  room INTEGER NOT NULL REFERENCES room,
+  shard INTEGER NOT NULL,
+  segment INTEGER NOT NULL,
+  pairs BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX posting_place ON posting (room, shard, segment);
 
 -- What each one-time key did. Author 0 stands for changes made by nobody's seat.
 CREATE TABLE idempotency_key (

@@ -1,0 +1,105 @@
+"""Finding messages again: by words, by who wrote them and when."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from chat import limits
+from chat.context import Context
+from chat.model.errors import RateLimited
+from chat.model.members import Member
+from chat.model.messages import Message
+from chat.model.rooms import Room
+from chat.model.search import Query
+from chat.store import Store
+from chat.store.my_rooms import my_rooms
+from chat.store.search import FOREVER, Found, Span, search_some, span_of
+from chat.zones import day_begins
+
+PAGE = 20  # messages
+PAGES = 10  # of a search in all rooms, which looks through the earlier ones again
+BUDGET = 2.0  # s of one search
+TOO_OFTEN = "You or others in your network searched very often just now."
+
+
+class Hit(NamedTuple):
+    room: Room
+    message: Message
+
+
+class Hits(NamedTuple):
+    """A page of them, the newest first. `more` is where the next one begins, 0 if there is none.
+
+    `is_cut` says that time was up before all was looked through that could have been on this page.
+    """
+
+    hits: list[Hit]
+    more: int = 0
+    is_cut: bool = False
+
+
+def pace_searches(chat: Context, person: str, address: str) -> None:
+    """Count a search. Raises RateLimited."""
+    if wait := chat.own_limits.take_both((limits.SEARCHES, person), (limits.SEARCHES_OF_ADDRESS, address)):
+        chat.metrics.refusals.labels("searches").inc()
+        raise RateLimited(TOO_OFTEN, wait, "q")
+
+
+async def search_room(
+    chat: Context, member: Member, room: Room, query: Query, before: int, zone: str
+) -> Hits:
+    """What a query finds in a member's room, older than the message `before` if that is not 0.
+
+    Raises NotFound, Forbidden, Unavailable.
+    """
+    async with chat.searching:
+        deadline = time.monotonic() + BUDGET
+        span = await _span(chat.store, member, query, zone)
+        span = span._replace(end=min(before or span.end, span.end))
+        found = await find(chat.store, member, query, span, PAGE + 1, deadline)
+    hits = [Hit(room, message) for message in found.messages]
+    if len(hits) > PAGE:
+        return Hits(hits[:PAGE], hits[PAGE - 1].message.id)
+    return Hits(hits, found.before, is_cut=found.before > 0)
+
+
+async def search_everywhere(chat: Context, person: str, query: Query, page: int, zone: str) -> Hits:
+    """What a query finds in all rooms in which the person has a seat; `page` counts from 1.
+
+    Raises Unavailable.
+    """
+    async with chat.searching:
+        deadline = time.monotonic() + BUDGET
+        end = min(max(page, 1), PAGES) * PAGE
+        hits: list[Hit] = []
+        for one in await chat.store.snapshot(my_rooms, person):
+            is_full = len(hits) > end
+            if is_full and one.last and one.last.at < hits[-1].message.at:
+                continue
+            if time.monotonic() >= deadline:
+                return Hits(hits[end - PAGE : end], is_cut=True)
+            span = await _span(chat.store, one.member, query, zone)
+            found = await find(chat.store, one.member, query, span, end + 1, deadline)
+            hits += [Hit(one.room, message) for message in found.messages]
+            hits = sorted(hits, key=lambda hit: hit.message.at, reverse=True)[: end + 1]
+    has_more = len(hits) > end and page < PAGES
+    return Hits(hits[end - PAGE : end], page + 1 if has_more else 0)
+
+
+async def _span(store: Store, member: Member, query: Query, zone: str) -> Span:
+    since = day_begins(query.after, zone) if query.after else 0
+    return await store.read(
+        span_of, member, since, day_begins(query.before, zone) if query.before else FOREVER
+    )
+
+
+async def find(store: Store, member: Member, query: Query, span: Span, limit: int, deadline: float) -> Found:
+    """In portions, so that everybody else is served in between."""
+    messages: list[Message] = []
+    while True:
+        some = await store.read(search_some, member, query, span, limit - len(messages))
+        messages += some.messages
+        if len(messages) >= limit or not some.before or time.monotonic() >= deadline:
+            return Found(messages, some.before)
+        span = span._replace(end=some.before)

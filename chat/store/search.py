@@ -1,0 +1,159 @@
+"""Messages of a room that a query finds, the newest first, a little at a time.
+
+The index says which messages may be meant, and the row of each whether it is: a stale index can show nothing
+that is not there. What is not indexed yet is read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from chat.model.members import Member
+from chat.model.messages import Message
+from chat.model.search import Query
+from chat.store import queries
+from chat.store.members import held_room
+from chat.store.postings import SEGMENT, Key, keys_of, places
+from chat.store.records import message_of
+from chat.store.transaction import Rows, Transaction
+
+READ = 64  # messages that are read at once
+SEGMENTS = 8, 128  # whose index is read at once: at first, and at most
+FOREVER = 2**62  # ms
+PORTION = 0.01  # s, about, that one `search_some` takes: it may hold the event loop
+
+
+class Span(NamedTuple):
+    """Times in ms since 1970 and ids, from the first up to the second."""
+
+    since: int
+    until: int
+    first: int
+    end: int
+
+
+class Found(NamedTuple):
+    """Some messages, and the id before which to go on; 0 if there are no more."""
+
+    messages: list[Message]
+    before: int
+
+
+class _Search:
+    """One of a room, and how far back it has come."""
+
+    def __init__(self, tx: Transaction, room: int, query: Query, span: Span, limit: int) -> None:
+        self._tx = tx
+        self._room = room
+        self._query = query
+        self._span = span
+        self._limit = limit
+        self._deadline = time.monotonic() + PORTION
+        self._is_cut = self._has_asked = False
+        self.found: list[Message] = []
+        self.before = span.end
+
+    @property
+    def is_over(self) -> bool:
+        late = self._has_asked and time.monotonic() >= self._deadline
+        return late or self._is_cut or len(self.found) >= self._limit
+
+    def look_at(self, rows: Iterable[Sequence[object]]) -> None:
+        """However long it took to read these, there is time to look at some."""
+        deadline = max(self._deadline, time.monotonic() + PORTION / 2)
+        for row in rows:
+            message = message_of(row)
+            if self._span.since <= message.at < self._span.until and self._query.matches(message):
+                self.found.append(message)
+            self.before = message.id
+            self._is_cut = len(self.found) >= self._limit or time.monotonic() >= deadline
+            if self._is_cut:
+                return
+
+    async def read_all(self, first: int) -> None:
+        """Look at every message from `first` on."""
+        while self.before > first and not self.is_over:
+            start = max(first, self.before - READ)
+            self.look_at(await self._fetch(queries.BETWEEN, start, self.before))
+            self.before = self.before if self.is_over else start
+
+    async def read_indexed(self, first: int, keys: Sequence[Key]) -> None:
+        """Look at those messages from `first` on that the index names."""
+        span, most = SEGMENTS
+        while self.before > first and not self.is_over:
+            end = -(-self.before // SEGMENT)
+            start = max(first // SEGMENT, end - span)
+            ids = await self._named(start, end, keys)
+            await self._look_at_named([id for id in ids if first <= id < self.before])
+            self.before = self.before if self.is_over else max(first, start * SEGMENT)
+            span = min(2 * span, most)
+
+    async def _fetch(self, sql: str, *values: object) -> Rows:
+        self._has_asked = True
+        return await self._tx.fetch(sql, self._room, *values)
+
+    async def _look_at_named(self, ids: Sequence[int]) -> None:
+        for place in range(0, len(ids), READ):
+            if self.is_over:
+                return
+            asked = list(ids[place : place + READ])
+            self.look_at(await self._fetch(self._tx.dialect.asked_messages, asked))
+            self.before = self.before if self.is_over else asked[-1]
+
+    async def _named(self, start: int, end: int, keys: Sequence[Key]) -> list[int]:
+        """Ids of the messages in these segments for which all keys speak, the newest first."""
+        parts: dict[int, list[tuple[int, bytes]]] = {}
+        named: dict[int, set[int]] | None = None
+        for key in keys:
+            if key.shard not in parts:
+                rows = await self._fetch(queries.PARTS_OF_SHARD, key.shard, start, end)
+                parts[key.shard] = [(segment, bytes(part)) for segment, part in rows]
+            having: dict[int, set[int]] = {}
+            for segment, part in parts[key.shard]:
+                if (named is None or segment in named) and (some := places(part, key)):
+                    having.setdefault(segment, set()).update(some)
+            named = having if named is None else {n: kept for n in having if (kept := having[n] & named[n])}
+            if not named:
+                return []
+        return sorted(
+            (segment * SEGMENT + place for segment, some in (named or {}).items() for place in some),
+            reverse=True,
+        )
+
+
+async def span_of(tx: Transaction, member: Member, since: int, until: int) -> Span:
+    """What was written in a member's room from one time up to another, as far as the clock went on evenly."""
+    room = await held_room(tx, member)
+    ((rev, _),) = await tx.fetch(queries.INDEXED, room)
+    first = await _first_since(tx, room, rev, since) if since > 0 else 0
+    end = await _first_since(tx, room, rev, until) if until < FOREVER else rev + 1
+    return Span(since, until, first, end)
+
+
+async def _first_since(tx: Transaction, room: int, rev: int, at: int) -> int:
+    """The id of the first message from this time on; beyond the newest if there is none."""
+    low, high = 0, rev + 1
+    while low < high:
+        middle = (low + high) // 2
+        rows = await tx.fetch(queries.FIRST_FROM, room, middle)
+        if rows and rows[0][1] < at:
+            low = rows[0][0] + 1
+        else:
+            high = middle
+    return low
+
+
+async def search_some(tx: Transaction, member: Member, query: Query, span: Span, limit: int) -> Found:
+    """The newest messages of a span that a query finds in a member's room; at most `limit`.
+
+    It is over after a while, whether or not it found any. Raises NotFound, or Forbidden if they have left.
+    """
+    room = await held_room(tx, member)
+    ((_, indexed),) = await tx.fetch(queries.INDEXED, room)
+    search, keys = _Search(tx, room, query, span, limit), keys_of(query)
+    await search.read_all(max(span.first, indexed * SEGMENT) if keys else span.first)
+    if keys:
+        await search.read_indexed(span.first, keys)
+    return Found(search.found, search.before if search.before > span.first else 0)

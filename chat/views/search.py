@@ -1,0 +1,101 @@
+"""What a search found: each message in short, with the words that were looked for marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from markupsafe import Markup, escape
+
+from chat.model.formatting import plain_text
+from chat.model.messages import Message
+from chat.model.rooms import Room
+from chat.model.search import LENGTH, Query
+from chat.model.words import pieces_of
+from chat.views.engine import Engine
+from chat.views.reader import Reader
+from chat.views.rooms import name_of
+
+EXCERPT = 300  # characters of a text, about
+BEFORE = 60  # of them before the first word that is marked
+MARKS = 100  # at most
+HIDDEN = "▒▒▒"  # a spoiler
+
+
+class Hit(Protocol):
+    @property
+    def room(self) -> Room: ...
+
+    @property
+    def message(self) -> Message: ...
+
+
+class Outcome(NamedTuple):
+    """What is shown below the field: hits, and where to go on; or why there are none."""
+
+    query: Query | None = None
+    hits: Sequence[Hit] = ()
+    more: int = 0
+    is_cut: bool = False
+    failure: object = None
+
+
+class SearchPages:
+    def __init__(self, engine: Engine) -> None:
+        self._page = engine.page
+
+    def room(self, room: Room, typed: str, outcome: Outcome, reader: Reader) -> str:
+        return self._page("search/room.html", reader, room=room, **_values(typed, outcome))
+
+    def everywhere(self, typed: str, outcome: Outcome, reader: Reader) -> str:
+        """Of all rooms that the reader is in."""
+        return self._page("search/everywhere.html", reader, **_values(typed, outcome))
+
+
+def _values(typed: str, outcome: Outcome) -> dict[str, object]:
+    return {
+        "typed": typed,
+        "outcome": outcome,
+        "excerpt": lambda body: excerpt(body, outcome.query),
+        "name_of": name_of,
+        "length": LENGTH,
+    }
+
+
+def excerpt(text: str, query: Query | None) -> Markup:
+    """The part of a text where the first word is, in which all are marked. What is hidden stays so."""
+    body = plain_text(text, hidden=HIDDEN)
+    spans = list(_merged(_marked(body, query) if query else ()))[:MARKS]
+    start = spans[0][0] - BEFORE if spans and len(body) > EXCERPT else 0
+    start = body.find(" ", start, start + BEFORE) + 1 or start if start > 0 else 0
+    end = start + EXCERPT
+    shown, place = [Markup("… ") if start else Markup()], start
+    for first, last in spans:
+        if first >= end:
+            break
+        shown += escape(body[place:first]), Markup("<mark>{}</mark>").format(body[first:last])
+        place = last
+    rest = body[place : max(end, place)]
+    return Markup("").join([*shown, escape(rest), "…" if place + len(rest) < len(body) else ""])
+
+
+def _marked(body: str, query: Query) -> Iterator[tuple[int, int]]:
+    """Where the terms of a query are."""
+    words = [(word, piece.start, piece.end) for piece in pieces_of(body) for word in piece.words]
+    names = [word for word, _, _ in words]
+    for term in query.terms:
+        for place in term.starts(names):
+            yield words[place][1], words[place + len(term.words) - 1][2]
+
+
+def _merged(spans: Iterator[tuple[int, int]] | Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Without overlaps, in order."""
+    start = end = -1
+    for first, last in sorted(spans):
+        if first > end:
+            if end >= 0:
+                yield start, end
+            start = first
+        end = max(end, last)
+    if end >= 0:
+        yield start, end

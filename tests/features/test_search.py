@@ -1,0 +1,266 @@
+"""Searching in a room, and in all rooms."""
+
+from __future__ import annotations
+
+from unittest.mock import AsyncMock
+from urllib.parse import quote
+
+import calls
+import pytest
+from dom import Element
+from people import FakeClock, Person, Reply, ids
+
+from chat import limits
+from chat.context import Context
+from chat.features import search
+from chat.features.search import PAGE
+from chat.store import Unavailable
+from chat.store.search import search_some
+from chat.views.reader import COOKIE, Choices
+
+TODAY = "2027-01-15"  # by the clock of the tests, at a quarter past eight
+
+
+async def ask(person: Person, code: str, text: str, more: str = "") -> Reply:
+    return await person.get(f"/rooms/{code}/search?q={quote(text)}{more}")
+
+
+async def hits(person: Person, code: str, text: str, more: str = "") -> list[Element]:
+    reply = await ask(person, code, text, more)
+    assert reply.status == 200, reply.text
+    return reply.page.all("#hits li")
+
+
+async def found(person: Person, code: str, text: str, more: str = "") -> list[str]:
+    """The texts of the hits, in their order."""
+    return [hit.one(".excerpt").words for hit in await hits(person, code, text, more)]
+
+
+async def test_messages_are_found_by_their_words_the_newest_first(
+    alice: Person, bob: Person, code: str
+) -> None:
+    await alice.write(code, "High tide at nine", "no boat today", "The TIDE was high")
+    page = (await bob.get(f"/rooms/{code}/search?q=tide")).page
+    newest, oldest = page.all("#hits li")
+    assert newest.one(".excerpt").words == "The TIDE was high"
+    assert oldest.one(".excerpt").words == "High tide at nine"
+    assert newest.one("mark").text == "TIDE"
+    assert newest.one("bdi").words == "Alice"
+    assert newest.one("a")["href"] == f"/rooms/{code}/{newest['data-id']}"
+    opened = (await bob.get(newest.one("a")["href"])).page
+    assert opened.one("[aria-current=true]").id == f"message-{newest['data-id']}"
+    assert page.one("input[name=q]").value == "tide"
+
+
+async def test_the_room_leads_to_its_search_without_javascript(alice: Person, code: str) -> None:
+    page = await alice.look(code)
+    form = page.one("header form[role=search]")
+    assert (form["action"], form.one("input")["name"]) == (f"/rooms/{code}/search", "q")
+    assert "accesskey" in form.one("input")
+    assert [link.words for link in page.all("#menu a") if link["href"] == form["action"]] == ["Search"]
+    assert (await alice.get(form["action"])).page.has("form[role=search] input[autofocus]")
+
+
+@pytest.mark.parametrize("text", ["C++", "AND", 'a "', "*", "NEAR(x", "-x", "x' OR 1=1 --", "%", "a:b", "\\"])
+async def test_no_text_of_a_search_is_a_command(alice: Person, code: str, text: str) -> None:
+    await alice.write(code, "a b c x and near", "nothing alike")
+    assert (await ask(alice, code, text)).status in (200, 422)
+    assert "nothing alike" not in (await ask(alice, code, text)).page.text
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("before:soon", "as in before:2026-11-22"),
+        ("has:cake", "has:link"),
+        ("from:", "right after"),
+        ("?", "letters or digits"),
+        ("x" * 300, "at most 200 characters"),
+        ("a " * 17, "at most 16 words"),
+    ],
+)
+async def test_what_cannot_be_searched_for_is_said_beside_the_field(
+    alice: Person, code: str, text: str, says: str
+) -> None:
+    reply = await ask(alice, code, text)
+    assert reply.status == 422
+    field = reply.page.one("input[name=q]")
+    assert says in reply.page.one("[role=alert]").words
+    assert reply.page.one("[role=alert]").id in field["aria-describedby"]
+    assert (field.value, field["aria-invalid"]) == (text[:201], "true")
+
+
+async def test_filters_stand_alone_or_with_words(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "the tide", "see https://example.org/tide")
+    await bob.write(code, "my tide")
+    assert await found(alice, code, "from:bob") == ["my tide"]
+    assert await found(alice, code, "FROM:alice tide") == ["see https://example.org/tide", "the tide"]
+    assert await found(alice, code, "has:link") == ["see https://example.org/tide"]
+    assert await found(alice, code, "has:link from:bob") == []
+    assert len(await found(alice, code, f"after:{TODAY}")) == 3
+    assert await found(alice, code, f"before:{TODAY}") == []
+    assert await found(alice, code, f"before:{TODAY} tide") == []
+    assert len(await found(alice, code, "tide before:2027-01-16 after:2027-01-14")) == 3
+
+
+async def test_days_are_those_of_the_reader(alice: Person, code: str) -> None:
+    """At a quarter past eight in Greenwich it is the evening before in Samoa."""
+    await alice.write(code, "the tide")
+    for zone, day in (("Pacific/Pago_Pago", "2027-01-14"), ("Pacific/Kiritimati", TODAY)):
+        alice.client.set_cookie("localhost", COOKIE, Choices(zone=zone).cookie)
+        assert len(await found(alice, code, f"after:{day}")) == 1
+        assert await found(alice, code, f"before:{day}") == []
+    assert await found(alice, code, "after:2027-01-16") == []
+
+
+async def write(chat: Context, code: str, number: int) -> None:
+    """Many texts, without a rate."""
+    await chat.store.append(code, 1, f"key {number}", f"tide {number}")
+
+
+async def test_a_page_has_twenty_hits_and_leads_to_older_ones(
+    alice: Person, code: str, chats: list[Context]
+) -> None:
+    for n in range(PAGE + 3):
+        await write(chats[0], code, n)
+    page = (await ask(alice, code, "tide")).page
+    assert [hit.one(".excerpt").words for hit in page.all("#hits li")] == [
+        f"tide {n}" for n in range(PAGE + 2, 2, -1)
+    ]
+    (more,) = [link["href"] for link in page.all("main a.button")]
+    page = (await alice.get(more)).page
+    assert [hit.one(".excerpt").words for hit in page.all("#hits li")] == ["tide 2", "tide 1", "tide 0"]
+    assert not page.all("main a.button")
+
+
+async def test_nothing_found_is_said_with_what_to_try(alice: Person, code: str) -> None:
+    await alice.write(code, "high tide")
+    page = (await ask(alice, code, "wave")).page
+    assert not page.has("#hits")
+    assert "Nothing found" in page.one("main p[role=status]").words
+
+
+async def test_a_text_that_was_edited_or_deleted_is_not_found_by_what_it_said(
+    alice: Person, code: str
+) -> None:
+    await alice.write(code, "secret one", "secret two")
+    one, two = ids(await alice.look(code))
+    await alice.post(f"/rooms/{code}/{one}/delete")
+    await alice.post(f"/rooms/{code}/{two}/edit", {"body": "harmless"})
+    assert await found(alice, code, "secret") == []
+    assert await found(alice, code, "harmless") == ["harmless"]
+
+
+async def test_only_those_who_are_in_the_room_can_search_it(
+    alice: Person, bob: Person, client: Person, code: str
+) -> None:
+    await alice.write(code, "the tide")
+    assert (await ask(client, code, "tide")).status == 403
+    await bob.post(f"/rooms/{code}/leave")
+    reply = await ask(bob, code, "tide")
+    assert reply.status == 403
+    assert "the tide" not in reply.text
+    assert (await ask(alice, "BCDFGHJKBCDF", "tide")).status == 403
+    reply = await ask(alice, code.lower(), "tide", "&before=9")
+    assert (reply.status, reply.headers["Location"]) == (301, f"/rooms/{code}/search?q=tide&before=9")
+
+
+async def test_what_is_shown_of_a_hit_is_text(alice: Person, code: str) -> None:
+    await alice.write(code, "<b>tide</b> & <script>alert(1)</script>", "x " * 200 + "the wave " + "y " * 200)
+    (hit,) = await hits(alice, code, '"tide"')
+    assert hit.one(".excerpt").words == "<b>tide</b> & <script>alert(1)</script>"
+    assert not hit.has("script")
+    (hit,) = await hits(alice, code, "wave")
+    shown = hit.one(".excerpt").words
+    assert shown.startswith("… x x")
+    assert shown.endswith("…")
+    assert len(shown) < 320
+    assert hit.one("mark").text == "wave"
+
+
+async def test_a_hit_is_shown_without_its_marks_and_with_spoilers_hidden(alice: Person, code: str) -> None:
+    await alice.write(code, "the **high** tide ||brings a ghost||")
+    for text in ("high", "ghost"):
+        (hit,) = await hits(alice, code, text)
+        assert hit.one(".excerpt").words == "the high tide ▒▒▒"
+
+
+async def test_words_are_marked_as_they_are_written(alice: Person, code: str) -> None:
+    await alice.write(code, "Ein Überfall am Ufer", "東京の天気")
+    (hit,) = await hits(alice, code, "uber")
+    assert [mark.text for mark in hit.all("mark")] == ["Überfall"]
+    (hit,) = await hits(alice, code, "天気")
+    assert [mark.text for mark in hit.all("mark")] == ["天気"]
+
+
+async def test_a_search_that_takes_too_long_stops_and_can_go_on(
+    alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.write(code, *(f"tide {n}" for n in range(9)))
+    monkeypatch.setattr(search, "BUDGET", 0.0)
+    monkeypatch.setattr("chat.store.search.PORTION", 0.0)
+    seen: list[str] = []
+    address = f"/rooms/{code}/search?q=tide"
+    while True:
+        page = (await alice.get(address)).page
+        seen += [hit.one(".excerpt").words for hit in page.all("#hits li")]
+        links = page.all("main a.button")
+        if not links:
+            break
+        assert "takes long" in page.one("main p[role=status]").words
+        address = links[0]["href"]
+    assert seen == [f"tide {n}" for n in range(8, -1, -1)]
+
+
+async def test_searches_have_a_rate(alice: Person, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEARCHES", limits.Rate("searches", 3600.0, 3))
+    replies = [await ask(alice, code, "tide") for _ in range(4)]
+    assert [reply.status for reply in replies] == [200, 200, 200, 429]
+    assert "very often" in replies[-1].page.one("[role=alert]").words
+    assert replies[-1].page.one("input[name=q]").value == "tide"
+    assert int(replies[-1].headers["Retry-After"]) >= 1
+
+
+async def test_without_the_store_a_search_says_so(
+    alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls.intercept(monkeypatch, chats[0].store, search_some, AsyncMock(side_effect=Unavailable("away")))
+    assert (await ask(alice, code, "tide")).status == 503
+    monkeypatch.undo()
+    assert (await ask(alice, code, "tide")).status == 200
+
+
+async def test_all_my_rooms_are_searched_at_once(
+    alice: Person, bob: Person, client: Person, code: str
+) -> None:
+    other, hidden = await alice.create(), await bob.create()
+    await alice.post(f"/rooms/{other}/title", {"title": "Boats"})
+    await alice.write(code, "a tide")
+    await alice.write(other, "another tide")
+    await bob.write(hidden, "a tide that is not hers")
+    page = (await alice.get("/search?q=tide")).page
+    assert sorted(hit.one(".excerpt").words for hit in page.all("#hits li")) == ["a tide", "another tide"]
+    assert {hit.one("a")["href"].split("/")[2] for hit in page.all("#hits li")} == {code, other}
+    assert "Boats" in [name.words for name in page.all("#hits .in")]
+    assert (await client.get("/search?q=tide")).status == 403
+    assert (await alice.get("/")).page.has("a[href=/search]")
+    await alice.post(f"/rooms/{other}/leave")
+    assert len((await alice.get("/search?q=tide")).page.all("#hits li")) == 1
+
+
+async def test_hits_of_all_rooms_come_by_time_and_by_page(
+    alice: Person, code: str, clock: FakeClock, chats: list[Context]
+) -> None:
+    rooms = [code, await alice.create()]
+    for n in range(PAGE + 5):
+        clock.pass_by(60)
+        await write(chats[0], rooms[n % 2], n)
+    page = (await alice.get("/search?q=tide")).page
+    newest = [hit.one(".excerpt").words for hit in page.all("#hits li")]
+    assert newest == [f"tide {n}" for n in range(PAGE + 4, 4, -1)]
+    (more,) = [link["href"] for link in page.all("main a.button")]
+    page = (await alice.get(more)).page
+    assert [hit.one(".excerpt").words for hit in page.all("#hits li")] == [
+        f"tide {n}" for n in range(4, -1, -1)
+    ]
+    assert not page.all("main a.button")

@@ -1,0 +1,280 @@
+"""Searching in the stores, and their index of words: what was deleted is not in it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import date
+from pathlib import Path
+
+import asyncpg
+import calls
+import pytest
+from postgres import the_server
+
+from chat.features.search import BUDGET, find
+from chat.model.errors import Forbidden
+from chat.model.members import Member
+from chat.model.messages import Delete, Edit
+from chat.model.search import parse_query
+from chat.store import Store, word_index
+from chat.store.archive import move
+from chat.store.postgres.store import PostgresStore
+from chat.store.postings import SEGMENT, Key, Segment, keys_of, places, without
+from chat.store.queries import SHARDS
+from chat.store.search import FOREVER, span_of
+from chat.store.sqlite.store import SQLiteStore
+from chat.store.word_index import index_rooms
+from chat.zones import day_begins
+
+ROOM = "BCDFGHJK"
+SECRET = "hunter2xyzzy"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/chat.db" if request.param == "sqlite" else the_server().schema()
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    made: Store = SQLiteStore(url.removeprefix("sqlite:///")) if "sqlite" in url else PostgresStore(url)
+    await made.open()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def ann(store: Store) -> Member:
+    await calls.open_room(store, ROOM)
+    return await calls.take_seat(store, ROOM, "ann", "Ann")
+
+
+async def say(store: Store, member: Member, *texts: str) -> list[int]:
+    writes = [
+        store.append(member.code, member.number, f"{member.name} {time.monotonic_ns()} {n}", text)
+        for n, text in enumerate(texts)
+    ]
+    return [(await write).message.id for write in writes]
+
+
+async def found(store: Store, member: Member, text: str, before: int = 0, limit: int = 100) -> list[int]:
+    query = parse_query(text)
+    assert query
+    since = day_begins(query.after, "UTC") if query.after else 0
+    until = day_begins(query.before, "UTC") if query.before else FOREVER
+    span = await store.read(span_of, member, since, until)
+    span = span._replace(end=before or span.end)
+    return [m.id for m in (await find(store, member, query, span, limit, time.monotonic() + 60)).messages]
+
+
+async def filled(store: Store, member: Member) -> None:
+    """Make the present segment whole, and index it."""
+    rev = (await calls.heads(store, [member.code]))[member.code].rev
+    await say(store, member, *(f"filler {n}" for n in range(SEGMENT - 1 - rev % SEGMENT)))
+    assert await index_rooms(store, rest=0) > 0
+
+
+async def parts(url: str) -> list[bytes]:
+    """Everything that the index holds."""
+    if url.startswith("sqlite"):
+        import sqlite3
+
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as db:
+            return [part for (part,) in db.execute("SELECT pairs FROM posting")]
+    db = await asyncpg.connect(url)
+    try:
+        return [bytes(part) for (part,) in await db.fetch("SELECT pairs FROM posting")]
+    finally:
+        await db.close()
+
+
+async def test_what_is_found_does_not_depend_on_what_is_indexed(store: Store, ann: Member, url: str) -> None:
+    bob = await calls.take_seat(store, ROOM, "bob", "Bob")
+    texts = [
+        "High tide",
+        "Ebbe und Flut",
+        "日本語のテキスト",
+        "本日",
+        "see https://example.org",
+        "tide table",
+        "high",
+    ]
+    ids = [await say(store, bob if n % 2 else ann, text) for n, text in enumerate(texts)]
+    questions = {
+        "tide": [5, 0],
+        "high ti": [0],
+        '"tide high"': [],
+        "日本": [2],
+        "本日": [3],
+        "日": [3, 2],
+        "has:link": [4],
+        "from:bob": [5, 3, 1],
+        "from:bob tide": [5],
+        "fl": [1],
+        "flut ebbe": [1],
+        "ta": [5],
+        "nowhere": [],
+        "nowhere tide": [],
+    }
+
+    async def check() -> None:
+        for text, numbers in questions.items():
+            assert await found(store, ann, text) == [ids[n][0] for n in numbers], text
+
+    await check()
+    assert not await parts(url)
+    await filled(store, ann)
+    assert await parts(url)
+    await check()
+    later = await say(store, bob, "a tide again")
+    assert (await found(store, ann, "tide"))[0] == later[0]
+    assert await index_rooms(store, rest=0) == 0
+
+
+async def test_a_page_ends_where_the_next_one_begins(store: Store, ann: Member) -> None:
+    ids = await say(store, ann, *("tide" if n % 3 == 0 else "ebb" for n in range(SEGMENT + 300)))
+    wanted = [id for n, id in enumerate(ids) if n % 3 == 0][::-1]
+    await index_rooms(store, rest=0)
+    pages: list[int] = []
+    while some := await found(store, ann, "tide", before=pages[-1] if pages else 0, limit=20):
+        pages += some
+    assert pages == wanted
+
+
+async def test_days_bound_a_search(store: Store, ann: Member) -> None:
+    today = date.today().isoformat()
+    ids = await say(store, ann, "tide")
+    assert await found(store, ann, f"after:{today}") == ids
+    assert await found(store, ann, f"tide after:{today}") == ids
+    assert await found(store, ann, f"before:{today}") == []
+    assert await found(store, ann, "after:2999-01-01") == []
+    assert await found(store, ann, "before:2999-01-01 after:0001-01-01") == ids
+    assert await found(store, ann, "before:0001-01-01") == []
+
+
+async def test_a_deleted_or_edited_text_is_in_no_part_of_the_index(
+    store: Store, ann: Member, url: str
+) -> None:
+    gone, changed, kept = await say(store, ann, f"{SECRET} gone", f"{SECRET} changed", "other words")
+    await filled(store, ann)
+    assert await found(store, ann, SECRET) == [changed, gone]
+    before = await parts(url)
+    assert any(_speaks_of(part, gone) for part in before)
+    await calls.amend(store, ROOM, gone, ann.number, "delete", Delete())
+    await calls.amend(store, ROOM, changed, ann.number, "edit", Edit("harmless now"))
+    after = await parts(url)
+    assert not any(_speaks_of(part, gone) for part in after)
+    assert await found(store, ann, SECRET) == []
+    assert await found(store, ann, "harmless") == [changed]
+    query = parse_query(f'"{SECRET}"')
+    assert query
+    (key,) = keys_of(query)
+    assert not any(place == changed % SEGMENT for part in after for place in places(part, key))
+    assert sorted(map(len, before)) == sorted(map(len, after))[-len(before) :], "what was there has its size"
+    assert await found(store, ann, "other") == [kept]
+    await calls.amend(store, ROOM, changed, ann.number, "again", Edit(f"{SECRET} is back"))
+    assert await found(store, ann, SECRET) == [changed]
+
+
+def _speaks_of(part: bytes, id: int) -> bool:
+    return id % SEGMENT in places(part, Key(0, 0, 2**22))
+
+
+async def test_no_word_is_in_the_files_even_while_it_is_indexed(tmp_path: Path) -> None:
+    """Only the text itself is; once that is deleted, its words are nowhere."""
+    path = tmp_path / "chat.db"
+    store = SQLiteStore(str(path))
+    await store.open()
+    await calls.open_room(store, ROOM)
+    ann = await calls.take_seat(store, ROOM, "ann", "Ann")
+    secrets = [f"{SECRET}{n}" for n in range(40)]
+    ids = await say(store, ann, *secrets, *("filler" for _ in range(SEGMENT)))
+    assert await index_rooms(store, rest=0) == 1
+    for n, id in enumerate(ids[: len(secrets)]):
+        if n % 2:
+            await calls.amend(store, ROOM, id, ann.number, f"edit {n}", Edit("harmless"))
+        await calls.amend(store, ROOM, id, ann.number, f"delete {n}", Delete())
+    for file in (path, path.with_name("chat.db-wal")):
+        async with asyncio.timeout(10):
+            while SECRET.encode() in file.read_bytes():  # the WAL is emptied a second later
+                await asyncio.sleep(0.1)
+    await store.close()
+    assert all(SECRET.encode() not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+async def test_a_text_that_changes_while_its_segment_is_read_waits_for_the_next_time(
+    store: Store, ann: Member, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (id,) = await say(store, ann, SECRET)
+    await say(store, ann, *("filler" for _ in range(SEGMENT)))
+    seal = word_index._seal
+
+    async def delete_first(call: object, *arguments: object) -> object:
+        monkeypatch.undo()
+        await calls.amend(store, ROOM, id, ann.number, "delete", Delete())
+        return await store.write(ROOM, seal, *arguments)  # type: ignore[arg-type]
+
+    calls.intercept(monkeypatch, store, seal, delete_first)
+    assert await index_rooms(store, rest=0) == 0
+    assert await parts(url) == []
+    assert await index_rooms(store, rest=0) == 1
+    assert await found(store, ann, SECRET) == []
+
+
+async def test_two_nodes_index_a_segment_once(store: Store, ann: Member, url: str) -> None:
+    await say(store, ann, *("tide" for _ in range(SEGMENT)))
+    done = await asyncio.gather(*(index_rooms(store, rest=0) for _ in range(3)))
+    assert sum(done) == 1
+    assert len(await found(store, ann, "tide", limit=2000)) == SEGMENT
+    assert len(await parts(url)) <= SHARDS
+
+
+async def test_nobody_finds_anything_in_a_room_that_they_left(store: Store, ann: Member) -> None:
+    await say(store, ann, "tide")
+    await calls.end_seat(store, ROOM, "ann")
+    with pytest.raises(Forbidden):
+        await found(store, ann, "tide")
+
+
+async def test_a_copied_store_is_indexed_anew(store: Store, ann: Member, url: str, tmp_path: Path) -> None:
+    ids = await say(store, ann, *("tide" if n == 7 else "ebb" for n in range(SEGMENT)))
+    await index_rooms(store, rest=0)
+    await store.close()
+    copied = f"sqlite:///{tmp_path}/copy.db"
+    await move(url, copied, lambda line: None)
+    await store.open()
+    copy = SQLiteStore(copied.removeprefix("sqlite:///"))
+    await copy.open()
+    assert await found(copy, ann, "tide") == [ids[7]]
+    assert await index_rooms(copy, rest=0) == 1
+    assert await found(copy, ann, "tide") == [ids[7]]
+    await copy.close()
+
+
+def test_words_that_begin_alike_are_found_by_their_beginning() -> None:
+    words = ["ti", "tid", "tide", "tides", "tidewater", "time", "to", "ünter"]
+    segment = Segment()
+    segment.add([(n, "Ann", word) for n, word in enumerate(words)])
+    named = dict(segment.parts())
+    for typed, least in (("ti", {0, 1, 2, 3, 4, 5}), ("tide", {2, 3, 4}), ("tidew", {4}), ("unte", {7})):
+        query = parse_query(typed)
+        assert query
+        (key,) = keys_of(query)
+        assert least <= places(named[key.shard], key)
+        assert 6 not in places(named[key.shard], key)
+
+
+def test_a_part_without_a_message_has_its_size() -> None:
+    segment = Segment()
+    segment.add([(1, "", "one two three"), (2, "", "one")])
+    parts = [part for _, part in segment.parts()]
+    rest = [without(part, 1) for part in parts]
+    assert [*map(len, rest)] == [*map(len, parts)]
+    assert [_speaks_of(part, 2) for part in rest] == [_speaks_of(part, 2) for part in parts]
+    assert not any(_speaks_of(part, 1) for part in rest)
+
+
+def test_a_search_has_little_time() -> None:
+    assert BUDGET <= 2
