@@ -65,6 +65,12 @@ ASKED = [
     "/rooms/LONG",
     "/rooms/LONG/earlier",
     "/rooms/LONG/stream",
+    "/rooms/LONG/later",
+    "/rooms/LONG/on",
+    "/rooms/CODE/on/LONG",
+    "/rooms/CODE/on?date=LONG",
+    "/rooms/CODE?after=LONG",
+    "/rooms/CODE/later?after=LONG",
     "/rooms/CODE?before=LONG",
     "/rooms/CODE/earlier?before=LONG",
     "/rooms/CODE?LONG=1",
@@ -163,7 +169,8 @@ async def test_no_address_costs_time_however_long_it_is(
     alice: Person, room: str, path: str, long: str
 ) -> None:
     reply = await alice.get(path.replace("CODE", room).replace("LONG", quote(long)))
-    assert reply.status in {200, 301, 308, 400, 403, 404}
+    refused = {422} if "date=" in path else set()  # the only one that is of a form
+    assert reply.status in {200, 301, 308, 400, 403, 404} | refused
 
 
 @pytest.mark.usefixtures("bounded")

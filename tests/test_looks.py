@@ -54,7 +54,7 @@ def of(look: Look) -> Iterator[None]:
 
 
 def times(seen: Element) -> set[str]:
-    return {time.words for time in seen.all("li a time")}
+    return {time.words for time in seen.all("li .by a time")}
 
 
 def _topic(n: int, look: Look) -> str:
@@ -64,7 +64,7 @@ def _topic(n: int, look: Look) -> str:
 async def _time_of(text: str, live: Live) -> str:
     await live.until("li .text", text)
     message = next(item for item in live.frames[-1].all("li") if text in item.text)
-    return message.one("a time").words
+    return message.one(".by a time").words
 
 
 @pytest.mark.parametrize("path", ["", "/earlier?before=9", "/2", "?before=9"])

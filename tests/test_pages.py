@@ -422,7 +422,7 @@ async def test_a_screen_reader_finds_each_part_of_the_room_once(alice: Person, c
     sheet = page.one("#invitation h2")  # not there until it is opened
     headings = [(h.tag, h.words) for tag in ("h1", "h2") for h in page.all(tag) if h is not sheet]
     assert [tag for tag, _ in headings] == ["h1", "h2", "h2"]
-    assert headings[2][1] == page.one(".m .day").words
+    assert headings[2][1] == page.one(".m h2").words
 
 
 async def test_every_page_has_a_key_of_its_own(alice: Person, code: str) -> None:
@@ -507,12 +507,12 @@ async def test_the_day_stands_before_its_first_message(alice: Person, code: str,
     clock.pass_by(24 * 3600)
     await alice.write(code, "three")
     items = (await alice.look(code)).all("#earlier li")
-    assert [item.has(".day") for item in items] == [True, False, True]
-    assert [day.one("time")["datetime"] for day in items[0].all(".day") + items[2].all(".day")] == [
+    assert [item.has("h2") for item in items] == [True, False, True]
+    assert [day["href"].rpartition("/")[2] for day in items[0].all("h2 a") + items[2].all("h2 a")] == [
         "2027-01-15",
         "2027-01-16",
     ]
-    assert items[2].one(".day").words == "Saturday, 16 January 2027"
+    assert items[2].one("h2").words == "Saturday, 16 January 2027"
 
 
 @ON_BOTH
@@ -612,7 +612,9 @@ async def test_no_text_is_ever_markup(alice: Person, bob: Person, code: str, clo
                 assert not [name for name in names if name.startswith(("on", "hx"))], text
                 assert all(urlsplit(link["href"]).scheme in {"http", "https"} for link in item.all(".text a"))
                 ours = [link["href"] for link in item.all("a") if link not in item.all(".text a")]
-                assert ours == [f"/rooms/{code}/{item['id'].removeprefix('message-')}"]
+                days = [link["href"] for link in item.all("h2 a")]
+                assert days in ([], [f"/rooms/{code}/on/2027-01-15"])
+                assert ours == [*days, f"/rooms/{code}/{item['id'].removeprefix('message-')}"]
             draft = await alice.post(f"/rooms/{code}/composer", {"body": text, "lines": "many"})
             assert draft.page.one("#texts textarea").value == text
 

@@ -14,6 +14,7 @@ from chat.model.messages import Message
 from chat.model.meta import NO_META
 from chat.model.rooms import Position, Room
 from chat.views.assets import Assets, folder
+from chat.views.days import Past
 from chat.views.forms import Draft
 from chat.views.look import LOOK, Look
 from chat.views.messages import Shown
@@ -43,6 +44,7 @@ def message(id: int, kind: Any) -> Message:
     st.booleans(),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
 def test_a_page_from_a_stencil_is_the_one_of_its_templates(
     code: str,
@@ -55,18 +57,21 @@ def test_a_page_from_a_stencil_is_the_one_of_its_templates(
     names: list[str],
     older: bool,
     more: bool,
+    later: bool,
     frozen: bool,
 ) -> None:
     member = Member(code, 7, "person", "Ann", 1)
     people = [Member(code, number, "other", name, 1) for number, name in enumerate(names, 8)]
     messages = [message(41 + n, kind) for n, kind in enumerate(kinds)]
-    shown = Shown(Page(messages, Position(epoch, 99), more), [f"<li>{name} &amp; %s</li>" for name in kinds])
+    shown = Shown(
+        Page(messages, Position(epoch, 99), more, later), [f"<li>{name} &amp; %s</li>" for name in kinds]
+    )
     link = f"http://{host}/rooms/{code}"
     values = member, Room(code, epoch, 0, said), seats, shown, people, link, Draft(code, key=key), READER
-    page = RENDER.pages.room(*values, older=older, frozen=frozen)
+    page = RENDER.pages.room(*values, past=Past() if older else None, frozen=frozen)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RENDER.pages, "_room_pages", WithoutStencil(RENDER.pages._room))
-        plain = RENDER.pages.room(*values, older=older, frozen=frozen)
+        plain = RENDER.pages.room(*values, past=Past() if older else None, frozen=frozen)
     assert page == plain
     assert "\ufdd0" not in page
 

@@ -25,6 +25,7 @@ class Page:
     messages: list[Message]
     position: Position
     more: bool  # older ones exist
+    later: bool = False  # newer ones exist; known of pages of the past
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One message of a log: found, with those around it, and whose it is."""
+"""One message of a log: found, and whose it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from chat.model.meta import with_meta
 from chat.store import NotFound, queries, versions
 from chat.store.log import change_message, head_of, is_storable
 from chat.store.members import held_room
-from chat.store.queries import LARGEST
 from chat.store.records import message_of
 from chat.store.transaction import Transaction
 
@@ -48,19 +47,3 @@ async def set_meta(tx: Transaction, code: str, message: Message, **values: Any) 
 async def earlier_texts(tx: Transaction, code: str, id: int) -> list[Version]:
     """What a message of the room said before it was changed, the oldest first."""
     return await versions.earlier(tx, (await head_of(tx, code)).room, id)
-
-
-async def around(
-    tx: Transaction, code: str, id: int, count: int
-) -> tuple[list[Message], Message, list[Message]]:
-    """A message, and as many before and after it. Raises NotFound."""
-    if not is_storable(id):
-        raise NotFound("There is no such number.")
-    head = await head_of(tx, code)
-    rows = await tx.fetch(queries.OLDER, head.room, min(id + 1, LARGEST), count + 1)
-    messages = [message_of(row) for row in reversed(rows)]
-    if not messages or messages[-1].id != id:
-        raise NotFound(f"There is no message {id}.")
-    *before, found = messages
-    later = await tx.fetch(queries.CREATED, head.room, id, head.rev, count)
-    return before, found, [message_of(row) for row in later]

@@ -116,6 +116,11 @@ NEWEST = ENTRIES + "ORDER BY id DESC LIMIT 1"
 MESSAGE = ENTRIES + "AND id = $2"
 OLDER = ENTRIES + "AND id < $2 ORDER BY id DESC LIMIT $3"
 CREATED = ENTRIES + "AND id > $2 AND id <= $3 ORDER BY id LIMIT $4"
+# Times need not rise, but whatever begins a day begins a quarter of an hour: an index has those alone.
+FIRST_SINCE = (
+    "SELECT id FROM message WHERE room = $1 AND at >= $2 "
+    "AND (before_at IS NULL OR at / 900000 <> before_at / 900000) ORDER BY at, id LIMIT 1"
+)
 CHANGED = ENTRIES + "AND rev > $2 AND rev <= $3 AND id <= $4 ORDER BY rev LIMIT $5"
 SET_META = "UPDATE message SET rev = $1, meta = $2 WHERE room = $3 AND id = $4"
 

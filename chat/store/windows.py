@@ -56,6 +56,16 @@ def until(changed: Iterable[Message], created: Iterable[Message], end: int) -> P
     return Part([m for m in changed if m.rev <= end], [m for m in created if m.id <= end], end)
 
 
+def oldest(messages: Sequence[Message], most: int) -> Sequence[Message]:
+    """As many of the first ones as weigh at most `most`, but at least one."""
+    total = 0
+    for place, message in enumerate(messages):
+        total += weight(message)
+        if total > most and place:
+            return messages[:place]
+    return messages
+
+
 def newest(messages: Sequence[Message], most: int) -> Sequence[Message]:
     """As many of the last ones as weigh at most `most`, but at least one."""
     total = 0

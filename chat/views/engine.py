@@ -23,7 +23,7 @@ from chat.views.language import say
 from chat.views.look import LOOK, WORDS, Look
 from chat.views.palette import colour, initials
 from chat.views.reader import Reader
-from chat.views.times import begins_day, begins_run, clock, day, iso, isoday, when
+from chat.views.times import begins_day, begins_run, clock, day, iso, isoday, long_date, when
 
 INLINE = 8  # fragments of one language that a page has to put in without a server
 
@@ -53,6 +53,7 @@ class Engine:
             clock=clock,
             day=day,
             isoday=isoday,
+            long_date=long_date,
             when=when,
             begins_day=begins_day,
             begins_run=begins_run,

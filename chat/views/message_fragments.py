@@ -62,8 +62,13 @@ class MessageFragments:
             page_look=look.token,
         )
 
-    def earlier(self, code: str, shown: Shown, look: Look, room: Room | None = None) -> str:
-        """`room` is what it is called, where it begins."""
+    def earlier(
+        self, code: str, shown: Shown, look: Look, room: Room | None = None, before: int | None = None
+    ) -> str:
+        """`room` is what it is called, where it begins.
+
+        A page that does not ask for more by itself stays with the message `before`, above which they come.
+        """
         messages = Markup("".join(shown.fragments))  # noqa: S704
         return self._engine.render(
             "room/insert_earlier.html",
@@ -72,6 +77,13 @@ class MessageFragments:
             page=shown.page,
             messages=messages,
             name=name_of(room) if room else "",
+            before=before,
+        )
+
+    def later(self, code: str, shown: Shown, look: Look) -> str:
+        messages = Markup("".join(shown.fragments))  # noqa: S704
+        return self._engine.render(
+            "room/append_later.html", look, code=code, page=shown.page, messages=messages
         )
 
 

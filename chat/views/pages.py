@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -12,6 +12,7 @@ from chat.model.members import Member
 from chat.model.messages import Message, Version
 from chat.model.receipts import write_life
 from chat.model.rooms import Room
+from chat.views.days import Past
 from chat.views.engine import Engine
 from chat.views.forms import NOTHING, Draft, Form
 from chat.views.look import Look
@@ -22,6 +23,15 @@ from chat.views.reader import Reader
 from chat.views.room_pages import RoomPages
 from chat.views.rooms import Rooms, name_of
 from chat.views.stream_lines import StreamLines
+
+
+class Surroundings(NamedTuple):
+    """The HTML of messages before and after one, and the ids from which further ones are asked for, or 0."""
+
+    before: Sequence[str]
+    after: Sequence[str]
+    first: int = 0
+    last: int = 0
 
 
 class Pages:
@@ -59,11 +69,11 @@ class Pages:
         *,
         many_lines: bool = False,
         error: str = "",
-        older: bool = False,
+        past: Past | None = None,
         frozen: bool = False,
         away: tuple[Sequence[Member], int] = NOBODY,
     ) -> str:
-        """The room as one member sees it; `older` is a page of the past, without the live end.
+        """The room as one member sees it; a page of the past is without the live end.
 
         `people`, among them the member, are here, and `away` is as for `People.roster`. `frozen` says that
         they may be out of date.
@@ -81,9 +91,10 @@ class Pages:
             "link": link,
             "link_quoted": quote(link, safe=""),
             "key": draft.key,
-            "older": older,
+            "past": past,
         }
-        if not (error or many_lines or draft.text or draft.acked or draft.posted):
+        typed = draft.text or draft.acked or draft.posted
+        if not (error or many_lines or typed or past not in (None, Past())):
             return self._room_pages.page(member, shown, reader.look, **values)
         return self._room(
             reader.look,
@@ -107,7 +118,7 @@ class Pages:
         seats: Sequence[int],
         message: Message,
         earlier: Sequence[Version],
-        context: tuple[Sequence[str], Sequence[str]],
+        around: Surroundings,
         forms: Sequence[str],
         reader: Reader,
         failed: str = "",
@@ -118,7 +129,7 @@ class Pages:
 
         `failure` is why what they asked for by the form `failed` and with these fields was not done.
         """
-        before, after = (Markup("\n".join(part)) for part in context)  # noqa: S704
+        before, after = (Markup("\n".join(part)) for part in around[:2])  # noqa: S704
         return self._page(
             "message.html",
             reader,
@@ -130,6 +141,8 @@ class Pages:
             own=seats,
             before=before,
             after=after,
+            first=around.first,
+            last=around.last,
             forms=forms,
             failed=failed,
             failure=failure,

@@ -7,6 +7,7 @@ from pathlib import Path
 from chat.views.alerts import Alerts
 from chat.views.assets import Assets
 from chat.views.composer import Composer
+from chat.views.days import Days
 from chat.views.engine import Engine
 from chat.views.forms import ActionForms
 from chat.views.help import Help
@@ -36,4 +37,5 @@ class Renderer:
         self.help = Help(self.engine)
         self.search = SearchPages(self.engine)
         self.home = HomePages(self.engine)
+        self.days = Days(self.engine)
         self.pages = Pages(self.engine, self.people, self.rooms)

@@ -11,11 +11,12 @@ from markupsafe import Markup, escape
 
 from chat.model.codes import grouped
 from chat.model.members import Member
+from chat.views.days import Past
 from chat.views.look import NO_ZONE, WORDS, Look
 from chat.views.messages import Shown
 from chat.views.stencils import Stencil, Values
 
-KINDS = 32  # of the past, with earlier messages, with a text, in a zone, and by which clock
+KINDS = 64  # of the past, with earlier and later messages, with a text, in a zone, and by which clock
 
 # Characters that Unicode keeps free of meaning: no page holds them.
 CODE = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4"
@@ -34,6 +35,7 @@ HOLES: Values = {
     "heading": Markup("\ufdde"),
     "name": "\ufddf",
     "oldest": 10**9 + 1,
+    "newest": 10**9 + 3,
     "count": 10**9 + 2,
     "me": Markup("\ufde2"),
 }
@@ -65,11 +67,11 @@ class RoomPages:
         link: str,
         link_quoted: str,
         key: str,
-        older: bool,
+        past: Past | None,
     ) -> str:
         page = shown.page
         has_text = any(message.kind == "text" for message in page.messages)
-        return self._stencil(_without_zone(look), older, page.more, has_text).fill(
+        return self._stencil(_without_zone(look), past, page.more, page.later, has_text).fill(
             {
                 "code": escape(member.code),
                 "grouped": escape(grouped(member.code)),
@@ -87,16 +89,17 @@ class RoomPages:
                 "roster": roster,
                 "count": count,
                 "oldest": page.messages[0].id if page.messages else 0,
+                "newest": page.messages[-1].id if page.messages else 0,
             }
         )
 
-    def _cut(self, look: Look, older: bool, more: bool, has_text: bool) -> Stencil:
-        message = SimpleNamespace(id=HOLES["oldest"], kind="text" if has_text else "notice")
-        page: Any = SimpleNamespace(
-            more=more, messages=[message], position=SimpleNamespace(epoch=HOLES["epoch"])
-        )
+    def _cut(self, look: Look, past: Past | None, more: bool, later: bool, has_text: bool) -> Stencil:
+        kind = "text" if has_text else "notice"
+        messages = [SimpleNamespace(id=HOLES[name], kind=kind) for name in ("oldest", "newest")]
+        position = SimpleNamespace(epoch=HOLES["epoch"])
+        page: Any = SimpleNamespace(more=more, later=later, messages=messages, position=position)
         given = {name: HOLES[name] for name in GIVEN}
-        return Stencil(self._render(look, member=SOMEBODY, page=page, older=older, **EMPTY, **given), HOLES)
+        return Stencil(self._render(look, member=SOMEBODY, page=page, past=past, **EMPTY, **given), HOLES)
 
 
 GIVEN = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from babel import dates
 
@@ -16,6 +17,7 @@ from chat.zones import offset
 MINUTE, DAY = 60_000, 86_400_000  # ms
 MINUTES_OF_DAY = 1440
 WEEK = 7  # days
+EARLIEST = 1970  # years; nothing is older
 
 # What is rendered for every zone holds these in place of times. Nobody can write them: they are secret.
 CLOCK_HOLE, DAY_HOLE, ISODAY_HOLE = (f"\ufdd0{name}{secrets.token_hex(8)}" for name in "cdi")
@@ -79,20 +81,32 @@ def isoday(at: int, look: Look) -> str:
 
 
 def day(at: int, look: Look) -> str:
-    return DAY_HOLE if look.zone in HOLES else _day(_day_number(at, look), look.language)
+    return DAY_HOLE if look.zone in HOLES else long_date(date_of(at, look), look)
 
 
 def date_of(at: int, look: Look) -> date:
     return _date(_day_number(at, look))
 
 
-def _date(number: int) -> date:
-    return datetime.fromtimestamp(number * DAY / 1000, UTC).date()
+def start_of(day: date, look: Look) -> int:
+    """The first moment of a day in the reader's zone, in ms since 1970; 0 for the days before that."""
+    if day.year <= EARLIEST:
+        return 0
+    midnight = datetime.combine(day, time(), ZoneInfo(look.zone) if look.knows_zone else UTC)
+    return round(midnight.timestamp() * 1000)
+
+
+def long_date(day: date, look: Look) -> str:
+    return _long_date(day, look.language)
 
 
 @lru_cache(1024)
-def _day(number: int, language: str) -> str:
-    return str(dates.format_date(_date(number), "full", locale=locale_of(language)))
+def _long_date(day: date, language: str) -> str:
+    return str(dates.format_date(day, "full", locale=locale_of(language)))
+
+
+def _date(number: int) -> date:
+    return datetime.fromtimestamp(number * DAY / 1000, UTC).date()
 
 
 def when(at: int, now: int, look: Look) -> str:

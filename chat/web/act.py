@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -11,35 +11,30 @@ from quart.typing import ResponseReturnValue
 
 from chat.context import Context
 from chat.features import ACTIONS
-from chat.features.action import NOT_THERE, TOO_OFTEN, Action, Answer, Failure, Seen, failure_of, perform
+from chat.features.action import NOT_THERE, TOO_OFTEN, Action, Answer, Failure, failure_of, perform
 from chat.live.connection import Connection
 from chat.model.errors import Forbidden, RateLimited
 from chat.model.members import Member
-from chat.model.messages import Message, Version
-from chat.model.rooms import Room
+from chat.model.messages import Message
 from chat.store import NotFound, Unavailable
 from chat.store.members import seats_of
-from chat.store.messages import around, earlier_texts, text_message
-from chat.store.rooms import find_room
+from chat.store.messages import text_message
 from chat.store.transaction import Transaction
-from chat.views.forms import NOTHING, Draft
-from chat.views.messages import PAGE, byte_length
+from chat.views.forms import Draft
 from chat.web import fields, outcomes
 from chat.web.errors import error_page
+from chat.web.message import message_page, seen
 from chat.web.pacing import pace
 from chat.web.requests import (
     canonical_code,
     client_info,
     current_chat,
     current_look,
-    current_reader,
     find_member,
     pace_reading,
     pages,
-    require_member,
 )
 
-AROUND = 5  # messages before and after the one that a page is about
 FIELDS = ("body", "version", "emoji", "on")  # that an action may look at
 
 
@@ -65,69 +60,6 @@ def call_of(act: str, id: object, given: Mapping[str, str]) -> Call:
     found |= {name: fields.cut(name, value) for name, value in more.items() if name in FIELDS}
     found = {name: fields.encodable(value) for name, value in found.items()}
     return Call(fields.number(number if slash else id), name, found, "ask" in more, typed)
-
-
-@pages.get("/rooms/<code>/<id>")
-async def message(code: str, id: str) -> ResponseReturnValue:
-    """A message in its place, with everything that can be done to it as plain forms."""
-    chat = current_chat()
-    if not (number := fields.number(id)):
-        abort(404)
-    member = await require_member(chat, code)
-    if member.code != code:
-        return redirect(f"/rooms/{member.code}/{number}", 301)
-    pace_reading(chat, member.person)
-    return await _message_page(chat, member, number)
-
-
-async def _message_page(
-    chat: Context,
-    member: Member,
-    id: int,
-    failed: Action | None = None,
-    failure: Failure | None = None,
-    given: Mapping[str, str] = NOTHING,
-) -> str:
-    (before, found, after), earlier, seats, room = await chat.store.snapshot(_read_page, member, id)
-    seen = await _seen(chat, found, seats)
-    return chat.render.pages.message(
-        member,
-        room,
-        seats,
-        found,
-        earlier,
-        (await _nearest(chat, member.code, before[::-1]), await _nearest(chat, member.code, after)),
-        [action.form for action in ACTIONS.values() if action.form and not action.denied(seen)],
-        current_reader(),
-        failed.form if failed else "",
-        failure,
-        given,
-    )
-
-
-async def _read_page(
-    tx: Transaction, member: Member, id: int
-) -> tuple[tuple[list[Message], Message, list[Message]], list[Version], list[int], Room]:
-    """A message with those around it, its earlier texts, the reader's seats, the room. Raises NotFound."""
-    found, room = await around(tx, member.code, id, AROUND), await find_room(tx, member.code)
-    if room is None:
-        raise NotFound(f"There is no room {member.code}.")
-    earlier = await earlier_texts(tx, member.code, id) if found[1].edited else []
-    return found, earlier, await seats_of(tx, member.code, member.person), room
-
-
-async def _seen(chat: Context, message: Message, seats: Sequence[int]) -> Seen:
-    return Seen(chat, message, seats, int(await chat.store.time() * 1000) - message.at)
-
-
-async def _nearest(chat: Context, code: str, messages: Sequence[Message]) -> list[str]:
-    """As many of the first ones as make half of a page, in the order of the room."""
-    parts: list[str] = []
-    async for html in chat.hub.rendered.each(code, messages, current_look()):
-        if sum(map(byte_length, parts)) + byte_length(html) > PAGE // 2:
-            break
-        parts.append(html)
-    return parts if messages and messages[0].id < messages[-1].id else parts[::-1]
 
 
 @pages.post("/rooms/<code>/<id>/<name>")
@@ -182,7 +114,7 @@ async def _failed(
     if member is not None and failure.status not in (404, 503):
         try:
             pace_reading(chat, member.person)
-            page = await _message_page(chat, member, call.id, action, failure, call.fields)
+            page = await message_page(chat, member, call.id, action, failure, call.fields)
             return page, failure.status, headers
         except (NotFound, RateLimited):
             pass
@@ -244,7 +176,7 @@ async def _form(
         return ""
     if not action.form:
         return ""
-    if denied := action.denied(await _seen(chat, found, seats)):
+    if denied := action.denied(await seen(chat, found, seats)):
         return "" if failure else chat.render.alerts.notice(denied, connection.look)
     return chat.render.forms.show(member.code, action.form, found, failure, call.fields, connection.look)
 

@@ -43,6 +43,7 @@ LIMITS = {
     "density": 8,
     "comings": 8,
     "offset": 8,
+    "date": 10,
     "room": CODE_TYPED,
     "body": BODY_TYPED,  # of a frame
 }

@@ -18,7 +18,8 @@ from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.store import HISTORY, Unavailable
 from chat.store.members import find_seat
-from chat.store.visits import Visit, visit
+from chat.store.past import ReadPage
+from chat.store.visits import Visit, visit, visit_page
 from chat.views import reader
 from chat.views.look import Look
 from chat.views.messages import PAGE
@@ -104,10 +105,11 @@ def canonical_code(code: str) -> str:
     return code if is_code(code) else ""
 
 
-def older_than() -> int | None:
+def asked_number(name: str) -> int | None:
+    """Of the query, such as the message before which a page ends; None for nonsense, and for 0."""
     if len(request.query_string) > fields.QUERY:
         return None
-    return fields.number(request.args.get("before")) or None
+    return fields.number(request.args.get(name)) or None
 
 
 def give_cookie(response: AnyResponse, person: str) -> None:
@@ -156,10 +158,13 @@ def _refuse_reading(chat: Context, wait: float) -> NoReturn:
     raise RateLimited("You or others in your network opened many pages just now.", wait)
 
 
-async def find_visit(chat: Context, code: str, before: int | None = None) -> Visit | None:
+async def find_visit(
+    chat: Context, code: str, before: int | None = None, read: ReadPage | None = None
+) -> Visit | None:
     """What a member sees of a room, counted as a page; None for anybody else. Raises RateLimited.
 
-    It is counted before the one read, which tells whether this is a member.
+    It is counted before the one read, which tells whether this is a member. `read` finds other messages
+    than the newest, or the newest older than `before`.
     """
     require_store(chat)
     person, code = known_person(chat), canonical_code(code)
@@ -172,7 +177,10 @@ async def find_visit(chat: Context, code: str, before: int | None = None) -> Vis
         _refuse_reading(chat, wait)
     found = None
     try:
-        found = await chat.store.snapshot(visit, code, person, before, HISTORY, PAGE)
+        if read is None:
+            found = await chat.store.snapshot(visit, code, person, before, HISTORY, PAGE)
+        else:
+            found = await chat.store.snapshot(visit_page, code, person, read)
     finally:
         if found is None:
             chat.own_limits.give_back_both(*reading)

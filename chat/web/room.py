@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from functools import partial
 from urllib.parse import quote
 
 from quart import Response, abort, make_response, redirect, request
@@ -14,21 +15,25 @@ from chat.context import Context
 from chat.model.codes import clean_code
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
-from chat.store import NotFound, rooms
+from chat.store import HISTORY, NotFound, rooms
+from chat.store.past import ReadPage, later, or_newest
 from chat.store.visits import Visit
+from chat.views.days import Past
+from chat.views.excerpts import from_start
 from chat.views.forms import Draft, Form
+from chat.views.messages import PAGE
 from chat.views.people import with_oneself
 from chat.views.qr import qr_code
 from chat.web import repeats
 from chat.web.entry import existing_room, invitation
 from chat.web.reading import note_visit
 from chat.web.requests import (
+    asked_number,
     client_info,
     current_chat,
     current_look,
     current_reader,
     find_visit,
-    older_than,
     pace_reading,
     pages,
     require_member,
@@ -41,8 +46,8 @@ QR_PAGES = 4  # that the picture of a link counts as: it takes 4 ms, if nobody a
 async def room(code: str) -> ResponseReturnValue:
     """The room for a member, an invitation for anyone else."""
     chat = current_chat()
-    before = older_than()
-    found = await find_visit(chat, code, before)
+    before, after = asked_number("before"), asked_number("after")
+    found = await find_visit(chat, code, before, _newer_than(after) if after else None)
     if found is None:
         pace_reading(chat, None)
         try:
@@ -56,12 +61,19 @@ async def room(code: str) -> ResponseReturnValue:
         return await invitation(chat, existing, Form())
     if found.member.code != code:
         return redirect(f"/rooms/{found.member.code}", 301)
+    if after:
+        first = found.page.messages[:1]
+        return await show_room(chat, found, past=Past(from_start=bool(first) and first[0].id > after))
     if before is None:
         note_visit(chat, found.member, found.page.position.rev)
-    response = await make_response(await show_room(chat, found, older=before is not None))
+    response = await make_response(await show_room(chat, found, past=Past() if before else None))
     if forms := repeats.shown(request.cookies.get(repeats.COOKIE, "")):
         remember_forms(response, code, forms)
     return response
+
+
+def _newer_than(after: int) -> ReadPage:
+    return partial(or_newest, read=partial(later, after=after, limit=HISTORY, most=PAGE), most=PAGE)
 
 
 def remember_forms(response: Response | WerkzeugResponse, code: str, forms: str) -> None:
@@ -92,24 +104,25 @@ async def show_room(
     draft: Draft | None = None,
     many_lines: bool = False,
     error: str = "",
-    older: bool = False,
+    past: Past | None = None,
 ) -> str:
     member, seats, page, known = found
     draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
-    reader = current_reader()
+    reader, rendered = current_reader(), chat.hub.rendered
+    show = partial(from_start, rendered) if past and past.from_start else rendered.page
     here = with_oneself(await chat.presence.everybody(member.code), member)
     return chat.render.pages.room(
         member,
         known,
         seats,
-        await chat.hub.rendered.page(member.code, page, reader.look),
+        await show(member.code, page, reader.look),
         here,
         link_to(member.code),
         draft,
         reader,
         many_lines=many_lines,
         error=error,
-        older=older,
+        past=past,
         frozen=chat.presence.frozen,
         away=await chat.presence.away(member.code, here),
     )
@@ -138,9 +151,11 @@ async def earlier(code: str) -> ResponseReturnValue:
     chat = current_chat()
     member = await require_member(chat, code)
     pace_reading(chat, member.person)
-    shown = await chat.hub.page(member.code, older_than(), current_look())
+    before = asked_number("before")
+    shown = await chat.hub.page(member.code, before, current_look())
     known = None if shown.page.more else await chat.store.read(rooms.find_room, member.code)
-    return chat.render.messages.earlier(member.code, shown, current_look(), known)
+    stays = before if "by" in request.args else None
+    return chat.render.messages.earlier(member.code, shown, current_look(), known, stays)
 
 
 @pages.get("/rooms/<code>/messages")

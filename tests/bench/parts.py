@@ -9,6 +9,7 @@ from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -233,6 +234,16 @@ async def _write(path: Path, code: str, texts: int) -> None:
     await store.close()
 
 
+PLACES = {  # in a room, and where they are
+    "newest 50": "",
+    "older 50": "/earlier?before={middle}",
+    "later 50": "/later?after={middle}",
+    "a message": "/{middle}",
+    "a day": "/on/{day}",
+    "a day without messages": "/on/1999-12-31",
+}
+
+
 class Page:
     """A keep-alive connection that fetches pages as a browser's would, uncompressed."""
 
@@ -260,12 +271,12 @@ class Page:
 
 
 async def pages(options: Options) -> list[Row]:
-    """f: the room's page and a page of older messages, at a thousand and at a million messages"""
+    """f: pages of a room's end, middle, a message and a day, at a thousand and at a million messages"""
     many = options.some(1_000_000)
     small, big = await _pages(options, 1000), await _pages(options, many)
     rows = []
-    for name, (wall, used), (wall_before, used_before) in zip(("newest", "older"), big, small, strict=True):
-        title = f"f GET {name} 50 of {many:,}:"
+    for name, (wall, used), (wall_before, used_before) in zip(PLACES, big, small, strict=True):
+        title = f"f GET {name} of {many:,}:"
         rows += [
             Row(f"{title} p50", wall, "ms", most=5, remark=f"{wall_before:.2f} ms at 1,000"),
             Row(f"{title} CPU", used, "ms", most=5),
@@ -275,7 +286,7 @@ async def pages(options: Options) -> list[Row]:
 
 
 async def _pages(options: Options, messages: int) -> list[tuple[float, float]]:
-    """ms of wall and of processor time for the newest page, then for an older one."""
+    """ms of wall and of processor time for a page of each of the places."""
     with database(options) as path:
         ticket = (await seats(sqlite(path), 1, 20))[0][0]
         await asyncio.to_thread(_fill, path, messages)
@@ -284,7 +295,9 @@ async def _pages(options: Options, messages: int) -> list[tuple[float, float]]:
             room = f"/rooms/{ticket.code}"
             results = []
             with profiled(options, chat, f"f{messages}"):
-                for address in (room, f"{room}/earlier?before={messages // 2}"):
+                for place in PLACES.values():
+                    day = datetime.fromtimestamp(time.time() - messages * 10, UTC).date()  # of the middle
+                    address = room + place.format(middle=messages // 2, day=day)
                     results.append(await _fetched(chat, page, address, options.some(300)))
             page.close()
     return results

@@ -220,12 +220,14 @@ PAGES = {
     "/rooms/<code>/comings": "/rooms/CODE/comings",
     "/rooms/<code>/leave": "/rooms/CODE/leave",
     "/rooms/<code>/name": "/rooms/CODE/name",
+    "/rooms/<code>/on": "/rooms/CODE/on?date=nonsense",
+    "/rooms/<code>/on/<day>": "/rooms/CODE/on/2020-02-29",
     "/rooms/<code>/title": "/rooms/CODE/title",
 }
 NO_PAGES = {
     *("/favicon.ico", "/healthz", "/metrics", "/static/<path:path>", "/seats/<numbers>.css"),
     *("/seats/<version>/<numbers>.css", "/rooms/<code>/qr.svg", "/rooms/<code>/live"),
-    *("/rooms", "/rooms/<code>/earlier"),  # parts of pages
+    *("/rooms", "/rooms/<code>/earlier", "/rooms/<code>/later"),  # parts of pages
     *("/rooms/<code>/messages", "/rooms/<code>/composer", "/rooms/<code>/<id>/<name>"),  # lead to others
     "/rooms/<code>/stream",  # has a test of its own
 }

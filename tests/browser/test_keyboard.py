@@ -70,8 +70,8 @@ async def test_from_home_to_a_message_to_leaving_by_keyboard_alone(people: Peopl
     assert back == ["Set my time", "Conversation", "People here", "Room menu"], "in the order of the page"
     await ann.page.keyboard.press("Enter")
     assert await tab_to(ann, "Leave for good…") == [
-        *("Search", "Invite people", "Title and topic", "Who comes and goes", "My name", "Settings"),
-        "Leave for good…",
+        *("Search", "Invite people", "Title and topic", "Who comes and goes", "My name"),
+        *("Settings", "Help", "Leave for good…"),
     ]
     await ann.page.keyboard.press("Enter")
     await ann.page.wait_for_url("**/leave")

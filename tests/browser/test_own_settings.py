@@ -100,7 +100,7 @@ async def test_who_comes_and_goes_can_be_left_out(people: People) -> None:
     await ann.live()
     notices = "#messages .notice p"
     await expect(ann.page.locator(notices).first).to_be_hidden()
-    await expect(ann.page.locator("#messages .day")).to_be_visible()
+    await expect(ann.page.locator("#messages h2")).to_be_visible()
     await expect(bob.page.locator(notices).first).to_be_visible()
 
 
