@@ -266,6 +266,20 @@ def test_words_that_begin_alike_are_found_by_their_beginning() -> None:
         assert 6 not in places(named[key.shard], key)
 
 
+async def test_a_text_of_very_many_words_is_always_read(store: Store, ann: Member, url: str) -> None:
+    """Else few texts could make the index as large as themselves."""
+    words = [f"w{n}" for n in range(1300)]
+    (long,) = await say(store, ann, " ".join(words))
+    (short,) = await say(store, ann, "w7 alone")
+    await filled(store, ann)
+    assert max(map(len, await parts(url))) < 4 * 2 * SEGMENT
+    assert await found(store, ann, '"w7"') == [short, long]
+    assert await found(store, ann, "w1299") == [long]
+    assert await found(store, ann, "nowhere") == []
+    await calls.amend(store, ROOM, long, ann.number, "delete", Delete())
+    assert not any(_speaks_of(part, long) for part in await parts(url))
+
+
 def test_a_part_without_a_message_has_its_size() -> None:
     segment = Segment()
     segment.add([(1, "", "one two three"), (2, "", "one")])

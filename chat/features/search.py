@@ -13,7 +13,7 @@ from chat.model.messages import Message
 from chat.model.rooms import Room
 from chat.model.search import Query
 from chat.store import Store
-from chat.store.my_rooms import my_rooms
+from chat.store.my_rooms import rooms_by_time
 from chat.store.search import FOREVER, Found, Span, search_some, span_of
 from chat.zones import day_begins
 
@@ -73,15 +73,14 @@ async def search_everywhere(chat: Context, person: str, query: Query, page: int,
         deadline = time.monotonic() + BUDGET
         end = min(max(page, 1), PAGES) * PAGE
         hits: list[Hit] = []
-        for one in await chat.store.snapshot(my_rooms, person):
-            is_full = len(hits) > end
-            if is_full and one.last and one.last.at < hits[-1].message.at:
+        for room, member, newest in await chat.store.read(rooms_by_time, person):
+            if len(hits) > end and newest < hits[-1].message.at:
                 continue
             if time.monotonic() >= deadline:
                 return Hits(hits[end - PAGE : end], is_cut=True)
-            span = await _span(chat.store, one.member, query, zone)
-            found = await find(chat.store, one.member, query, span, end + 1, deadline)
-            hits += [Hit(one.room, message) for message in found.messages]
+            span = await _span(chat.store, member, query, zone)
+            found = await find(chat.store, member, query, span, end + 1, deadline)
+            hits += [Hit(room, message) for message in found.messages]
             hits = sorted(hits, key=lambda hit: hit.message.at, reverse=True)[: end + 1]
     has_more = len(hits) > end and page < PAGES
     return Hits(hits[end - PAGE : end], page + 1 if has_more else 0)

@@ -19,6 +19,9 @@ from chat.store.queries import SHARDS
 
 SEGMENT = 1024  # ids
 REMEMBERED = 20_000  # words, while a segment is read
+MOST = 600  # words of one message: of one with more, every part says that it is to be read
+NOTHING = 2**32 - 1  # as a pair
+READ_IT = 0  # in place of the number of a word
 AUTHOR, HAS_LINK = "\x01", "\x02"  # in words that no text can have
 
 Text = tuple[int, str, str]  # id, author's name, body
@@ -41,8 +44,12 @@ class Segment:
 
     def add(self, texts: Sequence[Text]) -> None:
         for id, name, body in texts:
-            place = id % SEGMENT
-            for word in _indexed(name, body):
+            place, words = id % SEGMENT, _indexed(name, body)
+            if len(words) > MOST:
+                for pairs in self._shards:
+                    pairs.append(READ_IT * SEGMENT + place)
+                continue
+            for word in words:
                 shard, number = self._known.get(word) or self._number(word)
                 self._shards[shard].append(number * SEGMENT + place)
 
@@ -62,14 +69,15 @@ def places(part: bytes, key: Key) -> set[int]:
     """Which messages of a segment have one of these words, perhaps."""
     pairs = array("I", part)
     first, last = bisect_left(pairs, key.first * SEGMENT), bisect_left(pairs, key.last * SEGMENT)
-    return {pair % SEGMENT for pair in pairs[first:last]}
+    always = bisect_left(pairs, (READ_IT + 1) * SEGMENT)
+    return {pair % SEGMENT for pair in pairs[:always] + pairs[first:last]}
 
 
 def without(part: bytes, id: int) -> bytes:
     """The part without what it says of a message, of the same size."""
     place, pairs = id % SEGMENT, array("I", part)
     kept = array("I", [pair for pair in pairs if pair % SEGMENT != place])
-    filler = kept[-1] if kept else 0
+    filler = kept[-1] if kept else NOTHING
     return (kept + array("I", [filler]) * (len(pairs) - len(kept))).tobytes()
 
 
