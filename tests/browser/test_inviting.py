@@ -58,6 +58,8 @@ async def test_it_opens_and_closes_in_every_browser(visitors: Visitors) -> None:
     await ann.window.click("#menu [popovertarget=invitation]")
     await ann.window.wait_for(seen)
     await ann.window.wait_for("document.querySelector('.qr').naturalWidth > 0")
+    below = "getComputedStyle(document.querySelector('#menu')).opacity"
+    assert await ann.window.evaluate(below) == "0"
     await bob.say("meanwhile")
     await ann.sees("meanwhile")
     assert await ann.window.evaluate(seen)
