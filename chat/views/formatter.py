@@ -23,7 +23,7 @@ class Formatter:
         self._thread = ThreadPoolExecutor(1, "chat-formatter")
 
     def format(self, body: str) -> Formatted:
-        return self._ready.get(body) or formatted(body)
+        return (self._ready and self._ready.get(body)) or formatted(body)
 
     def takes_long(self, body: str | None) -> bool:
         """Whether it would, for the event loop: a text that was made before does not."""

@@ -52,15 +52,13 @@ class PlainMessages:
             "name": _escaped(message.name),
             "initials": _escaped(initials(message.name)),
             "iso": iso(message.at),
+            "body": text.html,  # what is not styled has no words, either
             "rev": message.rev,
         }
-        return TimedMessage(message, partial(self._filled, values, colour(author), message, text))
+        return TimedMessage(message, partial(self._filled, values, colour(author), message))
 
-    def _filled(
-        self, values: dict[str, object], shade: int, message: Message, text: Formatted, look: Look
-    ) -> str:
+    def _filled(self, values: dict[str, object], shade: int, message: Message, look: Look) -> str:
         """With holes for times: `look` is one of `with_holes`."""
-        values["body"] = text(look)
         place: Place = "goes on" if message.continues else "begins a run"
         if begins_day(message, look):
             place = "begins a day"
