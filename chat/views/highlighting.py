@@ -10,7 +10,7 @@ from pygments.token import Comment, Generic, Keyword, Literal, Name, Number, Str
 
 LINES = 200  # of code that get colours; more are shown without
 COLUMNS = 200  # characters of a line that gets colours
-TOKENS = 2_000  # of a code; what is behind them gets none, so that this takes 30 ms at most
+TOKENS = 1_500  # of a code; what is behind them gets none, so that this takes 50 ms at most
 # What people call a language, by what Pygments calls it. Each lexer was tried with hostile code: those of
 # Java and Rust take time in the square of its length.
 NAMES = {
