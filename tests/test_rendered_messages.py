@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -23,6 +24,7 @@ from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.store import log
 from chat.store.windows import Part
+from chat.views.formatted import Formatted, formatted
 from chat.views.formatter import Formatter
 from chat.views.look import LOOK, Look, Render
 from chat.views.messages import RenderedMessages, Shown
@@ -327,3 +329,29 @@ async def test_a_page_whose_messages_are_in_memory_renders_none_of_them(
         await live.resume(page, since=0)
         await live.until("li .text", "text 8")
         assert live.texts == pushed
+
+
+async def test_what_takes_long_about_a_page_is_done_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: dict[str, str] = {}
+
+    class Formatting(Shapes):
+        def message(self, code: str, message: Message) -> Render:
+            text = self.formatter.format(message.body or "")
+            return lambda look: text.html
+
+        amended = message
+
+    def noted(body: str) -> Formatted:
+        threads[body] = threading.current_thread().name.partition("_")[0]
+        return formatted(body)
+
+    monkeypatch.setattr("chat.views.formatter.formatted", noted)
+    rendered = RenderedMessages(Formatting())
+    bodies = {id: f"```\n{id}\n```" for id in range(1, 6)} | {6: "**short**"}
+    page, first, changed, another, around, short = (_message(id, body) for id, body in bodies.items())
+    await rendered.page(ROOM, Page([page, short], Position("", 9), more=False), LOOK)
+    await rendered.prepare(ROOM, [first], [replace(changed, rev=9)], 0, LOOK)
+    assert [html async for html in rendered.each(ROOM, [another, around], LOOK)]
+    assert threads.pop(bodies[6]) != "chat-formatter"
+    assert set(threads) == {bodies[id] for id in range(1, 6)}
+    assert set(threads.values()) == {"chat-formatter"}

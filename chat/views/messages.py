@@ -159,7 +159,8 @@ class RenderedMessages:
         """As `get`, but what takes long is done in slices, one of them in a turn of the event loop."""
         html = self._found(look, kind, code, message)
         if html is None:
-            await self.formatter.warm((message.body,))
+            if kind != "extras":
+                await self.formatter.warm((message.body,))
             async with self._turn:
                 if time.perf_counter() > self._since + SLICE:
                     await asyncio.sleep(0)
