@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
@@ -11,8 +11,6 @@ from zoneinfo import ZoneInfo
 UNKNOWN = "UTC"  # of those who did not say where they are; "Etc/UTC" is what one chooses to have UTC
 QUARTER = 900_000  # ms; clocks are changed at a full quarter of an hour
 SINCE, UNTIL = datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)  # older messages are rare
-EPOCH, EARLIEST, LATEST = date(1970, 1, 1), date(1900, 1, 1), date(2200, 1, 1)
-MINUTE, DAY = 60_000, 86_400_000  # ms
 STEP = timedelta(weeks=1)  # no zone changes its offset twice in less
 
 
@@ -57,13 +55,6 @@ def _offset(zone: str, quarter: int) -> int:
 def _zone(name: str) -> ZoneInfo:
     """Python keeps eight, and reads the file of any other again: 60 ms for all, which take 2 MB of memory."""
     return ZoneInfo(name)
-
-
-def day_begins(day: date, zone: str) -> int:
-    """The moment, in ms since 1970, when a day begins by the clocks of a zone."""
-    midnight = (min(max(day, EARLIEST), LATEST) - EPOCH).days * DAY
-    ahead = offset(zone, midnight - offset(zone, midnight) * MINUTE)
-    return midnight - ahead * MINUTE
 
 
 def same_clock(zone: str) -> str:

@@ -26,7 +26,8 @@ from chat.store.queries import SHARDS
 from chat.store.search import FOREVER, span_of
 from chat.store.sqlite.store import SQLiteStore
 from chat.store.word_index import index_rooms
-from chat.zones import day_begins
+from chat.views.look import LOOK
+from chat.views.times import start_of
 
 ROOM = "BCDFGHJK"
 SECRET = "hunter2xyzzy"
@@ -62,8 +63,8 @@ async def say(store: Store, member: Member, *texts: str) -> list[int]:
 async def found(store: Store, member: Member, text: str, before: int = 0, limit: int = 100) -> list[int]:
     query = parse_query(text)
     assert query
-    since = day_begins(query.after, "UTC") if query.after else 0
-    until = day_begins(query.before, "UTC") if query.before else FOREVER
+    since = start_of(query.after, LOOK) if query.after else 0
+    until = start_of(query.before, LOOK) if query.before else FOREVER
     span = await store.read(span_of, member, since, until)
     span = span._replace(end=before or span.end)
     return [m.id for m in (await find(store, member, query, span, limit, time.monotonic() + 60)).messages]

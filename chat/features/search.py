@@ -15,7 +15,8 @@ from chat.model.search import Query
 from chat.store import Store
 from chat.store.my_rooms import rooms_by_time
 from chat.store.search import FOREVER, Found, Span, search_some, span_of
-from chat.zones import day_begins
+from chat.views.look import Look
+from chat.views.times import start_of
 
 PAGE = 20  # messages
 PAGES = 10  # of a search in all rooms, which looks through the earlier ones again
@@ -47,7 +48,7 @@ def pace_searches(chat: Context, person: str, address: str) -> None:
 
 
 async def search_room(
-    chat: Context, member: Member, room: Room, query: Query, before: int, zone: str
+    chat: Context, member: Member, room: Room, query: Query, before: int, look: Look
 ) -> Hits:
     """What a query finds in a member's room, older than the message `before` if that is not 0.
 
@@ -55,7 +56,7 @@ async def search_room(
     """
     async with chat.searching:
         deadline = time.monotonic() + BUDGET
-        span = await _span(chat.store, member, query, zone)
+        span = await _span(chat.store, member, query, look)
         span = span._replace(end=min(before or span.end, span.end))
         found = await find(chat.store, member, query, span, PAGE + 1, deadline)
     hits = [Hit(room, message) for message in found.messages]
@@ -64,7 +65,7 @@ async def search_room(
     return Hits(hits, found.before, is_cut=found.before > 0)
 
 
-async def search_everywhere(chat: Context, person: str, query: Query, page: int, zone: str) -> Hits:
+async def search_everywhere(chat: Context, person: str, query: Query, page: int, look: Look) -> Hits:
     """What a query finds in all rooms in which the person has a seat; `page` counts from 1.
 
     Raises Unavailable.
@@ -78,7 +79,7 @@ async def search_everywhere(chat: Context, person: str, query: Query, page: int,
                 continue
             if time.monotonic() >= deadline:
                 return Hits(hits[end - PAGE : end], is_cut=True)
-            span = await _span(chat.store, member, query, zone)
+            span = await _span(chat.store, member, query, look)
             found = await find(chat.store, member, query, span, end + 1, deadline)
             hits += [Hit(room, message) for message in found.messages]
             hits = sorted(hits, key=lambda hit: hit.message.at, reverse=True)[: end + 1]
@@ -86,11 +87,9 @@ async def search_everywhere(chat: Context, person: str, query: Query, page: int,
     return Hits(hits[end - PAGE : end], page + 1 if has_more else 0)
 
 
-async def _span(store: Store, member: Member, query: Query, zone: str) -> Span:
-    since = day_begins(query.after, zone) if query.after else 0
-    return await store.read(
-        span_of, member, since, day_begins(query.before, zone) if query.before else FOREVER
-    )
+async def _span(store: Store, member: Member, query: Query, look: Look) -> Span:
+    since = start_of(query.after, look) if query.after else 0
+    return await store.read(span_of, member, since, start_of(query.before, look) if query.before else FOREVER)
 
 
 async def find(store: Store, member: Member, query: Query, span: Span, limit: int, deadline: float) -> Found:

@@ -164,4 +164,3 @@ PARTS_OF_SHARD = (
     "SELECT segment, pairs FROM posting WHERE room = $1 AND shard = $2 AND segment >= $3 AND segment < $4"
 )
 BETWEEN = ENTRIES + "AND id >= $2 AND id < $3 ORDER BY id DESC"
-FIRST_FROM = "SELECT id, at FROM message WHERE room = $1 AND id >= $2 ORDER BY id LIMIT 1"

@@ -124,25 +124,20 @@ class _Search:
 
 
 async def span_of(tx: Transaction, member: Member, since: int, until: int) -> Span:
-    """What was written in a member's room from one time up to another, as far as the clock went on evenly."""
+    """What was written in a member's room from one time up to another, both full quarters of an hour.
+
+    If the clock was set back meanwhile, some of it is left out.
+    """
     room = await held_room(tx, member)
     ((rev, _),) = await tx.fetch(queries.INDEXED, room)
-    first = await _first_since(tx, room, rev, since) if since > 0 else 0
-    end = await _first_since(tx, room, rev, until) if until < FOREVER else rev + 1
+    first = await _first_since(tx, room, since, rev + 1) if since > 0 else 0
+    end = await _first_since(tx, room, until, rev + 1) if until < FOREVER else rev + 1
     return Span(since, until, first, end)
 
 
-async def _first_since(tx: Transaction, room: int, rev: int, at: int) -> int:
-    """The id of the first message from this time on; beyond the newest if there is none."""
-    low, high = 0, rev + 1
-    while low < high:
-        middle = (low + high) // 2
-        rows = await tx.fetch(queries.FIRST_FROM, room, middle)
-        if rows and rows[0][1] < at:
-            low = rows[0][0] + 1
-        else:
-            high = middle
-    return low
+async def _first_since(tx: Transaction, room: int, start: int, otherwise: int) -> int:
+    rows = await tx.fetch(queries.FIRST_SINCE, room, start)
+    return int(rows[0][0]) if rows else otherwise
 
 
 async def search_some(tx: Transaction, member: Member, query: Query, span: Span, limit: int) -> Found:

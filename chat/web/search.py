@@ -37,7 +37,7 @@ async def search_in_room(code: str) -> ResponseReturnValue:
     before = fields.number(request.args.get("before"))
 
     async def search(query: Query) -> Hits:
-        return await search_room(chat, member, room, query, before, current_look().zone)
+        return await search_room(chat, member, room, query, before, current_look())
 
     outcome, status, headers = await _outcome(chat, member.person, search)
     return chat.render.search.room(room, _typed(), outcome, current_reader()), status, headers
@@ -52,7 +52,7 @@ async def search_my_rooms() -> ResponseReturnValue:
     page = fields.number(request.args.get("page")) or 1
 
     async def search(query: Query) -> Hits:
-        return await search_everywhere(chat, person, query, page, current_look().zone)
+        return await search_everywhere(chat, person, query, page, current_look())
 
     outcome, status, headers = await _outcome(chat, person, search)
     return chat.render.search.everywhere(_typed(), outcome, current_reader()), status, headers
