@@ -79,7 +79,7 @@ def test_long_code_has_no_colours_at_all_or_none_at_its_end() -> None:
 
 def test_a_spoiler_is_a_box_that_can_be_ticked_and_is_hidden_without_any_style() -> None:
     page = html("it was ||the **butler**||", Look("de"))
-    assert page.one("label.spoiler input[type=checkbox]")["aria-label"] == "Spoiler"
+    assert page.one("label.spoiler input[type=checkbox][autocomplete=off]")["aria-label"] == "Spoiler"
     assert page.one("label.spoiler span[hidden]").text == "the butler"
     assert html("||x||", Look("ja")).one("input")["aria-label"] == "ネタバレ"
 

@@ -25,7 +25,10 @@ OPEN = {
     "strong": "<strong>",
     "em": "<em>",
     "s": "<s>",
-    "spoiler": f'<label class="spoiler"><input type="checkbox" aria-label="{SPOILER}"><span hidden>',
+    "spoiler": (
+        f'<label class="spoiler"><input type="checkbox" autocomplete="off" aria-label="{SPOILER}">'
+        "<span hidden>"
+    ),
     "quote": "<blockquote>",
     "list": "<ul>",
     "item": "<li>",
@@ -57,7 +60,8 @@ ATTRIBUTES = {
     "input": {"aria-label"},
     "span": {"hidden"},
 }
-VALUES = {"input": {"type": {"checkbox"}}}
+# Without autocomplete=off, Firefox would tick, after a reload, the box that stands where one was ticked.
+VALUES = {"input": {"type": {"checkbox"}, "autocomplete": {"off"}}}
 CLASSES = {"span": {"big", *(name for _, name in COLOURS)}, "label": {"spoiler"}, "details": {"fold"}}
 # A second fence: whatever is wrong above, nothing else than this reaches a page.
 _cleaner = nh3.Cleaner(
