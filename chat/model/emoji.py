@@ -9,6 +9,8 @@ LONGEST = 16  # characters; no emoji has more than ten
 A_FEW = 12  # emoji without anything else, and then
 SHORT = A_FEW * LONGEST  # characters at most
 AS_PICTURE = "\ufe0f"  # keyboards leave it out at will
+TONES = frozenset("🏻🏼🏽🏾🏿")  # of skin
+GROUP = "# group: "
 
 
 def one_emoji(text: str) -> str | None:
@@ -43,6 +45,22 @@ def _table() -> dict[str, str]:
     lines = (files(__package__) / "emoji.txt").read_text("utf-8").splitlines()
     found = (emoji for line in lines if not line.startswith("# ") for emoji in line.split(" "))
     return {emoji.replace(AS_PICTURE, ""): emoji for emoji in found}
+
+
+@cache
+def emoji_groups() -> tuple[tuple[str, ...], ...]:
+    """All of them by Unicode's groups and in its order; those with a skin tone are left out."""
+    parts = (files(__package__) / "emoji.txt").read_text("utf-8").split(GROUP)[1:]
+    groups = (part.partition("\n")[2].split() for part in parts)
+    return tuple(tuple(emoji for emoji in group if TONES.isdisjoint(emoji)) for group in groups)
+
+
+@cache
+def names_of_emoji() -> dict[str, str]:
+    """The short name in English of each that has no skin tone."""
+    lines = (files(__package__) / "emoji_names.txt").read_text("utf-8").splitlines()
+    rows = (line.split(" ") for line in lines if not line.startswith("# "))
+    return {emoji: names[0].replace("_", " ") for emoji, *names in rows}
 
 
 def emoji_named(name: str) -> str | None:

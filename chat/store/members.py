@@ -95,6 +95,13 @@ async def held_room(tx: Transaction, member: Member) -> int:
     return room
 
 
+async def names_of(tx: Transaction, code: str, numbers: Sequence[int]) -> dict[int, tuple[str, int]]:
+    """Name and mark of each of these seats that there is, held or not."""
+    known = [number for number in numbers if is_storable(number)]
+    rows = await tx.fetch(tx.dialect.named_seats, (await head_of(tx, code)).room, known)
+    return {number: (name, mark) for number, name, mark in rows}
+
+
 async def seats_of(tx: Transaction, code: str, person: str) -> list[int]:
     """Numbers of every seat the person ever held in the room: whose messages are theirs."""
     rows = await tx.fetch(queries.SEATS_OF, code, person)

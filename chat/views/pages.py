@@ -19,6 +19,7 @@ from chat.views.look import Look
 from chat.views.message_fragments import joined
 from chat.views.messages import Shown
 from chat.views.people import NOBODY, People, own_style_url
+from chat.views.reactions import Reacted
 from chat.views.reader import Reader
 from chat.views.room_pages import RoomPages
 from chat.views.rooms import Rooms, name_of
@@ -118,6 +119,7 @@ class Pages:
         seats: Sequence[int],
         message: Message,
         earlier: Sequence[Version],
+        reacted: Sequence[Reacted],
         around: Surroundings,
         forms: Sequence[str],
         reader: Reader,
@@ -138,6 +140,7 @@ class Pages:
             own_style=own_style_url(seats),
             message=message,
             earlier=earlier,
+            reacted=reacted,
             own=seats,
             before=before,
             after=after,

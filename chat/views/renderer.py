@@ -8,6 +8,7 @@ from chat.views.alerts import Alerts
 from chat.views.assets import Assets
 from chat.views.composer import Composer
 from chat.views.days import Days
+from chat.views.emoji_groups import emoji_files
 from chat.views.engine import Engine
 from chat.views.forms import ActionForms
 from chat.views.help import Help
@@ -16,6 +17,7 @@ from chat.views.message_fragments import MessageFragments
 from chat.views.own_settings import OwnSettings
 from chat.views.pages import Pages
 from chat.views.people import People
+from chat.views.reactions import ReactionPages
 from chat.views.rooms import Rooms
 from chat.views.search import SearchPages
 from chat.views.sheet_words import sheets_of_words
@@ -24,8 +26,8 @@ from chat.views.sheet_words import sheets_of_words
 class Renderer:
     def __init__(self, folder: Path, assets: Assets, can_edit: bool = True) -> None:
         """`can_edit` is whether a text can be changed at all once it is sent."""
-        for name, sheet in sheets_of_words().items():
-            assets.add(name, sheet)
+        for name, body in (sheets_of_words() | emoji_files()).items():
+            assets.add(name, body)
         self.engine = Engine(folder, assets, can_edit)
         self.messages = MessageFragments(self.engine)
         self.people = People(self.engine)
@@ -38,4 +40,5 @@ class Renderer:
         self.search = SearchPages(self.engine)
         self.home = HomePages(self.engine)
         self.days = Days(self.engine)
+        self.reactions = ReactionPages(self.engine)
         self.pages = Pages(self.engine, self.people, self.rooms)

@@ -12,11 +12,10 @@ from chat.features import ACTIONS
 from chat.features.action import Action, Failure, Seen
 from chat.model.changes import Page
 from chat.model.members import Member
-from chat.model.messages import Message, Version
+from chat.model.messages import Message
 from chat.model.rooms import Room
 from chat.store import NotFound
 from chat.store.members import seats_of
-from chat.store.messages import earlier_texts
 from chat.store.past import around
 from chat.store.rooms import find_room
 from chat.store.transaction import Transaction
@@ -25,6 +24,7 @@ from chat.views.forms import NOTHING
 from chat.views.messages import PAGE
 from chat.views.pages import Surroundings
 from chat.web import fields
+from chat.web.message_details import Details, details_of
 from chat.web.requests import (
     current_chat,
     current_look,
@@ -58,7 +58,7 @@ async def message_page(
     failure: Failure | None = None,
     given: Mapping[str, str] = NOTHING,
 ) -> str:
-    page, versions, seats, room = await chat.store.snapshot(_read_page, member, id)
+    page, details, seats, room = await chat.store.snapshot(_read_page, member, id)
     place = next(n for n, one in enumerate(page.messages) if one.id == id)
     found = page.messages[place]
     asks = await seen(chat, found, seats)
@@ -67,7 +67,8 @@ async def message_page(
         room,
         seats,
         found,
-        versions,
+        details.earlier,
+        details.reacted,
         await _context(chat, member.code, page, place),
         [action.form for action in ACTIONS.values() if action.form and not action.denied(asks)],
         current_reader(),
@@ -77,14 +78,14 @@ async def message_page(
     )
 
 
-async def _read_page(tx: Transaction, member: Member, id: int) -> tuple[Page, list[Version], list[int], Room]:
-    """A message with those around it, its earlier texts, the reader's seats, the room. Raises NotFound."""
+async def _read_page(tx: Transaction, member: Member, id: int) -> tuple[Page, Details, list[int], Room]:
+    """A message with those around it, its details, the reader's seats, the room. Raises NotFound."""
     page, room = await around(tx, member.code, id, AROUND), await find_room(tx, member.code)
     if room is None:
         raise NotFound(f"There is no room {member.code}.")
-    is_edited = any(message.edited for message in page.messages if message.id == id)
-    versions = await earlier_texts(tx, member.code, id) if is_edited else []
-    return page, versions, await seats_of(tx, member.code, member.person), room
+    found = next(message for message in page.messages if message.id == id)
+    details = await details_of(tx, member.code, found)
+    return page, details, await seats_of(tx, member.code, member.person), room
 
 
 async def seen(chat: Context, message: Message, seats: Sequence[int]) -> Seen:

@@ -12,7 +12,9 @@ from quart import Quart
 
 from chat import limits
 from chat.features import reactions
-from chat.model.emoji import one_emoji
+from chat.model.emoji import emoji_groups, one_emoji
+from chat.views import reactions as views
+from chat.web import message_details
 
 FAMILY = "👨‍👩‍👧‍👦"
 NO_EMOJI = [
@@ -164,6 +166,87 @@ async def test_a_message_has_bounds(
     await cat.join(code)
     assert (await react(cat, code, id, "👍")).status == 422  # the fifth
     assert row(await bob.look(code), id) == {"👍": 2, "👎": 1, "😀": 1}
+
+
+async def test_who_reacted_is_on_the_page_of_the_message(
+    alice: Person, bob: Person, code: str, id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for person in (alice, bob):
+        await react(person, code, id, "👍")
+    await react(bob, code, id, "🎉")
+    await bob.post(f"/rooms/{code}", {"name": "Bobby", "choice": "rename"})
+    await react(bob, code, id, "✅")
+    page = (await alice.get(f"/rooms/{code}/{id}")).page
+    assert [item.words for item in page.all("#who .who ul")] == ["Alice Bob", "Bob", "Bobby"]
+    assert "Bobby" not in str((await alice.look(code)).one(f"#row-{id}"))  # everybody gets those bytes
+    monkeypatch.setattr(message_details, "NAMED", 1)
+    monkeypatch.setattr(views, "NAMED", 1)
+    page = (await alice.get(f"/rooms/{code}/{id}")).page
+    assert page.all("#who .who ul")[0].words == "Alice and 1 more"
+    assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303
+    assert not (await alice.get(f"/rooms/{code}/{id}")).page.has("#who")
+
+
+def test_the_groups_have_each_emoji_of_the_table_once_but_for_skin_tones() -> None:
+    groups = emoji_groups()
+    everyone = [emoji for group in groups for emoji in group]
+    assert len(groups) == 9
+    assert all(one_emoji(emoji) == emoji for emoji in everyone)
+    assert len(everyone) == len(set(everyone)) > 1900
+    assert "👍" in everyone
+    assert "👍🏽" not in everyone
+    assert [n for n, group in enumerate(groups) for emoji in ("😀", "👋", "🐵", "🏁") if emoji in group] == [
+        0,
+        1,
+        2,
+        8,
+    ]
+
+
+async def test_all_emoji_come_only_when_they_are_asked_for(alice: Person, code: str, id: int) -> None:
+    page = await alice.look(code)
+    assert not page.has(".emojis")
+    async with alice.in_room(code) as live:
+        form = await live.ask("reactions", id)
+        assert not form.has(".emojis button")
+        groups = form.all(".groups button")
+        assert form.one("#emojis")["hx-get"] == groups[0]["hx-get"]
+        shown = []
+        for n, group in enumerate(groups):
+            assert group["aria-label"] == group["title"]
+            reply = await alice.get(group["hx-get"])
+            assert (reply.status, "immutable" in reply.headers["Cache-Control"]) == (200, True)
+            assert len(reply.body) < 40_000
+            buttons = reply.page.all("button[name=emoji]")
+            assert group.text in [button["value"] for button in buttons], "it stands for its group"
+            assert [button.text for button in buttons] == [button["value"] for button in buttons]
+            assert n == 8 or all(button["title"] for button in buttons)
+            shown += [button["value"] for button in buttons]
+        assert shown == [emoji for group in emoji_groups() for emoji in group]
+        await live.send(act=form.one("input[name=act]").value, on="1", emoji=shown[-1])
+        await live.until(f"#reactions-{id}", shown[-1])
+
+
+async def test_without_javascript_all_emoji_are_a_page(
+    alice: Person, bob: Person, client: Person, code: str, id: int
+) -> None:
+    path = f"/rooms/{code}/{id}/reactions"
+    assert (await bob.get(f"/rooms/{code}/{id}")).page.has(f"a[href={path}]")
+    first = (await bob.get(path)).page
+    assert len(first.all(".groups a")) == 9
+    page = (await bob.get(path + first.all(".groups a")[1]["href"])).page
+    form = page.one("form")
+    (button,) = [button for button in form.all("button") if button["value"] == "👋"]
+    sent = {"on": form.one("input[name=on]").value, button["name"]: button["value"]}
+    assert (await bob.post(form["action"], sent)).status == 303
+    assert row(await alice.look(code), id) == {"👋": 1}
+    assert (await client.get(path)).status == 403
+    other = await bob.create()
+    assert (await bob.get(f"/rooms/{other}/{id}/reactions")).status == 404
+    for query, status in (("9", 404), ("9" * 400, 200), ("-1", 200), ("x", 200), ("x" * 2000, 200)):
+        assert (await bob.get(f"{path}?group={query}")).status == status
+    await alice.post(f"/rooms/{code}/{id}/delete")
+    assert (await bob.get(path)).status == 404
 
 
 async def test_another_name_is_the_same_person(alice: Person, bob: Person, code: str, id: int) -> None:

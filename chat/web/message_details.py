@@ -1,0 +1,27 @@
+"""What only the page of a message shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from chat.features.reactions import given_to
+from chat.model.messages import Message, Version
+from chat.store.members import names_of
+from chat.store.messages import earlier_texts
+from chat.store.transaction import Transaction
+from chat.views.reactions import NAMED, Reacted, reacted
+
+
+class Details(NamedTuple):
+    earlier: Sequence[Version]
+    reacted: Sequence[Reacted]
+
+
+async def details_of(tx: Transaction, code: str, message: Message) -> Details:
+    """What it said before, and who reacted to it."""
+    earlier = await earlier_texts(tx, code, message.id) if message.edited else []
+    given = given_to(message)
+    seats = [seat for some in given.values() for seat in some[:NAMED]]
+    names = await names_of(tx, code, seats) if seats else {}
+    return Details(earlier, reacted(given, names))
