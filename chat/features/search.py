@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from chat.views.times import start_of
 PAGE = 20  # messages
 PAGES = 10  # of a search in all rooms, which looks through the earlier ones again
 BUDGET = 2.0  # s of one search
+EAGER = 0.1  # s in which a search takes what it needs: nearly all are done then
+REST = 0.02  # s between the later portions of one
 TOO_OFTEN = "You or others in your network searched very often just now."
 
 
@@ -93,11 +96,13 @@ async def _span(store: Store, member: Member, query: Query, look: Look) -> Span:
 
 
 async def find(store: Store, member: Member, query: Query, span: Span, limit: int, deadline: float) -> Found:
-    """In portions, so that everybody else is served in between."""
+    """In portions, so that everybody else is served in between; a search that takes long leaves more time."""
     messages: list[Message] = []
+    eager_until = time.monotonic() + EAGER
     while True:
         some = await store.read(search_some, member, query, span, limit - len(messages))
         messages += some.messages
         if len(messages) >= limit or not some.before or time.monotonic() >= deadline:
             return Found(messages, some.before)
         span = span._replace(end=some.before)
+        await asyncio.sleep(0 if time.monotonic() < eager_until else REST)

@@ -63,13 +63,15 @@ class Query:
         words = [word for term in self.terms for word in term.words]
         object.__setattr__(self, "rarest", max(words, key=len, default=""))
 
+    def may_match(self, body: str) -> bool:
+        """Whether it is worth a closer look; that takes little time."""
+        return not body.isascii() or self.rarest in body.lower()
+
     def matches(self, message: Message) -> bool:
         """Whether a message is found, whenever it was written."""
         body = message.body
         if message.kind != "text" or body is None or (self.has_link and not LINK.search(body)):
             return False
-        if body.isascii() and self.rarest not in body.lower():
-            return False  # as most
         names = words_of(message.name) if self.authors else []
         if not all(author.is_in(names) for author in self.authors):
             return False

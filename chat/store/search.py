@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chat.model.members import Member
 from chat.model.messages import Message
@@ -19,6 +19,7 @@ from chat.store.postings import SEGMENT, Key, keys_of, places
 from chat.store.records import message_of
 from chat.store.transaction import Rows, Transaction
 
+BODY = 6  # its place in a row
 READ = 64  # messages that are read at once
 SEGMENTS = 8, 128  # whose index is read at once: at first, and at most
 FOREVER = 2**62  # ms
@@ -60,14 +61,15 @@ class _Search:
         late = self._has_asked and time.monotonic() >= self._deadline
         return late or self._is_cut or len(self.found) >= self._limit
 
-    def look_at(self, rows: Iterable[Sequence[object]]) -> None:
+    def look_at(self, rows: Iterable[Sequence[Any]]) -> None:
         """However long it took to read these, there is time to look at some."""
         deadline = max(self._deadline, time.monotonic() + PORTION / 2)
         for row in rows:
-            message = message_of(row)
-            if self._span.since <= message.at < self._span.until and self._query.matches(message):
-                self.found.append(message)
-            self.before = message.id
+            self.before, body = row[0], row[BODY]
+            if body and self._query.may_match(body):  # most do not
+                message = message_of(row)
+                if self._span.since <= message.at < self._span.until and self._query.matches(message):
+                    self.found.append(message)
             self._is_cut = len(self.found) >= self._limit or time.monotonic() >= deadline
             if self._is_cut:
                 return
