@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from chat.live.connection import Connection
 from chat.model.changes import Change
+from chat.model.members import Member
 from chat.store import NO_ROOM, OutcomeUnknown, Store, Unavailable, read_positions
 
 EVERY = 3.0  # s between writes
@@ -32,6 +33,10 @@ class Reading:
     def due(self) -> Mapping[Seat, int]:
         """What is yet to be stored."""
         return self._due
+
+    def known(self, member: Member, stored: int) -> int:
+        """Up to where somebody has read, as far as this node knows; `stored` is what the store says."""
+        return max(stored, self._due.get((member.code, member.number), 0))
 
     def note(self, code: str, seat: int, rev: int) -> None:
         """Somebody has read up to `rev`, or written it."""

@@ -99,6 +99,9 @@ READ = (
     "INSERT INTO read_position (room, seat, rev) SELECT id, number, CASE WHEN $3 < rev THEN $3 ELSE rev END "
     "FROM room JOIN seat ON seat.room = room.id WHERE code = $1 AND number = $2" + RISE_TO
 )
+READ_UP_TO = (
+    "SELECT read_position.rev FROM read_position JOIN room ON room.id = room WHERE code = $1 AND seat = $2"
+)
 START_READING = (
     "INSERT INTO read_position (room, seat, rev) SELECT id, $2, rev FROM room WHERE id = $1" + RISE_TO  # noqa: S608
 )

@@ -21,6 +21,12 @@ async def save(tx: Transaction, positions: Sequence[Read]) -> None:
     await tx.execute_many(queries.READ, sorted(positions))
 
 
+async def read_up_to(tx: Transaction, code: str, seat: int) -> int:
+    """The rev up to which the person of a seat has read; 0 if that is nothing."""
+    rows = await tx.fetch(queries.READ_UP_TO, code, seat)
+    return int(rows[0][0]) if rows else 0
+
+
 async def start(tx: Transaction, room: int, seat: int) -> None:
     """A newcomer has nothing to catch up with."""
     await tx.fetch(queries.START_READING, room, seat)

@@ -12,17 +12,22 @@ from chat.store import past
 from chat.store.log import history
 from chat.store.members import find_seat, seats_of
 from chat.store.past import ReadPage
+from chat.store.read_positions import read_up_to
 from chat.store.rooms import find_room
 from chat.store.transaction import Transaction
 
 
 class Visit(NamedTuple):
-    """A member, every seat that they ever had in the room, messages, and the room."""
+    """A member, every seat that they ever had in the room, messages, and the room.
+
+    `read` is up to where they have read; 0 for a page of the past.
+    """
 
     member: Member
     seats: list[int]
     page: Page
     room: Room
+    read: int = 0
 
 
 async def visit(
@@ -30,7 +35,8 @@ async def visit(
 ) -> Visit | None:
     """None for anybody who has no seat; `before`, `limit` and `most` as for `history`. Raises NotFound."""
     if before is None:
-        return await visit_page(tx, code, person, partial(history, limit=limit, most=most))
+        found = await visit_page(tx, code, person, partial(history, limit=limit, most=most))
+        return found and found._replace(read=await read_up_to(tx, code, found.member.number))
     return await visit_page(tx, code, person, partial(past.earlier, before=before, limit=limit, most=most))
 
 

@@ -42,11 +42,12 @@ class MessageFragments:
     def trimmed(self, code: str, trim: Trim) -> Render:
         """What takes the oldest messages off a page.
 
-        Nothing is taken while more are on their way, nor mostly what somebody has loaded.
+        Nothing is taken while more are on their way, nor mostly what somebody has loaded. A line of the list
+        may be that before what is new.
         """
         page = f"#messages:has(#live>#message-{trim.first}):not(:has(#older .htmx-request))"
         if not trim.loaded:
-            page += f":not(:has(#earlier>li:nth-child({HISTORY + 1})))"
+            page += f":not(:has(#earlier>li:nth-child({HISTORY + 2})))"
         return once_a_language(
             partial(self._engine.render, "room/trim.html", code=code, first=trim.first, page=page)
         )

@@ -24,6 +24,7 @@ from chat.views.reader import Reader
 from chat.views.room_pages import RoomPages
 from chat.views.rooms import Rooms, name_of
 from chat.views.stream_lines import StreamLines
+from chat.views.unread import NewLine, NewLines, stream_query, with_slot
 
 
 class Surroundings(NamedTuple):
@@ -43,6 +44,7 @@ class Pages:
         self._people = people
         self._rooms = rooms
         self._room_pages = RoomPages(self._room)
+        self._new_lines = NewLines(engine)
 
     def leave(self, room: Room, reader: Reader) -> str:
         """Does a member mean to leave for good?"""
@@ -73,18 +75,22 @@ class Pages:
         past: Past | None = None,
         frozen: bool = False,
         away: tuple[Sequence[Member], int] = NOBODY,
+        new: NewLine | None = None,
     ) -> str:
         """The room as one member sees it; a page of the past is without the live end.
 
         `people`, among them the member, are here, and `away` is as for `People.roster`. `frozen` says that
-        they may be out of date.
+        they may be out of date. `new` is where that begins which they have not read.
         """
         values: dict[str, Any] = {
             "style": self._style(reader),
             "page_look": reader.look.token,
             "me": Markup(self._render("room/_me.html", reader.look, member=member)),  # noqa: S704
             "own_style": own_style_url(seats),
-            "messages": joined(shown),
+            "messages": joined(self._new_lines.put_into(shown, new, member.code, reader.look)),
+            "new_head": self._new_lines.head(new, reader.look),
+            "new_trigger": self._new_lines.trigger(new, reader.look),
+            "stream": f"/rooms/{member.code}/stream{stream_query(new)}",
             "roster": Markup(self._people.roster_of_page(people, frozen, reader.look, away)),  # noqa: S704
             "count": len(people),
             "heading": self._rooms.heading(room, reader.look),
@@ -171,7 +177,13 @@ class Pages:
         return self._page("error.html", reader, status=status, **values)
 
     def stream_start(
-        self, code: str, seats: Sequence[int], shown: Shown, lines: StreamLines, reader: Reader
+        self,
+        code: str,
+        seats: Sequence[int],
+        shown: Shown,
+        lines: StreamLines,
+        reader: Reader,
+        new: NewLine | None = None,
     ) -> str:
         """The first part of the live page without JavaScript; messages follow as they come."""
         messages = Markup("".join(lines.of(zip(shown.page.messages, shown.fragments, strict=True))))  # noqa: S704
@@ -179,8 +191,10 @@ class Pages:
             "stream.html",
             reader,
             page=shown.page,
-            messages=messages,
+            messages=messages + self._new_lines.slotted(new, code, reader.look),  # once all are there
+            new_head=self._new_lines.head(new, reader.look),
             own_style=own_style_url(seats),
             code=code,
-            places=lines.places,
+            new=new,
+            places=with_slot(lines.places, shown.page, new),
         )

@@ -106,10 +106,11 @@ def canonical_code(code: str) -> str:
 
 
 def asked_number(name: str) -> int | None:
-    """Of the query, such as the message before which a page ends; None for nonsense, and for 0."""
+    """Of the query, such as the message before which a page ends; None if it is missing, or nonsense."""
     if len(request.query_string) > fields.QUERY:
         return None
-    return fields.number(request.args.get(name)) or None
+    text = request.args.get(name)
+    return fields.number(text) or (0 if text == "0" else None)
 
 
 def give_cookie(response: AnyResponse, person: str) -> None:

@@ -24,6 +24,7 @@ from chat.views.forms import Draft, Form
 from chat.views.messages import PAGE
 from chat.views.people import with_oneself
 from chat.views.qr import qr_code
+from chat.views.unread import new_line
 from chat.web import repeats
 from chat.web.entry import existing_room, invitation
 from chat.web.reading import note_visit
@@ -46,8 +47,8 @@ QR_PAGES = 4  # that the picture of a link counts as: it takes 4 ms, if nobody a
 async def room(code: str) -> ResponseReturnValue:
     """The room for a member, an invitation for anyone else."""
     chat = current_chat()
-    before, after = asked_number("before"), asked_number("after")
-    found = await find_visit(chat, code, before, _newer_than(after) if after else None)
+    before, after = asked_number("before") or None, asked_number("after")
+    found = await find_visit(chat, code, before, None if after is None else _newer_than(after))
     if found is None:
         pace_reading(chat, None)
         try:
@@ -61,12 +62,12 @@ async def room(code: str) -> ResponseReturnValue:
         return await invitation(chat, existing, Form())
     if found.member.code != code:
         return redirect(f"/rooms/{found.member.code}", 301)
-    if after:
+    if after is not None:
         first = found.page.messages[:1]
         return await show_room(chat, found, past=Past(from_start=bool(first) and first[0].id > after))
+    response = await make_response(await show_room(chat, found, past=Past() if before else None))
     if before is None:
         note_visit(chat, found.member, found.page.position.rev)
-    response = await make_response(await show_room(chat, found, past=Past() if before else None))
     if forms := repeats.shown(request.cookies.get(repeats.COOKIE, "")):
         remember_forms(response, code, forms)
     return response
@@ -106,16 +107,18 @@ async def show_room(
     error: str = "",
     past: Past | None = None,
 ) -> str:
-    member, seats, page, known = found
+    member, seats, page, known, read = found
+    chat.reading.gather(chat.hub.connections.of(member.person))
     draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
     reader, rendered = current_reader(), chat.hub.rendered
     show = partial(from_start, rendered) if past and past.from_start else rendered.page
+    shown = await show(member.code, page, reader.look)
     here = with_oneself(await chat.presence.everybody(member.code), member)
     return chat.render.pages.room(
         member,
         known,
         seats,
-        await show(member.code, page, reader.look),
+        shown,
         here,
         link_to(member.code),
         draft,
@@ -123,6 +126,7 @@ async def show_room(
         many_lines=many_lines,
         error=error,
         past=past,
+        new=None if past or error else new_line(shown.page, chat.reading.known(member, read), seats),
         frozen=chat.presence.frozen,
         away=await chat.presence.away(member.code, here),
     )
@@ -151,7 +155,7 @@ async def earlier(code: str) -> ResponseReturnValue:
     chat = current_chat()
     member = await require_member(chat, code)
     pace_reading(chat, member.person)
-    before = asked_number("before")
+    before = asked_number("before") or None
     shown = await chat.hub.page(member.code, before, current_look())
     known = None if shown.page.more else await chat.store.read(rooms.find_room, member.code)
     stays = before if "by" in request.args else None

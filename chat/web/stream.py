@@ -17,7 +17,8 @@ from chat.store.members import seats_of
 from chat.views.messages import Shown
 from chat.views.reader import Reader
 from chat.views.stream_lines import StreamLines
-from chat.web.requests import current_chat, current_reader, pace_reading, pages, require_member
+from chat.views.unread import NewLine, new_line
+from chat.web.requests import asked_number, current_chat, current_reader, pace_reading, pages, require_member
 from chat.web.sending import has_left
 
 
@@ -34,8 +35,10 @@ async def stream(code: str) -> ResponseReturnValue:
     reader = current_reader()
     shown = await chat.hub.page(member.code, None, reader.look)
     seats = await chat.store.read(seats_of, member.code, member.person)
+    read = asked_number("read")
+    new = None if read is None else new_line(shown.page, read, seats)
     chat.reading.note(member.code, member.number, shown.page.position.rev)
-    response = await make_response(_stream(chat, member, reader, seats, shown))
+    response = await make_response(_stream(chat, member, reader, seats, shown, new))
     response.content_type = "text/html; charset=utf-8"
     response.headers["X-Accel-Buffering"] = "no"
     response.timeout = None  # type: ignore[union-attr]
@@ -43,7 +46,7 @@ async def stream(code: str) -> ResponseReturnValue:
 
 
 async def _stream(
-    chat: Context, member: Member, reader: Reader, seats: list[int], shown: Shown
+    chat: Context, member: Member, reader: Reader, seats: list[int], shown: Shown, new: NewLine | None
 ) -> AsyncIterator[bytes]:
     connection = Connection(member, reader.look)
     chat.hub.connections.admit(connection)
@@ -51,7 +54,7 @@ async def _stream(
     chat.metrics.streams.inc()
     try:
         lines = StreamLines(shown.page.messages, shown.page.position.rev)
-        yield chat.render.pages.stream_start(member.code, seats, shown, lines, reader).encode()
+        yield chat.render.pages.stream_start(member.code, seats, shown, lines, reader, new).encode()
         await chat.hub.join(connection, shown.page.position)
         if chat.hub.health.outage:
             connection.show("outage", "")  # what is said of it here has another shape

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 from unittest.mock import AsyncMock
 
 import calls
 import pytest
-from people import Live, Person, ids, until
+from dom import Element
+from people import Live, Person, ids, texts, until
 
 from chat.context import Context
 from chat.live.reading import Reading
@@ -201,3 +204,102 @@ async def test_what_is_due_is_stored_when_the_server_ends(code: str, his: Contex
     his.reading.note(code, 2, 1)
     await his.reading.save()
     assert his.reading.due == {}
+
+
+# The line before what is new
+
+
+@asynccontextmanager
+async def streaming(person: Person, address: str) -> AsyncIterator[Any]:
+    """The never-ending page as it arrives."""
+    connection: Any = person.client.request(address.partition("#")[0])
+    task = asyncio.ensure_future(
+        person.app(connection.scope, connection._asgi_receive, connection._asgi_send)
+    )
+    await connection.send_complete()
+    yield connection
+    await connection.disconnect()
+    async with asyncio.timeout(5):
+        await task
+
+
+async def arrived(connection: Any, text: str) -> str:
+    """What comes, up to and with this text."""
+    found = ""
+    async with asyncio.timeout(5):
+        while text not in found:
+            found += (await connection.receive()).decode()
+    return found
+
+
+def line(page: Element) -> list[str]:
+    """The words of the line, and the text that follows it."""
+    items = page.all("li")
+    places = [place for place, item in enumerate(items) if "new" in item.classes]
+    return [items[place].words for place in places] + [items[place + 1].one(".text").text for place in places]
+
+
+async def test_a_page_has_a_line_before_the_first_text_that_is_new(
+    alice: Person, bob: Person, code: str
+) -> None:
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    assert not line(await bob.look(code))
+    await alice.write(code, "one", "two")
+    page = await bob.look(code)
+    assert line(page) == ["2 new messages", "one"]
+    assert page.has("i[hx-trigger=load]")  # which brings it into view
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    assert not line(await bob.look(code))
+    assert not line(await alice.look(code))
+
+
+async def test_own_texts_notices_and_deleted_ones_are_not_new(
+    alice: Person, bob: Person, client: Person, code: str
+) -> None:
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    await alice.write(code, "deleted")
+    await bob.post(f"/rooms/{code}/name", {"name": "Robert"})  # a notice
+    await bob.write(code, "mine")
+    gone = ids(await alice.look(code))[-2]
+    assert (await alice.post(f"/rooms/{code}/{gone}/delete")).status == 303
+    assert not line(await bob.look(code))
+    await alice.write(code, "new")
+    assert line(await bob.look(code)) == ["1 new message", "new"]
+
+
+async def test_what_is_new_before_the_page_is_one_link_away(
+    alice: Person, bob: Person, code: str, chat: Context
+) -> None:
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    await asyncio.gather(*(chat.store.append(code, 1, f"k{n}", f"m{n}") for n in range(70)))
+    page = await bob.look(code)
+    assert line(page) == ["New messages Go to the first", "m20"]
+    first = await bob.get(page.one("li.new a")["href"])
+    assert texts(first.page) == [f"m{n}" for n in range(50)]
+
+
+async def test_without_javascript_the_line_is_in_the_live_page(alice: Person, bob: Person, code: str) -> None:
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    await alice.write(code, "one", "two")
+    room = (await bob.get(f"/rooms/{code}", **NAVIGATION)).page  # which counts as read from now on
+    address = room.one("noscript iframe")["src"]
+    async with streaming(bob, address) as stream:
+        start = await arrived(stream, 'id="new"')
+        assert "2 new messages" in start
+        one = ids(await bob.look(code))[-2]
+        assert f'<slot name="new"></slot><slot name="{one}"></slot>' in start
+        assert '<a href="#new" target="_self">2 new messages</a>' in start
+    assert (await bob.look(code)).one("noscript iframe")["src"] == f"/rooms/{code}/stream"
+
+
+async def test_a_page_of_the_past_and_one_after_a_fault_have_no_line(
+    alice: Person, bob: Person, code: str
+) -> None:
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    await alice.write(code, "one", "two")
+    for page in (
+        await bob.look(code, "?before=99"),
+        await bob.look(code, "?after=1"),
+        (await bob.post(f"/rooms/{code}/messages", {"body": " ", "key": "k"})).page,
+    ):
+        assert not line(page)

@@ -1,0 +1,79 @@
+"""A page opens at what is new, in each browser, with JavaScript and without."""
+
+from __future__ import annotations
+
+import pytest
+from deployments import ONE
+from playwright.async_api import expect
+
+from browser.people import People
+from browser.reading import EDGE, SCROLL, at_newest, history
+from browser.visitors import FIELD, Visitor, Visitors
+
+# What the browsers differ in has nothing to do with how many nodes there are.
+pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
+SETTINGS = {"CHAT_RATE_LIMIT": "off"}
+LINE = "document.querySelector('#new')"
+IN_VIEW = f"""(r => r.top >= {SCROLL}.getBoundingClientRect().top && r.bottom <= {EDGE})(
+  {LINE}.getBoundingClientRect())"""
+
+
+async def who_was_away(visitors: Visitors, count: int) -> tuple[Visitor, Visitor]:
+    """Bob comes back to a room in which Ann has written meanwhile."""
+    ann, bob = await visitors.two()
+    ann.expected.append("NetworkError|Load failed")  # what history fetches is not read to its end
+    await history(ann, 40, "old {}")
+    await bob.sees("old 39")
+    room = await bob.window.evaluate("location.href")
+    await bob.window.open(f"{bob.url}/settings")
+    await history(ann, count, "new {}")
+    await bob.window.open(str(room))
+    await bob.in_room()
+    return ann, bob
+
+
+async def test_a_page_opens_at_the_first_text_that_is_new(visitors: Visitors) -> None:
+    ann, bob = await who_was_away(visitors, 30)
+    await bob.window.wait_for(IN_VIEW)
+    assert await bob.window.evaluate(f"{LINE}.textContent") == "30 new messages"
+    assert await bob.window.evaluate(f"{LINE}.parentElement.nextElementSibling.textContent.includes('new 0')")
+    assert await bob.window.evaluate(f"document.activeElement.matches('{FIELD}')"), "one can write at once"
+    await ann.say("one more")
+    await bob.sees("one more")
+    if visitors.engine.name != "WebKit":  # which has no scroll anchoring; the README says so
+        assert await bob.window.evaluate(IN_VIEW), "it stays where it is"
+    await bob.window.evaluate("(document.querySelector('#down').click(), 0)")
+    await at_newest(bob, "one more")
+    assert await bob.window.evaluate(f"{LINE} !== null"), "until one leaves"
+    await bob.window.reload()
+    await bob.in_room()
+    await at_newest(bob, "one more")
+    assert await bob.window.evaluate(f"{LINE} === null")
+
+
+async def test_what_fits_on_the_window_is_seen_with_the_newest(visitors: Visitors) -> None:
+    ann, bob = await who_was_away(visitors, 3)
+    await at_newest(bob, "new 2")
+    assert await bob.window.evaluate(IN_VIEW)
+    await ann.say("one more")
+    await at_newest(bob, "one more")
+
+
+async def test_without_javascript_a_link_leads_there_from_the_newest(people: People) -> None:
+    """Browsers do not scroll to a fragment of a page that never ends, so it is not opened there."""
+    ann = await people.newcomer()
+    code = await ann.open_room("Ann")
+    cat = await people.newcomer(javascript=False)
+    await cat.join_room(code, "Cat")
+    await ann.write_history(30, "new {}")
+    await cat.page.goto(f"{ann.url}/settings")
+    await ann.write_history(30, "newer {}")
+    await cat.page.goto(f"{ann.url}/rooms/{code}", wait_until="commit")
+    frame = cat.page.frame_locator("iframe")
+    await expect(frame.get_by_text("newer 29")).to_be_in_viewport()
+    await frame.get_by_role("link", name="new messages").click()
+    await expect(frame.locator("#new")).to_be_in_viewport()
+    await expect(frame.locator("#new")).to_have_text("New messages")
+    await ann.say("one more")
+    await expect(frame.get_by_text("one more")).to_be_visible()
+    await expect(frame.locator("#new")).to_be_in_viewport()
