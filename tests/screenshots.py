@@ -10,6 +10,7 @@ import re
 import secrets
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -33,6 +34,14 @@ TALK = (
     ("Jo Weaver", "could you print this for the notice board?"),
     ("Jo Weaver", "⛵🏆"),
     ("Priya Raman", "See you there"),
+)  # fmt: skip
+FORMATTED = (
+    ("Bruno Keller", "/me has *finally* fixed the winch"),
+    ("Ann Hart", "That is **great** news. Who can `ssh harbour` and look at:\n"
+     "- the clock\n- the ~~old~~ new list\nIt ends ||at 11:40||."),
+    ("Priya Raman", "> the clock\nIt is right again :tada:"),
+    ("Jo Weaver", "```python\ndef start(boats):\n    for boat in boats:  # every class\n"
+     '        print(f"{boat} starts at 11")\n```'),
 )  # fmt: skip
 OTHER_ROOMS = ("Boat repairs", "Juniors’ parents", "Committee")
 DESK, PHONE, SMALL = (1400, 875), (390, 780), (320, 568)
@@ -121,6 +130,9 @@ class Camera:
             ("leaving", ann, f"{room}/leave"),
             ("my-name", ann, f"{room}/name"),
             ("title", ann, f"{room}/title"),
+            ("search", ann, f"{room}/search?q=boat"),
+            ("help", ann, f"{self._url}/help"),
+            ("day", ann, f"{room}/on/{datetime.now(UTC):%Y-%m-%d}"),
             ("no-such-page", ann, f"{self._url}/rooms/2222222222"),
         ):
             await self._page(name, who, path)
@@ -129,6 +141,16 @@ class Camera:
                 stranger = await self._people.stranger(size)
                 await stranger.goto(path)
                 await self.shoot(stranger, f"{name}-{kind}")
+
+    async def formatted(self) -> None:
+        """A room of texts with marks."""
+        self._people.room = await self._people.create("Ann Hart", "Winch and clock")
+        for name, text in FORMATTED:
+            await (await self._people.request(name)).post(self._people.room, form={"name": name})
+            await self._people.say(name, text)
+        await self.room("formatted-desk", DESK)
+        await self.room("formatted-desk-dark", DESK, color_scheme="dark")
+        await self.room("formatted-phone", PHONE)
 
     async def _page(self, name: str, who: str, path: str) -> None:
         for size, kind in ((DESK, "desk"), (PHONE, "phone")):
@@ -201,6 +223,7 @@ async def main(folder: Path) -> None:
                 await camera.rooms()
                 await camera.states(server)
                 await camera.pages()
+                await camera.formatted()
                 await browser.close()
 
 
