@@ -50,7 +50,7 @@ async def test_who_wrote_the_rest_of_a_run_stays_readable(
     page = await bob.look(code)
     stub, rest = page.one(f"#message-{first}"), page.one(f"#message-{second}")
     assert ("on" in stub.classes, "on" in rest.classes) == (False, True)  # the stub still begins the run
-    assert (stub.one(".by bdi").text, stub["data-i"]) == ("Alice", "A")
+    assert (stub.one(".by bdi").text, stub.one(".b")["data-i"]) == ("Alice", "A")
     assert stub.one(".by time")["datetime"] == rest.one(".by time")["datetime"]
     assert rest.has(f"#reactions-{second} button")
 
