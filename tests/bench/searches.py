@@ -150,6 +150,7 @@ def _fill_sqlite(path: Path, rows: Rows) -> None:
             )
         db.execute(f"UPDATE room SET rev = {NEWEST}")
         db.execute("COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 NEWEST = "(SELECT coalesce(max(id), 1000) FROM message WHERE message.room = room.id)"
