@@ -49,6 +49,42 @@ async def choose(visitor: Visitor, text: str, button: str) -> None:
     await visitor.window.click(f"#pal {button}")
 
 
+GIVEN = "document.querySelector('#messages .reacts')?.textContent.includes('🍕 1')"
+PIZZA = "[...document.querySelectorAll('#emojis button')].find(b => b.value === '🍕')"
+
+
+async def test_a_reaction_is_chosen_from_all_emoji(visitors: Visitors) -> None:
+    ann, bob = await visitors.newcomer(), await visitors.newcomer()
+    code = await ann.open_room("Ann")
+    await bob.join_room(code, "Bob")
+    await ann.say("who is hungry?")
+    await bob.shows(["who is hungry?"])
+    await choose(bob, "who is hungry?", "[value='reactions?ask']")
+    await bob.window.wait_for("document.querySelectorAll('#emojis button').length > 100")
+    await bob.window.click(".groups button:nth-child(4)")
+    await bob.window.wait_for(PIZZA)
+    await bob.window.evaluate(f"{PIZZA}.click()")
+    for visitor in (ann, bob):
+        await visitor.window.wait_for(
+            "document.querySelector('#messages .reacts')?.textContent.includes('🍕 1')"
+        )
+    await bob.window.wait_for(UNUSED)
+
+
+async def test_a_text_that_is_emptied_is_deleted_instead(visitors: Visitors) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await ann.say("one")
+    await begin_to_edit(ann, "one", "x")
+    await ann.window.press("Backspace")
+    await ann.window.click(SAVE)
+    await ann.window.wait_for("document.querySelector('#acting [role=alert]')")
+    await ann.window.click("#acting .bad")
+    await ann.window.wait_for("document.activeElement.matches('#delete button')")
+    await ann.window.click("#delete .bad")
+    await ann.window.wait_for("document.querySelector('#messages .gone')")
+
+
 async def begin_to_edit(visitor: Visitor, text: str, changed: str) -> None:
     """Open the form of a message, and type another text into it."""
     await choose(visitor, text, "[value='edit?ask']")
