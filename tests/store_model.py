@@ -112,7 +112,9 @@ class ModelRoom:
     def _at(self) -> int:
         return self.clock.ms
 
-    def _add(self, seat: Seat | None, body: str = "", notice: Notice | None = None) -> Change:
+    def _add(
+        self, seat: Seat | None, body: str = "", notice: Notice | None = None, answers: Message | None = None
+    ) -> Change:
         at, before = self._at(), None
         if self.messages:
             before = Previous(self.messages[-1].author, self.messages[-1].at)
@@ -122,7 +124,9 @@ class ModelRoom:
         )
         kind, meta = "text" if seat else "notice", _told(notice) if notice else NO_META
         text = body if seat else None
-        message = Message(self.rev, self.rev, at, author, name, mark, text, kind, meta, before)
+        quoted = answers.as_quoted if answers else None
+        meta = {"reply": answers.id} if answers else meta
+        message = Message(self.rev, self.rev, at, author, name, mark, text, kind, meta, before, quoted)
         self.messages.append(message)
         return Change(self.code, message, self.position)
 
@@ -130,15 +134,19 @@ class ModelRoom:
         self.rev += 1
         changed = replace(message, rev=self.rev, **fields)  # type: ignore[arg-type]
         self.messages[self.messages.index(message)] = changed
+        self.messages = [quoting(m, changed) for m in self.messages]
         return Change(self.code, changed, self.position)
 
-    def append(self, author: int, key: str, body: str) -> Change:
+    def append(self, author: int, key: str, body: str, reply: int | None = None) -> Change:
         if repeated := self._repeated(author, key):
             return repeated
         seat = self.seats[author - 1] if 1 <= author <= len(self.seats) else None
         if seat is None or not seat.held:
             raise NotFound
-        return self._remembered(author, key, self._add(seat, body))
+        answers = None if reply is None else self.message(reply)
+        if reply is not None and (answers is None or answers.body is None):
+            raise NotFound
+        return self._remembered(author, key, self._add(seat, body, answers=answers))
 
     def amend(self, id: int, by: int | None, key: str, change: Amendment) -> Change:
         if repeated := self._repeated(by or 0, key):
@@ -156,7 +164,7 @@ class ModelRoom:
             done = self._change(old, body=change.body, meta=meta)
         else:
             self.earlier.pop(id, None)
-            done = self._change(old, body=None, meta=NO_META)
+            done = self._change(old, body=None, meta=NO_META, quoted=None)
         return self._remembered(by or 0, key, done)
 
     def message(self, id: int) -> Message | None:
@@ -182,6 +190,12 @@ def _told(notice: Notice) -> Meta:
     return {"notice": dump_notice(notice)}
 
 
+def quoting(message: Message, changed: Message) -> Message:
+    """The message, which shows what has changed if it answers that."""
+    is_answer = message.quoted is not None and message.quoted.id == changed.id
+    return replace(message, quoted=changed.as_quoted) if is_answer else message
+
+
 def _alike(seat: Seat, name: str) -> bool:
     one, other = skeleton(seat.member.name), skeleton(name)
     return one.folded == other.folded or one.shape == other.shape
@@ -198,6 +212,7 @@ class Reader:
         for message in window.changed:
             assert message.id in self.messages, "an unknown message changed"
             self.messages[message.id] = message
+            self.messages = {id: quoting(m, message) for id, m in self.messages.items()}
         for message in window.created:
             assert message.id > max(self.messages, default=0), "a message came twice or out of order"
             self.messages[message.id] = message

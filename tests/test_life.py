@@ -73,7 +73,10 @@ async def test_a_text_without_a_life_waits_until_its_page_has_one(
     async with opened(alice, code, body=["one", "two"]) as live:
         life = await life_of(live)
         again = live.frames[-1].one("hx-partial[hx-target=#pending] i")
-        assert (again["hx-trigger"], again["hx-include"]) == ("load", "#life, #texts>:not(:last-child)")
+        assert (again["hx-trigger"], again["hx-include"]) == (
+            "load",
+            "#life, #texts>:not(:last-child), #replies",
+        )
         assert await bob.texts(code) == []
         await live.send(k="pending", life=life, body=["one", "two"])
         await live.until("li .text", "two")
@@ -145,7 +148,8 @@ async def test_a_control_goes_only_once_and_only_when_there_is_another(alice: Pe
         await live.until("hx-partial #life")
         assert taken(live.frames[-1]) == [
             (
-                f'#composer:has(#life[value="{key}.0"]) #texts:has(>:nth-child(2))>:nth-child(-n+1)',
+                f'#composer:has(#life[value="{key}.0"]) '
+                ":is(#texts,#replies):has(>:nth-child(2))>:nth-child(-n+1)",
                 f"{key}.1",
             )
         ]

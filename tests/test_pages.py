@@ -1601,7 +1601,7 @@ async def test_static_files_are_kept_for_ever_under_an_address_of_their_content(
     for url in urls:
         reply = await alice.get(url, accept_encoding="gzip")
         assert reply.status == 200, url
-        assert reply.headers["Cache-Control"] == "public, max-age=31536000, immutable", url
+        assert reply.headers["Cache-Control"] == "public,max-age=31536000,immutable", url
         assert reply.cookies == []
 
 

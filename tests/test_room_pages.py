@@ -78,7 +78,7 @@ def test_a_page_from_a_stencil_is_the_one_of_its_templates(
 
 class WithoutStencil(RoomPages):
     def page(self, member: Member, shown: Shown, look: Look, **values: Any) -> str:
-        values |= {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": ""}
+        values |= {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": "", "quoted": None}
         return self._render(look, member=member, page=shown.page, **values)
 
 

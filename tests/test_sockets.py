@@ -65,7 +65,7 @@ async def _acknowledged(live: Live) -> tuple[int, str]:
     """How many controls go, and the new value of `acked`, when the server says so."""
     value = (await live.until("hx-partial[hx-target=#acked] input")).value
     target = next(p["hx-target"] for p in live.frames[-1].all("hx-partial") if "nth-child" in p["hx-target"])
-    return int(target.removeprefix("#texts>:nth-child(-n+").removesuffix(")")), value
+    return int(target.removeprefix(":is(#texts,#replies)>:nth-child(-n+").removesuffix(")")), value
 
 
 # Admission --------------------------------------------------------------------------------------------

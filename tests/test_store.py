@@ -25,6 +25,7 @@ from chat.model.errors import Refused
 from chat.model.members import Member
 from chat.model.messages import BODY_BYTES, Delete, Edit, Message, Previous, Version
 from chat.model.meta import NO_META, Meta, with_meta
+from chat.model.quotes import START, Quoted
 from chat.model.rooms import Position
 from chat.store import AlreadyExists, NotFound, Resync, Store, Unavailable, log, members, rooms, versions
 from chat.store.log import change_message, find_message
@@ -234,6 +235,13 @@ async def counted(tx: Transaction) -> Meta:
 
 async def refused(tx: Transaction) -> Meta:
     raise Refused("Not this one.", "reply")
+
+
+async def answer(tx: Transaction, id: int) -> Meta:
+    """As the extra of a text that answers another one."""
+    if (await find_message(tx, ROOM, id)).body is None:
+        raise NotFound("It is gone.")
+    return with_meta(NO_META, reply=id)
 
 
 async def test_what_a_text_carries_is_found_out_in_its_turn(store: Store, alice: Member, bob: Member) -> None:
@@ -805,6 +813,32 @@ async def test_a_notice_is_amended_only_while_new_and_last(
 # Reading
 
 
+@pytest.mark.parametrize("body", ["a short one", "long " * 200, "\x1a\0" * 600])
+async def test_a_reply_shows_what_it_answers_as_that_is_now(
+    store: Store, alice: Member, bob: Member, body: str
+) -> None:
+    first = (await say(store, alice, body)).message
+    done = await store.append(ROOM, bob.number, "key", "yes", partial(answer, id=first.id))
+    reply = done.message
+    assert reply.meta["reply"] == first.id
+    assert reply.quoted
+    assert reply.quoted == Quoted(first.id, alice.number, "Alice", 1, body[: START + 1])
+    await calls.amend(store, ROOM, first.id, alice.number, "edit", Edit("another text"))
+    changed = (await everything(store))[1]
+    assert changed == replace(reply, quoted=replace(reply.quoted, body="another text"))
+    edited = await calls.amend(store, ROOM, reply.id, bob.number, "yes!", Edit("yes!"))
+    assert edited.message == (await everything(store))[1]
+    assert edited.message.quoted == changed.quoted
+    await calls.amend(store, ROOM, first.id, alice.number, "delete", Delete())
+    window = await calls.changes(store, ROOM, done.position)
+    assert [m.quoted and m.quoted.body for m in await everything(store)] == [None, None]
+    assert (await everything(store))[1].quoted == replace(reply.quoted, body=None)
+    assert [m.id for m in window.changed] == [reply.id, first.id]
+    gone = await calls.amend(store, ROOM, reply.id, bob.number, "delete", Delete())
+    assert (gone.message.quoted, gone.message.meta) == (None, {})
+    assert (await everything(store))[1] == gone.message
+
+
 async def test_an_empty_room_has_an_empty_page(store: Store) -> None:
     page = await calls.history(store, ROOM)
     assert (page.messages, page.position.rev, page.more) == ([], 0, False)
@@ -1057,8 +1091,17 @@ class Walk(RuleBasedStateMachine):
         key, body = f"key {next(self.texts)}", f"text {next(self.texts)};"
         self._write(lambda: self._append(author, key, body), lambda: self.room.append(author, key, body))
 
-    async def _append(self, author: int, key: str, body: str) -> Change:
-        return await self.store.append(ROOM, author, key, body)
+    async def _append(self, author: int, key: str, body: str, extra: Any = None) -> Change:
+        return await self.store.append(ROOM, author, key, body, extra)
+
+    @rule(author=numbers, back=st.integers(0, 6))
+    def reply(self, author: int, back: int) -> None:
+        answered = self.room.messages[-1 - back].id if back < len(self.room.messages) else 0
+        key, body = f"key {next(self.texts)}", f"text {next(self.texts)};"
+        self._write(
+            lambda: self._append(author, key, body, partial(answer, id=answered)),
+            lambda: self.room.append(author, key, body, answered),
+        )
 
     @rule(bodies=st.integers(2, 20))
     def append_many_at_once(self, bodies: int) -> None:

@@ -4,8 +4,9 @@ from chat.features.comings import COMINGS
 from chat.features.delete import DELETE
 from chat.features.edit import EDIT
 from chat.features.reactions import REACTIONS
+from chat.features.reply import REPLY
 from chat.features.seats import NAME
 from chat.features.title import TITLE
 
-ACTIONS = {action.name: action for action in (REACTIONS, EDIT, DELETE)}  # with a message
+ACTIONS = {action.name: action for action in (REACTIONS, REPLY, EDIT, DELETE)}  # with a message
 ROOM_ACTIONS = {action.name: action for action in (TITLE, NAME, COMINGS)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chat.views.messages import byte_length
+from chat.views.kept import byte_length
 
 SENDING = 64 * 1024 * 1024
 

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from typing import Generic, Protocol, TypeVar
 
@@ -165,6 +166,7 @@ class Feed(Generic[F]):
             self._bytes -= weight(old)
         if message.rev != message.id:
             self._forget(self.code, message)
+            self._quote(message)
         self._bytes += weight(message)
         self._messages[message.id] = message
         self._ring.append((rev, message.id))
@@ -178,6 +180,14 @@ class Feed(Generic[F]):
                 self._retitled(self.code)
         while len(self._ring) > RING or (self._bytes > RING_BYTES and len(self._ring) > 1):
             self._forget_oldest()
+
+    def _quote(self, changed: Message) -> None:
+        """Have those that answer a changed message show it as it is now."""
+        quoted = changed.as_quoted
+        for id, old in self._messages.items():
+            if old.quoted and old.quoted.id == changed.id and old.quoted != quoted:
+                self._messages[id] = new = replace(old, quoted=quoted)
+                self._bytes += weight(new) - weight(old)
 
     def _forget_oldest(self) -> None:
         rev, id = self._ring.popleft()

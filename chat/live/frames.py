@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chat.model.messages import BODY_TYPED, KEY_LENGTH
+from chat.model.quotes import read_reply
 from chat.model.receipts import BODIES
 
 KNOWN = frozenset(
@@ -40,8 +41,10 @@ class Texts:
     An emoji makes each character of a str four bytes.
     """
 
-    def __init__(self, texts: list[str]) -> None:
+    def __init__(self, texts: list[str], replies: Sequence[int] = ()) -> None:
+        """`replies` has, for each, the id of the message that it answers, or 0."""
         self._texts: list[str] | list[bytes] = texts
+        self._replies = replies
         self.length = sum(map(len, texts))  # characters as they came
         if self.length > AS_TYPED:
             self._texts = [text[: BODY_TYPED + 1].encode(errors="surrogatepass") for text in texts]
@@ -52,6 +55,9 @@ class Texts:
     def __iter__(self) -> Iterator[str]:
         for text in self._texts:
             yield text if isinstance(text, str) else text.decode(errors="surrogatepass")
+
+    def reply(self, place: int) -> int:
+        return self._replies[place] if place < len(self._replies) else 0
 
 
 def parse(raw: str | bytes | None) -> dict[str, Any] | None:
@@ -67,15 +73,16 @@ def parse(raw: str | bytes | None) -> dict[str, Any] | None:
         return None
     known: dict[str, Any] = {name: _short(value) for name, value in found.items() if name in KNOWN}
     if "body" in found:
-        known["body"] = _texts(found["body"])
+        known["body"] = _texts(found["body"], found.get("reply"))
     return known
 
 
-def _texts(body: object) -> Texts | None:
+def _texts(body: object, reply: object) -> Texts | None:
+    replies = [read_reply(id) for id in (reply[: BODIES + 1] if isinstance(reply, list) else [reply])]
     if isinstance(body, str):
-        return Texts([body])
+        return Texts([body], replies)
     if isinstance(body, list) and len(body) <= BODIES and all(isinstance(text, str) for text in body):
-        return Texts(body)
+        return Texts(body, replies)
     return None
 
 

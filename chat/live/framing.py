@@ -9,8 +9,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from chat.store.windows import Part, first_part, weight
+from chat.views.kept import byte_length
 from chat.views.look import Look
-from chat.views.messages import RenderedMessages, RoomMessages, byte_length
+from chat.views.messages import RenderedMessages, RoomMessages
 
 FRAME = 64 * 1024  # bytes of a frame; one message may be longer, by itself
 LIKELY = FRAME // 4  # bytes of messages that make one frame, unless they are full of links

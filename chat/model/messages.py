@@ -10,6 +10,7 @@ from chat.model.errors import Refused
 from chat.model.invisible import is_blank
 from chat.model.meta import Meta, no_meta
 from chat.model.notices import Notice, load_notice
+from chat.model.quotes import Quoted, start_of
 from chat.model.sentences import Sentence
 
 BODY_BYTES = 8192  # UTF-8
@@ -65,6 +66,12 @@ class Message:
     kind: str = "text"
     meta: Meta = field(default_factory=no_meta, hash=False)
     before: Previous | None = None
+    quoted: Quoted | None = None  # what it answers
+
+    @property
+    def as_quoted(self) -> Quoted:
+        """As those that answer it show it."""
+        return Quoted(self.id, self.author, self.name, self.mark, start_of(self.body), self.rev)
 
     @property
     def edited(self) -> int | None:

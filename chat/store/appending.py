@@ -8,9 +8,10 @@ from typing import Any
 from chat.model.changes import Change
 from chat.model.messages import Message
 from chat.model.meta import NO_META, Meta
+from chat.model.quotes import Quoted
 from chat.store import NotFound, queries
 from chat.store.log import changed, is_storable, repeated
-from chat.store.records import Head, before_of, columns, encode_text
+from chat.store.records import Head, before_of, columns, encode_text, message_of, reply_of
 from chat.store.transaction import Transaction
 
 Extra = Callable[[Transaction], Coroutine[Any, Any, Meta]]
@@ -28,13 +29,20 @@ async def append(
     meta = await extra(tx) if extra else NO_META
     head = Head(*(await tx.fetch(queries.RISE_BY_TEXT, room))[0])
     id, before = head.rev, before_of(*last)
-    message = Message(id, id, tx.now, author, name, mark, body, meta=meta, before=before)
+    quoted = await _quoted(tx, room, meta)
+    message = Message(id, id, tx.now, author, name, mark, body, "text", meta, before, quoted)
     text: Any = encode_text(body)
     if tx.dialect.new_text:
         ((text,),) = await tx.fetch(tx.dialect.new_text, text)
     await tx.fetch(tx.dialect.insert, *columns(room, message, text))
     await tx.fetch(queries.REMEMBER, room, author, key, id, id, tx.now)
     return changed(tx, code, message, head)
+
+
+async def _quoted(tx: Transaction, room: int, meta: Meta) -> Quoted | None:
+    """What the text answers."""
+    rows = await tx.fetch(queries.MESSAGE, room, id) if (id := reply_of(meta)) else ()
+    return message_of(rows[0]).as_quoted if rows else None
 
 
 async def _place(tx: Transaction, code: str, author: int, key: str) -> Any:

@@ -13,7 +13,7 @@ from chat.model.notices import Notice, dump_notice
 from chat.model.rooms import Position
 from chat.store import HISTORY, WINDOW, NotFound, Resync, queries, versions, word_index
 from chat.store.queries import LARGEST
-from chat.store.records import Head, columns, dump_meta, encode_text, message_of
+from chat.store.records import Head, columns, dump_meta, encode_text, message_of, reply_of
 from chat.store.transaction import Transaction
 from chat.store.windows import UNBOUNDED, first_part, newest, until, weight
 
@@ -84,7 +84,8 @@ async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, c
     await _rewrite(tx, room, old, head.rev, body, meta)
     await word_index.replace(tx, room, old, body)
     await tx.fetch(queries.REMEMBER, room, author, key, id, head.rev, tx.now)
-    return changed(tx, code, replace(old, rev=head.rev, body=body, meta=meta), head)
+    quoted = old.quoted if reply_of(meta) else None
+    return changed(tx, code, replace(old, rev=head.rev, body=body, meta=meta, quoted=quoted), head)
 
 
 def _amended(old: Message, change: Amendment, now: int, rev: int) -> tuple[str | None, Meta]:
@@ -102,7 +103,7 @@ async def _rewrite(tx: Transaction, room: int, old: Message, rev: int, body: str
         await versions.keep(tx, room, old)
     if tx.dialect.new_text and text is not None:
         ((text,),) = await tx.fetch(tx.dialect.new_text, text)
-    await tx.fetch(tx.dialect.rewrite, rev, text, dump_meta(meta), room, old.id)
+    await tx.fetch(tx.dialect.rewrite, rev, text, dump_meta(meta), reply_of(meta), room, old.id)
 
 
 async def _erase(tx: Transaction, room: int, old: Message) -> None:

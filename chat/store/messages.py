@@ -39,6 +39,12 @@ async def own_text(tx: Transaction, member: Member, id: int) -> Message:
     return message
 
 
+async def replies_to(tx: Transaction, code: str, id: int, first: int, limit: int) -> list[Message]:
+    """The oldest of the messages from `first` on that answer this one. Raises NotFound."""
+    rows = await tx.fetch(queries.REPLIES, (await head_of(tx, code)).room, id, first, limit)
+    return [message_of(row) for row in rows]
+
+
 async def set_meta(tx: Transaction, code: str, message: Message, **values: Any) -> Change:
     """Keep what a feature has to say of a message, or forget what is None, and tell the room."""
     return await change_message(tx, code, message, meta=with_meta(message.meta, **values))

@@ -111,10 +111,11 @@ CARRY_POSITION = (
 )
 
 # The columns by name: a newer release may have added some while this one still works on the same database.
-ENTRIES = (
-    "SELECT id, rev, at, author, name, mark, body, kind, meta, before_author, before_at "
-    "FROM entry WHERE room = $1 "
+ENTRY = (
+    *("id", "rev", "at", "author", "name", "mark", "body", "kind", "meta", "before_author", "before_at"),
+    *("reply", "quoted_rev", "quoted_author", "quoted_name", "quoted_mark", "quoted_body"),
 )
+ENTRIES = f"SELECT {', '.join(ENTRY)} FROM entry WHERE room = $1 "  # noqa: S608
 NEWEST = ENTRIES + "ORDER BY id DESC LIMIT 1"
 MESSAGE = ENTRIES + "AND id = $2"
 OLDER = ENTRIES + "AND id < $2 ORDER BY id DESC LIMIT $3"
@@ -125,6 +126,7 @@ FIRST_SINCE = (
     "AND (before_at IS NULL OR at / 900000 <> before_at / 900000) ORDER BY at, id LIMIT 1"
 )
 CHANGED = ENTRIES + "AND rev > $2 AND rev <= $3 AND id <= $4 ORDER BY rev LIMIT $5"
+REPLIES = ENTRIES + "AND reply = $2 AND id >= $3 ORDER BY id LIMIT $4"
 SET_META = "UPDATE message SET rev = $1, meta = $2 WHERE room = $3 AND id = $4"
 
 # Where a text of seat $2 with the key $3 comes, in one question instead of four.

@@ -14,7 +14,9 @@ from chat.model.changes import Change
 from chat.model.members import Member
 from chat.model.messages import Message, Previous
 from chat.model.meta import NO_META, Meta, frozen
+from chat.model.quotes import Quoted, start_of
 from chat.model.rooms import Position, Room
+from chat.store.queries import LARGEST
 
 ESCAPE = "\x1a"  # in texts as they are kept
 
@@ -33,26 +35,49 @@ class Head(NamedTuple):
 
 def message_of(row: Sequence[Any]) -> Message:
     """The message of a row of `entry`, but for the room that this begins with."""
-    id, rev, at, author, name, mark, body, kind, meta, before_author, before_at = row
-    before = before_of(before_author, before_at)
+    id, rev, at, author, name, mark, body, kind, meta, before_author, before_at, *quoted = row
+    before, said = before_of(before_author, before_at), decode_text(body)
     return Message(
-        id, rev, at, author, name or "", mark or 1, decode_text(body), kind, load_meta(meta), before
+        *(id, rev, at, author, name or "", mark or 1, said, kind, load_meta(meta), before),
+        quoted=_quoted_of(*quoted) if quoted else None,
     )
 
 
+def _quoted_of(
+    id: int | None, rev: int | None, author: int | None, name: str | None, mark: int | None, body: str | None
+) -> Quoted | None:
+    """None if the message is no reply, or what it answers is no longer kept."""
+    if id is None or rev is None:
+        return None
+    return Quoted(id, author, name or "", mark or 1, start_of(decode_text(body)), rev)
+
+
 def dump_message(message: Message) -> list[Any]:
-    """The row that `message_of` takes."""
+    """The row that `message_of` takes, but for what the message answers."""
     m = message
     before = m.before or (None, None)
     text = None if m.body is None else encode_text(m.body)
     return [m.id, m.rev, m.at, m.author, m.name, m.mark, text, m.kind, dump_meta(m.meta), *before]
 
 
+def _dump_quoted(quoted: Quoted | None) -> list[Any] | None:
+    if quoted is None:
+        return None
+    q, text = quoted, None if quoted.body is None else encode_text(quoted.body)
+    return [q.id, q.rev, q.author, q.name, q.mark, text]
+
+
 def columns(room: int, message: Message, body: Any) -> tuple[Any, ...]:
     """The row that `Dialect.insert` takes; `body` is the text, or what refers to it."""
     m = message
     before = m.before or (None, None)
-    return room, m.id, m.rev, m.at, m.author, m.kind, body, *before, dump_meta(m.meta)
+    return room, m.id, m.rev, m.at, m.author, m.kind, body, *before, dump_meta(m.meta), reply_of(m.meta)
+
+
+def reply_of(meta: Meta) -> int | None:
+    """The id of the message that one with this meta answers."""
+    id = meta.get("reply")
+    return id if type(id) is int and 0 < id <= LARGEST else None
 
 
 def load_member(row: Sequence[Any]) -> Member:
@@ -101,7 +126,8 @@ def decode_text(body: str | None) -> str | None:
 
 def dump_change(change: Change) -> str:
     """A change as JSON; a reader passes over what a newer release adds at its end."""
-    fields = [change.code, change.position.epoch, change.position.rev, *dump_message(change.message)]
+    message, quoted = dump_message(change.message), _dump_quoted(change.message.quoted)
+    fields = [change.code, change.position.epoch, change.position.rev, *message, quoted]
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -111,13 +137,20 @@ CHANGE: tuple[type | tuple[type, ...], ...] = (
     *(int, int, int, (int, NONE), str, int),  # id, rev, at, author, name, mark
     *((str, NONE), str, (str, NONE)),  # body, kind, meta
     *((int, NONE), (int, NONE)),  # before_author, before_at
+    (list, NONE),  # what it answers
 )
+QUOTED = int, int, (int, NONE), str, int, (str, NONE)  # id, rev, author, name, mark, body
 
 
 def load_change(fields: Sequence[Any]) -> Change:
     """The change of what `dump_change` said. Raises ValueError or TypeError for what is none."""
-    for value, kind in zip(fields, CHANGE, strict=False):
+    _check(fields, CHANGE)
+    code, epoch, rev, *row, quoted = fields[: len(CHANGE)]
+    _check(quoted or (), QUOTED)
+    return Change(code, message_of([*row, *(quoted or ())[: len(QUOTED)]]), Position(epoch, rev))
+
+
+def _check(fields: Sequence[Any], kinds: Sequence[type | tuple[type, ...]]) -> None:
+    for value, kind in zip(fields, kinds, strict=False):
         if not isinstance(value, kind) or isinstance(value, bool):
             raise TypeError("not a change")
-    code, epoch, rev, *row = fields[: len(CHANGE)]
-    return Change(code, message_of(row), Position(epoch, rev))

@@ -10,6 +10,7 @@ from chat.model.messages import Message
 
 ENTRY = 400  # bytes that a message takes in memory besides its text, about; and its markup in a page
 META = 4  # bytes that a character of a meta takes in memory, about: its values are small
+QUOTED = 300  # bytes in memory of what a message answers besides its first words, and in a page, about
 UNBOUNDED = sys.maxsize
 
 
@@ -24,7 +25,8 @@ class Part(NamedTuple):
 def weight(message: Message) -> int:
     """What a message takes in memory: a text with one emoji takes four bytes a character."""
     meta = META * len(str(message.meta)) if message.meta else 0
-    return sys.getsizeof(message.body) + ENTRY + meta
+    quoted = QUOTED + sys.getsizeof(message.quoted.body) if message.quoted else 0
+    return sys.getsizeof(message.body) + ENTRY + meta + quoted
 
 
 def first_part(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from chat.model.quotes import Quoted
 from chat.views.engine import Engine
 from chat.views.look import WORDS, Look
 from chat.views.stencils import Stencil, Values
@@ -43,11 +44,16 @@ class Composer:
     def send_pending(self, look: Look) -> str:
         return self._render("room/send_pending.html", look)
 
-    def refused(self, code: str, id: str, key: str, place: int, body: str, reason: str, look: Look) -> str:
+    def replying(self, quoted: Quoted, look: Look) -> str:
+        """Above the field, the message that the text in it answers."""
+        return self._render("reply/choose.html", look, quoted=quoted)
+
+    def refused(
+        self, code: str, id: str, key: str, place: int, body: str, reason: str, look: Look, reply: int = 0
+    ) -> str:
         """A text that comes back; unchanged it is the same one, for the first may be stored after all."""
-        html = self._render(
-            "room/append_refused.html", look, code=code, id=id, key=key, place=place, body=body, reason=reason
-        )
+        values = {"code": code, "id": id, "key": key, "place": place, "body": body, "reason": reason}
+        html = self._render("room/append_refused.html", look, reply=reply, **values)
         # One emoji would make each character of it four bytes for as long as it waits.
         return WIDE.sub(lambda match: f"&#{ord(match[0])};", html)
 

@@ -22,6 +22,7 @@ from chat.views.formatter import Formatter
 from chat.views.language import say
 from chat.views.look import LOOK, WORDS, Look
 from chat.views.palette import colour, initials
+from chat.views.quotes import first_words
 from chat.views.reader import Reader
 from chat.views.times import begins_day, begins_run, clock, day, iso, isoday, long_date, when
 
@@ -49,6 +50,7 @@ class Engine:
             grouped=grouped,
             formatted=self.formatter.format,
             is_action=is_action,
+            first_words=first_words,
             iso=iso,
             clock=clock,
             day=day,

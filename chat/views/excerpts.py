@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from chat.model.changes import Page
 from chat.model.messages import Message
+from chat.views.kept import byte_length
 from chat.views.look import Look
-from chat.views.messages import PAGE, RenderedMessages, Shown, byte_length
+from chat.views.messages import PAGE, RenderedMessages, Shown
 
 
 async def from_start(rendered: RenderedMessages, code: str, page: Page, look: Look) -> Shown:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from chat.model.messages import Message
+from chat.model.quotes import Quoted
 from chat.views.engine import Engine
 from chat.views.look import Look
 
@@ -36,10 +37,20 @@ class Draft:
     key: str = ""
     acked: int = 0
     posted: bool = False  # by the ordinary form; it may have been stored
+    replies: Sequence[int] = ()  # for each text, the id of the message that it answers, or 0
+    quoted: Quoted | None = None  # what the first one answers
 
     @property
     def text(self) -> str:
         return "\n".join(self.bodies)
+
+    def after(self, count: int) -> Draft:
+        """What is left of it once so many of its texts are stored."""
+        bodies, replies = self.bodies[count:], self.replies[count:]
+        return replace(self, bodies=bodies, replies=replies, acked=self.acked + count)
+
+    def reply(self, place: int) -> int:
+        return self.replies[place] if place < len(self.replies) else 0
 
 
 class ActionForms:

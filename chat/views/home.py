@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from chat.model.codes import grouped
-from chat.model.formatting import plain_text
 from chat.store.members import Left
 from chat.store.my_rooms import COUNTED, Home, MyRoom
 from chat.views.engine import Engine
 from chat.views.forms import Form
 from chat.views.look import Look
 from chat.views.palette import initials
+from chat.views.quotes import one_line
 from chat.views.reader import Reader
 
 LINE = 100  # characters of the last line that are sent; the page shows as many as fit
@@ -76,12 +76,7 @@ def tile(room: MyRoom) -> str:
 
 
 def last_line(body: str) -> str:
-    """A text without its marks in one line, shortened; a spoiler stays hidden."""
-    part = body[: 4 * LINE]
-    if part != body and part.count("||") % 2:
-        part = part[: part.rindex("||")]
-    line = " ".join(plain_text(part, hidden="▒▒▒").split())
-    return line if len(line) <= LINE else f"{line[:LINE].rstrip()}…"
+    return one_line(body, 4 * LINE, LINE)
 
 
 def counted(unread: int) -> str:

@@ -19,13 +19,12 @@ from typing import Literal, Protocol
 
 from chat.model.changes import Page
 from chat.model.messages import Message
-from chat.store.windows import weight
 from chat.views.formatter import Formatter
+from chat.views.kept import Entry, Replies, byte_length
 from chat.views.look import Look, Render
 from chat.views.trimming import Trim
 
 CACHE = 32 * 1024 * 1024  # bytes of rendered messages in memory, over all rooms
-ENTRY = 400  # bytes of an entry besides its message and fragments, about
 FRAGMENT = 200  # bytes of a fragment besides its HTML, about
 PAGE = 128 * 1024  # bytes of a page's messages; "Earlier messages" leads to those that do not fit
 KEPT = 32  # fragments of a message: of those beyond, few looks have any use
@@ -60,20 +59,6 @@ class Shown:
     fragments: Sequence[str]
 
 
-class Entry:
-    """A message as it was last rendered, its HTML for each look, and the bytes that all of it takes."""
-
-    __slots__ = ("fragments", "message", "size")
-
-    def __init__(self, message: Message) -> None:
-        self.message = message
-        self.fragments: dict[tuple[Look, Kind], str] = {}
-        self.size = ENTRY + weight(message)
-
-    def shows(self, message: Message) -> bool:
-        return self.message is message or self.message == message
-
-
 class RenderedMessages:
     """Those of the least recently used room are forgotten once all take more than `most` bytes."""
 
@@ -86,6 +71,7 @@ class RenderedMessages:
         self._most = most
         self._hears = hears
         self._rooms: OrderedDict[str, OrderedDict[int, Entry]] = OrderedDict()  # the oldest first, in both
+        self._replies = Replies()
         self._changed: OrderedDict[tuple[str, int], int] = OrderedDict()  # revs of what changed lately
         self._turn = asyncio.Lock()
         self._since = 0.0  # when the present slice of rendering began
@@ -103,12 +89,13 @@ class RenderedMessages:
         return list(map(self._shapes.trimmed(code, trim), looks))
 
     def forget(self, code: str, message: Message) -> None:
-        """This message has changed: what was rendered before is dropped and not kept again."""
+        """This message has changed: what was rendered of it before is dropped and not kept again."""
         changed = code, message.id
         if self._changed.get(changed, 0) >= message.rev:
             return
-        if message.id in self._rooms.get(code, ()):
-            self._drop(code, message.id)
+        for id in (message.id, *self._replies.to(code, message.id)):
+            if id in self._rooms.get(code, ()):
+                self._drop(code, id)
         self.formatter.forget(message.body)
         self._changed[changed] = message.rev
         self._changed.move_to_end(changed)
@@ -117,7 +104,8 @@ class RenderedMessages:
 
     def drop(self, code: str) -> None:
         """Keep nothing of a room."""
-        self.held -= sum(entry.size for entry in self._rooms.pop(code, {}).values())
+        for id in list(self._rooms.get(code, ())):
+            self._drop(code, id)
 
     @property
     def rooms(self) -> Iterable[str]:
@@ -209,7 +197,7 @@ class RenderedMessages:
 
     def _entry(self, code: str, message: Message) -> Entry | None:
         """Where its fragments are kept; None for one that was read from the log before it changed."""
-        if self._changed and message.rev < self._changed.get((code, message.id), 0):
+        if self._changed and self._is_old(code, message):
             return None
         room = self._rooms.get(code)
         if room is None:
@@ -220,14 +208,22 @@ class RenderedMessages:
         if entry is not None and not entry.shows(message):
             if message.rev < entry.message.rev:
                 return None
-            self.held -= entry.size
-            entry = None
+            self._drop(code, message.id)
+            room, entry = self._rooms.setdefault(code, OrderedDict()), None
         if entry is None:
             entry = room[message.id] = Entry(message)
+            self._replies.add(code, message)
             self.held += entry.size
         room.move_to_end(message.id)
         self._rooms.move_to_end(code)
         return entry
+
+    def _is_old(self, code: str, message: Message) -> bool:
+        """Whether it, or what it answers, was read from the log before that changed."""
+        changed, quoted = self._changed, message.quoted
+        if quoted and quoted.rev < changed.get((code, quoted.id), 0):
+            return True
+        return message.rev < changed.get((code, message.id), 0)
 
     def _count(self, entry: Entry, size: int) -> None:
         entry.size += size
@@ -238,7 +234,9 @@ class RenderedMessages:
 
     def _drop(self, code: str, id: int) -> None:
         room = self._rooms[code]
-        self.held -= room.pop(id).size
+        entry = room.pop(id)
+        self.held -= entry.size
+        self._replies.remove(code, entry.message)
         if not room:
             del self._rooms[code]
 
@@ -259,8 +257,3 @@ class RoomMessages:
 def _kind_of_change(message: Message, since: int) -> Kind:
     """A text that the readers have is not sent again."""
     return "amended" if message.text_rev > since else "extras"
-
-
-def byte_length(text: str) -> int:
-    """Of the text in UTF-8."""
-    return len(text) if text.isascii() else len(text.encode())

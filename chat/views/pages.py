@@ -100,7 +100,7 @@ class Pages:
             "key": draft.key,
             "past": past,
         }
-        typed = draft.text or draft.acked or draft.posted
+        typed = draft.text or draft.acked or draft.posted or draft.quoted
         if not (error or many_lines or typed or past not in (None, Past())):
             return self._room_pages.page(member, shown, reader.look, **values)
         return self._room(
@@ -112,6 +112,7 @@ class Pages:
             life=write_life(draft.key, draft.acked) if draft.posted else "",
             many_lines=many_lines or "\n" in draft.text,
             error=error,
+            quoted=draft.quoted,
             **values,
         )
 
@@ -127,6 +128,7 @@ class Pages:
         earlier: Sequence[Version],
         reacted: Sequence[Reacted],
         around: Surroundings,
+        key: str,
         forms: Sequence[str],
         reader: Reader,
         failed: str = "",
@@ -135,7 +137,8 @@ class Pages:
     ) -> str:
         """A message among those around it, with what it said before and what this member can do to it.
 
-        `failure` is why what they asked for by the form `failed` and with these fields was not done.
+        `key` is for a text that answers it. `failure` is why what they asked for by the form `failed` and
+        with these fields was not done.
         """
         before, after = (Markup("\n".join(part)) for part in around[:2])  # noqa: S704
         return self._page(
@@ -152,6 +155,7 @@ class Pages:
             after=after,
             first=around.first,
             last=around.last,
+            key=key,
             forms=forms,
             failed=failed,
             failure=failure,

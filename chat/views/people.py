@@ -14,8 +14,8 @@ ROSTER = 100  # people listed; the others are counted
 NOBODY: tuple[Sequence[Member], int] = (), 0
 
 OWN = """\
-.m[data-by="SEAT"]{--side:end;--bubble:var(--own);--left:var(--round);--right:.3rem;--tile:none}
-.m[data-by="SEAT"]{--above-name:0;--lift:0;--above:.35rem;--dots:-2.3rem auto}
+.m[data-by="SEAT"]{--side:end;--bubble:var(--own);--left:var(--round);--right:.3rem;--tile:none;\
+--above-name:0;--lift:0;--above:.35rem;--dots:-2.3rem auto}
 @media screen{.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}}
 body:has([data-by="SEAT"] .by>:checked) #pal:valid .own{display:inline-block}
 [data-r~="SEAT"][aria-pressed=false]{display:none}

@@ -128,7 +128,7 @@ GIVEN = (
     "link_quoted",
     "key",
 )
-EMPTY: Values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": ""}
+EMPTY: Values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": "", "quoted": None}
 
 
 def _without_zone(look: Look) -> Look:

@@ -22,17 +22,24 @@ class StreamLines:
 
     def __init__(self, messages: Iterable[Message], rev: int) -> None:
         ids = [message.id for message in messages]
-        self._first = min(ids, default=rev + 1)
+        self.first = min(ids, default=rev + 1)
         self._newest = max(ids, default=0)
         self._last_place = rev + PLACES
+        self._answered: set[int] = set()
         self.places = [*ids, *range(rev + 1, self._last_place + 1)]
 
     def of(self, lines: Iterable[Line]) -> Iterator[str]:
         """New messages and new versions of those on the page."""
         for message, html in lines:
-            if message.id >= self._first:
+            if message.id >= self.first:
+                if message.quoted:
+                    self._answered.add(message.quoted.id)
                 self._newest = max(self._newest, message.id)
                 yield _line(html, self._slot(message.id), message.id)
+
+    def answers(self, message: Message) -> bool:
+        """Whether something on the page answers this message, and so shows its first words."""
+        return message.id in self._answered
 
     def aside(self, html: str) -> str:
         """A line that is no message, after the newest one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 
 from quart import abort, redirect
@@ -70,6 +71,7 @@ async def message_page(
         details.earlier,
         details.reacted,
         await _context(chat, member.code, page, place),
+        secrets.token_urlsafe(9),
         [action.form for action in ACTIONS.values() if action.form and not action.denied(asks)],
         current_reader(),
         failed.form if failed else "",

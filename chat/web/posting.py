@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 from quart import redirect, request
 from quart.typing import ResponseReturnValue
@@ -11,9 +12,11 @@ from chat import limits
 from chat.context import Context
 from chat.features import posting
 from chat.features.action import NOT_STORED, check_disk, failure_of
-from chat.model.errors import RateLimited, Refused
+from chat.model.errors import Forbidden, RateLimited, Refused
 from chat.model.members import Member
+from chat.model.quotes import Quoted, read_reply
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
+from chat.store.messages import text_message
 from chat.views.forms import Draft
 from chat.web import fields, repeats
 from chat.web.errors import error_page
@@ -35,14 +38,16 @@ async def post(code: str) -> ResponseReturnValue:
     """Post by an ordinary form: without JavaScript, from curl, or when scripts are blocked."""
     chat, form = current_chat(), await request.form
     acked, bodies = fields.number(form.get("acked")), form.getlist("body") or [""]
+    replies = [read_reply(id) for id in form.getlist("reply")[: len(bodies)]]
     form_key, forms = fields.text(form, "key"), request.cookies.get(repeats.COOKIE, "")
     key = repeats.key_of(forms, form_key) if form_key else secrets.token_urlsafe(9)
     try:
         member = await find_member(chat, code)
     except Unavailable:
-        return draft_page(NOT_STORED, Draft(canonical_code(code), bodies, key, acked, posted=True))
+        return draft_page(NOT_STORED, Draft(canonical_code(code), bodies, key, acked, True, replies))
     if member is None:
         return draft_page("You are not in this room any more.", Draft("", bodies), 403)
+    written = Draft(member.code, bodies, key, acked, True, replies)
     is_help = False
     for index, body in enumerate(bodies):
         try:
@@ -53,11 +58,11 @@ async def post(code: str) -> ResponseReturnValue:
                 continue
             check_disk(chat, member, client_info().address, quota.cost(body))
             await posting.format_first(chat.render.messages.formatter, body)
-            await posting.post_message(chat.store, member, key, acked + index, body)
+            await posting.post_message(chat.store, member, key, acked + index, body, written.reply(index))
         except (Refused, Unavailable, OutcomeUnknown, NotFound) as reason:
             if isinstance(reason, RateLimited):
                 chat.metrics.refusals.labels("messages").inc()
-            draft = Draft(member.code, bodies[index:], key, acked + index, posted=True)
+            draft = written.after(index)
             if isinstance(reason, NotFound):  # the seat ended just now; sent again, it is of a new one
                 return draft_page(NOT_STORED, draft)
             return await _not_sent(chat, member, draft, reason)
@@ -75,11 +80,22 @@ async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Excepti
         # Joined in the room's one field, they would be another text.
         return draft_page(NOT_STORED, draft)
     failure = failure_of(reason)
+    if failure.field == "reply":
+        draft = replace(draft, replies=(0, *draft.replies[1:]))
     try:
+        draft = replace(draft, quoted=await _quoted(chat, member, draft.reply(0)))
         page = await room_page(chat, member, draft=draft, error=failure.text)
         return page, failure.status, retry_after(failure)
     except (Unavailable, NotFound, RateLimited):
         return draft_page(failure.text, draft, failure.status)
+
+
+async def _quoted(chat: Context, member: Member, reply: int) -> Quoted | None:
+    """What a draft answers, if that is still there. Raises Unavailable."""
+    try:
+        return (await chat.store.read(text_message, member, reply)).as_quoted if reply else None
+    except (NotFound, Forbidden):
+        return None
 
 
 def draft_page(reason: str, draft: Draft, status: int = 503) -> ResponseReturnValue:
@@ -97,7 +113,8 @@ async def composer(code: str) -> ResponseReturnValue:
     if "HX-Request" in request.headers:
         spare = fields.number(form.get("spare"))
         return chat.render.composer.switched(text, many_lines, member.code, spare, current_look())
-    draft = Draft(member.code, [text], secrets.token_urlsafe(9))
+    reply = read_reply((form.getlist("reply") or [""])[-1])
+    draft = Draft(*(member.code, [text], secrets.token_urlsafe(9)), quoted=await _quoted(chat, member, reply))
     try:
         return await room_page(chat, member, draft=draft, many_lines=many_lines)
     except RateLimited as refused:

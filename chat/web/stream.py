@@ -12,14 +12,19 @@ from chat.context import Context
 from chat.live.budget import OverBudget
 from chat.live.connection import POLICY, Close, Connection
 from chat.model.members import Member
+from chat.model.messages import Message
 from chat.store import NotFound, Unavailable
 from chat.store.members import seats_of
-from chat.views.messages import Shown
+from chat.store.messages import replies_to
+from chat.store.windows import weight
+from chat.views.messages import PAGE, Shown
 from chat.views.reader import Reader
 from chat.views.stream_lines import StreamLines
 from chat.views.unread import NewLine, new_line
 from chat.web.requests import asked_number, current_chat, current_reader, pace_reading, pages, require_member
 from chat.web.sending import has_left
+
+ANSWERS = 50  # that are written again because what they answer has changed
 
 
 @pages.get("/rooms/<code>/stream")
@@ -82,12 +87,28 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
     if part is None:
         connection.close(Close(POLICY))  # too far behind: the page reloads itself and starts at the newest
         return ""
-    connection.cursor = part.rev
+    cursor, connection.cursor = connection.cursor, part.rev
     if part.rev < feed.position.rev:
         connection.wake()  # for the rest, once this is taken
     slots = connection.take_slots()
     html = chat.hub.rendered.of(connection.member.code, connection.look).message
-    parts = list(lines.of((message, html(message)) for message in chain(part.changed, part.created)))
+    answers = [answer for m in part.changed for answer in await _answers(chat, connection, lines, m, cursor)]
+    shown = {m.id: m for m in chain(answers, part.changed, part.created)}
+    parts = list(lines.of((message, html(message)) for message in shown.values()))
     if "outage" in slots:
         parts.append(lines.aside(chat.render.alerts.stream_outage(chat.hub.health.outage, connection.look)))
     return "".join(parts) or ("<!-- -->\n" if slots else "")
+
+
+async def _answers(
+    chat: Context, connection: Connection, lines: StreamLines, message: Message, since: int
+) -> list[Message]:
+    """Those on the page that show the first words of a message whose text has changed."""
+    if message.text_rev <= since or not lines.answers(message):
+        return []
+    code = connection.member.code
+    answers = await chat.store.snapshot(replies_to, code, message.id, lines.first, ANSWERS + 1)
+    if len(answers) > ANSWERS or sum(map(weight, answers)) > PAGE:
+        connection.close(Close(POLICY))  # the page reloads itself, which is less
+        return []
+    return answers

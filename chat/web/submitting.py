@@ -37,6 +37,7 @@ class Text:
     size: int  # bytes of disk that it takes
     since: float  # when it arrived
     generation: int
+    reply: int = 0  # the id of the message that it answers
     blank: bool = False  # an empty control of a page: there is nothing to store
     again: str | None = None  # the form that it was sent again from
     counted: bool = False  # in the rate of its person
@@ -148,7 +149,9 @@ class Submitter:
         try:
             if not text.blank:
                 chat.quota.take(text.size, "body")
-                text.write = posting.post_message(chat.store, member, text.key, text.place, text.body)
+                text.write = posting.post_message(
+                    chat.store, member, text.key, text.place, text.body, text.reply
+                )
         except Refused as refused:
             self._refuse(text, refused.text)
         except FAILED as error:
@@ -180,7 +183,11 @@ class Submitter:
         if isinstance(error, FAILED):
             self._fail(error)
             return
-        if error is not None:
+        if isinstance(error, Refused):
+            if error.field == "reply":
+                text.reply = 0  # it comes back as a text of its own
+            self._refuse(text, error.text)
+        elif error is not None:
             # Whatever our fault is, the text is its writer's: kept for a retry, it would fail for ever.
             self._refuse(text, self._fault(error))
         elif text.write is not None:
@@ -215,7 +222,9 @@ class Submitter:
         body = text.body.replace("\r\n", "\n")[:BODY_FIELD]  # no field of a page holds more
         body = body.encode(errors="replace").decode()  # half a character cannot be sent back
         code, look = self._connection.member.code, self._connection.look
-        fragment = self._chat.render.composer.refused(code, id, key, place, body, reason, look)
+        fragment = self._chat.render.composer.refused(
+            code, id, key, place, body, reason, look, max(text.reply, 0)
+        )
         # Every refused text has a slot of its own: none may take another's place.
         self._connection.answer(f"refused {id}", fragment)
 

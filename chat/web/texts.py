@@ -74,7 +74,7 @@ class Intake:
             await self._post_in_life(frame, life, bodies)
         elif again is not None:
             body, place = "\n".join(bodies)[: BODY_TYPED + 1], fields.number(frame.get("acked"))
-            await self.submitter.add_in_time(self._text(key, place, body, again=again))
+            await self.submitter.add_in_time(self._text(key, place, body, again=again, reply=bodies.reply(0)))
         else:
             for text in self._new_texts(key, fields.number(frame.get("acked")), bodies):
                 await self.submitter.add_in_time(text)
@@ -103,7 +103,8 @@ class Intake:
         now = asyncio.get_running_loop().time()
         for place, body in enumerate(bodies, start):
             if not sent.repeats(place, body):
-                yield Text(key, place, body, quota.cost(body), now, sent.generation)
+                reply = bodies.reply(place - start)
+                yield Text(key, place, body, quota.cost(body), now, sent.generation, reply)
 
     def _new_in_life(self, key: str, start: int, bodies: frames.Texts, kind: object) -> Iterator[Text]:
         """The same of a page, which repeats all that was not acknowledged; `kind` is the frame's."""
@@ -111,7 +112,8 @@ class Intake:
         sent.start(key, start, counted=True)
         for place, offset, body in sent.new_texts(start, bodies, entered=kind is None, report=kind == "late"):
             # Enter in an empty control: what was typed before may have landed in the one before it.
-            yield self._text(f"{key}+{offset}" if offset else key, place, body, blank=not body)
+            reply = 0 if offset else bodies.reply(place - start)
+            yield self._text(f"{key}+{offset}" if offset else key, place, body, blank=not body, reply=reply)
 
     def _text(self, key: str, place: int, body: str, **more: Any) -> Text:
         size, now = quota.cost(body), asyncio.get_running_loop().time()

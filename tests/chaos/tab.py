@@ -23,7 +23,7 @@ HANDSHAKE = 5.0  # s; a proxy would give up on a silent node, too
 FAILURES = (OSError, EOFError, TimeoutError, Refused)
 
 AT = r'#composer:has\(#life\[value="([^"]+)"\]\)'  # only a page that has come exactly this far
-CONTROLS = re.compile(AT + r" #texts:has\(>:nth-child\((\d+)\)\)>:nth-child\(-n\+(\d+)\)")
+CONTROLS = re.compile(AT + r" :is\(#texts,#replies\):has\(>:nth-child\((\d+)\)\)>:nth-child\(-n\+(\d+)\)")
 PROGRESS = re.compile(AT + r":has\(#texts>:nth-child\((\d+)\)\) #life")
 
 

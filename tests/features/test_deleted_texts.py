@@ -31,6 +31,9 @@ async def test_nothing_that_a_node_keeps_has_a_deleted_text(
         for live in (hers, his):
             await live.until("li .text", "after")
         id = ids(await alice.look(code))[1]
+        await bob.post(f"/rooms/{code}/messages", {"body": "a reply", "key": "k", "reply": str(id)})
+        for live in (hers, his):
+            await live.until("li .text", "a reply")
         await bob.post(f"/rooms/{code}/{id}/reactions", {"emoji": "👍", "on": "1"})
         assert all(map(_holds_the_secret, chats))
     async with bob.in_room(code) if bob_is_here else nullcontext():

@@ -66,7 +66,7 @@ MESSAGES = _part(
     "message",
     "room id",
     "room int, id int, rev int, at int, author int?, kind text, body text?, before_author int?, "
-    "before_at int?, meta object",
+    "before_at int?, meta object, reply int?",
     "messages.jsonl",
     view="entry",
     room=ROOMS,

@@ -15,7 +15,7 @@ from chat.store import AlreadyExists, NotFound
 from chat.store.postgres.hosts import Connection
 from chat.store.postgres.queue import Text, Write
 from chat.store.postgres.transaction import NOW, PostgresTransaction, to_postgres
-from chat.store.queries import LARGEST
+from chat.store.queries import ENTRY, LARGEST
 from chat.store.records import before_of, encode_text, message_of
 
 APPEND = "SELECT * FROM append_texts($1, $2, $3, $4, $5)"
@@ -26,8 +26,7 @@ LOCK_THESE = "SELECT FROM room WHERE code IN ({}) ORDER BY id FOR NO KEY UPDATE"
 
 # What keys did before, in the order in which they are asked for.
 REPEATED = (
-    "SELECT room.epoch, done.rev, entry.id, entry.rev, entry.at, entry.author, entry.name, entry.mark, "
-    "entry.body, entry.kind, entry.meta, entry.before_author, entry.before_at "
+    f"SELECT room.epoch, done.rev, {', '.join(f'entry.{column}' for column in ENTRY)} "  # noqa: S608
     "FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY AS asked (code, author, key, place) "
     "LEFT JOIN room ON room.code = asked.code "
     "LEFT JOIN idempotency_key AS done "

@@ -28,8 +28,8 @@ DIALECT = Dialect(
     named_seats="SELECT number, name, mark FROM seat WHERE room = $1 AND number = ANY($2::bigint[])",
     mark_seats="UPDATE seat SET present = $1, announced = 1 WHERE room = $2 AND number = ANY($3::bigint[])",
     insert=(
-        "INSERT INTO message (room, id, rev, at, author, kind, body, before_author, before_at, meta) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+        "INSERT INTO message (room, id, rev, at, author, kind, body, before_author, before_at, meta, "
+        "reply) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
     ),
     expired=f"{queries.EXPIRED} FOR UPDATE SKIP LOCKED",
     closed=f"{queries.CLOSED} FOR UPDATE SKIP LOCKED",
@@ -40,7 +40,7 @@ DIALECT = Dialect(
         "SELECT room, id, $3, $4, body FROM message WHERE room = $1 AND id = $2"
     ),
     erase_versions="",
-    rewrite="UPDATE message SET rev = $1, body = $2, meta = $3 WHERE room = $4 AND id = $5",
+    rewrite="UPDATE message SET rev = $1, body = $2, meta = $3, reply = $4 WHERE room = $5 AND id = $6",
 )
 
 

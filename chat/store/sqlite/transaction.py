@@ -31,8 +31,8 @@ DIALECT = Dialect(
         "WHERE room = $2 AND number IN (SELECT value FROM json_each($3))"
     ),
     insert=(
-        "INSERT INTO message (room, id, rev, at, author, kind, text, before_author, before_at, meta) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+        "INSERT INTO message (room, id, rev, at, author, kind, text, before_author, before_at, meta, "
+        "reply) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
     ),
     new_text="INSERT INTO text (body) VALUES ($1) RETURNING serial",
     expired=queries.EXPIRED,
@@ -45,7 +45,7 @@ DIALECT = Dialect(
     erase_versions=(
         f"{OVERWRITE} IN (SELECT text FROM version WHERE room = $1 AND message = $2 AND rev <= $3)"  # noqa: S608
     ),
-    rewrite="UPDATE message SET rev = $1, text = $2, meta = $3 WHERE room = $4 AND id = $5",
+    rewrite="UPDATE message SET rev = $1, text = $2, meta = $3, reply = $4 WHERE room = $5 AND id = $6",
 )
 
 

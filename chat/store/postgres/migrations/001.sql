@@ -72,6 +72,7 @@ CREATE TABLE message (
   before_author bigint,
   before_at bigint,
   meta text,
+  reply bigint, -- the id of the message that this one answers, as in its meta
   PRIMARY KEY (room, id)
 ) WITH (
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 0,
@@ -81,6 +82,7 @@ CREATE TABLE message (
 CREATE UNIQUE INDEX message_rev ON message (room, rev);
 -- Those that begin a quarter of an hour. Of them are those that begin a day, in whatever zone, and they are few.
 CREATE INDEX message_quarter ON message (room, at, id) WHERE before_at IS NULL OR at / 900000 <> before_at / 900000;
+CREATE INDEX message_reply ON message (room, reply, id) WHERE reply IS NOT NULL;
 
 -- The texts that messages had before, each since a rev; bounded by chat/store/versions.py. Vacuumed as messages.
 CREATE TABLE version (
@@ -127,9 +129,13 @@ CREATE VIEW earlier_text AS SELECT room, message, rev, at, body FROM version;
 
 CREATE VIEW entry AS
 SELECT message.room, message.id, message.rev, message.at, message.author, seat.name, seat.mark,
-  message.body, message.body IS NOT NULL AS has_text, message.kind, message.meta, message.before_author, message.before_at
+  message.body, message.body IS NOT NULL AS has_text, message.kind, message.meta, message.before_author, message.before_at,
+  message.reply, original.rev AS quoted_rev, original.author AS quoted_author, quoted.name AS quoted_name,
+  quoted.mark AS quoted_mark, substr(original.body, 1, 802) AS quoted_body
 FROM message
-LEFT JOIN seat ON seat.room = message.room AND seat.number = message.author;
+LEFT JOIN seat ON seat.room = message.room AND seat.number = message.author
+LEFT JOIN message AS original ON original.room = message.room AND original.id = message.reply
+LEFT JOIN seat AS quoted ON quoted.room = message.room AND quoted.number = original.author;
 
 -- The texts of a batch: all is found out, written and committed by one question, for each answer costs the
 -- writer a turn of its event loop. The first statement locks the rooms, in the order of ids so that two nodes

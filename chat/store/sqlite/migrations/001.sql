@@ -80,6 +80,7 @@ CREATE TABLE message (
   before_author INTEGER,
   before_at INTEGER,
   meta TEXT,
+  reply INTEGER, -- the id of the message that this one answers, as in its meta
   FOREIGN KEY (room, author) REFERENCES seat (room, number)
 ) STRICT;
 
@@ -87,6 +88,7 @@ CREATE UNIQUE INDEX message_id ON message (room, id);
 CREATE UNIQUE INDEX message_rev ON message (room, rev);
 -- Those that begin a quarter of an hour. Of them are those that begin a day, in whatever zone, and they are few.
 CREATE INDEX message_quarter ON message (room, at, id) WHERE before_at IS NULL OR at / 900000 <> before_at / 900000;
+CREATE INDEX message_reply ON message (room, reply, id) WHERE reply IS NOT NULL;
 
 -- The texts that messages had before, each since a rev; bounded by chat/store/versions.py.
 CREATE TABLE version (
@@ -129,7 +131,12 @@ FROM version LEFT JOIN text ON text.serial = version.text;
 
 CREATE VIEW entry AS
 SELECT message.room, message.id, message.rev, message.at, message.author, seat.name, seat.mark,
-  text.body, message.text IS NOT NULL AS has_text, message.kind, message.meta, message.before_author, message.before_at
+  text.body, message.text IS NOT NULL AS has_text, message.kind, message.meta, message.before_author, message.before_at,
+  message.reply, original.rev AS quoted_rev, original.author AS quoted_author, quoted.name AS quoted_name,
+  quoted.mark AS quoted_mark, substr(answered.body, 1, 802) AS quoted_body
 FROM message
 LEFT JOIN seat ON seat.room = message.room AND seat.number = message.author
-LEFT JOIN text ON text.serial = message.text;
+LEFT JOIN text ON text.serial = message.text
+LEFT JOIN message AS original ON original.room = message.room AND original.id = message.reply
+LEFT JOIN seat AS quoted ON quoted.room = message.room AND quoted.number = original.author
+LEFT JOIN text AS answered ON answered.serial = original.text;

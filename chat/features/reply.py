@@ -1,0 +1,17 @@
+"""Answering a message: whom the text that is being written replies to."""
+
+from __future__ import annotations
+
+from chat import limits
+from chat.features.action import Action, Answer, Asked, no_text
+from chat.store.messages import text_message
+
+
+async def run(asked: Asked) -> Answer:
+    """Put the message above the field of a live page; without one, its own page has a form for the reply."""
+    chat, member = asked.chat, asked.member
+    message = await chat.store.read(text_message, member, asked.id)
+    return Answer(f"/{asked.id}#reply", chat.render.composer.replying(message.as_quoted, asked.look))
+
+
+REPLY = Action("reply", run, limits.REPLIES, form="reply/form.html", denied=no_text)

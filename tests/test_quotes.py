@@ -1,0 +1,238 @@
+"""Quotes: a page that catches up shows what a new one does, whatever happened to what is quoted."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import calls
+import pytest
+from dom import Element, parse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_store import BACKENDS, answer
+
+from chat.live.feed import Feed
+from chat.live.framing import join
+from chat.model.changes import Change
+from chat.model.graphemes import cut
+from chat.model.messages import Delete, Edit, Message
+from chat.model.meta import NO_META, with_meta
+from chat.model.quotes import START, read_reply, start_of
+from chat.model.rooms import Position
+from chat.store import NotFound, Store
+from chat.store.windows import Part
+from chat.views.assets import Assets, folder
+from chat.views.look import LOOK
+from chat.views.messages import RenderedMessages
+from chat.views.quotes import WORDS, first_words
+from chat.views.renderer import Renderer
+
+ROOM = "BCDFGHJK"
+RENDER = Renderer(folder("templates"), Assets(folder("static")))
+SINCE = re.compile(r'<data name="?since"? value="\d+"></data>')  # says what a page has, and shows nothing
+
+
+class Page:
+    """The messages on a page that stays open: HTML by id, changed as htmx does it."""
+
+    def __init__(self, position: Position, messages: Sequence[Element] = ()) -> None:
+        self.position = position
+        self.items = {int(item.id.removeprefix("message-")): item for item in messages}
+
+    def take(self, frame: str) -> None:
+        """htmx looks up all targets before it changes anything."""
+        steps: list[Callable[[], object]] = []
+        for element in parse(frame).children:
+            assert isinstance(element, Element)
+            target = element.attributes.get("hx-target", "")
+            if element.tag == "li":
+                id = int(element.id.removeprefix("message-"))
+                assert id not in self.items, "a message came twice"
+                steps.append(partial(self.items.__setitem__, id, element))
+            elif quoted := re.fullmatch(r"#messages \.quote\[href\$='(/\d+)'\]", target):
+                quotes = [q for item in self.items.values() for q in item.all(".quote")]
+                places = [q for q in quotes if q["href"].endswith(quoted[1])]
+                steps += [partial(_become, place, element.one("a")) for place in places]
+            elif message := re.fullmatch(r"#message-(\d+)", target):
+                if int(message[1]) in self.items:
+                    steps.append(partial(_become, self.items[int(message[1])], element.one("li")))
+            else:
+                assert target.startswith("#replies"), target
+        for step in steps:
+            step()
+
+    @property
+    def shown(self) -> list[str]:
+        return [SINCE.sub("", html_of(self.items[id])) for id in sorted(self.items)]
+
+
+def _become(old: Element, new: Element) -> None:
+    old.attributes, old.children = new.attributes, new.children
+
+
+def html_of(element: Element) -> str:
+    names = "".join(f' {name}="{value}"' for name, value in sorted(element.attributes.items()))
+    inner = "".join(child if isinstance(child, str) else html_of(child) for child in element.children)
+    return f"<{element.tag}{names}>{inner}</{element.tag}>"
+
+
+class Conversation:
+    """A room with a live feed, and pages that follow it or come back later."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.rendered = RenderedMessages(RENDER.messages)
+        self.feed: Feed[Any] = Feed(ROOM, self.rendered, lambda *_: None, self.rendered.forget)
+        self.texts = itertools.count()
+        self.ids: list[int] = []
+        store.listen(self._committed)
+
+    def _committed(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.message.rev != change.message.id:
+                self.rendered.forget(ROOM, change.message)
+            self.feed.apply_next(change.message, change.position)
+
+    async def begin(self) -> None:
+        await calls.open_room(self.store, ROOM)
+        await calls.take_seat(self.store, ROOM, "ann", "Ann")
+        self.feed.start_at((await calls.heads(self.store, [ROOM]))[ROOM])
+        self.pages = [Page(self.feed.position)]
+
+    async def do(self, what: str, back: int, how: int) -> None:
+        id = self.ids[-1 - back % len(self.ids)] if self.ids else 0
+        text = f"text {next(self.texts)} <b>"
+        try:
+            if what in ("say", "reply"):
+                extra = partial(answer, id=id) if what == "reply" else None
+                self.ids.append((await self.store.append(ROOM, 1, text, text, extra)).message.id)
+            elif what in ("edit", "delete"):
+                change = Delete() if what == "delete" else Edit(text)
+                await calls.amend(self.store, ROOM, id, 1, text, change)
+        except NotFound:
+            pass  # it was deleted
+        if what == "open":
+            self.pages.append(await self.new_page())
+        elif what == "follow":
+            await self.follow(self.pages[back % len(self.pages)], how)
+
+    async def new_page(self) -> Page:
+        history = await calls.history(self.store, ROOM, limit=1000)
+        shown = await self.rendered.page(ROOM, history, LOOK)
+        return Page(history.position, parse("".join(shown.fragments)).all("li"))
+
+    async def follow(self, page: Page, window: int) -> None:
+        """By the feed, as a page that was never away, or from the log, in parts of some size."""
+        if not window and (frame := self.feed.frame(LOOK, page.position.rev)):
+            page.take(frame.text)
+            page.position = Position(page.position.epoch, frame.rev)
+            return
+        found = await calls.changes(self.store, ROOM, page.position, window or 5)
+        part = Part(found.changed, found.created, found.position.rev)
+        [joined] = join(self.rendered, ROOM, (LOOK,), part, page.position.rev)
+        page.take(joined.text)
+        page.position = Position(page.position.epoch, joined.rev)
+
+
+steps = st.tuples(
+    st.sampled_from(["say", "reply", "reply", "edit", "edit", "delete", "open", "follow", "follow"]),
+    st.integers(0, 9),
+    st.sampled_from([0, 0, 1, 3, 50]),
+)
+
+
+async def _walk(backend: str, walk: Sequence[tuple[str, int, int]]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        store = BACKENDS[backend](Path(directory))()
+        await store.open()
+        try:
+            room = Conversation(store)
+            await room.begin()
+            for step in walk:
+                await room.do(*step)
+            new = await room.new_page()
+            for n, page in enumerate(room.pages):
+                while page.position.rev < new.position.rev:
+                    await room.follow(page, n % 3)
+                assert page.shown == new.shown
+        finally:
+            await store.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(steps, max_size=40))
+def test_a_page_that_catches_up_is_like_a_new_one_on_sqlite(walk: list[tuple[str, int, int]]) -> None:
+    asyncio.run(_walk("sqlite", walk))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(steps, max_size=40))
+def test_a_page_that_catches_up_is_like_a_new_one_on_postgresql(walk: list[tuple[str, int, int]]) -> None:
+    asyncio.run(_walk("postgres", walk))
+
+
+def _message(id: int, body: str | None, rev: int, answers: Message | None = None) -> Message:
+    quoted = answers.as_quoted if answers else None
+    meta = with_meta(NO_META, reply=answers.id) if answers else NO_META
+    return Message(id, rev, 1_800_000_000_000, 1, "Ann", 1, body, meta=meta, quoted=quoted)
+
+
+def test_no_rendered_quote_is_kept_once_its_message_has_changed() -> None:
+    rendered = RenderedMessages(RENDER.messages)
+    first = _message(1, "a secret", 1)
+    old, other = _message(2, "yes", 2, first), _message(3, "no", 3)
+    for message in (first, old, other):
+        rendered.get(LOOK, "message", ROOM, message)
+    rendered.forget(ROOM, deleted := _message(1, None, 4))
+    assert [entry.message for entry in rendered._rooms[ROOM].values()] == [other]
+    assert "a secret" in rendered.get(LOOK, "message", ROOM, old)  # read before that, and shown after it
+    assert [entry.message for entry in rendered._rooms[ROOM].values()] == [other]
+    new = _message(2, "yes", 2, deleted)
+    assert "Message deleted" in rendered.get(LOOK, "message", ROOM, new)
+    assert [entry.message for entry in rendered._rooms[ROOM].values()] == [other, new]
+    rendered.drop(ROOM)
+    assert rendered.held == 0
+    assert not rendered._replies._by_answered
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "kept"),
+    [
+        ("abcdef", 6, "abcdef"),
+        ("abcdef", 3, "abc"),
+        ("abe\u0301f", 3, "ab"),
+        ("ab👍🏽c", 3, "ab"),
+        ("a👨‍👩‍👧!", 4, "a"),
+        ("❤️x", 1, "❤"),  # nothing else would be left
+        ("a🇩🇪🇫🇷", 4, "a🇩🇪"),
+        ("a🇩🇪🇫🇷", 3, "a🇩🇪"),
+        ("abक्षc", 4, "ab"),
+        ("\u0301" * 9, 4, "\u0301" * 4),
+        ("", 4, ""),
+    ],
+)
+def test_a_cut_takes_no_character_apart(text: str, most: int, kept: str) -> None:
+    assert cut(text, most) == kept
+
+
+@given(st.text(max_size=2 * START))
+def test_the_first_words_are_one_short_line(text: str) -> None:
+    words = first_words(start_of(text) or "")
+    assert len(words) <= WORDS + 1
+    assert "\n" not in words
+    assert not words.startswith(" ")
+
+
+@pytest.mark.parametrize(
+    ("field", "id"),
+    [("", 0), (None, 0), ("7", 7), (7, 7), ("0", -1), (0, -1), (-7, -1), (True, -1), ([], -1), (7.0, -1)],
+)
+def test_a_reply_is_a_number_or_none_or_nonsense(field: object, id: int) -> None:
+    assert read_reply(field) == id
