@@ -1,0 +1,169 @@
+"""Whatever happens to messages at once, a page that follows, one that comes back, and one without JavaScript
+show what a page shows that is loaded afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import calls
+import pytest
+from people import PATIENCE, Live, Person, ids
+from shown import ShownMessages, messages_of, streamed
+
+from chat.context import Context
+from chat.settings import Settings
+
+EMOJI = "👍🎉🍕"
+TEXTS = ["a text", "**bold** and `code`", "- one\n- two", "<b>", "😀", "see https://example.com/a"]
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return replace(settings, rate_limit=False)
+
+
+@dataclass
+class Talk:
+    """A room and what people do there, by the throw of dice."""
+
+    code: str
+    people: list[Person]
+    chat: Context
+    dice: random.Random
+    ids: list[int] = field(default_factory=list)
+    texts: int = 0
+
+    async def write(self, person: Person, text: str = "") -> None:
+        self.texts += 1
+        await person.write(self.code, f"{text or self.dice.choice(TEXTS)} {self.texts}")
+        self.ids.append((await calls.heads(self.chat.store, [self.code]))[self.code].rev)
+
+    async def act(self) -> None:
+        """One thing, perhaps to a message that is gone or somebody else's."""
+        person, id = self.dice.choice(self.people), self.dice.choice(self.ids[-6:])
+        what = self.dice.choice(["write", "edit", "edit", "delete", "reactions", "reactions", "reactions"])
+        if what == "write":
+            await self.write(person)
+            return
+        fields = {"body": f"changed {self.dice.random()}"} if what == "edit" else {}
+        if what == "reactions":
+            fields = {"emoji": self.dice.choice(EMOJI), "on": self.dice.choice("110")}
+        reply = await person.post(f"/rooms/{self.code}/{id}/{what}", fields)
+        assert reply.status in (303, 403, 404), reply.text
+
+    async def burst(self) -> None:
+        for _ in range(25):
+            await self.act()
+
+    async def all_to_one(self) -> None:
+        """A new message is reacted to, changed, reacted to and deleted, and another one is only changed."""
+        ann, bob = self.people
+        for last in (True, False):
+            await self.write(ann)
+            path = f"/rooms/{self.code}/{self.ids[-1]}"
+            await bob.post(f"{path}/reactions", {"emoji": "👍", "on": "1"})
+            await ann.post(f"{path}/edit", {"body": "changed"})
+            await ann.post(f"{path}/reactions", {"emoji": "🎉", "on": "1"})
+            await bob.post(f"{path}/reactions", {"emoji": "👍", "on": "0"})
+            if last:
+                await ann.post(f"{path}/delete")
+
+    async def at_once(self) -> None:
+        await asyncio.gather(*(self.act() for _ in range(25)))
+
+
+@pytest.fixture(params=range(2))
+async def talk(request: pytest.FixtureRequest, alice: Person, bob: Person, code: str, chat: Context) -> Talk:
+    talk = Talk(code, [alice, bob], chat, random.Random(request.param))
+    for n in range(6):
+        await talk.write(talk.people[n % 2])
+    return talk
+
+
+Burst = Callable[[Talk], Awaitable[None]]
+BURSTS = pytest.mark.parametrize("burst", [Talk.burst, Talk.all_to_one, Talk.at_once])
+
+
+async def _caught_up(live: Live, shown: ShownMessages, end: str) -> None:
+    while not any(end in item.text for item in shown.items.values()):
+        shown.take(await live.frame())
+
+
+async def _fresh(person: Person, code: str) -> list[Any]:
+    page = await person.look(code)
+    assert ids(page)
+    return ShownMessages(page).dom
+
+
+@BURSTS
+async def test_a_page_that_follows_shows_the_same_as_a_fresh_one(talk: Talk, burst: Burst) -> None:
+    bob = talk.people[1]
+    shown = ShownMessages(await bob.look(talk.code))
+    async with bob.in_room(talk.code) as live:
+        await burst(talk)
+        await talk.write(talk.people[0], "the end")
+        await _caught_up(live, shown, "the end")
+    assert shown.dom == await _fresh(bob, talk.code)
+
+
+@BURSTS
+async def test_a_page_that_comes_back_shows_the_same_as_a_fresh_one(talk: Talk, burst: Burst) -> None:
+    bob = talk.people[1]
+    for gap in range(2):
+        page = await bob.look(talk.code)
+        shown = ShownMessages(page)
+        await burst(talk)
+        await talk.write(talk.people[0], f"the end {gap}")
+        async with bob.live(talk.code) as live:
+            await live.resume(page)
+            await _caught_up(live, shown, f"the end {gap}")
+        assert shown.dom == await _fresh(bob, talk.code)
+
+
+@BURSTS
+async def test_the_live_page_without_javascript_shows_the_same_as_a_fresh_one(
+    talk: Talk, burst: Burst
+) -> None:
+    bob = talk.people[1]
+    async with _streaming(bob, talk.code) as read:
+        html = await read("</template>")
+        await burst(talk)
+        await talk.write(talk.people[0], "the end")
+        html += await read("the end")
+    assert streamed(html) == await _fresh(bob, talk.code)
+
+
+@asynccontextmanager
+async def _streaming(person: Person, code: str) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
+    """The page that never ends; what it gives reads on, up to and with some text."""
+    connection: Any = person.client.request(f"/rooms/{code}/stream")
+    task = asyncio.ensure_future(
+        person.app(connection.scope, connection._asgi_receive, connection._asgi_send)
+    )
+    await connection.send_complete()
+
+    async def read(text: str) -> str:
+        arrived = ""
+        async with asyncio.timeout(PATIENCE):
+            while text not in arrived:
+                arrived += (await connection.receive()).decode()
+        return arrived
+
+    try:
+        yield read
+    finally:
+        await connection.disconnect()
+        await task
+
+
+async def test_messages_that_are_compared_have_what_people_see(talk: Talk) -> None:
+    """Were it lost on the way, all that is above would find two empty pages to be the same."""
+    await talk.all_to_one()
+    gone, kept = messages_of(await talk.people[1].look(talk.code))[-2:]
+    assert gone.has(".gone")
+    assert (kept.has(".edited"), kept.one("button[aria-pressed=true]").words) == (True, "🎉 1")
