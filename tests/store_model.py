@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from chat.model.changes import Change, Window
+from chat.model.errors import Forbidden
 from chat.model.lookalikes import skeleton
 from chat.model.members import Member
 from chat.model.messages import Amendment, Edit, Message, Previous, Version
-from chat.model.meta import NO_META, Meta
+from chat.model.meta import NO_META, Meta, with_meta
 from chat.model.notices import Notice, Verb, dump_notice, folded, renamed
 from chat.model.rooms import Position
 from chat.store import NotFound
@@ -160,12 +161,26 @@ class ModelRoom:
         if isinstance(change, Edit):
             version = Version(old.text_rev, old.edited or old.at, old.body)
             self.earlier[id] = [*self.earlier.get(id, []), version][-VERSIONS:]
-            meta = {**old.meta, "edited": self.clock.ms, "text_rev": self.rev + 1}
+            meta = with_meta(old.meta, edited=self.clock.ms, text_rev=self.rev + 1)
             done = self._change(old, body=change.body, meta=meta)
         else:
             self.earlier.pop(id, None)
             done = self._change(old, body=None, meta=NO_META, quoted=None)
         return self._remembered(by or 0, key, done)
+
+    def react(self, person: str, id: int, emoji: str, on: bool) -> Change | None:
+        seat, message = self.held(person), self.message(id)
+        if seat is None:
+            raise Forbidden("")
+        if message is None or message.kind != "text" or message.body is None:
+            raise NotFound
+        own = {s.member.number for s in self.seats if s.member.person == person}
+        given = {kind: list(seats) for kind, seats in message.meta.get("reactions", {}).items()}
+        if bool(own & set(given.get(emoji, []))) == on:
+            return None
+        others = [number for number in given.get(emoji, []) if number not in own]
+        given[emoji] = [*others, seat.member.number] if on else others
+        return self._change(message, meta=with_meta(message.meta, reactions=_any(given)))
 
     def message(self, id: int) -> Message | None:
         return next((m for m in self.messages if m.id == id), None)
@@ -184,6 +199,10 @@ class ModelRoom:
     def _remembered(self, author: int, key: str, done: Change) -> Change:
         self.keys[author, key] = done.message.id, done.position.rev
         return done
+
+
+def _any(given: dict[str, list[int]]) -> dict[str, list[int]] | None:
+    return {emoji: seats for emoji, seats in given.items() if seats} or None
 
 
 def _told(notice: Notice) -> Meta:

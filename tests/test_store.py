@@ -20,8 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from postgres import the_server
 from store_model import VERSIONS, Clock, ModelRoom, Reader
 
+from chat.features import reactions
 from chat.model.changes import Change
-from chat.model.errors import Refused
+from chat.model.errors import Forbidden, Refused
 from chat.model.members import Member
 from chat.model.messages import BODY_BYTES, Delete, Edit, Message, Previous, Version
 from chat.model.meta import NO_META, Meta, with_meta
@@ -1130,6 +1131,21 @@ class Walk(RuleBasedStateMachine):
             lambda: calls.amend(self.store, ROOM, id, by, key, change),
             lambda: self.room.amend(id, by, key, change),
         )
+
+    @rule(person=people, back=st.integers(0, 6), emoji=st.sampled_from("👍🎉"), on=st.booleans())
+    def react(self, person: str, back: int, emoji: str, on: bool) -> None:
+        id = self.room.messages[-1 - back].id if back < len(self.room.messages) else 0
+        member = (self.room.held(person) or self.room.seats[0]).member if self.room.seats else None
+        if member is None:
+            return
+        asked = replace(member, person=person)
+        try:
+            expected = self.room.react(person, id, emoji, on)
+        except (Forbidden, NotFound) as error:
+            with pytest.raises(type(error)):
+                self.run(self.store.write(ROOM, reactions.react, asked, id, emoji, on))
+        else:
+            assert self.run(self.store.write(ROOM, reactions.react, asked, id, emoji, on)) == expected
 
     @precondition(lambda self: self.writes)
     @rule(which=st.integers(0, 1000))
