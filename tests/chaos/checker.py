@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import calls
+from shown import messages_of
 
 from chat.model.messages import Message
 from chat.model.notices import Verb
 from chat.model.rooms import Position
 from chat.store.postgres.store import PostgresStore
 
-from .tab import Line, Tab, line, look
+from .tab import Line, Tab, line, look, plain
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Tally:
 
     rounds: int = 0
     acknowledged: int = 0
+    acts: int = 0  # edits, deletions, reactions
     lost: int = 0
     doubled: int = 0
     reordered: int = 0
@@ -33,6 +35,7 @@ class Tally:
         """Take another room's figures in."""
         self.rounds += other.rounds
         self.acknowledged += other.acknowledged
+        self.acts += other.acts
         self.lost += other.lost
         self.doubled += other.doubled
         self.reordered += other.reordered
@@ -51,7 +54,8 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"{self.rounds} rounds, {self.acknowledged} messages acknowledged, {self.lost} lost, "
+            f"{self.rounds} rounds, {self.acknowledged} messages acknowledged, {self.acts} acts, "
+            f"{self.lost} lost, "
             f"{self.doubled} doubled, {self.reordered} out of order"
             + (f", seen by all within {self.slowest:.1f} s" if self.slowest else "")
         )
@@ -60,10 +64,10 @@ class Tally:
 async def pages(port: int, code: str, cookie: str) -> list[Line]:
     """The whole history as a person reads it who scrolls to the start."""
     part = await look(port, f"/rooms/{code}", cookie)
-    lines = [line(item) for item in part.all("#messages li")]
+    lines = [line(item) for item in messages_of(part)]
     while link := part.all("#older a"):
         part = await look(port, link[0]["hx-get"], cookie)
-        lines[:0] = [line(item) for item in part.all("li")]
+        lines[:0] = [line(item) for item in messages_of(part)]
     return lines
 
 
@@ -108,11 +112,12 @@ def examine(
 ) -> None:
     """`messages` is what the store has, `shown` what the pages have; everybody has come to rest."""
     everybody = [*tabs, *gone]
-    texts = [m.body for m in messages if m.kind == "text"]
+    texts = [m.body for m in messages if m.body]
     assert [m.id for m in messages] == [item.id for item in shown], "the pages show another history"
     assert texts == [item.text for item in shown if item.text is not None], "the pages show other texts"
     tally.acknowledged = sum(len(tab.acknowledged) for tab in everybody)
-    _examine_texts(tally, [text or "" for text in texts], everybody)
+    tally.acts = sum(tab.acts for tab in everybody)
+    _examine_texts(tally, list(map(plain, texts)), everybody)
     for tab in tabs:
         _examine_tab(tally, shown, tab)
 
@@ -124,7 +129,7 @@ def _examine_texts(tally: Tally, texts: Sequence[str], tabs: Sequence[Tab]) -> N
             tally.double(f"{text} is in the log {count[text]} times")
     for tab in tabs:
         for text in tab.acknowledged:
-            if not count[text]:
+            if not count[text] and text not in tab.deleted:
                 tally.lose(f"{text} was acknowledged")
         own = [text for text in texts if text.startswith(f"{tab.name} ")]
         wanted = [text for text in tab.typed if text in count]
@@ -148,8 +153,9 @@ def _examine_tab(tally: Tally, shown: Sequence[Line], tab: Tab) -> None:
     for item in shown:
         if ids and item.id >= ids[0] and item.id not in there:
             tally.lose(f"{tab.name} does not show {item.id}, {item.words!r}")
+    seen = {item.seen for item in shown}
     for item in tab.lines:
-        if item not in shown:
+        if item.seen not in seen:
             tally.complaints.append(f"{tab.name} shows {item}, which the log has not")
 
 

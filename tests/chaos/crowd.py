@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 
 from .checker import Tally, examine, logged, pages, told
 from .place import Place
-from .tab import Tab, ask, look
+from .tab import Line, Tab, ask, look
 
 SENDERS, READERS = 6, 4
 PACE = (0.1, 0.6)  # s between the texts of one sender
 MANY = 60  # texts on their way: a person would wait
+ACTS = 0.2  # of the times that somebody writes, they also do something to a message
 SLACK = 3.0  # s that a machine with too much to do may add to what is promised
 FRESH = 6.0  # s in which everybody sees what was accepted, whatever is away
 GONE = 16.0  # s in which a roster is right again
@@ -101,7 +102,7 @@ class Crowd:
         deadline = asyncio.get_running_loop().time() + FRESH + SLACK
         while True:
             shown = [await pages(port, self.code, self.tabs[0].cookie) for port in self.place.ports]
-            same = all(tab.lines == shown[0][-len(tab.lines) :] for tab in self.tabs)
+            same = all(_seen(tab.lines) == _seen(shown[0][-len(tab.lines) :]) for tab in self.tabs)
             if (same and shown[0] == shown[1]) or asyncio.get_running_loop().time() > deadline:
                 break
             await asyncio.sleep(0.1)
@@ -117,7 +118,9 @@ class Crowd:
 
     def in_time(self, since: float) -> None:
         """What was acknowledged after `since` was seen by the last one soon enough after that."""
-        times = {text: at for tab in self.tabs for text, at in tab.acknowledged.items() if at >= since}
+        changed = {text for tab in self.tabs for text in tab.changed | tab.deleted}
+        known = {text: at for tab in self.tabs for text, at in tab.acknowledged.items() if at >= since}
+        times = {text: at for text, at in known.items() if text not in changed}
         waits = {text: max(tab.seen[text] for tab in self.tabs) - at for text, at in times.items()}
         self.tally.slowest = max(self.tally.slowest, *waits.values())
         assert self.tally.slowest < FRESH + SLACK, {
@@ -125,10 +128,16 @@ class Crowd:
         }
 
 
+def _seen(lines: Sequence[Line]) -> list[object]:
+    return [item.seen for item in lines]
+
+
 async def _talk(tab: Tab) -> None:
     while True:
         if tab.waiting < MANY:
             tab.type(f"{tab.name} {len(tab.typed)}")
+        if random.random() < ACTS:
+            await tab.act()
         await asyncio.sleep(random.uniform(*PACE))
 
 

@@ -8,17 +8,18 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import NamedTuple, Self
 from urllib.parse import urlencode
 
 from dom import Element, parse
+from shown import ShownMessages, messages_of
 from wire import Refused, Response, Socket, Wire
 
 # As in templates/room.html, in seconds.
 BACKOFF, LONGEST, JITTER = 0.5, 2.0, 0.5
 AGAIN = {1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014}
 QUEUE = 100  # frames that htmx keeps while it is offline
+CHANGED = "(changed)"  # at the end of a text that was
 HANDSHAKE = 5.0  # s; a proxy would give up on a silent node, too
 FAILURES = (OSError, EOFError, TimeoutError, Refused)
 
@@ -34,6 +35,11 @@ class Line(NamedTuple):
     rev: int
     text: str | None  # of a message, not of a notice
     words: str
+
+    @property
+    def seen(self) -> tuple[object, ...]:
+        """What a person sees of it: a reaction changes the rev of a message, and not that of its line."""
+        return self.id, self.text, self.words
 
 
 class Roster(NamedTuple):
@@ -59,6 +65,10 @@ class Tab:
         self.acknowledged: dict[str, float] = {}  # when
         self.seen: dict[str, float] = {}  # when, of every text
         self.faults: list[str] = []  # what a browser would have shown wrongly
+        self.acts = 0  # that were done
+        self.changed: set[str] = set()  # texts of its own that it may have edited
+        self.deleted: set[str] = set()  # or deleted
+        self._shown = ShownMessages(Element("page"))
         self._ids: set[int] = set()
         self._texts: list[str] = []  # on their way
         self._queue: list[str] = []
@@ -139,6 +149,21 @@ class Tab:
         with suppress(OSError):
             socket.start_text(frame)
 
+    async def act(self) -> None:
+        """React to one of its newest texts, change it, or delete it. That may be lost on the way."""
+        own = [item for item in self.lines if item.text and item.text.startswith(f"{self.name} ")]
+        if not own:
+            return
+        item, what = random.choice(own[-5:]), random.choice(("reactions", "reactions", "edit", "delete"))
+        text = plain(item.text or "")
+        form = {"emoji": random.choice("👍🎉"), "on": random.choice("110"), "body": f"{text} {CHANGED}"}
+        if what != "reactions":
+            (self.changed if what == "edit" else self.deleted).add(text)
+        with suppress(*FAILURES):
+            async with asyncio.timeout(HANDSHAKE):
+                path = f"/rooms/{self.code}/{item.id}/{what}"
+                self.acts += (await ask(self.doors[0], path, self.cookie, form)).status == 303
+
     # Coming and going ---------------------------------------------------------------------------------
 
     async def _come_and_go(self) -> None:
@@ -192,9 +217,9 @@ class Tab:
         for element in fragments(frame):
             target = element.attributes.get("hx-target", "")
             if element.tag == "li":
-                self._append(line(element))
-            elif target.startswith("#message-"):
-                self._amend(line(element.one("li")))
+                self._append(element)
+            elif target.startswith(("#message-", "#row-")):
+                self._amend(element)
             elif controls := CONTROLS.fullmatch(target):
                 self._drop_controls(controls[1], int(controls[2]), int(controls[3]))
             elif progress := PROGRESS.fullmatch(target):
@@ -204,18 +229,20 @@ class Tab:
             elif place := self._places.get(target):
                 place(self, element)
 
-    def _append(self, new: Line) -> None:
+    def _append(self, element: Element) -> None:
+        new = line(element)
         if new.id in self._ids:
             self.faults.append(f"message {new.id} was appended twice")
+        else:
+            self._shown.take(Element("frame", children=[element]))
         self._ids.add(new.id)
         self.live.append(new)
         self._see(new)
 
-    def _amend(self, new: Line) -> None:
+    def _amend(self, element: Element) -> None:
+        self._shown.take(Element("frame", children=[element]))
         for part in (self.earlier, self.live):
-            for n, old in enumerate(part):
-                if old.id == new.id:
-                    part[n] = new
+            part[:] = [line(self._shown.items[f"message-{old.id}"]) for old in part]
 
     def _drop_controls(self, life: str, needed: int, count: int) -> None:
         """Besides the texts on their way there is always the field that is typed into."""
@@ -234,15 +261,16 @@ class Tab:
             self._life = element.one("#life")["value"]
 
     def _show_newest(self, element: Element) -> None:
-        self.earlier = [line(item) for item in element.all("#earlier li")]
-        self.live = [line(item) for item in element.all("#live li")]
+        self.earlier = [line(item) for item in messages_of(element.one("#earlier"))]
+        self.live = [line(item) for item in messages_of(element.one("#live"))]
         self._ids = {item.id for item in self.lines}
+        self._shown = ShownMessages(element)
         for item in self.lines:
             self._see(item)
 
     def _see(self, item: Line) -> None:
         if item.text is not None:
-            self.seen.setdefault(item.text, asyncio.get_running_loop().time())
+            self.seen.setdefault(plain(item.text), asyncio.get_running_loop().time())
 
     def _resume_from(self, element: Element) -> None:
         trigger = element if element.id == "resume" else element.one("#resume")
@@ -274,10 +302,14 @@ class Tab:
     }
 
 
-@lru_cache(1024)
 def fragments(frame: str) -> list[Element]:
-    """The top elements of a frame; what goes to many is read once."""
+    """The top elements of a frame, which a page may change."""
     return [child for child in parse(frame).children if isinstance(child, Element)]
+
+
+def plain(text: str) -> str:
+    """As it was typed."""
+    return text.removesuffix(f" {CHANGED}")
 
 
 def line(item: Element) -> Line:
