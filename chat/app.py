@@ -119,6 +119,7 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
             chat.presence.run(),
             chat.reading.run(),
             chat.typing.run(),
+            chat.unread_titles.run(),
             count_nodes(chat.store, chat.hub.registry),
             index_words(chat.store, chat.quota),
         )

@@ -12,6 +12,7 @@ from chat.live.hub import Hub
 from chat.live.presence import Presence
 from chat.live.reading import Reading
 from chat.live.typing import Typing
+from chat.live.unread import UnreadTitles
 from chat.logs import Repeats
 from chat.metrics import Metrics
 from chat.model.codes import Codes
@@ -41,6 +42,7 @@ class Context:
     presence: Presence
     reading: Reading
     typing: Typing
+    unread_titles: UnreadTitles
     limits: Limits
     metrics: Metrics
     render: Renderer

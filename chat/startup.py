@@ -10,16 +10,20 @@ from chat import logs
 from chat.cluster.parts import bus_for, limits_for, redis_for, registry_for
 from chat.context import Context
 from chat.limits import OwnLimits
+from chat.live import unread
+from chat.live.bus import Bus
 from chat.live.connections import SOCKETS
 from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
 from chat.live.presence import Presence
 from chat.live.reading import Reading
-from chat.live.registry import Listeners
+from chat.live.registry import Listeners, PresenceRegistry
 from chat.live.typing import Typing
+from chat.live.unread import UnreadTitles
 from chat.metrics import Metrics
 from chat.model.changes import Change
 from chat.model.codes import Codes
+from chat.model.signs import Sign
 from chat.settings import Misconfigured, Settings
 from chat.store import NO_ROOM, Store, metadata, store_for
 from chat.store.clock import ClockWatch
@@ -80,20 +84,12 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     assets, metrics = Assets(folder("static")), Metrics()
     render = Renderer(folder("templates"), assets, settings.edit_hours > 0)
     bus, registry = bus_for(redis, metrics.hinted, metrics.interruptions.inc), registry_for(redis, SOCKETS)
-    hub = Hub(
-        store,
-        bus,
-        render,
-        delivered=metrics.delivered,
-        registry=registry,
-        repaired=metrics.repairs.inc,
-        title=render.rooms.title,
-    )
-
+    hub = _hub(store, bus, render, registry, metrics)
     reading = Reading(store)
     store.listen(_committed(metrics, reading, hub), hub.on_gap, metrics.unknown.inc)
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
-    bus.open(_received(typing, hub), hub.on_gap, typing.note)
+    titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread)
+    bus.open(_received(typing, hub), hub.on_gap, _heard(typing, titles))
     presence = Presence(store, hub, render.people.roster)
     registry.open(listeners(hub, presence))
     return Context(
@@ -105,6 +101,7 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
         presence=presence,
         reading=reading,
         typing=typing,
+        unread_titles=titles,
         limits=limits_for(redis, settings.rate_limit),
         own_limits=OwnLimits(settings.rate_limit),
         metrics=metrics,
@@ -119,6 +116,18 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     )
 
 
+def _hub(store: Store, bus: Bus, render: Renderer, registry: PresenceRegistry, metrics: Metrics) -> Hub:
+    return Hub(
+        store,
+        bus,
+        render,
+        delivered=metrics.delivered,
+        registry=registry,
+        repaired=metrics.repairs.inc,
+        title=render.rooms.title,
+    )
+
+
 def _committed(metrics: Metrics, reading: Reading, hub: Hub) -> Callable[[Sequence[Change]], None]:
     """What is done with what this node has stored."""
 
@@ -128,6 +137,18 @@ def _committed(metrics: Metrics, reading: Reading, hub: Hub) -> Callable[[Sequen
         hub.committed(changes)
 
     return committed
+
+
+def _heard(typing: Typing, titles: UnreadTitles) -> Callable[[Sign], None]:
+    """What is done with what another node says of people in a room that somebody follows here."""
+
+    def heard(sign: Sign) -> None:
+        if sign.kind == unread.KIND:
+            titles.hear(sign)
+        else:
+            typing.note(sign)
+
+    return heard
 
 
 def _received(typing: Typing, hub: Hub) -> Callable[[Sequence[Change]], None]:

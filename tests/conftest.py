@@ -71,6 +71,7 @@ async def apps(
     """The real application, serving, on each node. Only time is the test's: messages and presence go by
     `clock`, and people enter and leave when the test calls `turn`."""
     monkeypatch.setattr("chat.startup.store_for", lambda url, exclusive: store_at(url, clock))
+    monkeypatch.setattr("chat.live.unread.EVERY", 3600.0)  # a test calls `tick`
     async with AsyncExitStack() as stack:
         apps = [create_app(settings) for _ in range(1 if deployment == ONE else 2)]
         for app in apps:

@@ -26,6 +26,7 @@ class Reading:
         self._store = store
         self._every = every
         self._due: dict[Seat, int] = {}
+        self._risen: dict[Seat, int] = {}  # since it was last taken
         self._saving = asyncio.Lock()
         self._focused: dict[Connection, int] = {}  # up to where each has been noted
 
@@ -42,7 +43,13 @@ class Reading:
         """Somebody has read up to `rev`, or written it."""
         known = self._due.get((code, seat), 0)
         if rev > known and (known or len(self._due) < MOST):
-            self._due[code, seat] = rev
+            self._due[code, seat] = self._risen[code, seat] = rev
+
+    def take_risen(self) -> Mapping[Seat, int]:
+        """What has been noted since this was last called."""
+        self.gather(self._focused)
+        risen, self._risen = self._risen, {}
+        return risen
 
     def note_written(self, changes: Iterable[Change]) -> None:
         """Who sends a text has read what is before it."""

@@ -125,6 +125,11 @@ FIRST_SINCE = (
     "SELECT id FROM message WHERE room = $1 AND at >= $2 "
     "AND (before_at IS NULL OR at / 900000 <> before_at / 900000) ORDER BY at, id LIMIT 1"
 )
+NEWEST_TEXTS = (  # at most $4 of them, among the $3 newest messages after $2
+    "SELECT id, author FROM (SELECT id, author, kind, has_text FROM entry "
+    "WHERE room = (SELECT id FROM room WHERE code = $1) AND id > $2 ORDER BY id DESC LIMIT $3) AS seen "
+    "WHERE kind = 'text' AND has_text ORDER BY id DESC LIMIT $4"
+)
 CHANGED = ENTRIES + "AND rev > $2 AND rev <= $3 AND id <= $4 ORDER BY rev LIMIT $5"
 REPLIES = ENTRIES + "AND reply = $2 AND id >= $3 ORDER BY id LIMIT $4"
 SET_META = "UPDATE message SET rev = $1, meta = $2 WHERE room = $3 AND id = $4"

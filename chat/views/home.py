@@ -9,10 +9,11 @@ from markupsafe import Markup
 
 from chat.model.codes import grouped
 from chat.store.members import Left
-from chat.store.my_rooms import COUNTED, Home, MyRoom
+from chat.store.my_rooms import Home, MyRoom
 from chat.views.engine import Engine
 from chat.views.forms import Form
 from chat.views.look import Look
+from chat.views.numbers import counted
 from chat.views.palette import initials
 from chat.views.quotes import one_line
 from chat.views.reader import Reader
@@ -77,10 +78,6 @@ def tile(room: MyRoom) -> str:
 
 def last_line(body: str) -> str:
     return one_line(body, 4 * LINE, LINE)
-
-
-def counted(unread: int) -> str:
-    return str(unread) if unread < COUNTED else f"{COUNTED - 1}+"
 
 
 HELPERS = {"shade": shade, "tile": tile, "last_line": last_line, "counted": counted, "grouped": grouped}

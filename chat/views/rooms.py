@@ -11,6 +11,7 @@ from chat.model.codes import grouped
 from chat.model.rooms import Room
 from chat.views.engine import Engine
 from chat.views.look import Look
+from chat.views.numbers import counted
 from chat.views.reader import Reader
 
 HEADINGS = 1024  # that are kept, each a KiB or two: every page of a room has one
@@ -32,6 +33,11 @@ class Rooms:
     def title(self, room: Room, look: Look) -> str:
         """The panel in place of the one before, and the title of the browser's window."""
         return self._render("room/replace_title.html", look, room=room, name=name_of(room))
+
+    def unread(self, room: Room, number: int, look: Look) -> str:
+        """The title and the icon of a window that shows how much is unread; the usual ones for nothing."""
+        name = name_of(room)
+        return self._render("room/replace_unread.html", look, name=name, number=number and counted(number))
 
     def form(
         self,

@@ -7,17 +7,24 @@ from quart.typing import ResponseReturnValue
 
 from chat.context import Context
 from chat.model.members import Member
+from chat.store.log import head_of
 from chat.web import fields
+from chat.web.errors import DID_NOT_WORK, error_page
 from chat.web.requests import current_chat, pace_reading, pages, require_member
+
+NO_NUMBER = "This is not the number of a message."
 
 
 @pages.post("/rooms/<code>/read")
 async def read(code: str) -> ResponseReturnValue:
-    """A member has read everything up to a message; it stays so whatever is said later."""
+    """A member has read everything up to a message, and not beyond the newest, whatever is said later."""
     chat, form = current_chat(), await request.form
     member = await require_member(chat, code)
     pace_reading(chat, member.person)
-    chat.reading.note(member.code, member.number, fields.number(form.get("id")))
+    if not (id := fields.number(form.get("id"))):
+        return error_page(422, DID_NOT_WORK, NO_NUMBER), 422
+    head = await chat.store.read(head_of, member.code)
+    chat.reading.note(member.code, member.number, min(id, head.rev))
     await chat.reading.save()
     if "HX-Request" in request.headers:
         return "", 204

@@ -131,6 +131,7 @@ async def _follow(chat: Context, connection: Connection, socket: Socket) -> None
             if connection.counts:
                 chat.presence.depart(connection.member)
             chat.reading.blur(connection)
+            chat.unread_titles.leave(connection)
             chat.hub.release(connection)
 
 

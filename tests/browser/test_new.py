@@ -77,3 +77,17 @@ async def test_without_javascript_a_link_leads_there_from_the_newest(people: Peo
     await ann.say("one more")
     await expect(frame.get_by_text("one more")).to_be_visible()
     await expect(frame.locator("#new")).to_be_in_viewport()
+
+
+async def test_a_window_without_the_focus_says_how_much_is_new(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    title, icon = await bob.window.evaluate("[document.title, document.querySelector('[rel=icon]').href]")
+    await bob.window.evaluate("(dispatchEvent(new Event('focus')), dispatchEvent(new Event('blur')), 0)")
+    await ann.say("one")
+    await ann.say("two")
+    await bob.window.wait_for(f"document.title === '(2) {title}'")
+    assert await bob.window.evaluate("document.querySelector('[rel=icon]').href") != icon
+    await bob.window.evaluate("(dispatchEvent(new Event('focus')), 0)")
+    await bob.window.wait_for(f"document.title === '{title}'")
+    assert await bob.window.evaluate("document.querySelector('[rel=icon]').href") == icon
+    assert await bob.window.evaluate("document.querySelectorAll('[rel=icon]').length") == 1

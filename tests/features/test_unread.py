@@ -12,10 +12,12 @@ import calls
 import pytest
 from dom import Element
 from people import Live, Person, ids, texts, until
+from quart import Quart
 
 from chat.context import Context
 from chat.live.reading import Reading
 from chat.store import Unavailable, read_positions
+from chat.store import unread as unread_texts
 from chat.store.my_rooms import Home, home_of
 
 NAVIGATION = {"sec_fetch_mode": "navigate"}
@@ -117,11 +119,28 @@ async def test_to_go_to_the_newest_page_is_to_read_it(alice: Person, bob: Person
 async def test_one_may_say_up_to_where_one_has_read(alice: Person, bob: Person, code: str) -> None:
     await alice.write(code, "one", "two", "three")
     one, two, three = ids(await alice.look(code))[-3:]
-    for id, said in [(two, "1 unread"), (one, "1 unread"), ("nonsense", "1 unread"), (three, "")]:
+    for id, said in [(two, "1 unread"), (one, "1 unread"), (three, "")]:
         reply = await bob.post(f"/rooms/{code}/read", {"id": str(id)})
         assert (reply.status, reply.headers["Location"]) == (303, f"/rooms/{code}")
         assert await unread(bob) == said
     assert (await bob.post(f"/rooms/{code}/read", {"id": "1"}, hx_request="true")).status == 204
+
+
+@pytest.mark.parametrize("id", ["nonsense", "", "0", "-1", "1.5", "9" * 16, "١"])
+async def test_what_is_no_message_is_not_read(alice: Person, bob: Person, code: str, id: str) -> None:
+    await alice.write(code, "one")
+    reply = await bob.post(f"/rooms/{code}/read", {"id": id})
+    assert reply.status == 422
+    assert reply.page.one("[role=alert]").words
+    assert await unread(bob) == "1 unread"
+
+
+async def test_nobody_has_read_what_is_yet_to_come(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "one")
+    assert (await bob.post(f"/rooms/{code}/read", {"id": "9" * 15})).status == 303
+    assert await unread(bob) == ""
+    await alice.write(code, "two")
+    assert await unread(bob) == "1 unread"
 
 
 async def test_nobody_else_says_what_is_read(alice: Person, bob: Person, client: Person, code: str) -> None:
@@ -303,3 +322,102 @@ async def test_a_page_of_the_past_and_one_after_a_fault_have_no_line(
         (await bob.post(f"/rooms/{code}/messages", {"body": " ", "key": "k"})).page,
     ):
         assert not line(page)
+
+
+# The title and the icon of a window without focus
+
+
+async def told(live: Live, chat: Context) -> str:
+    """What the title of the page is made, once it is told."""
+    before = len(live.frames)
+    await chat.unread_titles.tick()
+    while not (titles := [title for frame in live.frames[before:] for title in frame.all("title")]):
+        await live.frame()
+    return titles[-1].words
+
+
+async def is_told_nothing(live: Live, chat: Context) -> bool:
+    before = len(live.frames)
+    await chat.unread_titles.tick()
+    while not live.quiet:
+        await live.frame()
+    return not [frame for frame in live.frames[before:] if frame.has("title")]
+
+
+async def test_the_title_of_a_window_without_focus_counts_what_is_new(
+    alice: Person, bob: Person, code: str, his: Context
+) -> None:
+    name = (await bob.look(code)).one("title").words
+    async with bob.in_room(code) as live:
+        assert await is_told_nothing(live, his)
+        await say(alice, code, live, "one")
+        assert await told(live, his) == f"(1) {name}"
+        assert "icon-new" in live.frames[-1].one("link[rel=icon]")["href"]
+        assert await is_told_nothing(live, his)
+        await say(alice, code, live, "two")
+        assert await told(live, his) == f"(2) {name}"
+        await live.send(k="focus")
+        await live.until("title")
+        assert live.frames[-1].one("title").words == name
+        assert "icon-new" not in live.frames[-1].one("link[rel=icon]")["href"]
+        await say(alice, code, live, "three")
+        assert await is_told_nothing(live, his)
+        await live.send(k="blur")
+        await until(lambda: not focused(his))
+        assert await is_told_nothing(live, his)
+        await say(alice, code, live, "four")
+        assert await told(live, his) == f"(1) {name}"
+
+
+async def test_own_and_deleted_texts_are_in_no_title(
+    alice: Person, bob: Person, code: str, his: Context
+) -> None:
+    async with bob.in_room(code) as live:
+        await bob.write(code, "mine")
+        await live.until("li .text", "mine")
+        assert await is_told_nothing(live, his)
+        await say(alice, code, live, "one")
+        await say(alice, code, live, "two")
+        assert (await told(live, his)).startswith("(2) ")
+        id = ids(await alice.look(code))[-1]
+        assert (await alice.post(f"/rooms/{code}/{id}/delete")).status == 303
+        await live.until(".gone")
+        assert (await told(live, his)).startswith("(1) ")
+        await alice.post(f"/rooms/{code}/title", {"title": "Regatta"})
+        await live.until("h1", "Regatta")
+        assert await told(live, his) == "(1) Regatta · Room chat"
+
+
+async def test_what_is_read_on_one_device_is_read_on_the_others(
+    alice: Person, bob: Person, code: str, chats: list[Context], apps: list[Quart]
+) -> None:
+    phone = bob.at(apps[0])
+    async with bob.in_room(code) as live, phone.in_room(code) as pocket:
+        await say(alice, code, live, "one")
+        await pocket.until("li .text", "one")
+        assert (await told(pocket, chats[0])).startswith("(1) ")
+        if chats[0] is not chats[-1]:
+            assert (await told(live, chats[-1])).startswith("(1) ")
+        await live.send(k="focus")
+        await until(lambda: focused(chats[-1]))
+        await chats[-1].unread_titles.tick()
+        async with asyncio.timeout(5):
+            while pocket.frames[-1].all("title")[:1] == [] or "(1)" in pocket.frames[-1].one("title").words:
+                await chats[0].unread_titles.tick()
+                if pocket.quiet:
+                    await asyncio.sleep(0.02)
+                else:
+                    await pocket.frame()
+
+
+async def test_a_window_is_told_again_when_the_store_is_back(
+    alice: Person, bob: Person, code: str, his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bob.in_room(code) as live:
+        await say(alice, code, live, "one")
+        with monkeypatch.context() as broken:
+            calls.intercept(
+                broken, his.store, unread_texts.said_last, AsyncMock(side_effect=Unavailable("away"))
+            )
+            assert await is_told_nothing(live, his)
+        assert (await told(live, his)).startswith("(1) ")

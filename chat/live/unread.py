@@ -1,0 +1,151 @@
+"""How much is unread, in the title and the icon of pages whose windows have no focus.
+
+A room in which something was said is asked about once a second, for all of its pages; what a page is told is
+a slot of its own. What somebody reads on one page is read on their others: this node knows, and a sign tells
+the other nodes. All of it may be lost: the next message, or the next look at the page, puts it right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from itertools import islice
+
+from chat.live.bus import Bus
+from chat.live.connection import Connection
+from chat.live.feed import Feed
+from chat.live.reading import Reading
+from chat.model.rooms import Room
+from chat.model.signs import Sign
+from chat.store import Store, Unavailable, unread
+from chat.store.my_rooms import COUNTED
+from chat.views.look import Look
+
+KIND = "read"
+EVERY = 1.0  # s between what a page is told
+AT_ONCE = 100  # people whose positions are asked for in one go
+
+Render = Callable[[Room, int, Look], str]
+
+
+class _Page:
+    """`shown` is the number in its title, and what the room was called then."""
+
+    __slots__ = ("has_focus", "read", "seats", "shown")
+
+    def __init__(self) -> None:
+        self.has_focus = False
+        self.read: int | None = None  # not known yet
+        self.seats: frozenset[int] = frozenset()
+        self.shown: tuple[int, Room | None] = 0, None
+
+
+class UnreadTitles:
+    """`feeds` are those that somebody follows."""
+
+    def __init__(
+        self, store: Store, reading: Reading, bus: Bus, feeds: Mapping[str, Feed[Connection]], render: Render
+    ) -> None:
+        self._store, self._reading, self._bus = store, reading, bus
+        self._feeds = feeds
+        self._render = render
+        self._rooms: dict[str, dict[Connection, _Page]] = {}
+        self._counted: dict[str, int] = {}  # up to which rev of each room
+
+    def follow(self, connection: Connection) -> None:
+        """A page with a title that can be changed is open."""
+        self._rooms.setdefault(connection.member.code, {}).setdefault(connection, _Page())
+        self._counted.pop(connection.member.code, None)
+
+    def leave(self, connection: Connection) -> None:
+        pages = self._rooms.get(connection.member.code, {})
+        pages.pop(connection, None)
+        if not pages:
+            self._rooms.pop(connection.member.code, None)
+            self._counted.pop(connection.member.code, None)
+
+    def focus(self, connection: Connection) -> None:
+        """Somebody looks at the page: nothing on it is unread any more."""
+        page = self._page(connection)
+        if page is None:
+            return
+        page.has_focus = True
+        if page.shown[0] and page.shown[1]:
+            self._show(connection, page, 0, page.shown[1])
+
+    def blur(self, connection: Connection) -> None:
+        if page := self._page(connection):
+            page.has_focus = False
+
+    def _page(self, connection: Connection) -> _Page | None:
+        return self._rooms.get(connection.member.code, {}).get(connection)
+
+    def hear(self, sign: Sign) -> None:
+        """Somebody has read up to a rev, on another node."""
+        if sign.label.isascii() and sign.label.isdigit():
+            self._read(sign.code, sign.seat, int(sign.label))
+
+    def _read(self, code: str, seat: int, rev: int) -> None:
+        for connection, page in self._rooms.get(code, {}).items():
+            if connection.member.number == seat and page.read is not None and rev > page.read:
+                page.read = rev
+                self._counted.pop(code, None)
+
+    async def run(self) -> None:
+        """Tell pages for as long as this node runs."""
+        while True:
+            await asyncio.sleep(EVERY)
+            await self.tick()
+
+    async def tick(self) -> None:
+        """Tell them now."""
+        for (code, seat), rev in self._reading.take_risen().items():
+            self._read(code, seat, rev)
+            self._bus.sign(Sign(KIND, code, seat, str(rev)))
+        for code in list(self._rooms):
+            feed = self._feeds.get(code)
+            if feed is None or self._counted.get(code) == feed.position.rev:
+                continue
+            self._counted[code] = feed.position.rev
+            try:
+                await self._count(code)
+            except Unavailable:
+                self._counted.pop(code, None)
+
+    async def _count(self, code: str) -> None:
+        pages = {c: page for c, page in self._rooms[code].items() if not page.has_focus}
+        await self._learn(code, pages)
+        known = {c: page for c, page in pages.items() if page.read is not None}
+        if not known:
+            return
+        said = await self._store.read(unread.said_last, code, min(page.read or 0 for page in known.values()))
+        if said is None:
+            return
+        for connection, page in known.items():
+            number = _number(said, page)
+            if not page.has_focus and (number, said.room) != page.shown and (number or page.shown[0]):
+                self._show(connection, page, number, said.room)
+
+    async def _learn(self, code: str, pages: Mapping[Connection, _Page]) -> None:
+        """Up to where people have read whose pages are new; of those beyond some, the next time."""
+        new = [(c, page) for c, page in pages.items() if page.read is None]
+        for connection, page in islice(new, AT_ONCE):
+            member = connection.member
+            reader = await self._store.read(unread.reader_of, code, member.number, member.person)
+            page.read, page.seats = self._reading.known(member, reader.read), reader.seats
+        if len(new) > AT_ONCE:
+            self._counted.pop(code, None)
+
+    def _show(self, connection: Connection, page: _Page, number: int, room: Room) -> None:
+        page.shown = number, room
+        connection.show("unread", self._render(room, number, connection.look))
+
+
+def _number(said: unread.Said, page: _Page) -> int:
+    """Of the texts that somebody has not read; COUNTED stands for that many or more."""
+    number = 0
+    for id, author in said.texts:
+        if id <= (page.read or 0) or number == COUNTED:
+            break
+        number += author not in page.seats
+    return number

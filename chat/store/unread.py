@@ -1,0 +1,42 @@
+"""What was said last in a room, for counting what of it somebody has not read."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from chat.model.rooms import Room
+from chat.store import queries
+from chat.store.members import seats_of
+from chat.store.my_rooms import COUNTED, LOOKED_AT
+from chat.store.read_positions import read_up_to
+from chat.store.rooms import find_room
+from chat.store.transaction import Transaction
+
+TEXTS = 2 * COUNTED  # that are looked at: some are one's own
+
+
+class Said(NamedTuple):
+    """The room, and the ids of its newest texts that are not deleted with their authors, the newest first."""
+
+    room: Room
+    texts: list[tuple[int, int]]
+
+
+class Reader(NamedTuple):
+    """Up to where a person has read, and every seat that they ever had in the room."""
+
+    read: int
+    seats: frozenset[int]
+
+
+async def said_last(tx: Transaction, code: str, after: int) -> Said | None:
+    """After a rev, however much else happened since."""
+    room = await find_room(tx, code)
+    if room is None:
+        return None
+    rows = await tx.fetch(queries.NEWEST_TEXTS, code, after, LOOKED_AT, TEXTS)
+    return Said(room, [(id, author) for id, author in rows])
+
+
+async def reader_of(tx: Transaction, code: str, seat: int, person: str) -> Reader:
+    return Reader(await read_up_to(tx, code, seat), frozenset(await seats_of(tx, code, person)))
