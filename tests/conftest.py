@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import hypothesis
 import pytest
 from deployments import ONE, SECRET, start_over, store_at
 from people import Exchange, FakeClock, Person, Turn
@@ -28,6 +29,10 @@ from chat.views.assets import Assets, folder
 from chat.views.renderer import Renderer
 
 pytest_plugins = ["ci_plugin", "parallel_plugin"]
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("chat", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("chat")
 
 
 @pytest.fixture
