@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chat.limits import Limits, OwnLimits
 from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
+from chat.live.ignoring import Ignoring
 from chat.live.presence import Presence
 from chat.live.reading import Reading
 from chat.live.typing import Typing
@@ -43,6 +44,7 @@ class Context:
     reading: Reading
     typing: Typing
     unread_titles: UnreadTitles
+    ignoring: Ignoring
     limits: Limits
     metrics: Metrics
     render: Renderer

@@ -15,9 +15,12 @@ from chat.live.bus import Bus
 from chat.live.connections import SOCKETS
 from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
+from chat.live.ignoring import KIND as IGNORING
+from chat.live.ignoring import Ignoring
 from chat.live.presence import Presence
 from chat.live.reading import Reading
 from chat.live.registry import Listeners, PresenceRegistry
+from chat.live.typing import KIND as TYPING
 from chat.live.typing import Typing
 from chat.live.unread import UnreadTitles
 from chat.metrics import Metrics
@@ -89,7 +92,8 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     store.listen(_committed(metrics, reading, hub), hub.on_gap, metrics.unknown.inc)
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
     titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread)
-    bus.open(_received(typing, hub), hub.on_gap, _heard(typing, titles))
+    ignoring = Ignoring(store, bus, hub.feeds, render.ignored.show)
+    bus.open(_received(typing, ignoring, hub), hub.on_gap, _heard(typing, ignoring, titles))
     presence = Presence(store, hub, render.people.roster)
     registry.open(listeners(hub, presence))
     return Context(
@@ -102,6 +106,7 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
         reading=reading,
         typing=typing,
         unread_titles=titles,
+        ignoring=ignoring,
         limits=limits_for(redis, settings.rate_limit),
         own_limits=OwnLimits(settings.rate_limit),
         metrics=metrics,
@@ -139,23 +144,26 @@ def _committed(metrics: Metrics, reading: Reading, hub: Hub) -> Callable[[Sequen
     return committed
 
 
-def _heard(typing: Typing, titles: UnreadTitles) -> Callable[[Sign], None]:
+def _heard(typing: Typing, ignoring: Ignoring, titles: UnreadTitles) -> Callable[[Sign], None]:
     """What is done with what another node says of people in a room that somebody follows here."""
 
     def heard(sign: Sign) -> None:
         if sign.kind == unread.KIND:
             titles.hear(sign)
-        else:
+        elif sign.kind == TYPING:
             typing.note(sign)
+        elif sign.kind == IGNORING:
+            ignoring.refresh(sign.code, sign.seat)
 
     return heard
 
 
-def _received(typing: Typing, hub: Hub) -> Callable[[Sequence[Change]], None]:
+def _received(typing: Typing, ignoring: Ignoring, hub: Hub) -> Callable[[Sequence[Change]], None]:
     """What is done with what any node has stored in a room that somebody follows here."""
 
     def received(changes: Sequence[Change]) -> None:
         typing.note_written(changes)
+        ignoring.note(changes)
         hub.receive(changes)
 
     return received

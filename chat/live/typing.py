@@ -145,5 +145,6 @@ class Typing:
 
 
 def _seen(typists: Iterable[int], connection: Connection) -> tuple[int, ...]:
-    """Those whom this page shows: nobody needs to read of oneself."""
-    return tuple(seat for seat in typists if seat != connection.member.number)
+    """Those whom this page shows: not oneself, and nobody whom its person ignores."""
+    hidden = connection.member.number, *connection.member.ignored
+    return tuple(seat for seat in typists if seat not in hidden)

@@ -13,6 +13,7 @@ from chat.model.sentences import Sentence
 NAME_LENGTH = 32  # characters, after trimming and NFC
 
 
+IGNORED = 100  # seats that one member ignores; somebody has one for each name
 NAME_TYPED = 200  # characters of a name as typed
 
 
@@ -30,6 +31,12 @@ class Member:
     name: str
     mark: int
     meta: Meta = field(default_factory=no_meta, compare=False)
+
+    @property
+    def ignored(self) -> tuple[int, ...]:
+        """Seats whose messages this member does not want to see."""
+        seats = self.meta.get("ignored")
+        return tuple(n for n in seats if isinstance(n, int)) if isinstance(seats, tuple) else ()
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from chat.model.messages import Message
 from chat.model.notices import Notice, Verb, folded, renamed
 from chat.model.rooms import Room
 from chat.model.sentences import Sentence
-from chat.store import NotFound, queries, read_positions
+from chat.store import NotFound, ignored, queries, read_positions
 from chat.store.log import head_of, is_storable, write_notice
 from chat.store.records import load_member
 from chat.store.rooms import IN_USE, find_room
@@ -55,6 +55,7 @@ async def _seat_named(tx: Transaction, room: int, code: str, person: str, name: 
     """The seat that this person had under this name, or a new one."""
     rows = await tx.fetch(queries.FORMER_SEAT, room, person, name)
     number, mark, meta = rows[0] if rows else await _new_seat(tx, room, person, name)
+    await ignored.carry_over(tx, room, person, number)
     await tx.fetch(queries.PROLONG, tx.now + IN_USE, room)
     return load_member((code, number, person, name, mark, meta))
 
@@ -76,6 +77,16 @@ async def find_seat(tx: Transaction, code: str, person: str) -> Member | None:
     """The seat the person holds now."""
     rows = await tx.fetch(queries.HELD_SEAT, code, person)
     return load_member(rows[0]) if rows else None
+
+
+async def seat_numbered(tx: Transaction, code: str, number: int) -> Member | None:
+    rows = await tx.fetch(queries.SEAT_NUMBERED, code, number)
+    return load_member(rows[0]) if rows else None
+
+
+async def seated(tx: Transaction, code: str, limit: int) -> list[Member]:
+    """The first people who hold a seat, by name, whether they were ever here or not."""
+    return [load_member(row) for row in await tx.fetch(queries.SEATED, code, limit)]
 
 
 async def left_room(tx: Transaction, code: str, person: str) -> Left | None:

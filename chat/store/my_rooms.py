@@ -5,13 +5,14 @@ All of that is one question, whose cost is bounded: home and the list beside eac
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.rooms import Room
 from chat.store.records import load_member, load_room, message_of
-from chat.store.transaction import Transaction
+from chat.store.transaction import Dialect, Transaction
 
 SHOWN = 50  # rooms of one person, those in which something was said last
 CONSIDERED = 200  # rooms that are looked at for that, those into which they came last
@@ -30,7 +31,7 @@ WITH mine AS (
   FROM mine JOIN room ON room.id = mine.room
   LEFT JOIN message ON message.room = room.id AND message.id = coalesce(
     (SELECT id FROM entry WHERE entry.room = room.id AND entry.id > room.rev - $3
-      AND kind = 'text' AND has_text ORDER BY id DESC LIMIT 1),
+      AND kind = 'text' AND has_text AND NOT MINE_IGNORES ORDER BY id DESC LIMIT 1),
     (SELECT max(id) FROM message WHERE message.room = room.id))
   WHERE coalesce(expires, 1) > 0
   ORDER BY newest_at DESC, mine.room DESC LIMIT $4
@@ -41,7 +42,7 @@ SELECT
       SELECT author, kind, has_text FROM entry
       WHERE entry.room = newest.room AND entry.id > coalesce(read_position.rev, 0) ORDER BY id LIMIT $5
     ) AS seen
-    WHERE kind = 'text' AND has_text AND NOT EXISTS (
+    WHERE kind = 'text' AND has_text AND NOT NEWEST_IGNORES AND NOT EXISTS (
       SELECT 1 FROM seat WHERE seat.room = newest.room AND seat.number = author AND seat.person = $1
     )
     LIMIT $6
@@ -88,9 +89,16 @@ class Home(NamedTuple):
     rooms: list[MyRoom]
 
 
+@cache
+def _question(dialect: Dialect) -> str:
+    """What is said by those whom the person ignores counts for nothing."""
+    of_mine, of_newest = (dialect.ignores.replace("META", f"{rooms}.meta") for rooms in ("mine", "newest"))
+    return MY_ROOMS.replace("MINE_IGNORES", of_mine).replace("NEWEST_IGNORES", of_newest)
+
+
 async def my_rooms(tx: Transaction, person: str) -> list[MyRoom]:
     """The room in which something was said last comes first."""
-    rows = await tx.fetch(MY_ROOMS, person, CONSIDERED, LOOKED_BACK, SHOWN, LOOKED_AT, COUNTED)
+    rows = await tx.fetch(_question(tx.dialect), person, CONSIDERED, LOOKED_BACK, SHOWN, LOOKED_AT, COUNTED)
     return [
         MyRoom(
             room=load_room(row[3:7]),

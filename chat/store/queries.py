@@ -59,9 +59,31 @@ LAST_NAME = (
 SEATS_OF = (
     "SELECT number FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND person = $2 ORDER BY number"
 )
+SEATS_LIKE = (
+    "SELECT number FROM seat WHERE room = $1 "
+    "AND person = (SELECT person FROM seat WHERE room = $1 AND number = $2) ORDER BY number"
+)
+SEATS_BEFORE = (  # and that one first
+    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
+    "WHERE seat.room = $1 AND person = $2 ORDER BY number <> $3, ended DESC"
+)
+SEAT_NUMBERED = (
+    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
+    "WHERE code = $1 AND number = $2"
+)
+IGNORING = (
+    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
+    "WHERE seat.room = $1 AND seat.meta LIKE '%\"ignored\":%'"
+)
+SET_SEAT_META = "UPDATE seat SET meta = $1 WHERE room = $2 AND number = $3"
 MEMBERS_OF = (  # so that both databases take the first few from the index
     "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
     "WHERE seat.room = (SELECT id FROM room WHERE code = $1) AND announced = 1 "
+    "ORDER BY folded, number LIMIT $2"
+)
+SEATED = (
+    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
+    "WHERE seat.room = (SELECT id FROM room WHERE code = $1) AND ended IS NULL "
     "ORDER BY folded, number LIMIT $2"
 )
 COUNT_MEMBERS = "SELECT count(*) FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND announced = 1"

@@ -35,6 +35,7 @@ class Dialect:
     erase_versions: str  # overwrites those of room $1, message $2 up to rev $3; empty where deleting does
     expired: str  # rooms that expire by $1, at most $2, and locked; by no other node meanwhile
     closed: str  # a room that is to be removed, likewise
+    ignores: str  # a condition: `author` is ignored by the seat whose meta is META
     rewrite: str  # rev $1, body (or what refers to it) $2, meta $3 and reply $4 of room $5, message $6
 
 

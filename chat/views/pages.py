@@ -15,6 +15,7 @@ from chat.model.rooms import Room
 from chat.views.days import Past
 from chat.views.engine import Engine
 from chat.views.forms import NOTHING, Draft, Form
+from chat.views.ignored import Ignored
 from chat.views.look import Look
 from chat.views.message_fragments import joined
 from chat.views.messages import Shown
@@ -37,12 +38,13 @@ class Surroundings(NamedTuple):
 
 
 class Pages:
-    def __init__(self, engine: Engine, people: People, rooms: Rooms) -> None:
+    def __init__(self, engine: Engine, people: People, rooms: Rooms, ignored: Ignored) -> None:
         self._render = engine.render
         self._page = engine.page
         self._style = engine.style
         self._people = people
         self._rooms = rooms
+        self._ignored = ignored
         self._room_pages = RoomPages(self._room)
         self._new_lines = NewLines(engine)
 
@@ -83,7 +85,7 @@ class Pages:
         they may be out of date. `new` is where that begins which they have not read.
         """
         values: dict[str, Any] = {
-            "style": self._style(reader),
+            "style": self._style(reader) + self._ignored.link(member.ignored),
             "page_look": reader.look.token,
             "me": Markup(self._render("room/_me.html", reader.look, member=member)),  # noqa: S704
             "own_style": own_style_url(seats),
@@ -147,6 +149,8 @@ class Pages:
             code=member.code,
             name=name_of(room),
             own_style=own_style_url(seats),
+            ignored=self._ignored.link(() if message.author in member.ignored else member.ignored),
+            is_ignored=message.author in member.ignored,
             message=message,
             earlier=earlier,
             reacted=reacted,
@@ -182,7 +186,7 @@ class Pages:
 
     def stream_start(
         self,
-        code: str,
+        member: Member,
         seats: Sequence[int],
         shown: Shown,
         lines: StreamLines,
@@ -195,10 +199,11 @@ class Pages:
             "stream.html",
             reader,
             page=shown.page,
-            messages=messages + self._new_lines.slotted(new, code, reader.look),  # once all are there
+            messages=messages + self._new_lines.slotted(new, member.code, reader.look),  # once all are there
             new_head=self._new_lines.head(new, reader.look),
             own_style=own_style_url(seats),
-            code=code,
+            ignored=self._ignored.link(member.ignored),
+            code=member.code,
             new=new,
             places=with_slot(lines.places, shown.page, new),
         )

@@ -53,7 +53,8 @@ class People:
         away: tuple[Sequence[Member], int],
     ) -> str:
         absent, missing = away
-        here = {"people": people[:ROSTER], "count": len(people), "frozen": frozen}
+        code = next((one.code for one in (*people[:1], *absent[:1])), "")
+        here = {"people": people[:ROSTER], "count": len(people), "frozen": frozen, "code": code}
         return self._render(template, look, **here, away=absent, missing=missing)
 
     def typing(self, labels: Sequence[str], look: Look) -> str:

@@ -13,6 +13,7 @@ from chat.views.engine import Engine
 from chat.views.forms import ActionForms
 from chat.views.help import Help
 from chat.views.home import HomePages
+from chat.views.ignored import Ignored
 from chat.views.message_fragments import MessageFragments
 from chat.views.own_settings import OwnSettings
 from chat.views.pages import Pages
@@ -41,4 +42,5 @@ class Renderer:
         self.home = HomePages(self.engine)
         self.days = Days(self.engine)
         self.reactions = ReactionPages(self.engine)
-        self.pages = Pages(self.engine, self.people, self.rooms)
+        self.ignored = Ignored(self.engine)
+        self.pages = Pages(self.engine, self.people, self.rooms, self.ignored)

@@ -7,7 +7,12 @@ from chat.model.sentences import Sentence
 from chat.views.language import say
 from chat.views.look import LOOK, Look
 
-WORDS = {"you": Sentence(" (you)"), "sending": Sentence("Sending…")}
+WORDS = {
+    "you": Sentence(" (you)"),
+    "sending": Sentence("Sending…"),
+    "hidden": Sentence("Hidden message"),
+    "ignored": Sentence(" (ignored)"),
+}
 
 
 def sheets_of_words() -> dict[str, bytes]:

@@ -33,6 +33,7 @@ LIMITS = {
     "choice": 16,
     "act": 64,
     "id": 15,
+    "seat": 15,
     "version": 15,
     "emoji": 64,
     "on": 8,

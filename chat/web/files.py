@@ -5,7 +5,7 @@ from __future__ import annotations
 from quart import Response, abort, redirect
 from quart.typing import ResponseReturnValue
 
-from chat.views import people
+from chat.views import ignored, people
 from chat.web import fields
 from chat.web.headers import FOREVER
 from chat.web.requests import current_chat, pages
@@ -21,6 +21,15 @@ async def static(path: str) -> ResponseReturnValue:
 @pages.get("/seats/<version>/<numbers>.css")
 async def own_style(numbers: str, version: str = "") -> ResponseReturnValue:
     """Kept for ever under the version of its content; a page of another release may name another."""
+    return _style(people.own_style(_seats(numbers)), version == people.OWN_VERSION)
+
+
+@pages.get("/seats/<version>/ignored/<numbers>.css")
+async def ignored_style(numbers: str, version: str) -> ResponseReturnValue:
+    return _style(ignored.ignored_style(_seats(numbers)), version == ignored.VERSION)
+
+
+def _seats(numbers: str) -> list[int]:
     if len(numbers) > fields.SEAT_LIST:
         abort(404)
     seats = numbers.split(".")
@@ -28,8 +37,11 @@ async def own_style(numbers: str, version: str = "") -> ResponseReturnValue:
         seat.isascii() and seat.isdigit() and len(seat) < 10 for seat in seats
     ):
         abort(404)
-    style = people.own_style(map(int, seats))
-    kept = FOREVER if version == people.OWN_VERSION else "no-cache"
+    return [int(seat) for seat in seats]
+
+
+def _style(style: str, is_current: bool) -> Response:
+    kept = FOREVER if is_current else "no-cache"
     return Response(style, content_type="text/css; charset=utf-8", headers={"Cache-Control": kept})
 
 

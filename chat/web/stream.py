@@ -59,7 +59,7 @@ async def _stream(
     chat.metrics.streams.inc()
     try:
         lines = StreamLines(shown.page.messages, shown.page.position.rev)
-        yield chat.render.pages.stream_start(member.code, seats, shown, lines, reader, new).encode()
+        yield chat.render.pages.stream_start(member, seats, shown, lines, reader, new).encode()
         await chat.hub.join(connection, shown.page.position)
         if chat.hub.health.outage:
             connection.show("outage", "")  # what is said of it here has another shape

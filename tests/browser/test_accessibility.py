@@ -236,6 +236,7 @@ PAGES = {
     "/rooms/<code>/<id>": "/rooms/CODE/ID",
     "/rooms/<code>/<id>/reactions": "/rooms/CODE/ID/reactions?group=1",
     "/rooms/<code>/comings": "/rooms/CODE/comings",
+    "/rooms/<code>/ignore": "/rooms/CODE/ignore",
     "/rooms/<code>/leave": "/rooms/CODE/leave",
     "/rooms/<code>/name": "/rooms/CODE/name",
     "/rooms/<code>/on": "/rooms/CODE/on?date=nonsense",
@@ -246,7 +247,8 @@ PAGES = {
 }
 NO_PAGES = {
     *("/favicon.ico", "/healthz", "/metrics", "/static/<path:path>", "/seats/<numbers>.css"),
-    *("/seats/<version>/<numbers>.css", "/rooms/<code>/qr.svg", "/rooms/<code>/live"),
+    *("/seats/<version>/<numbers>.css", "/seats/<version>/ignored/<numbers>.css"),
+    *("/rooms/<code>/qr.svg", "/rooms/<code>/live"),
     *("/rooms", "/rooms/<code>/earlier", "/rooms/<code>/later"),  # parts of pages
     *("/rooms/<code>/messages", "/rooms/<code>/composer", "/rooms/<code>/<id>/<name>"),  # lead to others
     "/rooms/<code>/stream",  # has a test of its own

@@ -40,6 +40,7 @@ DIALECT = Dialect(
         "SELECT room, id, $3, $4, body FROM message WHERE room = $1 AND id = $2"
     ),
     erase_versions="",
+    ignores="coalesce(CAST(META AS jsonb) -> 'ignored' @> to_jsonb(author), false)",
     rewrite="UPDATE message SET rev = $1, body = $2, meta = $3, reply = $4 WHERE room = $5 AND id = $6",
 )
 

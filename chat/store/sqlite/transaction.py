@@ -45,6 +45,7 @@ DIALECT = Dialect(
     erase_versions=(
         f"{OVERWRITE} IN (SELECT text FROM version WHERE room = $1 AND message = $2 AND rev <= $3)"  # noqa: S608
     ),
+    ignores="author IN (SELECT value FROM json_each(META, '$.ignored'))",
     rewrite="UPDATE message SET rev = $1, text = $2, meta = $3, reply = $4 WHERE room = $5 AND id = $6",
 )
 

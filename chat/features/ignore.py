@@ -1,0 +1,57 @@
+"""To ignore a person: their messages are hidden from oneself, and nobody is told."""
+
+from __future__ import annotations
+
+from chat import limits
+from chat.features.action import Action, Answer, Asked
+from chat.model.errors import Refused
+from chat.model.members import IGNORED, Member
+from chat.model.sentences import Sentence
+from chat.store import queries
+from chat.store.ignored import keep
+from chat.store.members import find_seat, held_room, seat_numbered, seated
+from chat.store.transaction import Transaction
+
+OFFERED = 100  # people to choose from, by name
+DIGITS = 9  # of a seat's number
+BYTES = 8  # of disk that one may take
+TOO_MANY = "You can ignore %(n)s names in a room. Stop ignoring somebody first."
+
+
+async def run(asked: Asked) -> Answer:
+    """As it shall be, so to ask twice is harmless."""
+    on, seat = asked.fields.get("on", ""), asked.fields.get("seat", "")
+    if on not in ("0", "1"):
+        raise Refused("Please choose one of the two.", "on")
+    number = int(seat) if seat.isascii() and seat.isdigit() and len(seat) <= DIGITS else 0
+    await asked.chat.store.write(asked.member.code, ignore, asked.member, number, on == "1")
+    asked.chat.ignoring.changed(asked.member)
+    return Answer("")
+
+
+async def ignore(tx: Transaction, member: Member, seat: int, on: bool) -> None:
+    """Every name that somebody ever had in the room. Raises NotFound, Forbidden, Refused."""
+    room = await held_room(tx, member)
+    seats = [number for (number,) in await tx.fetch(queries.SEATS_LIKE, room, seat)]
+    held = await find_seat(tx, member.code, member.person)
+    if held is None or not seats:
+        raise Refused("Please choose somebody of this room.", "seat")
+    if held.number in seats:
+        raise Refused("You cannot ignore yourself.", "seat")
+    others = [number for number in held.ignored if number not in seats]
+    if on and len(others) + len(seats) > IGNORED:
+        raise Refused(Sentence(TOO_MANY, n=IGNORED), "seat")
+    await keep(tx, room, held, [*others, *seats] if on else others)
+
+
+async def choices(tx: Transaction, member: Member) -> list[tuple[Member, bool]]:
+    """The first people of the room but oneself, and all who are ignored; and whether each is."""
+    held = await find_seat(tx, member.code, member.person) or member
+    found = [await seat_numbered(tx, member.code, number) for number in held.ignored]
+    people = {one.person: one for one in found if one}
+    people |= {one.person: one for one in await seated(tx, member.code, OFFERED)}
+    ignored = {one.person for one in found if one}
+    return [(one, one.person in ignored) for one in people.values() if one.person != member.person]
+
+
+IGNORE = Action("ignore", run, limits.REACTIONS, size=lambda fields: BYTES)
