@@ -63,6 +63,11 @@ def test_every_value_of_an_attribute_is_quoted(template: str) -> None:
     assert not re.search(r"<[^>{]*=\{\{", template)
 
 
+def test_a_fragment_in_an_attribute_stands_between_single_quotes(template: str) -> None:
+    """It has double ones of its own: see `Engine.inline`."""
+    assert template.count("inline(") == len(re.findall(r"='\{\{ inline\([^{}]*\) \}\}'", template))
+
+
 def test_a_placement_is_one_line_about_one_shape() -> None:
     """`_message.html` is a shape; `append_message.html` says where it goes."""
     for path in (REPO / "templates" / "room").glob("[a-z]*.html"):
