@@ -31,18 +31,19 @@ class Assets:
         self._assets: dict[str, Asset] = {}
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.suffix in {".css", ".js", ".svg", ".png", ".txt", ".webmanifest"}:
-                body = path.read_bytes()
-                self.add(
-                    path.relative_to(folder).as_posix(), minified(body) if path.suffix == ".css" else body
-                )
+                body, name = path.read_bytes(), path.relative_to(folder).as_posix()
+                self.add(name, minified(body) if path.suffix == ".css" else body, packed(path))
         if sheet := self._assets.get("chat.css"):
             for name, body in themes(sheet.body).items():
                 self.add(name, body)
 
-    def add(self, name: str, body: bytes) -> None:
+    def add(self, name: str, body: bytes, compressed: bytes | None = None) -> None:
+        """`compressed` is what there is already; it is checked, and made if there is none."""
         kind = TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
         type = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
-        small = gzip.compress(body, 9, mtime=0) if len(body) >= WORTH_COMPRESSING else None
+        small = compressed if compressed and gzip.decompress(compressed) == body else None
+        if small is None and len(body) >= WORTH_COMPRESSING:
+            small = gzip.compress(body, 9, mtime=0)
         self._assets[name] = Asset(body, small, type, f"/static/{version_of(body)}/{name}")
 
     def url(self, name: str) -> str:
@@ -52,6 +53,12 @@ class Assets:
     def find(self, path: str) -> Asset | None:
         """The asset at a path below /static/, whatever version it names."""
         return self._assets.get(path.partition("/")[2])
+
+
+def packed(path: Path) -> bytes | None:
+    """A file beside it that was compressed at leisure, better than gzip does."""
+    beside = path.with_name(f"{path.name}.gz")
+    return beside.read_bytes() if beside.is_file() else None
 
 
 def minified(sheet: bytes) -> bytes:
