@@ -15,6 +15,8 @@ from chat.store.members import held_room
 from chat.store.records import message_of
 from chat.store.transaction import Transaction
 
+LOOKED_BACK = 1000  # revs before the newest in which the newest text of a member is looked for
+
 
 async def text_message(tx: Transaction, member: Member, id: int) -> Message:
     """A text in a member's room that was not deleted. Raises NotFound, or Forbidden if they have left."""
@@ -43,6 +45,14 @@ async def replies_to(tx: Transaction, code: str, id: int, first: int, limit: int
     """The oldest of the messages from `first` on that answer this one. Raises NotFound."""
     rows = await tx.fetch(queries.REPLIES, (await head_of(tx, code)).room, id, first, limit)
     return [message_of(row) for row in rows]
+
+
+async def own_newest(tx: Transaction, member: Member) -> Message | None:
+    """The newest of the member's texts, if it is among the newest of the room. Raises Forbidden."""
+    await held_room(tx, member)
+    head = await head_of(tx, member.code)
+    rows = await tx.fetch(queries.OWN_NEWEST, head.room, member.person, head.rev - LOOKED_BACK)
+    return await text_message(tx, member, rows[0][0]) if rows else None
 
 
 async def set_meta(tx: Transaction, code: str, message: Message, **values: Any) -> Change:

@@ -22,6 +22,47 @@ SAMPLES = (
 )
 
 
+KEYS = (
+    (Sentence("Enter"), Sentence("Send what is in the field")),
+    (Sentence("Shift and Tab"), Sentence("From the field to the newest message")),
+    (Sentence("Arrows"), Sentence("Choose another message")),
+    (Sentence("Tab"), Sentence("From a message to what you can do with it")),
+    (Sentence("Escape"), Sentence("Close what is open")),
+    (Sentence("Page Up, Page Down"), Sentence("Scroll, also while you write")),
+    ("S", Sentence("Send")),
+    ("E", Sentence("Edit my last message")),
+    ("F", Sentence("Search this room")),
+    ("N", Sentence("To the newest")),
+)
+WAYS = (
+    (
+        Sentence("React, edit or delete"),
+        Sentence("Choose a message by the dots beside it. What you can do with it appears there."),
+    ),
+    (Sentence("Link to a message"), Sentence("Its time is a link to the page of the message.")),
+    (
+        Sentence("Invite somebody"),
+        Sentence("Send the link of the room, or say its code. “Invite” shows both."),
+    ),
+    (
+        Sentence("Not read somebody any more"),
+        Sentence("“Ignore somebody” is below the list of people. Nobody is told."),
+    ),
+    (
+        Sentence("Set the time, the language or the colours"),
+        Sentence("All of that is in the settings, for this browser."),
+    ),
+    (
+        Sentence("Leave for good"),
+        Sentence("The menu of the room has it. Closing the page is not leaving."),
+    ),
+    (
+        Sentence("Do without JavaScript"),
+        Sentence("Everything works by plain pages. Only who is typing is not shown there."),
+    ),
+)
+
+
 class Help:
     def __init__(self, engine: Engine) -> None:
         self._page = engine.page
@@ -31,7 +72,7 @@ class Help:
         """`room` is the code of the one to go back to, if any."""
         look = reader.look
         samples = [typed.format(*(say(word, look) for word in words)) for typed, *words in SAMPLES]
-        return self._page("help/page.html", reader, room=room, samples=samples)
+        return self._page("help/page.html", reader, room=room, samples=samples, keys=KEYS, ways=WAYS)
 
     def answer(self, code: str, look: Look) -> str:
         """What who typed "/help" on a live page sees."""

@@ -15,7 +15,7 @@ from chat.views.reader import Reader
 from chat.views.rooms import name_of
 
 IGNORED = """\
-.m[data-by="SEAT"]>:not(.day),.m[data-by="SEAT"]::before,.m.on[data-by="SEAT"]{display:none}
+.m[data-by="SEAT"]>:not(h2),.m.on[data-by="SEAT"]{display:none}
 .m[data-by="SEAT"]::after{content:var(--hidden,"Hidden message") / "";font-size:.8rem;color:var(--soft)}
 #roster [data-by="SEAT"]{color:var(--soft)}
 #roster [data-by="SEAT"] bdi::after{content:var(--ignored," (ignored)")}

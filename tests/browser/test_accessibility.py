@@ -250,7 +250,12 @@ NO_PAGES = {
     *("/seats/<version>/<numbers>.css", "/seats/<version>/ignored/<numbers>.css"),
     *("/rooms/<code>/qr.svg", "/rooms/<code>/live"),
     *("/rooms", "/rooms/<code>/earlier", "/rooms/<code>/later"),  # parts of pages
-    *("/rooms/<code>/messages", "/rooms/<code>/composer", "/rooms/<code>/<id>/<name>"),  # lead to others
+    *(
+        "/rooms/<code>/last",
+        "/rooms/<code>/messages",
+        "/rooms/<code>/composer",
+        "/rooms/<code>/<id>/<name>",
+    ),  # lead to others
     "/rooms/<code>/stream",  # has a test of its own
 }
 
