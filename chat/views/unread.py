@@ -30,7 +30,10 @@ class NewLine(NamedTuple):
 
 
 def new_line(page: Page, read: int, seats: Container[int]) -> NewLine | None:
-    """None if nothing on the page is new to the person of these seats, who has read up to a rev."""
+    """None if nothing on the page is new to somebody who has read up to a rev.
+
+    What comes from `seats` is not: their own, and those that they ignore.
+    """
     new = [place for place, message in enumerate(page.messages) if is_unread(message, read, seats)]
     if not new:
         return None

@@ -126,7 +126,9 @@ async def show_room(
         many_lines=many_lines,
         error=error,
         past=past,
-        new=None if past or error else new_line(shown.page, chat.reading.known(member, read), seats),
+        new=None
+        if past or error
+        else new_line(shown.page, chat.reading.known(member, read), (*seats, *member.ignored)),
         frozen=chat.presence.frozen,
         away=await chat.presence.away(member.code, here),
     )

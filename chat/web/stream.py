@@ -41,7 +41,7 @@ async def stream(code: str) -> ResponseReturnValue:
     shown = await chat.hub.page(member.code, None, reader.look)
     seats = await chat.store.read(seats_of, member.code, member.person)
     read = asked_number("read")
-    new = None if read is None else new_line(shown.page, read, seats)
+    new = None if read is None else new_line(shown.page, read, (*seats, *member.ignored))
     chat.reading.note(member.code, member.number, shown.page.position.rev)
     response = await make_response(_stream(chat, member, reader, seats, shown, new))
     response.content_type = "text/html; charset=utf-8"
