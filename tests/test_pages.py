@@ -436,11 +436,13 @@ async def test_messages_have_rising_ids_that_are_theirs_for_ever(
 ) -> None:
     await alice.write(code, "one")
     await bob.write(code, "two")
-    items = (await alice.look(code)).all("#earlier li")
+    items = (await alice.look(code)).all("#earlier li[id]")
     ids = [int(item.id.removeprefix("message-")) for item in items]
     assert ids == sorted(set(ids))
     await bob.write(code, "three")
-    assert [item.id for item in (await bob.look(code)).all("#earlier li")][:2] == [item.id for item in items]
+    assert [item.id for item in (await bob.look(code)).all("#earlier li[id]")][:2] == [
+        item.id for item in items
+    ]
 
 
 async def test_ids_on_a_page_are_unique(alice: Person, code: str) -> None:
@@ -506,7 +508,7 @@ async def test_the_day_stands_before_its_first_message(alice: Person, code: str,
     await alice.write(code, "one", "two")
     clock.pass_by(24 * 3600)
     await alice.write(code, "three")
-    items = (await alice.look(code)).all("#earlier li")
+    items = (await alice.look(code)).all("#earlier li[id]")
     assert [item.has("h2") for item in items] == [True, False, True]
     assert [day["href"].rpartition("/")[2] for day in items[0].all("h2 a") + items[2].all("h2 a")] == [
         "2027-01-15",
@@ -526,7 +528,7 @@ async def test_messages_of_one_person_within_five_minutes_are_one_group(
     await alice.write(code, "three")
     await bob.write(code, "four")
     await alice.write(code, "five")
-    items = (await alice.look(code)).all("#earlier li")
+    items = (await alice.look(code)).all("#earlier li[id]")
     assert ["on" in item.classes for item in items] == [False, True, False, False, False]
 
 

@@ -8,7 +8,7 @@ the other nodes. All of it may be lost: the next message, or the next look at th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 
 from chat.live.bus import Bus
@@ -122,7 +122,7 @@ class UnreadTitles:
         if said is None:
             return
         for connection, page in known.items():
-            number = _number(said, page)
+            number = _number(said, page, connection.member.ignored)
             if not page.has_focus and (number, said.room) != page.shown and (number or page.shown[0]):
                 self._show(connection, page, number, said.room)
 
@@ -141,11 +141,11 @@ class UnreadTitles:
         connection.show("unread", self._render(room, number, connection.look))
 
 
-def _number(said: unread.Said, page: _Page) -> int:
-    """Of the texts that somebody has not read; COUNTED stands for that many or more."""
+def _number(said: unread.Said, page: _Page, ignored: Collection[int]) -> int:
+    """Of the unread texts, but for those of ignored seats; COUNTED stands for that many or more."""
     number = 0
     for id, author in said.texts:
         if id <= (page.read or 0) or number == COUNTED:
             break
-        number += author not in page.seats
+        number += author not in page.seats and author not in ignored
     return number

@@ -110,6 +110,20 @@ async def test_a_room_does_not_open_at_what_they_wrote(alice: Person, bob: Perso
     assert not (await bob.look(code)).all("#new")
 
 
+async def test_the_title_counts_nothing_of_theirs(
+    alice: Person, bob: Person, code: str, chats: list[Context], his: Live
+) -> None:
+    await set_ignored(bob, code, ALICE)
+    await his.until("link[id=ignored]")
+    cid = Person(alice.app, "Cid")
+    await cid.join(code)
+    await alice.write(code, "from Alice")
+    await cid.write(code, "from Cid")
+    await his.until(".text", "from Cid")
+    await chats[-1].unread_titles.tick()
+    assert (await his.until("title")).words.startswith("(1) ")
+
+
 async def test_nobody_sees_them_type(
     alice: Person, bob: Person, code: str, chats: list[Context], his: Live
 ) -> None:
