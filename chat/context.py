@@ -12,6 +12,7 @@ from chat.live.hub import Hub
 from chat.live.ignoring import Ignoring
 from chat.live.presence import Presence
 from chat.live.reading import Reading
+from chat.live.sounds import Sounds
 from chat.live.typing import Typing
 from chat.live.unread import UnreadTitles
 from chat.logs import Repeats
@@ -45,6 +46,7 @@ class Context:
     typing: Typing
     unread_titles: UnreadTitles
     ignoring: Ignoring
+    sounds: Sounds
     limits: Limits
     metrics: Metrics
     render: Renderer

@@ -20,6 +20,7 @@ from chat.live.ignoring import Ignoring
 from chat.live.presence import Presence
 from chat.live.reading import Reading
 from chat.live.registry import Listeners, PresenceRegistry
+from chat.live.sounds import Sounds
 from chat.live.typing import KIND as TYPING
 from chat.live.typing import Typing
 from chat.live.unread import UnreadTitles
@@ -93,7 +94,8 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
     titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread)
     ignoring = Ignoring(store, bus, hub.feeds, render.ignored.show)
-    bus.open(_received(typing, ignoring, hub), hub.on_gap, _heard(typing, ignoring, titles))
+    sounds = Sounds(render.alerts.mention, reading.has_focus)
+    bus.open(_received(typing, ignoring, sounds, hub), hub.on_gap, _heard(typing, ignoring, titles))
     presence = Presence(store, hub, render.people.roster)
     registry.open(listeners(hub, presence))
     return Context(
@@ -107,6 +109,7 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
         typing=typing,
         unread_titles=titles,
         ignoring=ignoring,
+        sounds=sounds,
         limits=limits_for(redis, settings.rate_limit),
         own_limits=OwnLimits(settings.rate_limit),
         metrics=metrics,
@@ -158,12 +161,15 @@ def _heard(typing: Typing, ignoring: Ignoring, titles: UnreadTitles) -> Callable
     return heard
 
 
-def _received(typing: Typing, ignoring: Ignoring, hub: Hub) -> Callable[[Sequence[Change]], None]:
+def _received(
+    typing: Typing, ignoring: Ignoring, sounds: Sounds, hub: Hub
+) -> Callable[[Sequence[Change]], None]:
     """What is done with what any node has stored in a room that somebody follows here."""
 
     def received(changes: Sequence[Change]) -> None:
         typing.note_written(changes)
         ignoring.note(changes)
+        sounds.note(changes)
         hub.receive(changes)
 
     return received

@@ -31,12 +31,13 @@ async def test_what_is_saved_is_kept_and_the_rest_stays(client: Person) -> None:
     assert (reply.status, reply.headers["Location"]) == (303, "/settings?saved")
     assert chosen(reply) == Choices("de", "America/Los_Angeles", "12")
     reply = await client.post("/settings", {"theme": "dark", "zone": "", "density": "compact", "sound": "on"})
-    assert chosen(reply) == Choices("de", "America/Los_Angeles", "12", "dark", "compact")
+    assert chosen(reply) == Choices("de", "America/Los_Angeles", "12", "dark", "compact", sound="on")
     page = (await client.get("/settings?saved")).page
     assert page.one("html")["lang"] == "de"
     checked = [(radio["name"], radio["value"]) for radio in page.all("input[type=radio][checked]")]
     assert checked == [
         ("clock", "12"), ("theme", "dark"), ("density", "compact"), ("comings", "shown"),
+        ("sound", "on"),
     ]  # fmt: skip
     assert page.one("#language option[selected]")["value"] == "de"
 

@@ -12,7 +12,7 @@ from chat.views.look import Look
 from chat.views.reader import COOKIE_LENGTH, Choices, load_choices, reader_for
 from chat.zones import same_clock
 
-ALL = Choices("ar", "America/Argentina/ComodRivadavia", "12", "light", "compact", "hidden")
+ALL = Choices("ar", "America/Argentina/ComodRivadavia", "12", "light", "compact", "hidden", "on")
 
 
 def look_for(cookie: str = "", header: str = "", **settings: str) -> Look:
@@ -51,7 +51,7 @@ def test_no_header_is_too_odd(header: str) -> None:
 
 
 def test_what_was_chosen_is_kept_in_a_cookie() -> None:
-    chosen = Choices().with_fields(ALL._asdict() | {"zone": "US/Pacific", "sound": "loud"})
+    chosen = Choices().with_fields(ALL._asdict() | {"zone": "US/Pacific", "volume": "loud"})
     assert load_choices(chosen.cookie) == chosen == ALL._replace(zone="America/Los_Angeles")
     assert chosen.with_fields({"zone": "", "clock": "24"}) == chosen._replace(clock="24")
     assert len(ALL.cookie) <= COOKIE_LENGTH

@@ -67,6 +67,9 @@ class Reading:
         self.gather([connection])
         self._focused.pop(connection, None)
 
+    def has_focus(self, connection: Connection) -> bool:
+        return connection in self._focused
+
     def gather(self, connections: Iterable[Connection]) -> None:
         """Note what these pages show now, if they are read."""
         for connection in connections:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from chat.views.themes import themes
 
-TYPES = {".js": "text/javascript", ".webmanifest": "application/manifest+json"}  # systems differ in these
+# Systems differ in these.
+TYPES = {".js": "text/javascript", ".webmanifest": "application/manifest+json", ".wav": "audio/wav"}
+SERVED = {".css", ".js", ".svg", ".png", ".txt", ".webmanifest", ".wav"}
 WORTH_COMPRESSING = 500  # bytes; below, a header would cost more
 # Of a stylesheet, a fifth of it when compressed. Neither is in a text that it shows, and texts are kept.
 COMMENT = re.compile(rb"/\*.*?\*/\s*", re.DOTALL)
@@ -30,7 +32,7 @@ class Assets:
     def __init__(self, folder: Path) -> None:
         self._assets: dict[str, Asset] = {}
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.suffix in {".css", ".js", ".svg", ".png", ".txt", ".webmanifest"}:
+            if path.is_file() and path.suffix in SERVED:
                 body, name = path.read_bytes(), path.relative_to(folder).as_posix()
                 self.add(name, minified(body) if path.suffix == ".css" else body, packed(path))
         if sheet := self._assets.get("chat.css"):
@@ -42,7 +44,8 @@ class Assets:
         kind = TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
         type = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
         small = compressed if compressed and gzip.decompress(compressed) == body else None
-        if small is None and len(body) >= WORTH_COMPRESSING:
+        is_sound = type.startswith("audio/")  # is asked for in parts
+        if small is None and len(body) >= WORTH_COMPRESSING and not is_sound:
             small = gzip.compress(body, 9, mtime=0)
         self._assets[name] = Asset(body, small, type, f"/static/{version_of(body)}/{name}")
 

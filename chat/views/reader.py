@@ -25,6 +25,7 @@ class Choices(NamedTuple):
     theme: str = ""
     density: str = ""
     comings: str = ""
+    sound: str = ""
 
     def with_fields(self, fields: Mapping[str, str]) -> Choices:
         """These, but what a form says otherwise; an empty field keeps what was chosen.
@@ -80,6 +81,7 @@ CHECKS: Mapping[str, Callable[[str], str]] = {
     "theme": _one_of("auto", "light", "dark"),
     "density": _one_of("normal", "compact"),
     "comings": _one_of("shown", "hidden"),
+    "sound": _one_of("on", "off"),
 }
 
 

@@ -43,6 +43,7 @@ LIMITS = {
     "theme": 8,
     "density": 8,
     "comings": 8,
+    "sound": 8,
     "offset": 8,
     "date": 10,
     "room": CODE_TYPED,

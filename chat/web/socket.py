@@ -23,7 +23,7 @@ from chat.visitors import ClientInfo, parse_client
 from chat.web import fields
 from chat.web.admission import BEHIND_A_PROXY, refuse_host, refuse_origin
 from chat.web.receiving import Receiver
-from chat.web.requests import current_look
+from chat.web.requests import current_reader
 from chat.web.sending import send
 from chat.web.transport import Socket
 
@@ -56,7 +56,8 @@ async def live(code: str) -> None:
     if frames is not None:
         frames.belongs_to(person, client.address)
     await websocket.accept()
-    look = current_look()
+    reader = current_reader()
+    look, sounds = reader.look, reader.choices.sound == "on"
     if not ours:
         close = Close(POLICY, Sentence("Nothing new arrives on this page.", after=(BEHIND_A_PROXY,)))
         _go_on(partial(_say_goodbye, chat, code, close, person, look))
@@ -64,7 +65,7 @@ async def live(code: str) -> None:
         close = Close(POLICY, "You are not in this room.", over=True)
         _go_on(partial(_say_goodbye, chat, code, close, person, look))
     else:
-        _go_on(partial(_converse, chat, member, client.address, look))
+        _go_on(partial(_converse, chat, member, client.address, look, sounds))
 
 
 def _go_on(conversation: Callable[[Socket], Awaitable[None]]) -> None:
@@ -105,8 +106,13 @@ async def _member(chat: Context, code: str, person: str) -> Member | None:
     return await chat.store.read(find_seat, code, person)
 
 
-async def _converse(chat: Context, member: Member, address: str, look: Look, socket: Socket) -> None:
+async def _converse(
+    chat: Context, member: Member, address: str, look: Look, sounds: bool, socket: Socket
+) -> None:
+    """`sounds` says whether mentions are to be heard there."""
     connection = Connection(member, look, address, socket.write_frame)
+    if sounds:
+        chat.sounds.add(connection)
     chat.metrics.connections.inc()
     try:
         await _follow(chat, connection, socket)
@@ -115,6 +121,7 @@ async def _converse(chat: Context, member: Member, address: str, look: Look, soc
     except Exception:
         logs.log.exception("request-failed path=%s", "sockets.live")
     finally:
+        chat.sounds.remove(connection)
         chat.metrics.connections.dec()
 
 

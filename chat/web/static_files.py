@@ -11,6 +11,7 @@ from chat.addresses import Networks
 from chat.views.assets import Asset, Assets
 from chat.visitors import parse_client
 from chat.web.headers import FOREVER, HEADERS, HSTS, USUAL_POLICY
+from chat.web.ranges import part
 
 PREFIX = "/static/"
 Headers = list[tuple[bytes, bytes]]
@@ -44,7 +45,10 @@ class StaticFiles:
             == "https"
         ):
             headers = [*headers, SECURE]
-        await _send(scope, send, 304 if same else 200, headers, b"" if same else answer.body)
+        status, body = (304, b"") if same else (200, answer.body)
+        if asset.type.startswith("audio/") and not same:
+            status, headers, body = part(headers, body, ",".join(lines.getlist("Range")))
+        await _send(scope, send, status, headers, body)
         return True
 
     def _answer(self, asset: Asset, packed: bool, current: bool) -> _Answer:

@@ -1,0 +1,70 @@
+"""A sound for who is mentioned while their window has no focus, if they have asked for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable
+
+from chat.live.connection import Connection
+from chat.model.changes import Change
+from chat.model.messages import Message
+
+SLOT = "sound"
+APART = 5.0  # s between the sounds of one person, on one node
+MENTIONS = "mentions"  # in the meta of a message: the seats that it names
+
+
+class Sounds:
+    """`has_focus` says whether the window of a page has it."""
+
+    def __init__(
+        self,
+        fragment: Callable[[], str],
+        has_focus: Callable[[Connection], bool],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fragment, self._has_focus, self._now = fragment, has_focus, now
+        self._pages: dict[tuple[str, int], list[Connection]] = {}  # by room and seat, the newest last
+        self._next_at: dict[str, float] = {}  # by person; nobody without a page
+
+    def add(self, connection: Connection) -> None:
+        """Whoever has this page wants to hear of mentions."""
+        member = connection.member
+        self._pages.setdefault((member.code, member.number), []).append(connection)
+        self._next_at.setdefault(member.person, 0.0)
+
+    def remove(self, connection: Connection) -> None:
+        """It has ended."""
+        member = connection.member
+        pages = self._pages.get((member.code, member.number), [])
+        if connection in pages:
+            pages.remove(connection)
+        if not pages:
+            self._pages.pop((member.code, member.number), None)
+        if not any(one[-1].member.person == member.person for one in self._pages.values()):
+            self._next_at.pop(member.person, None)
+
+    def note(self, changes: Iterable[Change]) -> None:
+        """Sound where a new text mentions somebody: on one page, for several would sound like one broken."""
+        if not self._pages:
+            return
+        for change in changes:
+            message = change.message
+            for seat in _mentioned(message):
+                if (pages := self._pages.get((change.code, seat))) and not any(map(self._has_focus, pages)):
+                    self._sound(pages[-1], message)
+
+    def _sound(self, connection: Connection, message: Message) -> None:
+        member, now = connection.member, self._now()
+        if message.author in member.ignored or now < self._next_at.get(member.person, 0.0):
+            return
+        self._next_at[member.person] = now + APART
+        connection.show(SLOT, self._fragment())
+
+
+def _mentioned(message: Message) -> Collection[int]:
+    """Nobody is told of what was added to a text later, and nobody of oneself."""
+    seats = message.meta.get(MENTIONS) if message.rev == message.id else None
+    if not isinstance(seats, tuple):
+        return ()
+    return {seat for seat in seats if isinstance(seat, int) and seat != message.author}
