@@ -67,7 +67,8 @@ async def test_from_home_to_a_message_to_leaving_by_keyboard_alone(people: Peopl
     back = await tab_to(ann, "Room menu", "Shift+Tab")
     newest, *back = back
     assert re.match(r"Ann \d\d:\d\d$", newest), "one stop for all messages, at the newest"
-    assert back == ["Set my time", "Conversation", "People here", "Room menu"], "in the order of the page"
+    stops = ["Set my time", "Conversation", "Ignore somebody", "People here", "Room menu"]
+    assert back == stops, "in the order of the page"
     await ann.page.keyboard.press("Enter")
     assert await tab_to(ann, "Leave for good…") == [
         *("Search", "Invite people", "Title and topic", "Who comes and goes", "My name"),
