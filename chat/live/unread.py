@@ -8,13 +8,15 @@ the other nodes. All of it may be lost: the next message, or the next look at th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+import logging
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 
 from chat.live.bus import Bus
 from chat.live.connection import Connection
 from chat.live.feed import Feed
-from chat.live.reading import Reading
+from chat.live.reading import Reading, Seat
 from chat.model.rooms import Room
 from chat.model.signs import Sign
 from chat.store import Store, Unavailable, unread
@@ -23,7 +25,13 @@ from chat.views.look import Look
 
 KIND = "read"
 EVERY = 1.0  # s between what a page is told
+SPAN = 160  # seats of a room, of which one sign speaks
+SIGNS = 128  # in one go: half of what a bus takes, so that signs of typing are not crowded out
 AT_ONCE = 100  # people whose positions are asked for in one go
+
+LABEL = re.compile(r"[0-9]{1,19} [0-9a-f]{1,40}")  # of a sign: a rev, and a bit for each seat
+
+log = logging.getLogger("chat")
 
 Render = Callable[[Room, int, Look], str]
 
@@ -50,19 +58,26 @@ class UnreadTitles:
         self._feeds = feeds
         self._render = render
         self._rooms: dict[str, dict[Connection, _Page]] = {}
+        self._seats: dict[Seat, set[Connection]] = {}  # whose pages these are
         self._counted: dict[str, int] = {}  # up to which rev of each room
 
     def follow(self, connection: Connection) -> None:
         """A page with a title that can be changed is open."""
-        self._rooms.setdefault(connection.member.code, {}).setdefault(connection, _Page())
-        self._counted.pop(connection.member.code, None)
+        code, number = connection.member.code, connection.member.number
+        self._rooms.setdefault(code, {}).setdefault(connection, _Page())
+        self._seats.setdefault((code, number), set()).add(connection)
+        self._counted.pop(code, None)
 
     def leave(self, connection: Connection) -> None:
-        pages = self._rooms.get(connection.member.code, {})
+        code, seat = connection.member.code, (connection.member.code, connection.member.number)
+        pages, of_seat = self._rooms.get(code, {}), self._seats.get(seat, set())
         pages.pop(connection, None)
+        of_seat.discard(connection)
+        if not of_seat:
+            self._seats.pop(seat, None)
         if not pages:
-            self._rooms.pop(connection.member.code, None)
-            self._counted.pop(connection.member.code, None)
+            self._rooms.pop(code, None)
+            self._counted.pop(code, None)
 
     def focus(self, connection: Connection) -> None:
         """Somebody looks at the page: nothing on it is unread any more."""
@@ -81,13 +96,14 @@ class UnreadTitles:
         return self._rooms.get(connection.member.code, {}).get(connection)
 
     def hear(self, sign: Sign) -> None:
-        """Somebody has read up to a rev, on another node."""
-        if sign.label.isascii() and sign.label.isdigit():
-            self._read(sign.code, sign.seat, int(sign.label))
+        """Some have read up to a rev, on another node."""
+        for seat, rev in _signed(sign):
+            self._read(sign.code, seat, rev)
 
     def _read(self, code: str, seat: int, rev: int) -> None:
-        for connection, page in self._rooms.get(code, {}).items():
-            if connection.member.number == seat and page.read is not None and rev > page.read:
+        for connection in self._seats.get((code, seat), ()):
+            page = self._page(connection)
+            if page is not None and page.read is not None and rev > page.read:
                 page.read = rev
                 self._counted.pop(code, None)
 
@@ -99,21 +115,25 @@ class UnreadTitles:
 
     async def tick(self) -> None:
         """Tell them now."""
-        for (code, seat), rev in self._reading.take_risen().items():
+        risen = self._reading.take_risen()
+        for (code, seat), rev in risen.items():
             self._read(code, seat, rev)
-            self._bus.sign(Sign(KIND, code, seat, str(rev)))
+        for sign in islice(_signs(risen), SIGNS):
+            self._bus.sign(sign)
         for code in list(self._rooms):
             feed = self._feeds.get(code)
-            if feed is None or self._counted.get(code) == feed.position.rev:
+            if code not in self._rooms or feed is None or self._counted.get(code) == feed.position.rev:
                 continue
             self._counted[code] = feed.position.rev
             try:
                 await self._count(code)
             except Unavailable:
                 self._counted.pop(code, None)
+            except Exception:  # one room's fault must not silence the others
+                log.exception("unread-titles-failed")
 
     async def _count(self, code: str) -> None:
-        pages = {c: page for c, page in self._rooms[code].items() if not page.has_focus}
+        pages = {c: page for c, page in self._rooms.get(code, {}).items() if not page.has_focus}
         await self._learn(code, pages)
         known = {c: page for c, page in pages.items() if page.read is not None}
         if not known:
@@ -139,6 +159,26 @@ class UnreadTitles:
     def _show(self, connection: Connection, page: _Page, number: int, room: Room) -> None:
         page.shown = number, room
         connection.show("unread", self._render(room, number, connection.look))
+
+
+def _signs(risen: Mapping[Seat, int]) -> Iterator[Sign]:
+    """Of those who have read up to the same rev, one for each span of seats."""
+    masks: dict[tuple[str, int, int], int] = {}
+    for (code, seat), rev in risen.items():
+        span, place = divmod(seat, SPAN)
+        masks[code, span, rev] = masks.get((code, span, rev), 0) | 1 << place
+    return (Sign(KIND, code, span, f"{rev} {mask:x}") for (code, span, rev), mask in masks.items())
+
+
+def _signed(sign: Sign) -> Iterator[tuple[int, int]]:
+    """The seats that a sign speaks of, and up to where they have read."""
+    if not LABEL.fullmatch(sign.label):
+        return
+    rev, mask = sign.label.split(" ")
+    seats = int(mask, 16)
+    for place in range(SPAN):
+        if seats >> place & 1:
+            yield sign.seat * SPAN + place, int(rev)
 
 
 def _number(said: unread.Said, page: _Page, ignored: Collection[int]) -> int:

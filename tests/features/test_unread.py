@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -16,6 +17,8 @@ from quart import Quart
 
 from chat.context import Context
 from chat.live.reading import Reading
+from chat.live.unread import SIGNS, UnreadTitles
+from chat.model.signs import LABEL, Sign
 from chat.store import Unavailable, read_positions
 from chat.store import unread as unread_texts
 from chat.store.my_rooms import Home, home_of
@@ -421,3 +424,121 @@ async def test_a_window_is_told_again_when_the_store_is_back(
             )
             assert await is_told_nothing(live, his)
         assert (await told(live, his)).startswith("(1) ")
+
+
+class Page:
+    """What the titles know of a connection."""
+
+    def __init__(self, code: str, seat: int) -> None:
+        self.asked = 0
+        self.shown: list[str] = []
+        self.look = None
+        self._member = SimpleNamespace(code=code, number=seat, person=f"p{seat}", ignored=())
+
+    @property
+    def member(self) -> SimpleNamespace:
+        self.asked += 1
+        return self._member
+
+    def show(self, slot: str, html: str) -> None:
+        self.shown.append(html)
+
+
+class Rooms:
+    """Titles of some rooms, in each of which one text was said, and a store that answers at once."""
+
+    def __init__(self, *codes: str) -> None:
+        self.feeds = {code: SimpleNamespace(position=SimpleNamespace(rev=9)) for code in codes}
+        self.asked: Callable[[str], None] = lambda code: None
+        self.signs: list[Sign] = []
+        store: Any = SimpleNamespace(read=self._read)
+        bus: Any = SimpleNamespace(sign=self.signs.append)
+        self.reading = Reading(store)
+        feeds: Any = self.feeds
+        self.titles = UnreadTitles(store, self.reading, bus, feeds, lambda room, number, look: f"({number})")
+
+    async def _read(self, call: object, code: str, *values: object) -> object:
+        self.asked(code)
+        if call is unread_texts.reader_of:
+            return unread_texts.Reader(0, frozenset())
+        room: Any = SimpleNamespace(code=code)
+        return unread_texts.Said(room, [(7, 99)])
+
+    def open(self, code: str, seat: int) -> Any:
+        page: Any = Page(code, seat)
+        self.titles.follow(page)
+        return page
+
+
+async def test_a_page_may_close_while_another_room_is_counted() -> None:
+    """What its room lives on for is a page without scripts."""
+    rooms = Rooms("first", "second", "third")
+    pages = [rooms.open(code, 1) for code in rooms.feeds]
+    rooms.asked = lambda code: rooms.titles.leave(pages[1])
+    await rooms.titles.tick()
+    assert [page.shown for page in pages] == [["(1)"], [], ["(1)"]]
+    rooms.titles.follow(pages[1])
+    rooms.asked = lambda code: None
+    await rooms.titles.tick()
+    assert pages[1].shown == ["(1)"]
+
+
+async def test_a_fault_in_one_room_does_not_end_the_titles_of_the_others() -> None:
+    rooms = Rooms("first", "second")
+    pages = [rooms.open(code, 1) for code in rooms.feeds]
+
+    def fail(code: str) -> None:
+        if code == "first":
+            raise RuntimeError("unexpected")
+
+    rooms.asked = fail
+    await rooms.titles.tick()
+    assert [page.shown for page in pages] == [[], ["(1)"]]
+
+
+async def test_who_reads_costs_no_look_at_everybody_elses_page() -> None:
+    rooms = Rooms("busy")
+    pages = [rooms.open("busy", seat) for seat in range(1, 401)]
+    rooms.titles.focus(pages[0])
+    for _ in range(5):  # each learns some
+        rooms.titles._counted.clear()
+        await rooms.titles.tick()
+    before = sum(page.asked for page in pages)
+    for seat in range(1, 401):
+        rooms.reading.note("busy", seat, 8)
+    rooms.feeds.clear()
+    await rooms.titles.tick()
+    assert sum(page.asked for page in pages) - before < 10 * len(pages)
+
+
+async def test_readers_of_a_room_share_the_signs_to_other_nodes() -> None:
+    here, there = Rooms("busy"), Rooms("busy")
+    pages = {seat: there.open("busy", seat) for seat in (1, 2, 300, 1000)}
+    await there.titles.tick()
+    for seat in range(1, 1000):
+        here.reading.note("busy", seat, 8)
+    await here.titles.tick()
+    assert len(here.signs) < 10
+    for sign in here.signs:
+        assert len(sign.label) <= LABEL
+        there.titles.hear(sign)
+    await there.titles.tick()
+    assert [page.shown[-1] for page in pages.values()] == ["(0)", "(0)", "(0)", "(1)"]
+
+
+async def test_signs_of_reading_leave_room_for_others() -> None:
+    rooms = Rooms("busy")
+    for seat in range(1, 1000):
+        rooms.reading.note("busy", seat, seat)
+    await rooms.titles.tick()
+    assert len(rooms.signs) == SIGNS
+
+
+@pytest.mark.parametrize("label", ["", "7", "x 1", "7 g", "7  1", "9" * 20 + " 1", "7 " + "f" * 41, "٧ 1"])
+async def test_a_sign_of_another_kind_says_nothing(label: str) -> None:
+    rooms = Rooms("busy")
+    page = rooms.open("busy", 1)
+    await rooms.titles.tick()
+    rooms.titles.hear(Sign("read", "busy", 0, label))
+    await rooms.titles.tick()
+    assert page.shown == ["(1)"]
