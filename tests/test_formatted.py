@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from typing import Any
 
 import pytest
@@ -93,6 +94,7 @@ def test_a_spoiler_is_a_box_that_can_be_ticked_and_is_hidden_without_any_style()
         "```\n" + "\n".join(map(str, range(40))) + "\n```",
         "- a\n" + "\n".join(f"  - {n}" for n in range(38)) + "\n- b",
         "**" + "\n".join(map(str, range(40))) + "**",
+        "\n".join(f"- {n}\n  - x" for n in range(20)),
     ],
 )
 def test_a_text_of_more_than_25_lines_shows_the_first_of_them_and_unfolds(body: str) -> None:
@@ -100,6 +102,7 @@ def test_a_text_of_more_than_25_lines_shows_the_first_of_them_and_unfolds(body: 
     fold = page.one("details.fold")
     assert "open" not in fold
     assert fold.one("summary").text == f"{len(_words(body)) - SHOWN} more lines"
+    assert "<ul></ul>" not in formatted(body).html
     head, _, rest = formatted(body).html.partition('<details class="fold"><summary>\x02</summary>')
     assert [*_words(head), *_words(rest)] == _words(body)
     assert len(_words(head)) == SHOWN
@@ -219,6 +222,24 @@ async def test_what_takes_long_is_made_in_a_thread_before_it_is_shown(
     for body in (short, long, code, plain):
         assert formatter.format(body) == formatted(body)
     assert made == [long, code, short, plain]
+
+
+async def test_all_who_wait_for_a_text_have_it_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    formatter, made, may_end = Formatter(), [], threading.Event()
+
+    def slow(body: str) -> Any:
+        made.append(body)
+        assert may_end.wait(10)
+        return formatted(body)
+
+    monkeypatch.setattr("chat.views.formatter.formatted", slow)
+    waiting = [asyncio.create_task(formatter.warm(["```\nx\n```"])) for _ in range(50)]
+    await until(lambda: bool(made))
+    waiting[0].cancel()  # the others still wait
+    may_end.set()
+    await asyncio.gather(*waiting[1:])
+    assert made == ["```\nx\n```"]
+    assert not formatter._making
 
 
 async def test_nothing_is_kept_of_what_was_made_before_a_text_was_deleted() -> None:

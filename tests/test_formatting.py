@@ -193,7 +193,7 @@ HOSTILE = {
     "blank ends": "*\n \n", "spaces": " ", "spaces in quotes": "> " + " " * 90 + "a\n",
     "bullet of stars": "- *-", "www": "www.*",
     "unspaced": "*あ", "emoji in emphasis": "*👍* ", "marks of letters": "*e\u0301* ",
-    "mixed": "*a ~~b ||c `d ",
+    "mixed": "*a ~~b ||c `d ", "blank quotes": ">\n", "blank quotes in quotes": "> >\n",
 }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from chat.store.windows import Part
 from chat.views.assets import Assets, folder
 from chat.views.look import LOOK
 from chat.views.messages import RenderedMessages
-from chat.views.quotes import WORDS, first_words
+from chat.views.quotes import HIDDEN, WORDS, first_words
 from chat.views.renderer import Renderer
 
 ROOM = "BCDFGHJK"
@@ -228,6 +228,30 @@ def test_the_first_words_are_one_short_line(text: str) -> None:
     assert len(words) <= WORDS + 1
     assert "\n" not in words
     assert not words.startswith(" ")
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        ("||secret ", HIDDEN),
+        ("a ||secret ", f"a {HIDDEN}"),
+        ("`a || b` is or. ||secret ", f"a || b is or. {HIDDEN}"),
+        ("a || b ||secret ", f"a || b {HIDDEN}"),
+        (r"\||a ||secret ", rf"||a {HIDDEN}"),
+        ("> ||secret ", HIDDEN),
+        ("**bold ||secret ", f"**bold {HIDDEN}"),
+        ("||one|| and ||secret ", f"{HIDDEN} and {HIDDEN}"),
+    ],
+)
+def test_a_spoiler_that_goes_on_behind_the_first_words_is_hidden(start: str, words: str) -> None:
+    assert first_words(start_of(start + "secret " * START + "||") or "") == f"{words}…"
+
+
+@pytest.mark.parametrize("cut", range(-2, 3))
+def test_a_cut_inside_a_mark_hides_a_spoiler_too(cut: int) -> None:
+    text = "||" + "secret" * START
+    end = START + cut - 2
+    assert "secret" not in first_words(start_of(text[:end] + "|| and more" * START) or "")
 
 
 @pytest.mark.parametrize(

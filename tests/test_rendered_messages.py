@@ -355,3 +355,18 @@ async def test_what_takes_long_about_a_page_is_done_in_a_thread(monkeypatch: pyt
     assert threads.pop(bodies[6]) != "chat-formatter"
     assert set(threads) == {bodies[id] for id in range(1, 6)}
     assert set(threads.values()) == {"chat-formatter"}
+
+
+async def test_a_reaction_leaves_what_was_made_of_texts_and_of_answers() -> None:
+    rendered = RenderedMessages(Shapes())
+    code = _message(1, "```\nx\n```")
+    answer = replace(_message(2), quoted=code.as_quoted)
+    await rendered.formatter.warm([code.body])
+    rendered.get(LOOK, "message", ROOM, code)
+    rendered.get(LOOK, "message", ROOM, answer)
+    rendered.forget(ROOM, replace(code, rev=3))
+    assert [message.id for message, _ in kept_messages(rendered)] == [2]
+    assert not rendered.formatter.takes_long(code.body)
+    rendered.forget(ROOM, replace(code, rev=4, meta={"text_rev": 4}, body="another"))
+    assert not kept_messages(rendered)
+    assert rendered.formatter.takes_long(code.body)

@@ -32,7 +32,9 @@ async def run(asked: Asked) -> Answer:
     if len(typed) <= BODY_TYPED and is_blank(typed):
         raise Refused(NOTHING_LEFT, "body")
     body = clean_body(typed, NOT_SAVED)
-    await chat.render.messages.formatter.warm((body,))
+    if chat.render.messages.formatter.takes_long(body):
+        await chat.store.read(own_text, member, asked.id)  # nobody formats what cannot be saved
+        await chat.render.messages.formatter.warm((body,))
     version, hours = asked.fields.get("version", ""), chat.settings.edit_hours
     await chat.store.write(member.code, change_text, member, asked.id, version, body, hours)
     return Answer(f"/{asked.id}", chat.render.forms.done(asked.id, asked.look))

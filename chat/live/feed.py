@@ -185,7 +185,7 @@ class Feed(Generic[F]):
         """Have those that answer a changed message show it as it is now."""
         quoted = changed.as_quoted
         for id, old in self._messages.items():
-            if old.quoted and old.quoted.id == changed.id and old.quoted != quoted:
+            if old.quoted and old.quoted.id == changed.id:
                 self._messages[id] = new = replace(old, quoted=quoted)
                 self._bytes += weight(new) - weight(old)
 

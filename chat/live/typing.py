@@ -96,9 +96,10 @@ class Typing:
             del self._quiet[next(iter(self._quiet))]
 
     def greet(self, connection: Connection) -> None:
-        """A page follows its room from now on: it is shown who is typing there."""
+        """A page follows its room from now on: it is shown who is typing there, as the others are."""
         room = self._rooms.get(connection.member.code)
-        if room and (labels := [room.typists[seat][0] for seat in _seen(room.typists, connection)]):
+        seats = _seen(room.typists, connection) if room else ()
+        if room and (labels := [room.typists[seat][0] for seat in seats if seat in room.shown]):
             connection.show(KIND, self._render(labels, connection.look))
 
     async def run(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from chat.model.inline import Token, inline, merged
 
-MARKS = 1_000  # characters of a text that could be marks; one with more is shown as it was typed
+MARKS = 1_000  # marks inside the lines of a text, at most; one with more is shown as it was typed
 DEPTH = 4  # quotes and lists inside each other
 BLOCKS = {"quote", "list", "item"}
 
@@ -15,11 +15,12 @@ _ACTION = re.compile(r"/me[ \t]+(?P<does>\S.*)")
 _POSSIBLE = re.compile(r"[*`~|>:-]")
 _MARKED = re.compile(r"[*`]|~~|\|\||^[ ]{0,12}(?:>|- )|(?<!\S):[a-z0-9+-]", re.IGNORECASE | re.MULTILINE)
 _MARK = re.compile(r"[*`]|~~|\|\||:[a-z0-9+-]", re.IGNORECASE)
-_FENCE = re.compile(r" {0,3}(?P<ticks>`{3,})[ \t]*(?P<info>[^`]*)")
+# Possessive: else many blanks would take time in the square of their number.
+_FENCE = re.compile(r" {0,3}(?P<ticks>`{3,}+)[ \t]*+(?P<info>[^`]*+)")
 _LANGUAGE = re.compile(r"[A-Za-z][\w+#.-]{0,19}")
 # Not ">_<", ">:(", "> 50 %" without its space, nor the prompt ">>>".
 _QUOTE = re.compile(r" {0,3}>(?!>>)(?: |$|(?=>(?: |[^\W\d_]))|(?=[^\W\d_](?![<>])))")
-_BULLET = re.compile(r"( *)[-*] +(?=.*[^\s*-])")
+_BULLET = re.compile(r"( *)[-*] ++(?=.*[^\s*-])")
 
 
 def is_marked(body: str) -> bool:
@@ -42,7 +43,7 @@ def parse(body: str) -> list[Token]:
 
 
 def plain_text(body: str, hidden: str = "") -> str:
-    """The text without its marks, as it is searched, quoted and shown in one line.
+    """The text without its marks, as quotes, excerpts and last lines show it.
 
     `hidden` is what stands for a spoiler, if what is in it is not to be seen.
     """
@@ -80,21 +81,23 @@ def _blocks(lines: Sequence[str], depth: int) -> Iterator[Token]:
     at = 0
     while at < len(lines):
         end, tokens = _block(lines, at, depth)
-        if end == at:
-            flow.append(lines[at])
-            at += 1
-            continue
-        if flow:
-            yield from inline("\n".join(flow))
-            flow.clear()
-        yield from tokens
+        if tokens is None:
+            flow += lines[at:end]
+        else:
+            if flow:
+                yield from inline("\n".join(flow))
+                flow.clear()
+            yield from tokens
         at = end
     if flow:
         yield from inline("\n".join(flow))
 
 
-def _block(lines: Sequence[str], at: int, depth: int) -> tuple[int, Iterator[Token]]:
-    """The block that begins at a line, and where it ends: at once if there is none."""
+def _block(lines: Sequence[str], at: int, depth: int) -> tuple[int, Iterator[Token] | None]:
+    """Up to where lines belong together, and the block that they are, if they are one.
+
+    What was looked at is not looked at again: lines that begin no block are passed over together.
+    """
     line = lines[at]
     if "`" in line and (fence := _FENCE.fullmatch(line)):
         return _fence(lines, at, fence)
@@ -102,10 +105,10 @@ def _block(lines: Sequence[str], at: int, depth: int) -> tuple[int, Iterator[Tok
         return _quote(lines, at, depth)
     if depth < DEPTH and (bullet := _BULLET.match(line)):
         return _list(lines, at, depth, len(bullet[1]))
-    return at, iter(())
+    return at + 1, None
 
 
-def _fence(lines: Sequence[str], at: int, fence: re.Match[str]) -> tuple[int, Iterator[Token]]:
+def _fence(lines: Sequence[str], at: int, fence: re.Match[str]) -> tuple[int, Iterator[Token] | None]:
     """Up to as many backticks, at the end of a line too; else all that follows."""
     ticks, info = fence["ticks"], fence["info"].strip()
     language = info if _LANGUAGE.fullmatch(info) else ""
@@ -120,18 +123,18 @@ def _fence(lines: Sequence[str], at: int, fence: re.Match[str]) -> tuple[int, It
     else:
         end = len(lines) - 1
     if not any(map(str.strip, code)):
-        return at, iter(())
+        return at + 1, None
     return end + 1, iter([Token("fence", "\n".join(code), language)])
 
 
-def _quote(lines: Sequence[str], at: int, depth: int) -> tuple[int, Iterator[Token]]:
+def _quote(lines: Sequence[str], at: int, depth: int) -> tuple[int, Iterator[Token] | None]:
     inner: list[str] = []
     end = at
     while end < len(lines) and (found := _QUOTE.match(lines[end])):
         inner.append(lines[end][found.end() :])
         end += 1
     if not any(map(str.strip, inner)):
-        return at, iter(())
+        return end, None
     return end, _inside("quote", inner, depth)
 
 
@@ -141,7 +144,7 @@ def _inside(kind: str, lines: Sequence[str], depth: int) -> Iterator[Token]:
     yield Token("close", kind)
 
 
-def _list(lines: Sequence[str], at: int, depth: int, indent: int) -> tuple[int, Iterator[Token]]:
+def _list(lines: Sequence[str], at: int, depth: int, indent: int) -> tuple[int, Iterator[Token] | None]:
     """Items with the same indent, give or take a space; lines further in belong to the item before."""
     items: list[list[str]] = []
     end = at

@@ -49,6 +49,8 @@ def _split(numbered: Sequence[tuple[int, Token]]) -> tuple[list[Token], list[Tok
     tokens = [token for _, token in numbered]
     for place, (line, token) in enumerate(numbered):
         if line >= SHOWN and token.type != "close":
+            while place and tokens[place - 1].type == "open":
+                place -= 1  # nothing empty is left at the end
             return tokens[:place], tokens[place:]
         if _is_shown(token) and line + token.text.count("\n") >= SHOWN:
             head, rest = _cut(token, SHOWN - line)

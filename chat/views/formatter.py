@@ -19,6 +19,7 @@ class Formatter:
 
     def __init__(self) -> None:
         self._ready: dict[str, Formatted] = {}
+        self._making: dict[str, asyncio.Task[None]] = {}
         self._forgotten = 0
         self._thread = ThreadPoolExecutor(1, "chat-formatter")
 
@@ -35,10 +36,19 @@ class Formatter:
         """Format those that take long; whoever shows them within seconds finds them made."""
         for body in bodies:
             if body is not None and self.takes_long(body):
-                await self._make(body)
+                await asyncio.shield(self._task(body))
 
-    async def _make(self, body: str) -> None:
-        loop, before = asyncio.get_running_loop(), self._forgotten
+    def _task(self, body: str) -> asyncio.Task[None]:
+        """One for all who wait for the same text."""
+        task = self._making.get(body)
+        if task is None:
+            task = self._making[body] = asyncio.create_task(self._make(body, self._forgotten))
+            task.add_done_callback(lambda _: self._making.pop(body, None))
+        return task
+
+    async def _make(self, body: str, before: int) -> None:
+        """`before` is how often a text had been forgotten when this was asked for."""
+        loop = asyncio.get_running_loop()
         made = await loop.run_in_executor(self._thread, formatted, body)
         if self._forgotten == before:  # or this one may have been deleted meanwhile
             while len(self._ready) >= MOST:

@@ -93,10 +93,12 @@ class RenderedMessages:
         changed = code, message.id
         if self._changed.get(changed, 0) >= message.rev:
             return
-        for id in (message.id, *self._replies.to(code, message.id)):
+        is_other_text = message.text_rev > self._changed.get(changed, message.id)
+        for id in (message.id, *(self._replies.to(code, message.id) if is_other_text else ())):
             if id in self._rooms.get(code, ()):
                 self._drop(code, id)
-        self.formatter.forget(message.body)
+        if is_other_text:
+            self.formatter.forget(message.body)
         self._changed[changed] = message.rev
         self._changed.move_to_end(changed)
         if len(self._changed) > CHANGES:

@@ -173,6 +173,19 @@ async def test_who_comes_meanwhile_is_shown_it_too(hers: Live, bob: Person, code
             assert await shown(second) == "Alice is typing…"
 
 
+async def test_who_comes_before_the_others_are_shown_it_is_not_left_with_it(
+    alice: Person, chats: list[Context], hers: Live, his: Live, by: Pass, code: str
+) -> None:
+    cid = Person(alice.app, "Cid")
+    await cid.join(code)
+    await hers.send(k="typing")
+    assert await shown(his) == "Alice is typing…"
+    await his.send(k="typing")
+    await until(partial(is_known, chats, code, 2))  # and nobody is shown it yet
+    async with cid.in_room(code) as late:
+        assert await shown(late) == "Alice is typing…"
+
+
 async def test_a_look_alike_is_told_apart(alice: Person, bob: Person, code: str, his: Live, by: Pass) -> None:
     other = Person(alice.app, "Alice")
     await other.join(code)
