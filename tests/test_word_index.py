@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import asyncpg
 import calls
@@ -25,6 +26,7 @@ from chat.store.postings import SEGMENT, Key, Segment, keys_of, places, without
 from chat.store.queries import SHARDS
 from chat.store.search import FOREVER, span_of
 from chat.store.sqlite.store import SQLiteStore
+from chat.store.transaction import Transaction
 from chat.store.word_index import index_rooms
 from chat.views.look import LOOK
 from chat.views.times import start_of
@@ -222,6 +224,34 @@ async def test_a_text_that_changes_while_its_segment_is_read_waits_for_the_next_
     assert await parts(url) == []
     assert await index_rooms(store, rest=0) == 1
     assert await found(store, ann, SECRET) == []
+
+
+CLOSE = ["UPDATE room SET expires = 0"]
+REMOVE = [f"DELETE FROM {table}" for table in ("message", "read_position", "idempotency_key", "seat", "room")]
+
+
+@pytest.mark.parametrize("changes", [CLOSE, REMOVE], ids=["closed", "removed"])
+async def test_a_room_that_is_removed_while_it_is_indexed_has_no_index(
+    store: Store, ann: Member, url: str, monkeypatch: pytest.MonkeyPatch, changes: list[str]
+) -> None:
+    await say(store, ann, *("tide" for _ in range(SEGMENT)))
+    seal = word_index._seal
+
+    async def remove_first(call: object, *arguments: object) -> object:
+        monkeypatch.undo()
+        await store.write(ROOM, _run_all, changes)
+        return await store.write(ROOM, seal, *arguments)  # type: ignore[arg-type]
+
+    calls.intercept(monkeypatch, store, seal, remove_first)
+    assert await index_rooms(store, rest=0) == 0
+    assert await parts(url) == []
+    calls.intercept(monkeypatch, store, seal, AsyncMock(side_effect=AssertionError("is indexed again")))
+    assert await index_rooms(store, rest=0) == 0
+
+
+async def _run_all(tx: Transaction, statements: Sequence[str]) -> None:
+    for statement in statements:
+        await tx.fetch(statement)
 
 
 async def test_two_nodes_index_a_segment_once(store: Store, ann: Member, url: str) -> None:

@@ -65,10 +65,15 @@ async def texts_between(tx: Transaction, room: int, first: int, end: int) -> lis
 async def _seal(
     tx: Transaction, room: int, number: int, rev: int, parts: Sequence[tuple[int, bytes]]
 ) -> bool:
-    """Keep the index of a segment, unless another node has, or one of its messages changed after `rev`."""
-    ((_, indexed),) = await tx.fetch(queries.INDEXED, room)
+    """Keep the index of a segment.
+
+    Not if another node has, if one of its messages changed after `rev`, or if the room is gone.
+    """
+    rows = await tx.fetch(queries.TO_INDEX, room)
+    if not rows or rows[0][0] != number:
+        return False
     ((newest,),) = await tx.fetch(queries.NEWEST_REV, room, number * SEGMENT, (number + 1) * SEGMENT)
-    if indexed != number or (newest or 0) > rev:
+    if (newest or 0) > rev:
         return False
     await _add(tx, room, number, parts)
     await tx.fetch(queries.SET_INDEXED, number + 1, room)
