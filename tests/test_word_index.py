@@ -24,7 +24,7 @@ from chat.store.archive import move
 from chat.store.postgres.store import PostgresStore
 from chat.store.postings import SEGMENT, Key, Segment, keys_of, places, without
 from chat.store.queries import SHARDS
-from chat.store.search import FOREVER, span_of
+from chat.store.search import FOREVER, READ, search_some, span_of
 from chat.store.sqlite.store import SQLiteStore
 from chat.store.transaction import Transaction
 from chat.store.word_index import index_rooms
@@ -144,6 +144,42 @@ async def test_a_page_ends_where_the_next_one_begins(store: Store, ann: Member) 
     while some := await found(store, ann, "tide", before=pages[-1] if pages else 0, limit=20):
         pages += some
     assert pages == wanted
+
+
+async def portions(store: Store, member: Member, text: str) -> list[int]:
+    """What is found in portions, each of which has no time."""
+    query = parse_query(text)
+    assert query
+    span = await store.read(span_of, member, 0, FOREVER)
+    ids: list[int] = []
+    while True:
+        some = await store.read(search_some, member, query, span, 100)
+        ids += [message.id for message in some.messages]
+        if not some.before:
+            return ids
+        assert some.before < span.end, "a search goes on"
+        span = span._replace(end=some.before)
+
+
+async def test_a_search_goes_on_however_long_it_takes_to_read_the_index(
+    store: Store, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await say(store, ann, "tide one", "ebb", "tide two")
+    await filled(store, ann)
+    ids += await say(store, ann, "tide three")
+    monkeypatch.setattr("chat.store.search.PORTION", 0.0)
+    assert await portions(store, ann, "tide") == [ids[3], ids[2], ids[0]]
+    assert await portions(store, ann, "nowhere") == []
+
+
+async def test_a_search_goes_on_where_many_changes_are_no_messages(
+    store: Store, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (id,) = await say(store, ann, "tide")
+    for n in range(2 * READ + 10):
+        await calls.amend(store, ROOM, id, ann.number, f"edit {n}", Edit(f"tide {n}"))
+    monkeypatch.setattr("chat.store.search.PORTION", 0.0)
+    assert await portions(store, ann, "tide") == [id]
 
 
 async def test_days_bound_a_search(store: Store, ann: Member) -> None:

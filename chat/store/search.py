@@ -79,7 +79,9 @@ class _Search:
         while self.before > first and not self.is_over:
             start = max(first, self.before - READ)
             self.look_at(await self._fetch(queries.BETWEEN, start, self.before))
-            self.before = self.before if self.is_over else start
+            if self._is_cut:
+                return
+            self.before = start
 
     async def read_indexed(self, first: int, keys: Sequence[Key]) -> None:
         """Look at those messages from `first` on that the index names."""
@@ -88,21 +90,26 @@ class _Search:
             end = -(-self.before // SEGMENT)
             start = max(first // SEGMENT, end - span)
             ids = await self._named(start, end, keys)
-            await self._look_at_named([id for id in ids if first <= id < self.before])
-            self.before = self.before if self.is_over else max(first, start * SEGMENT)
+            if not await self._look_at_named([id for id in ids if first <= id < self.before]):
+                return
+            self.before = max(first, start * SEGMENT)
             span = min(2 * span, most)
 
     async def _fetch(self, sql: str, *values: object) -> Rows:
         self._has_asked = True
         return await self._tx.fetch(sql, self._room, *values)
 
-    async def _look_at_named(self, ids: Sequence[int]) -> None:
+    async def _look_at_named(self, ids: Sequence[int]) -> bool:
+        """Whether all were looked at. Some always are, however long it took to read the index."""
         for place in range(0, len(ids), READ):
-            if self.is_over:
-                return
+            if place and self.is_over:
+                return False
             asked = list(ids[place : place + READ])
             self.look_at(await self._fetch(self._tx.dialect.asked_messages, asked))
-            self.before = self.before if self.is_over else asked[-1]
+            if self._is_cut:
+                return False
+            self.before = asked[-1]
+        return True
 
     async def _named(self, start: int, end: int, keys: Sequence[Key]) -> list[int]:
         """Ids of the messages in these segments for which all keys speak, the newest first."""
