@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from chat import limits
 from chat.context import Context
-from chat.model.errors import RateLimited
+from chat.model.errors import Forbidden, RateLimited
 from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.rooms import Room
 from chat.model.search import Query
-from chat.store import Store
+from chat.store import NotFound, Store
 from chat.store.my_rooms import rooms_by_time
 from chat.store.search import FOREVER, Found, Span, search_some, span_of
 from chat.views.look import Look
@@ -77,17 +77,23 @@ async def search_everywhere(chat: Context, person: str, query: Query, page: int,
         deadline = time.monotonic() + BUDGET
         end = min(max(page, 1), PAGES) * PAGE
         hits: list[Hit] = []
+        is_cut = False
         for room, member, newest in await chat.store.read(rooms_by_time, person):
             if len(hits) > end and newest < hits[-1].message.at:
                 continue
             if time.monotonic() >= deadline:
-                return Hits(hits[end - PAGE : end], is_cut=True)
-            span = await _span(chat.store, member, query, look)
-            found = await find(chat.store, member, query, span, end + 1, deadline)
+                is_cut = True
+                break
+            try:
+                span = await _span(chat.store, member, query, look)
+                found = await find(chat.store, member, query, span, end + 1, deadline)
+            except (Forbidden, NotFound):  # they left it meanwhile, or it is gone
+                continue
+            is_cut = is_cut or (found.before > 0 and len(found.messages) <= end)
             hits += [Hit(room, message) for message in found.messages]
             hits = sorted(hits, key=lambda hit: hit.message.at, reverse=True)[: end + 1]
-    has_more = len(hits) > end and page < PAGES
-    return Hits(hits[end - PAGE : end], page + 1 if has_more else 0)
+    has_more = len(hits) > end and page < PAGES and not is_cut
+    return Hits(hits[end - PAGE : end], page + 1 if has_more else 0, is_cut)
 
 
 async def _span(store: Store, member: Member, query: Query, look: Look) -> Span:

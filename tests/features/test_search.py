@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
 from unittest.mock import AsyncMock
 from urllib.parse import quote
 
@@ -14,11 +17,15 @@ from chat import limits
 from chat.context import Context
 from chat.features import search
 from chat.features.search import PAGE
+from chat.model.members import Member
+from chat.model.rooms import Room
 from chat.store import Unavailable
-from chat.store.search import search_some
+from chat.store.my_rooms import rooms_by_time
+from chat.store.search import Found, search_some
 from chat.views.reader import COOKIE, Choices
 
 TODAY = "2027-01-15"  # by the clock of the tests, at a quarter past eight
+GONE = "BCDFGHJKBCDF"  # a room that there is not
 
 
 async def ask(person: Person, code: str, text: str, more: str = "") -> Reply:
@@ -160,7 +167,7 @@ async def test_only_those_who_are_in_the_room_can_search_it(
     reply = await ask(bob, code, "tide")
     assert reply.status == 403
     assert "the tide" not in reply.text
-    assert (await ask(alice, "BCDFGHJKBCDF", "tide")).status == 403
+    assert (await ask(alice, GONE, "tide")).status == 403
     reply = await ask(alice, code.lower(), "tide", "&before=9")
     assert (reply.status, reply.headers["Location"]) == (301, f"/rooms/{code}/search?q=tide&before=9")
 
@@ -264,3 +271,41 @@ async def test_hits_of_all_rooms_come_by_time_and_by_page(
         f"tide {n}" for n in range(4, -1, -1)
     ]
     assert not page.all("main a.button")
+
+
+async def test_a_search_in_all_rooms_for_which_there_was_no_time_says_so(
+    alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.write(code, "the oldest tide", "ebb", "ebb")
+    monkeypatch.setattr("chat.store.search.PORTION", 0.0)
+
+    find = search.find
+
+    async def find_once(*values: Any) -> Found:
+        *most, _ = values
+        return await find(*most, 0.0)
+
+    monkeypatch.setattr(search, "find", find_once)
+    page = (await alice.get("/search?q=tide")).page
+    (says,) = [line.words for line in page.all("main p[role=status]")]
+    assert "takes long" in says
+    assert "Nothing found" not in says
+    assert not page.all("main a.button")
+
+
+async def test_a_room_that_they_leave_meanwhile_does_not_end_a_search_in_all_rooms(
+    alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await alice.create()
+    await alice.write(code, "a tide")
+    await alice.write(other, "another tide")
+
+    async def leave_first(read: Callable[[], Awaitable[list[tuple[Room, Member, int]]]], _: str) -> object:
+        (room, member, newest), *others = await read()
+        await alice.post(f"/rooms/{other}/leave")
+        return [(room, member, newest), *others, (room, replace(member, code=GONE), newest)]
+
+    calls.intercept(monkeypatch, chats[0].store, rooms_by_time, leave_first)
+    reply = await alice.get("/search?q=tide")
+    assert reply.status == 200
+    assert [hit.one(".excerpt").words for hit in reply.page.all("#hits li")] == ["a tide"]
