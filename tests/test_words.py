@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chat.model.errors import Refused
 from chat.model.messages import Message
 from chat.model.search import LENGTH, WORDS, parse_query
-from chat.model.words import WORD, pieces_of, words_of
+from chat.model.words import FOLDED, WORD, _folding, pieces_of, words_of
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,16 @@ def test_marks_piled_up_take_no_longer_than_letters(marks: str) -> None:
     """Normalising takes the square of their number: no more than a few are looked at together."""
     assert len(words_of("é" + marks * 4000)) < 10_000
     assert sum(1 for _ in pieces_of("é" + marks * 4000)) < 10_000
+
+
+def test_characters_of_strangers_fill_no_memory() -> None:
+    codes = range(0x10000, 0x10000 + 3 * FOLDED)
+    text = "".join(map(chr, codes))
+    words = words_of(text)
+    assert len(_folding) <= FOLDED
+    assert sum(1 for _ in pieces_of(text)) > 0
+    assert len(_folding) <= FOLDED
+    assert words_of(text) == words
 
 
 def finds(text: str, body: str, name: str = "Ann") -> bool:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 WORD = 64  # characters of a word that count
 SLICE = 1024  # characters that are normalised at once, which may take their square
 MARKS = 8  # that belong to one character
+FOLDED = 20_000  # characters that are remembered, of which there are more than a million
 
 _ASCII = re.compile("[a-z0-9]+")
 _ALONE = re.compile(
@@ -41,6 +42,8 @@ class _Folding(dict[int, str]):
     def __missing__(self, code: int) -> str:
         text = unicodedata.normalize("NFKD", chr(code)).casefold().translate(_WITHOUT_STROKE)
         kept = unicodedata.normalize("NFKC", _ACCENT.sub("", text))
+        if len(self) >= FOLDED:
+            self.clear()
         self[code] = folded = "".join(map(_counted, kept))
         return folded
 
