@@ -45,9 +45,12 @@ class Found(NamedTuple):
 class _Search:
     """One of a room, and how far back it has come."""
 
-    def __init__(self, tx: Transaction, room: int, query: Query, span: Span, limit: int) -> None:
+    def __init__(
+        self, tx: Transaction, room: int, member: Member, query: Query, span: Span, limit: int
+    ) -> None:
         self._tx = tx
         self._room = room
+        self._ignored = frozenset(member.ignored)
         self._query = query
         self._span = span
         self._limit = limit
@@ -68,11 +71,15 @@ class _Search:
             self.before, body = row[0], row[BODY]
             if body and self._query.may_match(body):  # most do not
                 message = message_of(row)
-                if self._span.since <= message.at < self._span.until and self._query.matches(message):
+                if self._is_meant(message):
                     self.found.append(message)
             self._is_cut = len(self.found) >= self._limit or time.monotonic() >= deadline
             if self._is_cut:
                 return
+
+    def _is_meant(self, message: Message) -> bool:
+        is_shown = message.author not in self._ignored and self._span.since <= message.at < self._span.until
+        return is_shown and self._query.matches(message)
 
     async def read_all(self, first: int) -> None:
         """Look at every message from `first` on."""
@@ -152,11 +159,12 @@ async def _first_since(tx: Transaction, room: int, start: int, otherwise: int) -
 async def search_some(tx: Transaction, member: Member, query: Query, span: Span, limit: int) -> Found:
     """The newest messages of a span that a query finds in a member's room; at most `limit`.
 
-    It is over after a while, whether or not it found any. Raises NotFound, or Forbidden if they have left.
+    What the member ignores is not among them. It is over after a while, whether or not it found any. Raises
+    NotFound, or Forbidden if they have left.
     """
     room = await held_room(tx, member)
     ((_, indexed),) = await tx.fetch(queries.INDEXED, room)
-    search, keys = _Search(tx, room, query, span, limit), keys_of(query)
+    search, keys = _Search(tx, room, member, query, span, limit), keys_of(query)
     await search.read_all(max(span.first, indexed * SEGMENT) if keys else span.first)
     if keys:
         await search.read_indexed(span.first, keys)

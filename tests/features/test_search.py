@@ -281,9 +281,8 @@ async def test_a_search_in_all_rooms_for_which_there_was_no_time_says_so(
 
     find = search.find
 
-    async def find_once(*values: Any) -> Found:
-        *most, _ = values
-        return await find(*most, 0.0)
+    async def find_once(store: Any, member: Any, query: Any, span: Any, limit: int, _: float) -> Found:
+        return await find(store, member, query, span, limit, 0.0)
 
     monkeypatch.setattr(search, "find", find_once)
     page = (await alice.get("/search?q=tide")).page
@@ -309,3 +308,30 @@ async def test_a_room_that_they_leave_meanwhile_does_not_end_a_search_in_all_roo
     reply = await alice.get("/search?q=tide")
     assert reply.status == 200
     assert [hit.one(".excerpt").words for hit in reply.page.all("#hits li")] == ["a tide"]
+
+
+async def ignored_by(person: Person, code: str, seat: int) -> None:
+    assert (await person.post(f"/rooms/{code}/ignore", {"seat": str(seat), "on": "1"})).status == 303
+
+
+async def test_what_they_ignore_is_not_found(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "a tide of hers")
+    await bob.write(code, "a tide of his")
+    await ignored_by(bob, code, 1)
+    assert await found(bob, code, "tide") == ["a tide of his"]
+    assert await found(bob, code, "from:alice") == []
+    everywhere = (await bob.get("/search?q=tide")).page
+    assert [hit.one(".excerpt").words for hit in everywhere.all("#hits li")] == ["a tide of his"]
+    assert len(await found(alice, code, "tide")) == 2
+
+
+async def test_a_page_full_of_ignored_messages_does_not_end_a_search(
+    alice: Person, bob: Person, code: str, chats: list[Context]
+) -> None:
+    await bob.write(code, "the oldest tide")
+    for n in range(2 * PAGE + 5):
+        await write(chats[0], code, n)
+    await ignored_by(bob, code, 1)
+    assert await found(bob, code, "tide") == ["the oldest tide"]
+    everywhere = (await bob.get("/search?q=tide")).page
+    assert [hit.one(".excerpt").words for hit in everywhere.all("#hits li")] == ["the oldest tide"]
