@@ -80,15 +80,24 @@ async def filled(store: Store, member: Member) -> None:
 
 
 async def parts(url: str) -> list[bytes]:
-    """Everything that the index holds."""
+    """Everything that the index holds of words."""
+    return [part for shard, part in await _postings(url) if shard < SHARDS]
+
+
+async def marks(url: str) -> list[bytes]:
+    """What it holds of edited texts."""
+    return [part for shard, part in await _postings(url) if shard == SHARDS]
+
+
+async def _postings(url: str) -> list[tuple[int, bytes]]:
     if url.startswith("sqlite"):
         import sqlite3
 
         with sqlite3.connect(url.removeprefix("sqlite:///")) as db:
-            return [part for (part,) in db.execute("SELECT pairs FROM posting")]
+            return list(db.execute("SELECT shard, pairs FROM posting"))
     db = await asyncpg.connect(url)
     try:
-        return [bytes(part) for (part,) in await db.fetch("SELECT pairs FROM posting")]
+        return [(shard, bytes(part)) for shard, part in await db.fetch("SELECT shard, pairs FROM posting")]
     finally:
         await db.close()
 
@@ -219,6 +228,45 @@ async def test_a_deleted_or_edited_text_is_in_no_part_of_the_index(
 
 def _speaks_of(part: bytes, id: int) -> bool:
     return id % SEGMENT in places(part, Key(0, 0, 2**22))
+
+
+async def test_edits_do_not_make_the_index_longer(
+    store: Store, ann: Member, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    often, once, kept = await say(store, ann, "tide one", "tide two", "tide three")
+    await filled(store, ann)
+    before = await parts(url)
+    assert await marks(url) == []
+    looked: list[int] = []
+
+    def count(part: bytes, id: int) -> bytes:
+        looked.append(id)
+        return without(part, id)
+
+    monkeypatch.setattr(word_index, "without", count)
+    for n in range(20):
+        await calls.amend(
+            store, ROOM, often, ann.number, f"edit {n}", Edit(f"surge w{n} https://example.org")
+        )
+    await calls.amend(store, ROOM, once, ann.number, "edit", Edit("ebb"))
+    assert [len(part) for part in await marks(url)] == [SEGMENT // 8]
+    assert sorted(map(len, await parts(url))) == sorted(map(len, before))
+    assert looked.count(often) == len(before), "only the first edit looks for the words"
+    for text, ids in {
+        "tide": [kept],
+        "surge": [often],
+        "w19": [often],
+        "w3": [],
+        "ebb": [once],
+        "has:link": [often],
+        "from:ann surge": [often],
+    }.items():
+        assert await found(store, ann, text) == ids, text
+    await calls.amend(store, ROOM, often, ann.number, "delete", Delete())
+    assert await found(store, ann, "surge") == []
+    await calls.amend(store, ROOM, once, ann.number, "delete 2", Delete())
+    assert await marks(url) == [bytes(SEGMENT // 8)]
+    assert len(await parts(url)) == len(before)
 
 
 async def test_no_word_is_in_the_files_even_while_it_is_indexed(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 A segment of a room is a span of ids. What is known of it stands in SHARDS parts, one for all words of like
 beginnings. A part is a sorted list of pairs, each the number of a word and a message, in four bytes. Words
-share numbers: whoever looks one up has to read the messages.
+share numbers: whoever looks one up has to read the messages. One more part, after the shards, has a bit for
+each message of the segment: those that were edited since it was indexed are always read.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ SEGMENT = 1024  # ids
 REMEMBERED = 20_000  # words, while a segment is read
 MOST = 600  # words of one message: of one with more, every part says that it is to be read
 NOTHING = 2**32 - 1  # as a pair
+NO_MARKS = bytes(SEGMENT // 8)
 READ_IT = 0  # in place of the number of a word
 AUTHOR, HAS_LINK = "\x01", "\x02"  # in words that no text can have
 
@@ -79,6 +81,22 @@ def without(part: bytes, id: int) -> bytes:
     kept = array("I", [pair for pair in pairs if pair % SEGMENT != place])
     filler = kept[-1] if kept else NOTHING
     return (kept + array("I", [filler]) * (len(pairs) - len(kept))).tobytes()
+
+
+def marked(bits: bytes) -> set[int]:
+    """Which messages of a segment are always to be read."""
+    return {place for place in range(SEGMENT) if is_marked(bits, place)}
+
+
+def is_marked(bits: bytes, id: int) -> bool:
+    place = id % SEGMENT
+    return bool(bits[place // 8] >> place % 8 & 1)
+
+
+def toggled(bits: bytes, id: int) -> bytes:
+    place, changed = id % SEGMENT, bytearray(bits)
+    changed[place // 8] ^= 1 << place % 8
+    return bytes(changed)
 
 
 def keys_of(query: Query) -> list[Key]:

@@ -195,6 +195,7 @@ PARTS_OF_SEGMENT = (
     f"SELECT serial, pairs FROM posting WHERE room = $1 AND segment = $2 "  # noqa: S608
     f"AND shard IN ({', '.join(map(str, range(SHARDS)))})"
 )
+PLACES_TO_READ = f"SELECT serial, pairs FROM posting WHERE room = $1 AND segment = $2 AND shard = {SHARDS}"  # noqa: S608
 SET_PART = "UPDATE posting SET pairs = $1 WHERE serial = $2"
 NEW_PART = "INSERT INTO posting (room, shard, segment, pairs) VALUES ($1, $2, $3, $4)"
 PARTS_OF_SHARD = (

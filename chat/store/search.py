@@ -15,7 +15,8 @@ from chat.model.messages import Message
 from chat.model.search import Query
 from chat.store import queries
 from chat.store.members import held_room
-from chat.store.postings import SEGMENT, Key, keys_of, places
+from chat.store.postings import SEGMENT, Key, keys_of, marked, places
+from chat.store.queries import SHARDS
 from chat.store.records import message_of
 from chat.store.transaction import Rows, Transaction
 
@@ -119,7 +120,7 @@ class _Search:
         return True
 
     async def _named(self, start: int, end: int, keys: Sequence[Key]) -> list[int]:
-        """Ids of the messages in these segments for which all keys speak, the newest first."""
+        """Ids of the messages in these segments that were edited, or have all keys, the newest first."""
         parts: dict[int, list[tuple[int, bytes]]] = {}
         named: dict[int, set[int]] | None = None
         for key in keys:
@@ -132,9 +133,12 @@ class _Search:
                     having.setdefault(segment, set()).update(some)
             named = having if named is None else {n: kept for n in having if (kept := having[n] & named[n])}
             if not named:
-                return []
+                break
+        named = named or {}
+        for segment, bits in await self._fetch(queries.PARTS_OF_SHARD, SHARDS, start, end):
+            named.setdefault(segment, set()).update(marked(bytes(bits)))
         return sorted(
-            (segment * SEGMENT + place for segment, some in (named or {}).items() for place in some),
+            (segment * SEGMENT + place for segment, some in named.items() for place in some),
             reverse=True,
         )
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from chat.model.messages import Message
 from chat.store import Store, queries
-from chat.store.postings import SEGMENT, Segment, Text, without
+from chat.store.postings import NO_MARKS, SEGMENT, Segment, Text, is_marked, toggled, without
+from chat.store.queries import SHARDS
 from chat.store.records import decode_text
 from chat.store.transaction import Transaction
 
@@ -81,19 +82,33 @@ async def _seal(
 
 
 async def replace(tx: Transaction, room: int, message: Message, body: str | None) -> None:
-    """A message has another text from now on, or none: of the former one nothing stays in the index."""
+    """A message has another text from now on, or none: of the former one nothing stays in the index.
+
+    The new words are not indexed: who edits often would make the index longer each time. The message is read
+    by every search from then on.
+    """
     number = message.id // SEGMENT
     ((_, indexed),) = await tx.fetch(queries.INDEXED, room)
     if number >= indexed:
         return
-    for serial, part in await tx.fetch(queries.PARTS_OF_SEGMENT, room, number):
-        rest = without(part, message.id)
+    rows = await tx.fetch(queries.PLACES_TO_READ, room, number)
+    serial, bits = (rows[0][0], bytes(rows[0][1])) if rows else (None, NO_MARKS)
+    was_edited = is_marked(bits, message.id)
+    if not was_edited:
+        await _take_out(tx, room, message.id)
+    if was_edited == (body is not None):
+        return
+    if serial is None:
+        await _add(tx, room, number, [(SHARDS, toggled(bits, message.id))])
+    else:
+        await tx.fetch(queries.SET_PART, toggled(bits, message.id), serial)
+
+
+async def _take_out(tx: Transaction, room: int, id: int) -> None:
+    for serial, part in await tx.fetch(queries.PARTS_OF_SEGMENT, room, id // SEGMENT):
+        rest = without(part, id)
         if rest != part:
             await tx.fetch(queries.SET_PART, rest, serial)
-    if body is not None:
-        segment = Segment()
-        segment.add([(message.id, message.name, body)])
-        await _add(tx, room, number, list(segment.parts()))
 
 
 async def _add(tx: Transaction, room: int, number: int, parts: Sequence[tuple[int, bytes]]) -> None:
