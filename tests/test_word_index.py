@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -403,6 +404,32 @@ def test_a_part_without_a_message_has_its_size() -> None:
     assert [*map(len, rest)] == [*map(len, parts)]
     assert [_speaks_of(part, 2) for part in rest] == [_speaks_of(part, 2) for part in parts]
     assert not any(_speaks_of(part, 1) for part in rest)
+
+
+def test_a_deleted_text_changes_little_of_a_long_index() -> None:
+    segment = Segment()
+    words = [f"tide{n}" for n in range(590)]
+    segment.add([(id, "", " ".join(words)) for id in range(SEGMENT)])
+    parts = [part for _, part in segment.parts()]
+    assert max(map(len, parts)) <= 64 * 1024
+    for id in (0, 511, 512, SEGMENT - 1):
+        changed = [(part, rest) for part in parts if (rest := without(part, id)) is not part]
+        assert 0 < len(changed) <= 3
+        assert sum(len(part) for part, rest in changed) <= 3 * 64 * 1024
+        assert all(len(rest) == len(part) and not _speaks_of(rest, id) for part, rest in changed)
+    query = parse_query('"tide7"')
+    assert query
+    (key,) = keys_of(query)
+    named = [places(part, key) for shard, part in segment.parts() if shard == key.shard]
+    assert set[int]().union(*named) == set(range(SEGMENT))
+
+
+def test_what_is_taken_out_is_what_each_pair_says() -> None:
+    pairs = sorted(number * SEGMENT + place for number in range(1, 40) for place in range(number, SEGMENT, 7))
+    part = array("I", pairs).tobytes()
+    for id in (0, 1, 255, 256, 257, 511, 768, SEGMENT - 1, SEGMENT + 5):
+        kept = [pair for pair in pairs if pair % SEGMENT != id % SEGMENT]
+        assert array("I", without(part, id)).tolist() == kept + kept[-1:] * (len(pairs) - len(kept))
 
 
 def test_a_search_has_little_time() -> None:

@@ -8,6 +8,7 @@ each message of the segment: those that were edited since it was indexed are alw
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,10 @@ SEGMENT = 1024  # ids
 REMEMBERED = 20_000  # words, while a segment is read
 MOST = 600  # words of one message: of one with more, every part says that it is to be read
 NOTHING = 2**32 - 1  # as a pair
+PAIRS = 16 * 1024  # of one part
+LOW = (
+    0 if sys.byteorder == "little" else 3
+)  # the place in a pair of its lowest byte, beside which is the next
 NO_MARKS = bytes(SEGMENT // 8)
 READ_IT = 0  # in place of the number of a word
 AUTHOR, HAS_LINK = "\x01", "\x02"  # in words that no text can have
@@ -62,9 +67,10 @@ class Segment:
         return number
 
     def parts(self) -> Iterator[tuple[int, bytes]]:
+        """Several of a shard with many pairs, each about other messages: one that is deleted changes few."""
         for shard, pairs in enumerate(self._shards):
-            if pairs:
-                yield shard, array("I", sorted(pairs)).tobytes()
+            for start in range(0, len(pairs), PAIRS):
+                yield shard, array("I", sorted(pairs[start : start + PAIRS])).tobytes()
 
 
 def places(part: bytes, key: Key) -> set[int]:
@@ -77,10 +83,24 @@ def places(part: bytes, key: Key) -> set[int]:
 
 def without(part: bytes, id: int) -> bytes:
     """The part without what it says of a message, of the same size."""
-    place, pairs = id % SEGMENT, array("I", part)
-    kept = array("I", [pair for pair in pairs if pair % SEGMENT != place])
+    found = list(_pairs_of(part, id % SEGMENT))
+    if not found:
+        return part
+    kept = array("I", part)
+    for index in reversed(found):
+        del kept[index]
     filler = kept[-1] if kept else NOTHING
-    return (kept + array("I", [filler]) * (len(pairs) - len(kept))).tobytes()
+    return (kept + array("I", [filler]) * len(found)).tobytes()
+
+
+def _pairs_of(part: bytes, place: int) -> Iterator[int]:
+    """Where its pairs with a message are: they are few, so bytes are compared and not each pair."""
+    lows, highs = part[LOW::4], part[LOW ^ 1 :: 4]
+    index = lows.find(place & 255)
+    while index >= 0:
+        if highs[index] % (SEGMENT >> 8) == place >> 8:
+            yield index
+        index = lows.find(place & 255, index + 1)
 
 
 def marked(bits: bytes) -> set[int]:
