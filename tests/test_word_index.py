@@ -23,7 +23,18 @@ from chat.model.search import parse_query
 from chat.store import Store, word_index
 from chat.store.archive import move
 from chat.store.postgres.store import PostgresStore
-from chat.store.postings import SEGMENT, Key, Segment, keys_of, places, without
+from chat.store.postings import (
+    NO_MARKS,
+    SEGMENT,
+    Key,
+    Segment,
+    is_marked,
+    keys_of,
+    marked,
+    places,
+    toggled,
+    without,
+)
 from chat.store.queries import SHARDS
 from chat.store.search import FOREVER, READ, search_some, span_of
 from chat.store.sqlite.store import SQLiteStore
@@ -422,6 +433,15 @@ def test_a_deleted_text_changes_little_of_a_long_index() -> None:
     (key,) = keys_of(query)
     named = [places(part, key) for shard, part in segment.parts() if shard == key.shard]
     assert set[int]().union(*named) == set(range(SEGMENT))
+
+
+def test_edited_messages_are_marked_one_by_one() -> None:
+    bits, ids = NO_MARKS, [0, 7, 8, 513, SEGMENT - 1]
+    for id in ids:
+        bits = toggled(bits, id + 3 * SEGMENT)
+    assert marked(bits) == set(ids)
+    assert [id for id in range(SEGMENT) if is_marked(bits, id)] == ids
+    assert marked(toggled(bits, 8)) == set(ids) - {8}
 
 
 def test_what_is_taken_out_is_what_each_pair_says() -> None:

@@ -105,7 +105,7 @@ def _pairs_of(part: bytes, place: int) -> Iterator[int]:
 
 def marked(bits: bytes) -> set[int]:
     """Which messages of a segment are always to be read."""
-    return {place for place in range(SEGMENT) if is_marked(bits, place)}
+    return {8 * n + bit for n, some in enumerate(bits) if some for bit in range(8) if some >> bit & 1}
 
 
 def is_marked(bits: bytes, id: int) -> bool:
