@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 WORD = 64  # characters of a word that count
@@ -80,9 +81,18 @@ def words_of(text: str) -> list[str]:
 
 def pieces_of(text: str) -> Iterator[Piece]:
     """The same words, with their places."""
+    return _pieces_of_ascii(text) if text.isascii() else _pieces_of_any(text)
+
+
+def _pieces_of_ascii(text: str) -> Iterator[Piece]:
+    for found in _ASCII.finditer(text.lower()):
+        yield Piece(found.start(), found.end(), [found[0][:WORD]])
+
+
+def _pieces_of_any(text: str) -> Iterator[Piece]:
     start, word = 0, ""
     for place, cluster in _clusters(text):
-        folded = "".join(_folding[ord(c)] for c in unicodedata.normalize("NFKC", cluster))
+        folded = _folded(cluster)
         if " " not in folded:
             start = start if word else place
             word += folded
@@ -94,6 +104,11 @@ def pieces_of(text: str) -> Iterator[Piece]:
             yield Piece(place, place + len(cluster), words)
     if word:
         yield Piece(start, len(text), [word[:WORD]])
+
+
+@lru_cache(4096)
+def _folded(cluster: str) -> str:
+    return "".join(_folding[ord(c)] for c in unicodedata.normalize("NFKC", cluster))
 
 
 def _clusters(text: str) -> Iterator[tuple[int, str]]:

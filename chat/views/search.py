@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice, takewhile
 from typing import NamedTuple, Protocol
 
 from markupsafe import Markup, escape
@@ -10,7 +12,7 @@ from markupsafe import Markup, escape
 from chat.model.formatting import plain_text
 from chat.model.messages import Message
 from chat.model.rooms import Room
-from chat.model.search import LENGTH, Query
+from chat.model.search import LENGTH, WORDS, Query, Term
 from chat.model.words import pieces_of
 from chat.views.engine import Engine
 from chat.views.reader import Reader
@@ -65,7 +67,7 @@ def _values(typed: str, outcome: Outcome) -> dict[str, object]:
 def excerpt(text: str, query: Query | None) -> Markup:
     """The part of a text where the first word is, in which all are marked. What is hidden stays so."""
     body = plain_text(text, hidden=HIDDEN)
-    spans = list(_merged(_marked(body, query) if query else ()))[:MARKS]
+    spans = list(islice(_merged(_marked(body, query) if query else ()), MARKS))
     start = spans[0][0] - BEFORE if spans and len(body) > EXCERPT else 0
     start = body.find(" ", start, start + BEFORE) + 1 or start if start > 0 else 0
     end = start + EXCERPT
@@ -80,12 +82,29 @@ def excerpt(text: str, query: Query | None) -> Markup:
 
 
 def _marked(body: str, query: Query) -> Iterator[tuple[int, int]]:
-    """Where the terms of a query are."""
-    words = [(word, piece.start, piece.end) for piece in pieces_of(body) for word in piece.words]
+    """Where the terms of a query are, as far as an excerpt can show them."""
+    words = _shown(body, query.terms)
     names = [word for word, _, _ in words]
     for term in query.terms:
         for place in term.starts(names):
             yield words[place][1], words[place + len(term.words) - 1][2]
+
+
+def _shown(body: str, terms: Sequence[Term]) -> Sequence[tuple[str, int, int]]:
+    """The words, with their places, from shortly before where the first term ends to shortly after it."""
+    last_words = tuple(term.words[-1] for term in terms)
+    before: deque[tuple[str, int, int]] = deque(maxlen=WORDS)  # no term has more
+    words = ((word, piece.start, piece.end) for piece in pieces_of(body) for word in piece.words)
+    for word in words:
+        before.append(word)
+        if word[0].startswith(last_words) and _has_any(terms, [name for name, _, _ in before]):
+            break
+    end = before[-1][2] + EXCERPT if before else 0
+    return [*before, *takewhile(lambda word: word[1] < end, words)]
+
+
+def _has_any(terms: Sequence[Term], words: Sequence[str]) -> bool:
+    return any(term.is_in(words) for term in terms)
 
 
 def _merged(spans: Iterator[tuple[int, int]] | Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:

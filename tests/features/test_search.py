@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock
@@ -19,10 +19,13 @@ from chat.features import search
 from chat.features.search import PAGE
 from chat.model.members import Member
 from chat.model.rooms import Room
+from chat.model.search import parse_query
+from chat.model.words import Piece, pieces_of
 from chat.store import Unavailable
 from chat.store.my_rooms import rooms_by_time
 from chat.store.search import Found, search_some
 from chat.views.reader import COOKIE, Choices
+from chat.views.search import EXCERPT, excerpt
 
 TODAY = "2027-01-15"  # by the clock of the tests, at a quarter past eight
 GONE = "BCDFGHJKBCDF"  # a room that there is not
@@ -335,3 +338,31 @@ async def test_a_page_full_of_ignored_messages_does_not_end_a_search(
     assert await found(bob, code, "tide") == ["the oldest tide"]
     everywhere = (await bob.get("/search?q=tide")).page
     assert [hit.one(".excerpt").words for hit in everywhere.all("#hits li")] == ["the oldest tide"]
+
+
+@pytest.mark.parametrize("start", ["", "über uns "])
+def test_an_excerpt_looks_at_no_more_words_than_it_shows(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def counted(text: str) -> Iterator[Piece]:
+        for piece in pieces_of(text):
+            seen.append(piece)
+            yield piece
+
+    monkeypatch.setattr("chat.views.search.pieces_of", counted)
+    shown = excerpt(start + "high tide " + "x " * 4000 + "tide", parse_query('"high tide" tide'))
+    assert shown.startswith(f"{start}<mark>high tide</mark> x")
+    assert shown.endswith("…")
+    assert len(seen) < EXCERPT
+
+
+@pytest.mark.parametrize("space", [" ", "\u3000"])
+def test_an_excerpt_marks_words_and_phrases_wherever_they_are(space: str) -> None:
+    text = space.join(["x"] * 900 + ["a", "tide", "table", "and", "a", "tide"] + ["y"] * 900)
+    shown = excerpt(text, parse_query('"a tide table" tide "and a"'))
+    marked = [
+        f"<mark>{space.join(words)}</mark>" for words in (("a", "tide", "table"), ("and", "a"), ("tide",))
+    ]
+    assert space.join(marked) in shown
+    assert shown.startswith("… ")
+    assert len(shown) < EXCERPT + 60
