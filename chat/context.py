@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chat.limits import Limits, OwnLimits
+from chat.limits import Limits, OwnLimits, Queue
 from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
 from chat.live.ignoring import Ignoring
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
 
 SEARCHES = 2  # at the same time: others wait, so that they never take all readers of the store
+WAITING = 20  # searches, each of another person
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +58,4 @@ class Context:
     clock: ClockWatch
     goodbyes: Goodbyes
     redis: Redis | None = None
-    searching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEARCHES))
+    searching: Queue = field(default_factory=lambda: Queue(SEARCHES, WAITING))

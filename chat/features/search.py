@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from chat import limits
@@ -50,15 +52,25 @@ def pace_searches(chat: Context, person: str, address: str) -> None:
         raise RateLimited(TOO_OFTEN, wait, "q")
 
 
+@asynccontextmanager
+async def _turn(chat: Context, person: str) -> AsyncIterator[float]:
+    """When a search is to be over, however long it waited for others. Raises RateLimited."""
+    deadline = time.monotonic() + BUDGET
+    if not chat.searching.is_open_for(person):
+        chat.metrics.refusals.labels("searches").inc()
+        raise RateLimited(TOO_OFTEN, BUDGET, "q")
+    async with chat.searching.place(person):
+        yield deadline
+
+
 async def search_room(
     chat: Context, member: Member, room: Room, query: Query, before: int, look: Look
 ) -> Hits:
     """What a query finds in a member's room, older than the message `before` if that is not 0.
 
-    Raises NotFound, Forbidden, Unavailable.
+    Raises RateLimited, NotFound, Forbidden, Unavailable.
     """
-    async with chat.searching:
-        deadline = time.monotonic() + BUDGET
+    async with _turn(chat, member.person) as deadline:
         span = await _span(chat.store, member, query, look)
         span = span._replace(end=min(before or span.end, span.end))
         found = await find(chat.store, member, query, span, PAGE + 1, deadline)
@@ -71,10 +83,9 @@ async def search_room(
 async def search_everywhere(chat: Context, person: str, query: Query, page: int, look: Look) -> Hits:
     """What a query finds in all rooms in which the person has a seat; `page` counts from 1.
 
-    Raises Unavailable.
+    Raises RateLimited, Unavailable.
     """
-    async with chat.searching:
-        deadline = time.monotonic() + BUDGET
+    async with _turn(chat, person) as deadline:
         end = min(max(page, 1), PAGES) * PAGE
         hits: list[Hit] = []
         is_cut = False

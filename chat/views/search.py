@@ -67,7 +67,7 @@ def _values(typed: str, outcome: Outcome) -> dict[str, object]:
 def excerpt(text: str, query: Query | None) -> Markup:
     """The part of a text where the first word is, in which all are marked. What is hidden stays so."""
     body = plain_text(text, hidden=HIDDEN)
-    spans = list(islice(_merged(_marked(body, query) if query else ()), MARKS))
+    spans = list(islice(_merged(_marked(body, query) if query and query.terms else ()), MARKS))
     start = spans[0][0] - BEFORE if spans and len(body) > EXCERPT else 0
     start = body.find(" ", start, start + BEFORE) + 1 or start if start > 0 else 0
     end = start + EXCERPT

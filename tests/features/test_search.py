@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock
@@ -11,10 +14,10 @@ from urllib.parse import quote
 import calls
 import pytest
 from dom import Element
-from people import FakeClock, Person, Reply, ids
+from people import FakeClock, Person, Reply, ids, until
 
 from chat import limits
-from chat.context import Context
+from chat.context import SEARCHES, WAITING, Context
 from chat.features import search
 from chat.features.search import PAGE
 from chat.model.members import Member
@@ -366,3 +369,68 @@ def test_an_excerpt_marks_words_and_phrases_wherever_they_are(space: str) -> Non
     assert space.join(marked) in shown
     assert shown.startswith("… ")
     assert len(shown) < EXCERPT + 60
+
+
+async def test_a_person_searches_once_at_a_time(
+    alice: Person, bob: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.write(code, "the tide")
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait_first(read: Callable[[], Awaitable[object]], *_: object) -> object:
+        began.set()
+        await go_on.wait()
+        return await read()
+
+    calls.intercept(monkeypatch, chats[0].store, search_some, wait_first)
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(ask(alice, code, "tide"))
+        await began.wait()
+        replies = [await ask(alice, code, "tide"), await alice.get("/search?q=tide")]
+        others = tasks.create_task(ask(bob, code, "tide"))
+        go_on.set()
+    assert [reply.status for reply in replies] == [429, 429]
+    assert replies[0].page.one("input[name=q]").value == "tide"
+    assert "try again" in replies[0].page.one("[role=alert]").words
+    assert int(replies[0].headers["Retry-After"]) >= 1
+    assert (first.result().status, others.result().status) == (200, 200)
+    assert (await ask(alice, code, "tide")).status == 200
+
+
+async def searching(chat: Context, person: str) -> None:
+    async with chat.searching.place(person):
+        await asyncio.Event().wait()
+
+
+async def test_few_searches_wait_for_others(alice: Person, code: str, chats: list[Context]) -> None:
+    chat = chats[0]
+    others = [asyncio.create_task(searching(chat, f"person {n}")) for n in range(SEARCHES + WAITING)]
+    await until(lambda: not chat.searching.is_open_for("somebody"))
+    assert (await ask(alice, code, "tide")).status == 429
+    for task in others:
+        task.cancel()
+    await asyncio.wait(others)
+    assert (await ask(alice, code, "tide")).status == 200
+
+
+async def test_the_time_of_a_search_runs_while_it_waits_for_others(
+    alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadlines: list[float] = []
+
+    async def find(*values: Any) -> Found:
+        deadlines.append(values[-1])
+        return Found([], 0)
+
+    monkeypatch.setattr(search, "BUDGET", 0.0)
+    monkeypatch.setattr(search, "find", find)
+    chat = chats[0]
+    async with AsyncExitStack() as places:
+        for n in range(SEARCHES):
+            await places.enter_async_context(chat.searching.place(f"person {n}"))
+        waiting = asyncio.create_task(ask(alice, code, "tide"))
+        await until(lambda: chat.searching.waiting)
+        free_at = time.monotonic()
+    assert (await waiting).status == 200
+    (deadline,) = deadlines
+    assert deadline < free_at
