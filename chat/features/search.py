@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from chat.store import NotFound, Store
 from chat.store.my_rooms import rooms_by_time
 from chat.store.search import FOREVER, Found, Span, search_some, span_of
 from chat.views.look import Look
+from chat.views.search import excerpt
 from chat.views.times import start_of
 
 PAGE = 20  # messages
@@ -32,6 +33,7 @@ TOO_OFTEN = "You or others in your network searched very often just now."
 class Hit(NamedTuple):
     room: Room
     message: Message
+    excerpt: str = ""
 
 
 class Hits(NamedTuple):
@@ -74,9 +76,9 @@ async def search_room(
         span = await _span(chat.store, member, query, look)
         span = span._replace(end=min(before or span.end, span.end))
         found = await find(chat.store, member, query, span, PAGE + 1, deadline)
-    hits = [Hit(room, message) for message in found.messages]
-    if len(hits) > PAGE:
-        return Hits(hits[:PAGE], hits[PAGE - 1].message.id)
+        hits = await _shown([Hit(room, message) for message in found.messages[:PAGE]], query)
+    if len(found.messages) > PAGE:
+        return Hits(hits, hits[-1].message.id)
     return Hits(hits, found.before, is_cut=found.before > 0)
 
 
@@ -103,8 +105,16 @@ async def search_everywhere(chat: Context, person: str, query: Query, page: int,
             is_cut = is_cut or (found.before > 0 and len(found.messages) <= end)
             hits += [Hit(room, message) for message in found.messages]
             hits = sorted(hits, key=lambda hit: hit.message.at, reverse=True)[: end + 1]
+        shown = await _shown(hits[end - PAGE : end], query)
     has_more = len(hits) > end and page < PAGES and not is_cut
-    return Hits(hits[end - PAGE : end], page + 1 if has_more else 0, is_cut)
+    return Hits(shown, page + 1 if has_more else 0, is_cut)
+
+
+async def _shown(hits: Sequence[Hit], query: Query) -> list[Hit]:
+    """With their excerpts, which take long if the texts are: in a thread, so that nobody else waits."""
+    bodies = [hit.message.body or "" for hit in hits]
+    excerpts = await asyncio.to_thread(lambda: [excerpt(body, query) for body in bodies])
+    return [hit._replace(excerpt=text) for hit, text in zip(hits, excerpts, strict=True)]
 
 
 async def _span(store: Store, member: Member, query: Query, look: Look) -> Span:

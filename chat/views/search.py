@@ -31,6 +31,9 @@ class Hit(Protocol):
     @property
     def message(self) -> Message: ...
 
+    @property
+    def excerpt(self) -> str: ...
+
 
 class Outcome(NamedTuple):
     """What is shown below the field: hits, and where to go on; or why there are none."""
@@ -58,16 +61,15 @@ def _values(typed: str, outcome: Outcome) -> dict[str, object]:
     return {
         "typed": typed,
         "outcome": outcome,
-        "excerpt": lambda body: excerpt(body, outcome.query),
         "name_of": name_of,
         "length": LENGTH,
     }
 
 
-def excerpt(text: str, query: Query | None) -> Markup:
+def excerpt(text: str, query: Query) -> Markup:
     """The part of a text where the first word is, in which all are marked. What is hidden stays so."""
     body = plain_text(text, hidden=HIDDEN)
-    spans = list(islice(_merged(_marked(body, query) if query and query.terms else ()), MARKS))
+    spans = list(islice(_merged(_marked(body, query) if query.terms else ()), MARKS))
     start = spans[0][0] - BEFORE if spans and len(body) > EXCERPT else 0
     start = body.find(" ", start, start + BEFORE) + 1 or start if start > 0 else 0
     end = start + EXCERPT

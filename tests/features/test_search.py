@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -22,7 +23,7 @@ from chat.features import search
 from chat.features.search import PAGE
 from chat.model.members import Member
 from chat.model.rooms import Room
-from chat.model.search import parse_query
+from chat.model.search import Query, parse_query
 from chat.model.words import Piece, pieces_of
 from chat.store import Unavailable
 from chat.store.my_rooms import rooms_by_time
@@ -343,6 +344,12 @@ async def test_a_page_full_of_ignored_messages_does_not_end_a_search(
     assert [hit.one(".excerpt").words for hit in everywhere.all("#hits li")] == ["the oldest tide"]
 
 
+def asked(text: str) -> Query:
+    query = parse_query(text)
+    assert query
+    return query
+
+
 @pytest.mark.parametrize("start", ["", "über uns "])
 def test_an_excerpt_looks_at_no_more_words_than_it_shows(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
@@ -353,7 +360,7 @@ def test_an_excerpt_looks_at_no_more_words_than_it_shows(start: str, monkeypatch
             yield piece
 
     monkeypatch.setattr("chat.views.search.pieces_of", counted)
-    shown = excerpt(start + "high tide " + "x " * 4000 + "tide", parse_query('"high tide" tide'))
+    shown = excerpt(start + "high tide " + "x " * 4000 + "tide", asked('"high tide" tide'))
     assert shown.startswith(f"{start}<mark>high tide</mark> x")
     assert shown.endswith("…")
     assert len(seen) < EXCERPT
@@ -362,7 +369,7 @@ def test_an_excerpt_looks_at_no_more_words_than_it_shows(start: str, monkeypatch
 @pytest.mark.parametrize("space", [" ", "\u3000"])
 def test_an_excerpt_marks_words_and_phrases_wherever_they_are(space: str) -> None:
     text = space.join(["x"] * 900 + ["a", "tide", "table", "and", "a", "tide"] + ["y"] * 900)
-    shown = excerpt(text, parse_query('"a tide table" tide "and a"'))
+    shown = excerpt(text, asked('"a tide table" tide "and a"'))
     marked = [
         f"<mark>{space.join(words)}</mark>" for words in (("a", "tide", "table"), ("and", "a"), ("tide",))
     ]
@@ -434,3 +441,20 @@ async def test_the_time_of_a_search_runs_while_it_waits_for_others(
     assert (await waiting).status == 200
     (deadline,) = deadlines
     assert deadline < free_at
+
+
+async def test_nobody_waits_while_excerpts_are_made(
+    alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.write(code, "high tide")
+    threads = []
+
+    def noted(text: str, query: Query) -> str:
+        threads.append(threading.current_thread())
+        return excerpt(text, query)
+
+    monkeypatch.setattr(search, "excerpt", noted)
+    assert await found(alice, code, "tide") == ["high tide"]
+    assert (await alice.get("/search?q=tide")).page.one("#hits mark").text == "tide"
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
