@@ -22,7 +22,10 @@ def config() -> dict[str, Any]:
     page = (REPO / "templates" / "room.html").read_text("utf-8")
     found = re.search(r"hx-config='(\{\"ws\":.*?\})'", page)
     assert found
-    ws: dict[str, Any] = json.loads(found[1])["ws"]
+    extension = (REPO / "static" / "vendor" / "hx-ws.min.js").read_text("utf-8")
+    usual = re.search(r"reconnectDelay:(\d+),", extension)
+    assert usual
+    ws: dict[str, Any] = {"reconnectDelay": int(usual[1])} | json.loads(found[1])["ws"]
     return ws
 
 

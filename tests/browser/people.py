@@ -29,8 +29,8 @@ CUT = "WebSocket is closed before the connection is established"
 Scheme = Literal["light", "dark"]
 
 # Every message of the page, oldest first, in the shape of Line.
-LINES = """() => [...document.querySelectorAll("#earlier>li, #live>li")].filter(li => !li.matches(".notice"))
-  .map(li => [+li.id.slice(8), li.querySelector(".by bdi").textContent,
+LINES = """() => [...document.querySelectorAll("#earlier>li[id], #live>li[id]")]
+  .filter(li => !li.matches(".notice")).map(li => [+li.id.slice(8), li.querySelector(".by bdi").textContent,
     li.querySelector(".text")?.textContent ?? null])"""
 NOTICES = """() => [...document.querySelectorAll("#messages .notice p:last-of-type")]
   .map(p => p.textContent.replace(/\\s*\\d\\d:\\d\\d$/, ""))"""
