@@ -16,10 +16,11 @@ from chat.model.members import Member
 from chat.model.signs import Sign
 from chat.store import Store, Unavailable
 from chat.store.members import find_seat
+from chat.views.look import Look
 
 KIND = "ignoring"
 ANOTHER_SEAT = frozenset(("renamed", "arrived", "returned"))  # perhaps of somebody ignored
-Render = Callable[[Sequence[int]], str]  # of the seats that a page hides
+Render = Callable[[Sequence[int], Look], str]  # of the seats that a page hides
 
 
 class Ignoring:
@@ -78,4 +79,4 @@ class Ignoring:
     def _show(self, connection: Connection, held: Member) -> None:
         if connection.member.ignored != held.ignored:
             connection.member = held
-            connection.show(KIND, self._render(held.ignored))
+            connection.show(KIND, self._render(held.ignored, connection.look))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from chat.live.connection import Connection
 from chat.model.changes import Change
 from chat.model.messages import Message
+from chat.views.look import Render
 
 SLOT = "sound"
 APART = 5.0  # s between the sounds of one person, on one node
@@ -19,7 +20,7 @@ class Sounds:
 
     def __init__(
         self,
-        fragment: Callable[[], str],
+        fragment: Render,
         has_focus: Callable[[Connection], bool],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -59,7 +60,7 @@ class Sounds:
         if message.author in member.ignored or now < self._next_at.get(member.person, 0.0):
             return
         self._next_at[member.person] = now + APART
-        connection.show(SLOT, self._fragment())
+        connection.show(SLOT, self._fragment(connection.look))
 
 
 def _mentioned(message: Message) -> Collection[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chat.model.errors import Outage
 from chat.views.engine import Engine
-from chat.views.look import LOOK, Look
+from chat.views.look import Look
 
 
 class Alerts:
@@ -27,9 +27,9 @@ class Alerts:
         """`over` says that the seat ended: nothing of the conversation stays on the page."""
         return self._render("room/farewell.html", look, code=code, reason=reason, over=over)
 
-    def mention(self) -> str:
+    def mention(self, look: Look) -> str:
         """A sound, in place of the one before."""
-        return self._render("sound/play.html", LOOK)
+        return self._render("sound/play.html", look)
 
     def heartbeat(self, look: Look) -> str:
         return self._render("room/replace_beat.html", look)

@@ -10,7 +10,7 @@ from chat.model.members import Member
 from chat.model.rooms import Room
 from chat.views.assets import version_of
 from chat.views.engine import Engine
-from chat.views.look import LOOK
+from chat.views.look import Look
 from chat.views.reader import Reader
 from chat.views.rooms import name_of
 
@@ -28,15 +28,15 @@ class Ignored:
         self._render = engine.render
         self._page = engine.page
 
-    def link(self, seats: Sequence[int]) -> Markup:
+    def link(self, seats: Sequence[int], look: Look) -> Markup:
         """The stylesheet, for the head of a page; nothing for most people."""
         if not seats:
             return Markup()
-        return Markup(self._render("ignore/_link.html", LOOK, url=url(seats)))  # noqa: S704
+        return Markup(self._render("ignore/_link.html", look, url=url(seats)))  # noqa: S704
 
-    def show(self, seats: Sequence[int]) -> str:
+    def show(self, seats: Sequence[int], look: Look) -> str:
         """The stylesheet in place of the one that a live page has."""
-        return self._render("ignore/replace_link.html", LOOK, url=url(seats) if seats else "")
+        return self._render("ignore/replace_link.html", look, url=url(seats) if seats else "")
 
     def page(
         self, room: Room, people: Iterable[tuple[Member, bool]], reader: Reader, failure: object = None

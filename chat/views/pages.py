@@ -85,7 +85,7 @@ class Pages:
         they may be out of date. `new` is where that begins which they have not read.
         """
         values: dict[str, Any] = {
-            "style": self._style(reader) + self._ignored.link(member.ignored),
+            "style": self._style(reader) + self._ignored.link(member.ignored, reader.look),
             "page_look": reader.look.token,
             "me": Markup(self._render("room/_me.html", reader.look, member=member)),  # noqa: S704
             "own_style": own_style_url(seats),
@@ -143,13 +143,14 @@ class Pages:
         with these fields was not done.
         """
         before, after = (Markup("\n".join(part)) for part in around[:2])  # noqa: S704
+        hidden = () if message.author in member.ignored else member.ignored
         return self._page(
             "message.html",
             reader,
             code=member.code,
             name=name_of(room),
             own_style=own_style_url(seats),
-            ignored=self._ignored.link(() if message.author in member.ignored else member.ignored),
+            ignored=self._ignored.link(hidden, reader.look),
             is_ignored=message.author in member.ignored,
             message=message,
             earlier=earlier,
@@ -202,7 +203,7 @@ class Pages:
             messages=messages + self._new_lines.slotted(new, member.code, reader.look),  # once all are there
             new_head=self._new_lines.head(new, reader.look),
             own_style=own_style_url(seats),
-            ignored=self._ignored.link(member.ignored),
+            ignored=self._ignored.link(member.ignored, reader.look),
             code=member.code,
             new=new,
             places=with_slot(lines.places, shown.page, new),
