@@ -14,7 +14,7 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
 REPO = Path(__file__).parents[1]
-LOCALES = REPO / "locales"
+LOCALES = REPO / "chat" / "locales"
 # What these say is for operators, in English. So are exceptions that nobody but a log shows.
 FOR_OPERATORS = {"cli.py", "settings.py", "startup.py", "private.py", "visitors.py", "logs.py", "metrics.py"}
 FOLDERS_FOR_OPERATORS = {"cluster", "server", "store"}

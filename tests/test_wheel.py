@@ -49,10 +49,11 @@ def server(programs: Path, empty: Path) -> Iterator[Server]:
 
 
 def test_the_wheel_has_every_template_and_static_file(wheel: Path) -> None:
-    files = [
-        p for folder in ("templates", "static", "locales") for p in (REPO / folder).rglob("*") if p.is_file()
-    ]
-    assert {f"chat/{path.relative_to(REPO).as_posix()}" for path in files} <= set(ZipFile(wheel).namelist())
+    names = set(ZipFile(wheel).namelist())
+    for place, folders in (REPO, ("templates", "static")), (REPO / "chat", ("locales",)):
+        files = [path for folder in folders for path in (place / folder).rglob("*") if path.is_file()]
+        assert files
+        assert {f"chat/{path.relative_to(place).as_posix()}" for path in files} <= names
 
 
 def test_the_installed_package_is_the_one_that_runs(programs: Path, empty: Path) -> None:

@@ -14,7 +14,6 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
 from chat.model.sentences import Sentence
-from chat.views.assets import folder
 from chat.views.look import Look
 
 ENGLISH = NullTranslations()  # texts are their own keys (docs/decisions/054)
@@ -34,7 +33,7 @@ def _translations(path: Path) -> NullTranslations:
     return GNUTranslations(compiled)
 
 
-CATALOGUES = load(folder("locales"))  # by language; what is in none of them stays English
+CATALOGUES = load(Path(__file__).parents[1] / "locales")  # by language; what is in none of them stays English
 
 
 @cache
