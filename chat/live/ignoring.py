@@ -1,6 +1,6 @@
 """What open pages hide: it changes when somebody is ignored, or not any more, on whatever node.
 
-Whoever misses it is shown it with the next page.
+A page that misses it has it after the next reload.
 """
 
 from __future__ import annotations

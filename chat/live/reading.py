@@ -86,7 +86,7 @@ class Reading:
             await self.save()
 
     async def save(self) -> None:
-        """Store what is due; it stays due until it is stored. Returns once that is so, whoever began it."""
+        """Store what is due, which stays so until it is stored. Waits for a save that has begun."""
         async with self._saving:
             due = list(self._due.items())
             for start in range(0, len(due), PORTION):

@@ -29,7 +29,7 @@ class Sounds:
         self._next_at: dict[str, float] = {}  # by person; nobody without a page
 
     def add(self, connection: Connection) -> None:
-        """Whoever has this page wants to hear of mentions."""
+        """The person of this page wants to hear of mentions."""
         member = connection.member
         self._pages.setdefault((member.code, member.number), []).append(connection)
         self._next_at.setdefault(member.person, 0.0)

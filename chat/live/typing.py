@@ -24,7 +24,7 @@ QUIET = 3.0  # s after a text: a page may say once more that it is being typed
 WRITERS = 10_000  # of texts in the last seconds that are known
 PACE = 1.0  # s between what a room is shown
 TICK = 0.25  # s
-TYPISTS = 8  # of a room that are known: whoever comes to it then is not shown
+TYPISTS = 8  # of a room that are known; further ones are not shown
 
 Render = Callable[[Sequence[str], Look], str]  # of the labels of those who type
 Delivered = Callable[[int, int], None]

@@ -186,7 +186,8 @@ async def announce(
 ) -> Change | None:
     """Mark seats as present or away, and tell the room of those of whom it wants to know.
 
-    That is whoever is here for the first time, or again after leaving for good; others only if it is set so.
+    These are people who are here for the first time, or again after leaving for good; others only if
+    it is set so.
     Seats already so marked, and ended ones, are passed over. None if the log is as before.
     """
     present = int(verb == "entered")
