@@ -20,7 +20,8 @@ from chat.views.look import LOOK, Look
 from chat.views.messages import Shown
 from chat.views.reader import Reader
 from chat.views.renderer import Renderer
-from chat.views.room_pages import RoomPages
+from chat.views.room_pages import RoomPages, RoomView
+from chat.views.stencils import Values
 
 RENDER = Renderer(folder("templates"), Assets(folder("static")))
 READER = Reader(LOOK)
@@ -67,25 +68,27 @@ def test_a_page_from_a_stencil_is_the_one_of_its_templates(
         Page(messages, Position(epoch, 99), more, later), [f"<li>{name} &amp; %s</li>" for name in kinds]
     )
     link = f"http://{host}/rooms/{code}"
-    values = member, Room(code, epoch, 0, said), seats, shown, people, link, Draft(code, key=key), READER
-    page = RENDER.pages.room(*values, past=Past() if older else None, frozen=frozen)
+    values = member, Room(code, epoch, 0, said), seats, shown, people, link, Draft(code, key=key)
+    view = RoomView(*values, past=Past() if older else None, frozen=frozen)
+    page = RENDER.pages.room(view, READER)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RENDER.pages, "_room_pages", WithoutStencil(RENDER.pages._room))
-        plain = RENDER.pages.room(*values, past=Past() if older else None, frozen=frozen)
+        plain = RENDER.pages.room(view, READER)
     assert page == plain
     assert "\ufdd0" not in page
 
 
 class WithoutStencil(RoomPages):
-    def page(self, member: Member, shown: Shown, look: Look, **values: Any) -> str:
-        values |= {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": "", "quoted": None}
-        return self._render(look, member=member, page=shown.page, **values)
+    def page(self, member: Member, shown: Shown, look: Look, past: Past | None, given: Values) -> str:
+        values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": "", "quoted": None}
+        return self._render(look, member=member, page=shown.page, past=past, **values, **given)
 
 
 def test_what_was_typed_stands_in_the_field_again() -> None:
     member = Member("BCDFGHJK", 7, "person", "Ann", 1)
     shown = Shown(Page([], Position("epoch", 0), False), [])
     draft = Draft("BCDFGHJK", ["typed <b>"], "key", 2, True)
-    page = RENDER.pages.room(member, Room("BCDFGHJK", "", 0), [7], shown, [], "link", draft, READER)
+    view = RoomView(member, Room("BCDFGHJK", "", 0), [7], shown, [], "link", draft)
+    page = RENDER.pages.room(view, READER)
     assert 'value="typed &lt;b&gt;"' in page
     assert 'value="key.2"' in page

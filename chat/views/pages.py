@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -12,17 +12,16 @@ from chat.model.members import Member
 from chat.model.messages import Message, Version
 from chat.model.receipts import write_life
 from chat.model.rooms import Room
-from chat.views.days import Past
 from chat.views.engine import Engine
 from chat.views.forms import NOTHING, Draft, Form
 from chat.views.ignored import Ignored
 from chat.views.look import Look
 from chat.views.message_fragments import joined
 from chat.views.messages import Shown
-from chat.views.people import NOBODY, People, own_style_url
+from chat.views.people import People, own_style_url
 from chat.views.reactions import Reacted
 from chat.views.reader import Reader
-from chat.views.room_pages import RoomPages
+from chat.views.room_pages import RoomPages, RoomView
 from chat.views.rooms import Rooms, name_of
 from chat.views.stream_lines import StreamLines
 from chat.views.unread import NewLine, NewLines, stream_query, with_slot
@@ -61,62 +60,43 @@ class Pages:
         """What is meant by another name, typed by somebody who has a seat in the room?"""
         return self._page("already_here.html", reader, member=member, name=name)
 
-    def room(
-        self,
-        member: Member,
-        room: Room,
-        seats: Sequence[int],
-        shown: Shown,
-        people: Sequence[Member],
-        link: str,
-        draft: Draft,
-        reader: Reader,
-        *,
-        many_lines: bool = False,
-        error: str = "",
-        past: Past | None = None,
-        frozen: bool = False,
-        away: tuple[Sequence[Member], int] = NOBODY,
-        new: NewLine | None = None,
-    ) -> str:
-        """The room as one member sees it; a page of the past is without the live end.
-
-        `people`, among them the member, are here, and `away` is as for `People.roster`. `frozen` says that
-        they may be out of date. `new` is where that begins which they have not read.
-        """
-        values: dict[str, Any] = {
-            "style": self._style(reader) + self._ignored.link(member.ignored, reader.look),
-            "page_look": reader.look.token,
-            "me": Markup(self._render("room/_me.html", reader.look, member=member)),  # noqa: S704
-            "own_style": own_style_url(seats),
-            "messages": joined(self._new_lines.put_into(shown, new, member.code, reader.look)),
-            "new_head": self._new_lines.head(new, reader.look),
-            "new_trigger": self._new_lines.trigger(new, reader.look),
-            "stream": f"/rooms/{member.code}/stream{stream_query(new)}",
-            "roster": Markup(self._people.roster_of_page(people, frozen, reader.look, away)),  # noqa: S704
-            "count": len(people),
-            "heading": self._rooms.heading(room, reader.look),
-            "name": name_of(room),
-            "link": link,
-            "link_quoted": quote(link, safe=""),
-            "key": draft.key,
-            "past": past,
-        }
-        typed = draft.text or draft.acked or draft.posted or draft.quoted
-        if not (error or many_lines or typed or past not in (None, Past())):
-            return self._room_pages.page(member, shown, reader.look, **values)
+    def room(self, view: RoomView, reader: Reader) -> str:
+        member, draft, look, values = view.member, view.draft, reader.look, self._values(view, reader)
+        if view.is_usual:
+            return self._room_pages.page(member, view.shown, look, view.past, values)
         return self._room(
-            reader.look,
+            look,
             member=member,
-            page=shown.page,
+            page=view.shown.page,
+            past=view.past,
             draft=draft.text,
             acked=draft.acked,
             life=write_life(draft.key, draft.acked) if draft.posted else "",
-            many_lines=many_lines or "\n" in draft.text,
-            error=error,
+            many_lines=view.many_lines or "\n" in draft.text,
+            error=view.error,
             quoted=draft.quoted,
             **values,
         )
+
+    def _values(self, view: RoomView, reader: Reader) -> Mapping[str, object]:
+        member, look, new = view.member, reader.look, view.new
+        return {
+            "style": self._style(reader) + self._ignored.link(member.ignored, look),
+            "page_look": look.token,
+            "me": Markup(self._render("room/_me.html", look, member=member)),  # noqa: S704
+            "own_style": own_style_url(view.seats),
+            "messages": joined(self._new_lines.put_into(view.shown, new, member.code, look)),
+            "new_head": self._new_lines.head(new, look),
+            "new_trigger": self._new_lines.trigger(new, look),
+            "stream": f"/rooms/{member.code}/stream{stream_query(new)}",
+            "roster": Markup(self._people.roster_of_page(view.people, view.frozen, look, view.away)),  # noqa: S704
+            "count": len(view.people),
+            "heading": self._rooms.heading(view.room, look),
+            "name": name_of(view.room),
+            "link": view.link,
+            "link_quoted": quote(view.link, safe=""),
+            "key": view.draft.key,
+        }
 
     def _room(self, look: Look, **values: object) -> str:
         return self._render("room.html", look, spare=0, **values)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +12,14 @@ from markupsafe import Markup, escape
 
 from chat.model.codes import grouped
 from chat.model.members import Member
+from chat.model.rooms import Room
 from chat.views.days import Past
+from chat.views.forms import Draft
 from chat.views.look import NO_ZONE, WORDS, Look
 from chat.views.messages import Shown
+from chat.views.people import NOBODY
 from chat.views.stencils import Stencil, Values
+from chat.views.unread import NewLine
 
 KINDS = 64  # of the past, with earlier and later messages, with a text, in a zone, and by which clock
 
@@ -45,62 +50,56 @@ HOLES: Values = {
 SOMEBODY = Member(CODE, 0, "\ufddb", "\ufddc", 1)
 
 
+@dataclass(frozen=True, slots=True)
+class RoomView:
+    """A room as one member sees it; a page of the past is without the live end.
+
+    `people`, among them the member, are here, and `away` is as for `People.roster`. `frozen` says that they
+    may be out of date. `new` is where that begins which the member has not read.
+    """
+
+    member: Member
+    room: Room
+    seats: Sequence[int]
+    shown: Shown
+    people: Sequence[Member]
+    link: str
+    draft: Draft
+    many_lines: bool = False
+    error: str = ""
+    past: Past | None = None
+    frozen: bool = False
+    away: tuple[Sequence[Member], int] = NOBODY
+    new: NewLine | None = None
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether its field is empty and of one line, and nothing is wrong."""
+        draft = self.draft
+        typed = draft.text or draft.acked or draft.posted or draft.quoted
+        return not (self.error or self.many_lines or typed or self.past not in (None, Past()))
+
+
 class RoomPages:
-    """Pages with an empty field of one line, and with nothing wrong. `render` makes any page."""
+    """Those that are usual. `render` makes any page."""
 
     def __init__(self, render: Callable[..., str]) -> None:
         self._render = render
         self._stencil = lru_cache(WORDS * KINDS)(self._cut)
 
-    def page(
-        self,
-        member: Member,
-        shown: Shown,
-        look: Look,
-        *,
-        style: Markup,
-        page_look: str,
-        own_style: str,
-        me: Markup,
-        new_head: Markup,
-        new_trigger: Markup,
-        stream: str,
-        messages: Markup,
-        roster: Markup,
-        count: int,
-        heading: Markup,
-        name: str,
-        link: str,
-        link_quoted: str,
-        key: str,
-        past: Past | None,
-    ) -> str:
-        page = shown.page
-        has_text = any(message.kind == "text" for message in page.messages)
-        return self._stencil(_without_zone(look), past, page.more, page.later, has_text).fill(
-            {
-                "code": escape(member.code),
-                "grouped": escape(grouped(member.code)),
-                "style": style,
-                "page_look": page_look,
-                "me": me,
-                "new_head": new_head,
-                "new_trigger": new_trigger,
-                "stream": stream,
-                "own_style": own_style,
-                "heading": heading,
-                "name": escape(name),
-                "link": escape(link),
-                "link_quoted": link_quoted,
-                "key": escape(key),
-                "epoch": escape(page.position.epoch),
-                "messages": messages,
-                "roster": roster,
-                "count": count,
-                "oldest": page.messages[0].id if page.messages else 0,
-                "newest": page.messages[-1].id if page.messages else 0,
-            }
-        )
+    def page(self, member: Member, shown: Shown, look: Look, past: Past | None, given: Values) -> str:
+        """`given` has what is named in GIVEN."""
+        page, messages = shown.page, shown.page.messages
+        has_text = any(message.kind == "text" for message in messages)
+        values = {name: given[name] for name in GIVEN} | {
+            "code": member.code,
+            "grouped": grouped(member.code),
+            "epoch": page.position.epoch,
+            "oldest": messages[0].id if messages else 0,
+            "newest": messages[-1].id if messages else 0,
+        }
+        stencil = self._stencil(_without_zone(look), past, page.more, page.later, has_text)
+        return stencil.fill({name: escape(value) for name, value in values.items()})
 
     def _cut(self, look: Look, past: Past | None, more: bool, later: bool, has_text: bool) -> Stencil:
         kind = "text" if has_text else "notice"

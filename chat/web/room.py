@@ -24,6 +24,7 @@ from chat.views.forms import Draft, Form
 from chat.views.messages import PAGE
 from chat.views.people import with_oneself
 from chat.views.qr import qr_code
+from chat.views.room_pages import RoomView
 from chat.views.unread import new_line
 from chat.web import repeats
 from chat.web.entry import existing_room, invitation
@@ -114,7 +115,7 @@ async def show_room(
     show = partial(from_start, rendered) if past and past.from_start else rendered.page
     shown = await show(member.code, page, reader.look)
     here = with_oneself(await chat.presence.everybody(member.code), member)
-    return chat.render.pages.room(
+    view = RoomView(
         member,
         known,
         seats,
@@ -122,7 +123,6 @@ async def show_room(
         here,
         link_to(member.code),
         draft,
-        reader,
         many_lines=many_lines,
         error=error,
         past=past,
@@ -132,6 +132,7 @@ async def show_room(
         frozen=chat.presence.frozen,
         away=await chat.presence.away(member.code, here),
     )
+    return chat.render.pages.room(view, reader)
 
 
 def link_to(code: str) -> str:
