@@ -15,13 +15,13 @@ from chat.model.rooms import Room
 from chat.model.search import LENGTH, WORDS, Query, Term
 from chat.model.words import pieces_of
 from chat.views.engine import Engine
+from chat.views.quotes import HIDDEN
 from chat.views.reader import Reader
 from chat.views.rooms import name_of
 
 EXCERPT = 300  # characters of a text, about
 BEFORE = 60  # of them before the first word that is marked
 MARKS = 100  # at most
-HIDDEN = "▒▒▒"  # a spoiler
 
 
 class Hit(Protocol):

@@ -12,8 +12,7 @@ from quart.typing import ResponseReturnValue
 from chat.context import Context
 from chat.model.changes import Page
 from chat.model.members import Member
-from chat.store import HISTORY, NotFound, past
-from chat.store.rooms import find_room
+from chat.store import HISTORY, past
 from chat.views.days import Day, Past
 from chat.views.excerpts import from_start
 from chat.views.forms import Form
@@ -30,6 +29,7 @@ from chat.web.requests import (
     pace_reading,
     pages,
     require_member,
+    room_of,
 )
 from chat.web.room import show_room
 
@@ -96,8 +96,6 @@ def _day(text: str) -> date | None:
 
 async def _form(chat: Context, member: Member, typed: str | None) -> str:
     """With what was typed and why it is none, unless that is None."""
-    room = await chat.store.read(find_room, member.code)
-    if room is None:
-        raise NotFound(f"There is no room {member.code}.")
+    room = await room_of(chat, member)
     form = Form(first="date") if typed is None else Form({"date": typed}, {"date": NO_DAY})
     return chat.render.days.form(room, form, current_reader())

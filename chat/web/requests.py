@@ -16,9 +16,11 @@ from chat.limits import Rate
 from chat.model.codes import clean_code, is_code
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
+from chat.model.rooms import Room
 from chat.store import HISTORY, Unavailable
 from chat.store.members import find_seat
 from chat.store.past import ReadPage
+from chat.store.rooms import find_room
 from chat.store.visits import Visit, visit, visit_page
 from chat.views import reader
 from chat.views.look import Look
@@ -95,6 +97,14 @@ async def require_member(chat: Context, code: str) -> Member:
     if member is None:
         abort(403)
     return member
+
+
+async def room_of(chat: Context, member: Member) -> Room:
+    """The room that they are in; 404 if it has gone meanwhile."""
+    room = await chat.store.read(find_room, member.code)
+    if room is None:
+        abort(404)
+    return room
 
 
 def canonical_code(code: str) -> str:

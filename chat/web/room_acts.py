@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from quart import abort, redirect, request
+from quart import redirect, request
 from quart.typing import ResponseReturnValue
 
 from chat.context import Context
 from chat.features import ROOM_ACTIONS
 from chat.features.action import Action, Failure, Fields, failure_of, perform
-from chat.model.members import Member
 from chat.model.rooms import Room
 from chat.store import Unavailable
-from chat.store.rooms import find_room
 from chat.web import fields, outcomes
 from chat.web.errors import error_page
 from chat.web.requests import (
@@ -26,6 +24,7 @@ from chat.web.requests import (
     pace_reading,
     pages,
     require_member,
+    room_of,
 )
 
 FIELDS = ("title", "topic", "former_title", "former_topic", "name", "on")  # that an action may look at
@@ -38,7 +37,7 @@ async def form_of_room_act(code: str, name: str) -> ResponseReturnValue:
     pace_reading(chat, member.person)
     if member.code != code:
         return redirect(f"/rooms/{member.code}/{name}", 301)
-    room, action = await _room(chat, member), ROOM_ACTIONS[name]
+    room, action = await room_of(chat, member), ROOM_ACTIONS[name]
     return _form(chat, room, action, action.filled(room, member))
 
 
@@ -53,13 +52,6 @@ async def room_act(code: str, name: str) -> ResponseReturnValue:
     if isinstance(answer, Failure):
         return _failed(chat, code, action, answer, given)
     return outcomes.done(member, answer)
-
-
-async def _room(chat: Context, member: Member) -> Room:
-    room = await chat.store.read(find_room, member.code)
-    if room is None:
-        abort(404)
-    return room
 
 
 def _form(chat: Context, room: Room, action: Action, shown: Fields, failure: Failure | None = None) -> str:

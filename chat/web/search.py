@@ -10,9 +10,7 @@ from quart.typing import ResponseReturnValue
 from chat.context import Context
 from chat.features.search import Hits, pace_searches, search_everywhere, search_room
 from chat.model.errors import Forbidden, RateLimited, Refused
-from chat.model.rooms import Room
 from chat.model.search import Query, parse_query
-from chat.store.rooms import find_room
 from chat.views.search import Outcome
 from chat.web import fields
 from chat.web.requests import (
@@ -24,6 +22,7 @@ from chat.web.requests import (
     pages,
     require_member,
     require_store,
+    room_of,
 )
 
 
@@ -33,7 +32,7 @@ async def search_in_room(code: str) -> ResponseReturnValue:
     member = await require_member(chat, code)
     if member.code != code:
         return redirect(f"/rooms/{member.code}/search?{request.query_string.decode()}", 301)
-    room = await chat.store.read(find_room, code) or Room(code, "", 0)
+    room = await room_of(chat, member)
     before = fields.number(request.args.get("before"))
 
     async def search(query: Query) -> Hits:
