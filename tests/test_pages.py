@@ -7,8 +7,8 @@ import gzip
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from hashlib import sha256
 from ipaddress import ip_network
@@ -21,6 +21,7 @@ from deployments import ON_BOTH
 from dom import Element, parse
 from people import ORIGIN, FakeClock, Person, Reply, Turn, notices, on_its_way, texts, until
 from quart import Quart
+from streams import read_until, streaming
 
 from chat import limits
 from chat.context import Context
@@ -1039,29 +1040,8 @@ async def test_before_a_message_that_never_was_there_is_nothing(alice: Person, l
 # The live page without JavaScript ---------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def _streaming(person: Person, code: str) -> AsyncIterator[Any]:
-    """The never-ending page as it arrives."""
-    connection = person.client.request(f"/rooms/{code}/stream", headers={"Accept-Encoding": "gzip"})
-    task = asyncio.ensure_future(
-        person.app(connection.scope, connection._asgi_receive, connection._asgi_send)  # type: ignore[attr-defined]
-    )
-    await connection.send_complete()
-    try:
-        yield connection
-    finally:
-        await connection.disconnect()
-        async with asyncio.timeout(5):
-            await task
-
-
-async def _read(connection: Any, text: str) -> str:
-    """What arrives, up to and with this text."""
-    arrived = ""
-    async with asyncio.timeout(5):
-        while text not in arrived:
-            arrived += (await connection.receive()).decode()
-    return arrived
+def _streaming(person: Person, code: str) -> AbstractAsyncContextManager[Any]:
+    return streaming(person, f"/rooms/{code}/stream", **{"Accept-Encoding": "gzip"})
 
 
 async def test_the_room_offers_the_live_page_where_scripts_are_off(alice: Person, code: str) -> None:
@@ -1076,7 +1056,7 @@ async def test_the_room_offers_the_live_page_where_scripts_are_off(alice: Person
 async def test_the_live_page_shows_history_and_then_what_comes(alice: Person, bob: Person, code: str) -> None:
     await alice.write(code, "before")
     async with _streaming(bob, code) as stream:
-        start = await _read(stream, "before")
+        start = await read_until(stream, "before")
         assert '<meta http-equiv="refresh"' in start
         assert '<base target="_top">' in start
         assert stream.status_code == 200
@@ -1085,7 +1065,7 @@ async def test_the_live_page_shows_history_and_then_what_comes(alice: Person, bo
         assert "frame-ancestors 'self'" in stream.headers["Content-Security-Policy"]
         await alice.write(code, "during")
         await alice.write(code, "<b>bold</b>")
-        more = await _read(stream, "&lt;b&gt;")
+        more = await read_until(stream, "&lt;b&gt;")
     assert texts(parse(more[more.index("<li") :].rpartition("</li>")[0] + "</li>")) == [
         "during",
         "<b>bold</b>",
@@ -1098,7 +1078,7 @@ async def test_the_live_page_counts_as_being_here(
 ) -> None:
     chat = chats[-1]
     async with _streaming(bob, code) as stream:
-        await _read(stream, "</template>")
+        await read_until(stream, "</template>")
         await until(lambda: chat.presence.people(code))
         await turn()
         page = await alice.look(code)
@@ -1114,13 +1094,13 @@ async def test_the_live_page_shows_a_notice_that_grows_in_its_newest_state(
     alice: Person, bob: Person, code: str, chats: list[Context], turn: Turn
 ) -> None:
     async with _streaming(bob, code) as stream:
-        await _read(stream, "</template>")
+        await read_until(stream, "</template>")
         await until(lambda: chats[-1].presence.people(code))
         await turn()
-        await _read(stream, "<bdi>Bob</bdi> is here")
+        await read_until(stream, "<bdi>Bob</bdi> is here")
         async with alice.in_room(code):
             await turn(2)
-            more = await _read(stream, "are here for the first time")
+            more = await read_until(stream, "are here for the first time")
     assert list(_versions(more).values()) == [["Bob and Alice are here for the first time"]]
 
 
@@ -1146,13 +1126,13 @@ async def test_the_live_page_shows_a_text_that_changes_in_its_place(
     for text in ("as it was", "a secret"):
         await alice.write(code, text)
     async with _streaming(bob, code) as stream:
-        start = await _read(stream, "a secret")
+        start = await read_until(stream, "a secret")
         first, second = re.findall(r"slot=(\d+) ", start)[-2:]
         await until(lambda: any(feed.connections for feed in chats[-1].hub.feeds.values()))
         await alice.post(f"/rooms/{code}/{first}/edit", {"body": "as it is"})
-        more = await _read(stream, "as it is")
+        more = await read_until(stream, "as it is")
         await alice.post(f"/rooms/{code}/{second}/delete", {})
-        more += await _read(stream, "Message deleted")
+        more += await read_until(stream, "Message deleted")
     assert f'<slot name="{first}"></slot><slot name="{second}"></slot>' in start
     assert _versions(more) == {first: ["as it is"], second: ["Message deleted"]}
 
@@ -1163,7 +1143,7 @@ async def test_the_live_page_ends_when_the_server_does(
 ) -> None:
     hub = chats[-1].hub
     async with _streaming(bob, code) as stream:
-        await _read(stream, "</template>")
+        await read_until(stream, "</template>")
         await until(lambda: any(feed.connections for feed in hub.feeds.values()))
         await hub.connections.terminate()
         async with asyncio.timeout(5):
@@ -1177,7 +1157,7 @@ async def test_the_live_page_ends_when_its_person_leaves(
 ) -> None:
     hub = chats[-1].hub
     async with _streaming(bob, code) as stream:
-        await _read(stream, "</template>")
+        await read_until(stream, "</template>")
         await until(lambda: any(feed.connections for feed in hub.feeds.values()))
         await bob.post(f"/rooms/{code}/leave")
         async with asyncio.timeout(5):

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import calls
 import pytest
-from people import PATIENCE, Live, Person, ids
+from people import Live, Person, ids
 from shown import ShownMessages, messages_of, streamed
+from streams import read_until, streaming
 
 from chat.context import Context
 from chat.settings import Settings
@@ -130,35 +130,12 @@ async def test_the_live_page_without_javascript_shows_the_same_as_a_fresh_one(
     talk: Talk, burst: Burst
 ) -> None:
     bob = talk.people[1]
-    async with _streaming(bob, talk.code) as read:
-        html = await read("</template>")
+    async with streaming(bob, f"/rooms/{talk.code}/stream") as stream:
+        html = await read_until(stream, "</template>")
         await burst(talk)
         await talk.write(talk.people[0], "the end")
-        html += await read("the end")
+        html += await read_until(stream, "the end")
     assert streamed(html) == await _fresh(bob, talk.code)
-
-
-@asynccontextmanager
-async def _streaming(person: Person, code: str) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
-    """The page that never ends; what it gives reads on, up to and with some text."""
-    connection: Any = person.client.request(f"/rooms/{code}/stream")
-    task = asyncio.ensure_future(
-        person.app(connection.scope, connection._asgi_receive, connection._asgi_send)
-    )
-    await connection.send_complete()
-
-    async def read(text: str) -> str:
-        arrived = ""
-        async with asyncio.timeout(PATIENCE):
-            while text not in arrived:
-                arrived += (await connection.receive()).decode()
-        return arrived
-
-    try:
-        yield read
-    finally:
-        await connection.disconnect()
-        await task
 
 
 async def test_messages_that_are_compared_have_what_people_see(talk: Talk) -> None:

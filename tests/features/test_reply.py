@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
 
 import pytest
 from dom import Element, parse
 from people import Live, Person, Reply, ids
+from streams import read_until, streaming
 
 
 @pytest.fixture
@@ -257,36 +255,13 @@ async def test_the_first_words_are_a_line_of_plain_text(
     assert not (await bob.look(code)).one(".quote").has("a")
 
 
-@asynccontextmanager
-async def streaming(person: Person, code: str) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
-    """The page that never ends; how to read what arrives, up to and with a text."""
-    connection: Any = person.client.request(f"/rooms/{code}/stream")
-    page = asyncio.ensure_future(
-        person.app(connection.scope, connection._asgi_receive, connection._asgi_send)
-    )
-
-    async def read(text: str) -> str:
-        arrived = ""
-        async with asyncio.timeout(5):
-            while text not in arrived:
-                arrived += (await connection.receive()).decode()
-        return arrived
-
-    await connection.send_complete()
-    try:
-        yield read
-    finally:
-        await connection.disconnect()
-        async with asyncio.timeout(5):
-            await page
-
-
 async def test_the_live_page_without_javascript_shows_a_quote_as_it_is_now(
     alice: Person, bob: Person, code: str, id: int
 ) -> None:
     await answer(bob, code, id)
     number = ids(await bob.look(code))[-1]
-    async with streaming(bob, code) as read:
+    async with streaming(bob, f"/rooms/{code}/stream") as stream:
+        read = partial(read_until, stream)
         assert "Who has the keys?" in await read("I do")
         for text in ("Who has the boat?", "Who has it?"):
             await alice.post(f"/rooms/{code}/{id}/edit", {"body": text})

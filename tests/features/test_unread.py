@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock
@@ -14,6 +13,7 @@ import pytest
 from dom import Element
 from people import Live, Person, ids, texts, until
 from quart import Quart
+from streams import read_until, streaming
 
 from chat.context import Context
 from chat.live.reading import Reading
@@ -231,29 +231,6 @@ async def test_what_is_due_is_stored_when_the_server_ends(code: str, his: Contex
 # The line before what is new
 
 
-@asynccontextmanager
-async def streaming(person: Person, address: str) -> AsyncIterator[Any]:
-    """The never-ending page as it arrives."""
-    connection: Any = person.client.request(address.partition("#")[0])
-    task = asyncio.ensure_future(
-        person.app(connection.scope, connection._asgi_receive, connection._asgi_send)
-    )
-    await connection.send_complete()
-    yield connection
-    await connection.disconnect()
-    async with asyncio.timeout(5):
-        await task
-
-
-async def arrived(connection: Any, text: str) -> str:
-    """What comes, up to and with this text."""
-    found = ""
-    async with asyncio.timeout(5):
-        while text not in found:
-            found += (await connection.receive()).decode()
-    return found
-
-
 def line(page: Element) -> list[str]:
     """The words of the line, and the text that follows it."""
     items = page.all("li")
@@ -305,8 +282,8 @@ async def test_without_javascript_the_line_is_in_the_live_page(alice: Person, bo
     await alice.write(code, "one", "two")
     room = (await bob.get(f"/rooms/{code}", **NAVIGATION)).page  # which counts as read from now on
     address = room.one("noscript iframe")["src"]
-    async with streaming(bob, address) as stream:
-        start = await arrived(stream, 'id="new"')
+    async with streaming(bob, address.partition("#")[0]) as stream:
+        start = await read_until(stream, 'id="new"')
         assert "2 new messages" in start
         one = ids(await bob.look(code))[-2]
         assert f'<slot name="new"></slot><slot name="{one}"></slot>' in start
