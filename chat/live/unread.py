@@ -148,10 +148,12 @@ class UnreadTitles:
 
     async def _learn(self, code: str, pages: Mapping[Connection, _Page]) -> None:
         """Up to where people have read whose pages are new; of those beyond some, the next time."""
-        new = [(c, page) for c, page in pages.items() if page.read is None]
-        for connection, page in islice(new, AT_ONCE):
-            member = connection.member
-            reader = await self._store.read(unread.reader_of, code, member.number, member.person)
+        new = [(c.member, page) for c, page in pages.items() if page.read is None]
+        if not new:
+            return
+        asked = [(member.number, member.person) for member, _ in new[:AT_ONCE]]
+        found = await self._store.read(unread.readers_of, code, asked)
+        for (member, page), reader in zip(new, found, strict=False):
             page.read, page.seats = self._reading.known(member, reader.read), reader.seats
         if len(new) > AT_ONCE:
             self._counted.pop(code, None)

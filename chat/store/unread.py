@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from chat.model.rooms import Room
@@ -38,5 +39,9 @@ async def said_last(tx: Transaction, code: str, after: int) -> Said | None:
     return Said(room, [(id, author) for id, author in rows])
 
 
-async def reader_of(tx: Transaction, code: str, seat: int, person: str) -> Reader:
-    return Reader(await read_up_to(tx, code, seat), frozenset(await seats_of(tx, code, person)))
+async def readers_of(tx: Transaction, code: str, people: Sequence[tuple[int, str]]) -> list[Reader]:
+    """Of each seat and its person, in their order."""
+    return [
+        Reader(await read_up_to(tx, code, seat), frozenset(await seats_of(tx, code, person)))
+        for seat, person in people
+    ]

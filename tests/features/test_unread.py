@@ -17,7 +17,7 @@ from streams import read_until, streaming
 
 from chat.context import Context
 from chat.live.reading import Reading
-from chat.live.unread import SIGNS, UnreadTitles
+from chat.live.unread import AT_ONCE, SIGNS, UnreadTitles
 from chat.model.signs import LABEL, Sign
 from chat.store import Unavailable, read_positions
 from chat.store import unread as unread_texts
@@ -436,8 +436,10 @@ class Rooms:
 
     async def _read(self, call: object, code: str, *values: object) -> object:
         self.asked(code)
-        if call is unread_texts.reader_of:
-            return unread_texts.Reader(0, frozenset())
+        if call is unread_texts.readers_of:
+            [readers] = values
+            assert isinstance(readers, list)
+            return [unread_texts.Reader(0, frozenset())] * len(readers)
         room: Any = SimpleNamespace(code=code)
         return unread_texts.Said(room, [(7, 99)])
 
@@ -458,6 +460,16 @@ async def test_a_page_may_close_while_another_room_is_counted() -> None:
     rooms.asked = lambda code: None
     await rooms.titles.tick()
     assert pages[1].shown == ["(1)"]
+
+
+async def test_those_who_came_meanwhile_are_read_of_together() -> None:
+    asked: list[str] = []
+    rooms = Rooms("room")
+    rooms.asked = asked.append
+    pages = [rooms.open("room", seat) for seat in range(1, AT_ONCE + 1)]
+    await rooms.titles.tick()
+    assert all(page.shown == ["(1)"] for page in pages)
+    assert len(asked) == 2, "where they have read up to, and what was said"
 
 
 async def test_a_fault_in_one_room_does_not_end_the_titles_of_the_others() -> None:
