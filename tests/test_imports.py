@@ -6,6 +6,7 @@ import ast
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 REPO = Path(__file__).parents[1]
@@ -49,6 +50,14 @@ def test_every_contract_finds_its_trespasser(tmp_path: Path) -> None:
     result = _lint(tmp_path)
     for _, contract in TRESPASSES.values():
         assert f"{contract} BROKEN" in result.stdout, result.stdout + result.stderr
+
+
+def test_every_feature_is_in_the_contract() -> None:
+    linter = tomllib.loads((REPO / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    contract = next(contract for contract in linter["contracts"] if contract["id"] == "features")
+    shared = {"__init__", "action"}
+    features = {file.stem for file in (REPO / "chat" / "features").glob("*.py")} - shared
+    assert set(contract["modules"]) == {f"chat.features.{name}" for name in features}
 
 
 def test_the_model_needs_nothing_but_the_standard_library_and_the_table_of_look_alikes() -> None:
