@@ -48,10 +48,9 @@ EMPTY = (  # of room $1, at most $2 rows of each
 )
 REMOVE_ROOM = "DELETE FROM room WHERE id = $1"
 
-HELD_SEAT = (
-    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
-    "WHERE code = $1 AND person = $2 AND ended IS NULL"
-)
+# What `records.load_member` takes.
+SEATS = "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room WHERE "
+HELD_SEAT = SEATS + "code = $1 AND person = $2 AND ended IS NULL"
 LAST_NAME = (
     "SELECT name FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND person = $2 "
     "ORDER BY ended DESC, number DESC LIMIT 1"
@@ -64,38 +63,22 @@ SEATS_LIKE = (
     "AND person = (SELECT person FROM seat WHERE room = $1 AND number = $2) ORDER BY number"
 )
 SEATS_BEFORE = (  # and that one first
-    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
-    "WHERE seat.room = $1 AND person = $2 ORDER BY number <> $3, ended DESC"
+    SEATS + "seat.room = $1 AND person = $2 ORDER BY number <> $3, ended DESC"
 )
-SEAT_NUMBERED = (
-    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
-    "WHERE code = $1 AND number = $2"
-)
-IGNORING = (
-    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
-    "WHERE seat.room = $1 AND seat.meta LIKE '%\"ignored\":%'"
-)
+SEAT_NUMBERED = SEATS + "code = $1 AND number = $2"
+IGNORING = SEATS + "seat.room = $1 AND seat.meta LIKE '%\"ignored\":%'"
 SET_SEAT_META = "UPDATE seat SET meta = $1 WHERE room = $2 AND number = $3"
-MEMBERS_OF = (  # so that both databases take the first few from the index
-    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
-    "WHERE seat.room = (SELECT id FROM room WHERE code = $1) AND announced = 1 "
-    "ORDER BY folded, number LIMIT $2"
-)
-SEATED = (
-    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
-    "WHERE seat.room = (SELECT id FROM room WHERE code = $1) AND ended IS NULL "
-    "ORDER BY folded, number LIMIT $2"
-)
+# The room by a question of its own, so that both databases take the first few from the index.
+SEATS_IN_ROOM = SEATS + "seat.room = (SELECT id FROM room WHERE code = $1) AND "  # noqa: S608
+MEMBERS_OF = SEATS_IN_ROOM + "announced = 1 ORDER BY folded, number LIMIT $2"
+SEATED = SEATS_IN_ROOM + "ended IS NULL ORDER BY folded, number LIMIT $2"
 COUNT_MEMBERS = "SELECT count(*) FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND announced = 1"
 ROOMS_OF = (
     "SELECT DISTINCT code FROM seat JOIN room ON room.id = seat.room WHERE person = $1 ORDER BY code LIMIT $2"
 )
 HAND_OVER_SEATS = "UPDATE seat SET person = $1 WHERE room = $2 AND person = $3"
 PEOPLE_OF = "SELECT count(DISTINCT person), count(*) FROM seat WHERE room = $1 AND number IN ($2, $3)"
-PRESENT = (
-    "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
-    "WHERE present = 1 AND code = coalesce($1, code) ORDER BY room.id, number"
-)
+PRESENT = SEATS + "present = 1 AND code = coalesce($1, code) ORDER BY room.id, number"
 FORMER_SEAT = (
     "UPDATE seat SET ended = NULL WHERE room = $1 AND person = $2 AND name = $3 RETURNING number, mark, meta"
 )
