@@ -9,7 +9,7 @@ from chat.model.members import IGNORED, Member
 from chat.model.sentences import Sentence
 from chat.store import queries
 from chat.store.ignored import keep
-from chat.store.members import find_seat, held_room, seat_numbered, seated
+from chat.store.members import find_seat, held_room, seated, seats_numbered
 from chat.store.transaction import Transaction
 
 OFFERED = 100  # people to choose from, by name
@@ -47,10 +47,9 @@ async def ignore(tx: Transaction, member: Member, seat: int, on: bool) -> None:
 async def choices(tx: Transaction, member: Member) -> list[tuple[Member, bool]]:
     """The first people of the room but oneself, and all who are ignored; and whether each is."""
     held = await find_seat(tx, member.code, member.person) or member
-    found = [await seat_numbered(tx, member.code, number) for number in held.ignored]
-    people = {one.person: one for one in found if one}
-    people |= {one.person: one for one in await seated(tx, member.code, OFFERED)}
-    ignored = {one.person for one in found if one}
+    found = await seats_numbered(tx, member.code, held.ignored)
+    ignored = {found[seat].person: found[seat] for seat in held.ignored if seat in found}
+    people = ignored | {one.person: one for one in await seated(tx, member.code, OFFERED)}
     return [(one, one.person in ignored) for one in people.values() if one.person != member.person]
 
 

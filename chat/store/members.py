@@ -79,11 +79,6 @@ async def find_seat(tx: Transaction, code: str, person: str) -> Member | None:
     return load_member(rows[0]) if rows else None
 
 
-async def seat_numbered(tx: Transaction, code: str, number: int) -> Member | None:
-    rows = await tx.fetch(queries.SEAT_NUMBERED, code, number)
-    return load_member(rows[0]) if rows else None
-
-
 async def seated(tx: Transaction, code: str, limit: int) -> list[Member]:
     """The first people who hold a seat, by name, whether they were ever here or not."""
     return [load_member(row) for row in await tx.fetch(queries.SEATED, code, limit)]
@@ -106,11 +101,11 @@ async def held_room(tx: Transaction, member: Member) -> int:
     return room
 
 
-async def names_of(tx: Transaction, code: str, numbers: Sequence[int]) -> dict[int, tuple[str, int]]:
-    """Name and mark of each of these seats that there is, held or not."""
+async def seats_numbered(tx: Transaction, code: str, numbers: Sequence[int]) -> dict[int, Member]:
+    """Each of these seats that there is, held or not, by its number."""
     known = [number for number in numbers if is_storable(number)]
-    rows = await tx.fetch(tx.dialect.named_seats, (await head_of(tx, code)).room, known)
-    return {number: (name, mark) for number, name, mark in rows}
+    found = map(load_member, await tx.fetch(tx.dialect.numbered_seats, code, known))
+    return {member.number: member for member in found}
 
 
 async def seats_of(tx: Transaction, code: str, person: str) -> list[int]:

@@ -65,7 +65,6 @@ SEATS_LIKE = (
 SEATS_BEFORE = (  # and that one first
     SEATS + "seat.room = $1 AND person = $2 ORDER BY number <> $3, ended DESC"
 )
-SEAT_NUMBERED = SEATS + "code = $1 AND number = $2"
 IGNORING = SEATS + "seat.room = $1 AND seat.meta LIKE '%\"ignored\":%'"
 SET_SEAT_META = "UPDATE seat SET meta = $1 WHERE room = $2 AND number = $3"
 # The room by a question of its own, so that both databases take the first few from the index.

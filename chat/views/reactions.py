@@ -17,16 +17,17 @@ NAMED = 100  # people whose names are shown for each emoji
 
 
 class Reacted(NamedTuple):
-    """Those who gave an emoji: some by name and mark, and how many more."""
+    """Those who gave an emoji: some of them, and how many more."""
 
     emoji: str
-    people: Sequence[tuple[str, int]]
+    people: Sequence[Member]
     more: int
 
 
-def reacted(given: Mapping[str, Sequence[int]], names: Mapping[int, tuple[str, int]]) -> list[Reacted]:
+def reacted(given: Mapping[str, Sequence[int]], people: Mapping[int, Member]) -> list[Reacted]:
+    """`people` are the members with these seats."""
     return [
-        Reacted(emoji, [names[seat] for seat in seats[:NAMED] if seat in names], max(0, len(seats) - NAMED))
+        Reacted(emoji, [people[seat] for seat in seats[:NAMED] if seat in people], max(0, len(seats) - NAMED))
         for emoji, seats in given.items()
     ]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from chat.features.reactions import given_to
 from chat.model.messages import Message, Version
-from chat.store.members import names_of
+from chat.store.members import seats_numbered
 from chat.store.messages import earlier_texts
 from chat.store.transaction import Transaction
 from chat.views.reactions import NAMED, Reacted, reacted
@@ -23,5 +23,5 @@ async def details_of(tx: Transaction, code: str, message: Message) -> Details:
     earlier = await earlier_texts(tx, code, message.id) if message.edited else []
     given = given_to(message)
     seats = [seat for some in given.values() for seat in some[:NAMED]]
-    names = await names_of(tx, code, seats) if seats else {}
-    return Details(earlier, reacted(given, names))
+    people = await seats_numbered(tx, code, seats) if seats else {}
+    return Details(earlier, reacted(given, people))
