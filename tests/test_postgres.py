@@ -589,6 +589,28 @@ async def test_texts_whose_answer_is_lost_are_asked_for_again_and_announced(
     assert [change.message.body for change in told] == ["hello", "again"]
 
 
+async def test_a_text_is_not_stored_after_one_that_expired_behind_a_text_without_an_answer(
+    store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender waits for the answer to the first, so they have not heard of the second yet."""
+    monkeypatch.setattr(writer_connection, "STATEMENT", 1.5)
+    monkeypatch.setattr(postgres_queue, "PATIENCE", 0.5)
+    proxy.lose_reply(b"first", hang=True)
+    first = asyncio.create_task(say(distant, alice, "first"))
+    await proxy.happened.wait()
+    with pytest.raises(Unavailable, match="did not take the write in time"):
+        await say(distant, alice, "second")
+    monkeypatch.setattr(postgres_queue, "PATIENCE", 10.0)
+    third = asyncio.create_task(say(distant, alice, "third"))
+    with pytest.raises(OutcomeUnknown):
+        await first
+    with pytest.raises(Unavailable, match="text before it"):
+        await third
+    for text in ("first", "second", "third"):  # said again
+        await say(distant, alice, text)
+    assert await bodies(store) == ["first", "second", "third"]
+
+
 async def test_texts_whose_answer_is_lost_for_good_may_be_stored(
     store: PostgresStore, alice: Member, distant: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,6 +111,22 @@ async def test_one_that_was_given_up_fails_with_the_one_before_it_all_the_same()
     assert (order._last, [write.after for write in writes]) == ({}, [None] * 3)
 
 
+async def test_what_comes_after_a_failure_fails_too_while_an_earlier_text_is_open() -> None:
+    """The sender hears of their texts in order: of the failure only once the first is done."""
+    order, (first, second, third, again) = AuthorOrder(), [_write() for _ in range(4)]
+    order.append(ALICE, first)
+    order.append(ALICE, second)
+    second.fail(Unavailable("it waited too long"))
+    second.resolve()
+    order.append(ALICE, third)
+    assert third.must_fail
+    third.fail(Unavailable("the text before it"))
+    first.resolve()
+    third.resolve()
+    order.append(ALICE, again)
+    assert not again.must_fail
+
+
 async def test_a_refusal_takes_nobody_along_and_nothing_is_kept() -> None:
     order, first, second = AuthorOrder(), _write(), _write()
     order.append(ALICE, first)
@@ -120,7 +136,7 @@ async def test_a_refusal_takes_nobody_along_and_nothing_is_kept() -> None:
     first.resolve()
     assert order._last == {ALICE: second}
     second.cancel()
-    assert order._last == {}
+    assert (order._last, order._open) == ({}, {})
 
 
 async def test_all_are_notified_in_their_order_whatever_one_of_them_does(

@@ -71,7 +71,7 @@ class PendingWrite(Generic[T]):
     def _settle(self) -> None:
         self.is_settled = True
         if self.order is not None:
-            self.order.remove(self)
+            self.order.settle(self)
 
     def done(self) -> bool:
         return self.is_settled
@@ -99,21 +99,26 @@ class PendingWrite(Generic[T]):
 class AuthorOrder:
     """Keeps the texts of each author in their order: if one cannot be stored, those behind it fail too.
 
-    The sender repeats all of them; one that was stored meanwhile would come before.
+    The sender repeats all of them; one that was stored meanwhile would come before. They are told in order,
+    so a failure counts until nothing of the author is open, be it for those that come after.
     """
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, int], PendingWrite[Any]] = {}
+        self._open: dict[tuple[str, int], int] = {}  # those that are not settled
 
     def append(self, author: tuple[str, int], job: PendingWrite[Any]) -> None:
         """`author` is a room and a seat."""
         job.order, job.author = self, author
         job.after = self._last.get(author)
         self._last[author] = job
+        self._open[author] = self._open.get(author, 0) + 1
 
-    def remove(self, job: PendingWrite[Any]) -> None:
-        if self._last.get(job.author) is job:
-            del self._last[job.author]
+    def settle(self, job: PendingWrite[Any]) -> None:
+        if self._open[job.author] > 1:
+            self._open[job.author] -= 1
+        else:
+            del self._last[job.author], self._open[job.author]
 
 
 def ignore(*_: object) -> None:

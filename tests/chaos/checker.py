@@ -76,19 +76,30 @@ async def logged(database: str, code: str) -> list[Message]:
     store = PostgresStore(database)
     await store.open()
     try:
-        page = await calls.history(store, code)
-        messages = list(page.messages)
-        while page.more:
-            page = await calls.history(store, code, messages[0].id)
-            messages[:0] = page.messages
-        assert await _replayed(store, code) == messages
-        return messages
+        while True:  # until nobody came or left meanwhile
+            head = await _head(store, code)
+            messages, replayed = await _history(store, code), await _replayed(store, code, head)
+            if await _head(store, code) == head:
+                assert replayed == messages
+                return messages
     finally:
         await store.close()
 
 
-async def _replayed(store: PostgresStore, code: str) -> list[Message]:
-    head = (await calls.heads(store, [code]))[code]
+async def _head(store: PostgresStore, code: str) -> Position:
+    return (await calls.heads(store, [code]))[code]
+
+
+async def _history(store: PostgresStore, code: str) -> list[Message]:
+    page = await calls.history(store, code)
+    messages = list(page.messages)
+    while page.more:
+        page = await calls.history(store, code, messages[0].id)
+        messages[:0] = page.messages
+    return messages
+
+
+async def _replayed(store: PostgresStore, code: str, head: Position) -> list[Message]:
     position, found = Position(head.epoch, 0), dict[int, Message]()
     while position.rev < head.rev:
         window = await calls.changes(store, code, position, 50)
