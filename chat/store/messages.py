@@ -49,10 +49,9 @@ async def replies_to(tx: Transaction, code: str, id: int, first: int, limit: int
 
 async def own_newest(tx: Transaction, member: Member) -> Message | None:
     """The newest of the member's texts, if it is among the newest of the room. Raises Forbidden."""
-    await held_room(tx, member)
-    head = await head_of(tx, member.code)
-    rows = await tx.fetch(queries.OWN_NEWEST, head.room, member.person, head.rev - LOOKED_BACK)
-    return await text_message(tx, member, rows[0][0]) if rows else None
+    room = await held_room(tx, member)
+    rows = await tx.fetch(queries.OWN_NEWEST, room, member.person, LOOKED_BACK)
+    return message_of(rows[0]) if rows else None
 
 
 async def set_meta(tx: Transaction, code: str, message: Message, **values: Any) -> Change:

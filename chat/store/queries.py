@@ -136,8 +136,8 @@ NEWEST_TEXTS = (  # at most $4 of them, among the $3 newest messages after $2
 )
 CHANGED = ENTRIES + "AND rev > $2 AND rev <= $3 AND id <= $4 ORDER BY rev LIMIT $5"
 REPLIES = ENTRIES + "AND reply = $2 AND id >= $3 ORDER BY id LIMIT $4"
-OWN_NEWEST = (
-    "SELECT id FROM entry WHERE room = $1 AND id > $3 AND kind = 'text' AND has_text "
+OWN_NEWEST = ENTRIES + (  # noqa: S608
+    "AND id > (SELECT room.rev FROM room WHERE room.id = $1) - $3 AND kind = 'text' AND has_text "
     "AND author IN (SELECT number FROM seat WHERE seat.room = $1 AND person = $2) ORDER BY id DESC LIMIT 1"
 )
 SET_META = "UPDATE message SET rev = $1, meta = $2 WHERE room = $3 AND id = $4"
