@@ -162,7 +162,11 @@ async def history(
 
     As many as `limit`, and as `windows.weight` finds to be at most `most` bytes, but at least one.
     """
-    head = await head_of(tx, code)
+    return await history_of(tx, await head_of(tx, code), before, limit, most)
+
+
+async def history_of(tx: Transaction, head: Head, before: int | None, limit: int, most: int) -> Page:
+    """The same of a room whose head is known."""
     end = LARGEST if before is None else max(0, min(before, LARGEST))
     limit = max(0, min(limit, LARGEST - 1))
     rows = await tx.fetch(queries.OLDER, head.room, end, limit + 1)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from chat.model.changes import Page
 from chat.model.messages import Message
 from chat.store import HISTORY, NotFound, queries
-from chat.store.log import head_of, history, is_storable
+from chat.store.log import head_of, history, history_of, is_storable
 from chat.store.queries import LARGEST
-from chat.store.records import message_of
+from chat.store.records import Head, message_of
 from chat.store.transaction import Transaction
 from chat.store.windows import UNBOUNDED, oldest
 
@@ -21,19 +21,14 @@ async def earlier(
     tx: Transaction, code: str, before: int, limit: int = HISTORY, most: int = UNBOUNDED
 ) -> Page:
     """As `history`, and whether there are any that are not older. Raises NotFound."""
-    page = await history(tx, code, before, limit, most)
-    newer = await _newer(tx, code, min(before, LARGEST) - 1, 1)
-    return replace(page, later=bool(newer))
+    head = await head_of(tx, code)
+    page = await history_of(tx, head, before, limit, most)
+    return replace(page, later=bool(await _newer(tx, head, min(before, LARGEST) - 1, 1)))
 
 
 async def later(tx: Transaction, code: str, after: int, limit: int = HISTORY, most: int = UNBOUNDED) -> Page:
     """The oldest messages newer than `after`: as many as for `history`. Raises NotFound."""
-    after = max(0, min(after, LARGEST - 1))
-    head = await head_of(tx, code)
-    found = await _newer(tx, code, after, limit + 1)
-    messages = list(oldest(found[:limit], most))
-    older = await tx.fetch(queries.OLDER, head.room, after + 1, 1)
-    return Page(messages, head.position, more=bool(older), later=len(found) > len(messages))
+    return await _later(tx, await head_of(tx, code), max(0, min(after, LARGEST - 1)), limit, most)
 
 
 async def since(tx: Transaction, code: str, start: int, limit: int = HISTORY, most: int = UNBOUNDED) -> Page:
@@ -44,7 +39,14 @@ async def since(tx: Transaction, code: str, start: int, limit: int = HISTORY, mo
     """
     head = await head_of(tx, code)
     rows = await tx.fetch(queries.FIRST_SINCE, head.room, start)
-    return await later(tx, code, rows[0][0] - 1 if rows else head.rev, limit, most)
+    return await _later(tx, head, rows[0][0] - 1 if rows else head.rev, limit, most)
+
+
+async def _later(tx: Transaction, head: Head, after: int, limit: int, most: int) -> Page:
+    found = await _newer(tx, head, after, limit + 1)
+    messages = list(oldest(found[:limit], most))
+    older = await tx.fetch(queries.OLDER, head.room, after + 1, 1)
+    return Page(messages, head.position, more=bool(older), later=len(found) > len(messages))
 
 
 async def or_newest(
@@ -59,14 +61,14 @@ async def around(tx: Transaction, code: str, id: int, count: int) -> Page:
     """A message with as many before and after it. Raises NotFound."""
     if not is_storable(id) or id == LARGEST:
         raise NotFound("There is no such number.")
-    page = await history(tx, code, id + 1, count + 1)
+    head = await head_of(tx, code)
+    page = await history_of(tx, head, id + 1, count + 1, UNBOUNDED)
     if not page.messages or page.messages[-1].id != id:
         raise NotFound(f"There is no message {id}.")
-    after = await _newer(tx, code, id, count + 1)
+    after = await _newer(tx, head, id, count + 1)
     return replace(page, messages=page.messages + after[:count], later=len(after) > count)
 
 
-async def _newer(tx: Transaction, code: str, after: int, limit: int) -> list[Message]:
-    head = await head_of(tx, code)
+async def _newer(tx: Transaction, head: Head, after: int, limit: int) -> list[Message]:
     rows = await tx.fetch(queries.CREATED, head.room, after, head.rev, limit)
     return [message_of(row) for row in rows]
