@@ -11,6 +11,7 @@ from dom import Element, parse
 WHOLE = re.compile(r"#message-(\d+)")
 ROW_IS_MISSING = re.compile(r"#message-(\d+):not\(:has\(#row-\1\)\)")
 ROW = re.compile(r"#row-(\d+)")
+QUOTES = re.compile(r"#messages \.quote\[href\$='(/\d+)'\]")
 OF_STREAMS = ("role", "slot")  # attributes
 
 
@@ -22,10 +23,16 @@ class ShownMessages:
 
     def take(self, frame: Element) -> None:
         parts = [part for part in frame.children if isinstance(part, Element)]
+        there = list(self.items)
         for part, target in [(part, self._target(part)) for part in parts]:
             if part.tag == "li":
                 assert part.id not in self.items, "a message came twice"
                 self.items[part.id] = part
+            elif quotes := QUOTES.fullmatch(part.attributes.get("hx-target", "")):
+                _replace_quotes([self.items[id] for id in there], quotes[1], part.one("a.quote"))
+            elif part.attributes.get("hx-target") == "#messages":
+                self.items = {item.id: item for item in messages_of(part)}
+                there = []
             elif target:
                 _swap(self.items, target, part)
 
@@ -62,6 +69,12 @@ def _swap(items: dict[str, Element], target: Element, part: Element) -> None:
             target.parent.children.remove(target)
         case swap:
             raise AssertionError(f"nothing of a message is swapped by {swap}")
+
+
+def _replace_quotes(items: Iterable[Element], address: str, quote: Element) -> None:
+    """In all messages that were there: another part of the frame may have morphed one, not replaced it."""
+    for old in [old for item in items for old in item.all(".quote") if old["href"].endswith(address)]:
+        old.attributes, old.children = quote.attributes, quote.children
 
 
 def messages_of(page: Element) -> list[Element]:

@@ -20,12 +20,18 @@ async def read_until(connection: Any, text: str) -> str:
 
 
 @asynccontextmanager
-async def streaming(person: Person, address: str, **headers: str) -> AsyncIterator[Any]:
-    """The connection of a page, which is left at the end."""
+async def streaming(
+    person: Person, address: str, gate: asyncio.Event | None = None, /, **headers: str
+) -> AsyncIterator[Any]:
+    """The connection of a page, which is left at the end. It takes nothing more while its gate is shut."""
     connection: Any = person.client.request(address, headers=headers)
-    page = asyncio.ensure_future(
-        person.app(connection.scope, connection._asgi_receive, connection._asgi_send)
-    )
+
+    async def send(message: Any) -> None:
+        if gate:
+            await gate.wait()
+        await connection._asgi_send(message)
+
+    page = asyncio.ensure_future(person.app(connection.scope, connection._asgi_receive, send))
     await connection.send_complete()
     try:
         yield connection

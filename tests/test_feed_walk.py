@@ -9,8 +9,10 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import calls
 import pytest
@@ -18,21 +20,25 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from shapes import Shapes
+from test_store import answer
 
+from chat.features import reactions
 from chat.live.bus import LocalBus
 from chat.live.connection import Connection
 from chat.live.hub import Hub
 from chat.model.changes import Change
 from chat.model.members import Member
 from chat.model.messages import Delete, Edit, Message
+from chat.model.quotes import Quoted
 from chat.model.rooms import Position
 from chat.store import NotFound, Store
 from chat.store.sqlite.store import SQLiteStore
-from chat.views.look import LOOK
+from chat.views.look import LOOK, Render
 
 T = TypeVar("T")
 ROOM = "BCDFGHJK"
-ENTRY = re.compile(r"([+~])(\d+):(\d+)=(\S*) ")
+ANN = Member(ROOM, 1, "ann", "Ann", 1)
+ENTRY = re.compile(r"([+~*^])(\d+):(\d+)=(\S*?)(?:<(\d+):(\S*))?\[([^]]*)\] ")
 FRAME = 400  # bytes: some five messages
 
 
@@ -58,8 +64,47 @@ def _small_bounds() -> Iterator[None]:
 
 
 class ShapesOfRevisions(Shapes):
-    def name(self, message: Message) -> str:
-        return f"{message.id}:{message.rev}"
+    """A message with its rev, its text, what it answers, and the reactions to it."""
+
+    def message(self, code: str, message: Message) -> Render:
+        return lambda look: _entry("+", message)
+
+    def amended(self, code: str, message: Message) -> Render:
+        """As on a page, the first words of the text change wherever it is answered."""
+        words = _words(message.as_quoted)
+        return lambda look: f"{_entry('~', message)}^{message.id}:{message.rev}={words}[] "
+
+    def extras(self, code: str, message: Message) -> Render:
+        return lambda look: f"*{message.id}:{message.rev}=[{_row(message)}] "
+
+
+def _entry(how: str, message: Message) -> str:
+    quote = f"<{message.quoted.id}:{_words(message.quoted)}" if message.quoted else ""
+    return f"{how}{message.id}:{message.rev}={message.body}{quote}[{_row(message)}] "
+
+
+def _words(quoted: Quoted) -> str:
+    return str(quoted.body)[:20]
+
+
+def _row(message: Message) -> str:
+    return ",".join(message.meta.get("reactions", {}))
+
+
+class Item(NamedTuple):
+    """A message as a page shows it."""
+
+    rev: int
+    body: str
+    answers: int
+    quote: str
+    row: str
+
+
+def _item(message: Message) -> Item:
+    quoted = message.quoted
+    quote = (quoted.id, _words(quoted)) if quoted else (0, "")
+    return Item(message.rev, str(message.body), *quote, _row(message))
 
 
 class Hints(LocalBus):
@@ -99,7 +144,7 @@ class Late:
 class Tab:
     """A page: what it shows, and the connection it has, if any. It suffers from what a browser would."""
 
-    def __init__(self, position: Position, shown: dict[int, tuple[int, str]]) -> None:
+    def __init__(self, position: Position, shown: dict[int, Item]) -> None:
         self.epoch = position.epoch
         self.shown = shown
         self.start = position.rev  # what the page had when it was loaded
@@ -108,20 +153,30 @@ class Tab:
     @property
     def since(self) -> int:
         """What it says on coming back: the rev of its last message."""
-        return self.shown[max(self.shown)][0] if self.shown else 0
+        return self.shown[max(self.shown)].rev if self.shown else 0
 
     def take(self, text: str) -> None:
-        assert len(text) <= FRAME or text.startswith("page ") or len(ENTRY.findall(text)) == 1
+        entries = ENTRY.findall(text)
+        assert len(text) <= FRAME or text.startswith("page ") or len({entry[1] for entry in entries}) == 1
         if text.startswith("page "):
             self.shown = {}
-        for how, id, rev, body in ENTRY.findall(text):
-            number = int(id)
-            if how == "+":
-                assert number > max(self.shown, default=0), "a message came twice or out of order"
-            elif number not in self.shown:
-                assert number < min(self.shown, default=number), "a message changed that was lost"
-                continue  # older than what the page shows: htmx finds no target
-            self.shown[number] = int(rev), body
+        for how, id, rev, body, answers, quote, row in entries:
+            self._change(how, int(id), Item(int(rev), body, int(answers or 0), quote, row))
+
+    def _change(self, how: str, number: int, item: Item) -> None:
+        if how == "+":
+            assert number > max(self.shown, default=0), "a message came twice or out of order"
+            self.shown[number] = item
+        elif how == "^":
+            for id, old in self.shown.items():
+                if old.answers == number:
+                    self.shown[id] = old._replace(quote=item.body)
+        elif number not in self.shown:  # older than what the page shows: htmx finds no target
+            assert number < min(self.shown, default=number), "a message changed that was lost"
+        else:
+            self.shown[number] = (
+                item if how == "~" else self.shown[number]._replace(rev=item.rev, row=item.row)
+            )
 
 
 class Walk(RuleBasedStateMachine):
@@ -163,7 +218,7 @@ class Walk(RuleBasedStateMachine):
                 await self._connect(tab)
         await self._quiet()
         head = (await calls.heads(self.store, [ROOM]))[ROOM]
-        log = {m.id: str(m.body) for m in (await calls.history(self.store, ROOM, limit=10_000)).messages}
+        log = {m.id: _item(m) for m in (await calls.history(self.store, ROOM, limit=10_000)).messages}
         for tab in self.tabs:
             for _ in range(200):
                 assert tab.connection
@@ -173,8 +228,8 @@ class Walk(RuleBasedStateMachine):
             assert tab.connection
             assert tab.connection.cursor == head.rev, "a reader never arrives"
             first = min(tab.shown, default=1)
-            assert {id: body for id, (_, body) in tab.shown.items()} == {
-                id: body for id, body in log.items() if id >= first
+            assert {id: item._replace(rev=0) for id, item in tab.shown.items()} == {
+                id: item._replace(rev=0) for id, item in log.items() if id >= first
             }
 
     async def _quiet(self) -> None:
@@ -196,6 +251,27 @@ class Walk(RuleBasedStateMachine):
         key = next(self.keys)
         await self.store.append(ROOM, 1, f"k{key}", f"{key}{body}")
 
+    @rule(back=st.integers(0, 30))
+    def reply(self, back: int) -> None:
+        self.run(self._reply(back))
+
+    async def _reply(self, back: int) -> None:
+        messages = (await calls.history(self.store, ROOM, limit=61)).messages
+        if back < len(messages):
+            key, extra = next(self.keys), partial(answer, id=messages[-1 - back].id)
+            with suppress(NotFound):  # it was deleted
+                await self.store.append(ROOM, 1, f"k{key}", f"{key}answer", extra)
+
+    @rule(back=st.integers(0, 30), emoji=st.sampled_from("👍🎉"), on=st.booleans())
+    def react(self, back: int, emoji: str, on: bool) -> None:
+        self.run(self._react(back, emoji, on))
+
+    async def _react(self, back: int, emoji: str, on: bool) -> None:
+        messages = (await calls.history(self.store, ROOM, limit=61)).messages
+        if back < len(messages):
+            with suppress(NotFound):  # it was deleted
+                await self.store.write(ROOM, reactions.react, ANN, messages[-1 - back].id, emoji, on)
+
     @rule(back=st.integers(0, 30), delete=st.booleans())
     def change(self, back: int, delete: bool) -> None:
         self.run(self._change(back, delete))
@@ -212,10 +288,13 @@ class Walk(RuleBasedStateMachine):
         except NotFound:
             pass  # it was deleted before
 
-    @rule(step=st.integers(1, 4), last=st.integers(10, 60))
-    def change_many(self, step: int, last: int) -> None:
+    @rule(step=st.integers(1, 4), last=st.integers(10, 60), reacted=st.booleans())
+    def change_many(self, step: int, last: int, reacted: bool) -> None:
+        """All texts first, and then what is below them."""
         for back in range(0, last, step):
             self.run(self._change(back, delete=False))
+        for back in range(0, last, step) if reacted else ():
+            self.run(self._react(back, "👍", on=True))
 
     @rule()
     def rewrite_history(self) -> None:
@@ -235,7 +314,7 @@ class Walk(RuleBasedStateMachine):
 
     async def _open_page(self) -> None:
         shown = await self.hub.page(ROOM, None, LOOK)
-        self.tabs.append(Tab(shown.page.position, {m.id: (m.rev, str(m.body)) for m in shown.page.messages}))
+        self.tabs.append(Tab(shown.page.position, {m.id: _item(m) for m in shown.page.messages}))
 
     @precondition(lambda self: self.tabs)
     @rule(which=st.integers(0, 3))
@@ -245,7 +324,7 @@ class Walk(RuleBasedStateMachine):
             self.run(self._connect(tab))
 
     async def _connect(self, tab: Tab) -> None:
-        tab.connection = Connection(Member(ROOM, 1, "ann", "Ann", 1), LOOK)
+        tab.connection = Connection(ANN, LOOK)
         await self.hub.join(tab.connection, Position(tab.epoch, tab.since))
 
     @precondition(lambda self: self.tabs)
@@ -279,10 +358,10 @@ class Walk(RuleBasedStateMachine):
             return
         feed, cursor = connection.feed, connection.cursor
         assert feed
-        frame = feed.frame(LOOK, cursor) or await self.hub.catch_up(feed, cursor, LOOK)
+        frame = feed.frame(LOOK, cursor, connection.texts) or await self.hub.catch_up(feed, connection)
         if connection.feed is not feed or connection.cursor != cursor or tab.connection is not connection:
             return
-        connection.cursor = frame.rev
+        connection.move_to(frame.rev, frame.is_all)
         tab.take(frame.text)
         if cursor == -1:
             tab.epoch = feed.position.epoch
@@ -291,23 +370,28 @@ class Walk(RuleBasedStateMachine):
     @rule(
         which=st.integers(0, 3),
         sizes=st.lists(st.sampled_from([1, 150, 900]), max_size=12),
-        changes=st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=3),
+        changes=st.lists(
+            st.tuples(st.integers(0, 30), st.sampled_from(["edit", "delete", "react"])), max_size=3
+        ),
         end=st.sampled_from(["", "rewrite", "leave", "return"]),
     )
     def change_while_a_part_is_read(
-        self, which: int, sizes: list[int], changes: list[tuple[int, bool]], end: str
+        self, which: int, sizes: list[int], changes: list[tuple[int, str]], end: str
     ) -> None:
         self.run(self._change_meanwhile(self.tabs[which % len(self.tabs)], sizes, changes, end))
 
     async def _change_meanwhile(
-        self, tab: Tab, sizes: list[int], changes: list[tuple[int, bool]], end: str
+        self, tab: Tab, sizes: list[int], changes: list[tuple[int, str]], end: str
     ) -> None:
         self.late.gate.clear()
         reading = asyncio.create_task(self._read(tab))
         await asyncio.sleep(0.002)
         await self._write(sizes)
-        for change in changes:
-            await self._change(*change)
+        for back, what in changes:
+            if what == "react":
+                await self._react(back, "🎉", on=True)
+            else:
+                await self._change(back, delete=what == "delete")
         if end == "rewrite":
             with sqlite3.connect(self.path) as db:
                 db.execute("UPDATE room SET epoch = ?", [f"epoch{next(self.keys)}"])
@@ -320,6 +404,21 @@ class Walk(RuleBasedStateMachine):
             await self._connect(tab)
         await reading
         await self._quiet()
+
+
+@pytest.mark.parametrize("returns", [False, True])
+def test_a_text_that_changes_and_then_something_else_about_it_is_not_lost_between_two_parts(
+    returns: bool,
+) -> None:
+    walk = Walk()
+    walk.write([1] * 12)
+    walk.open_page()
+    walk.connect(1)
+    walk.read(1, 4)
+    walk.change_many(1, 12, reacted=True)
+    if returns:
+        walk.come_back_after_some_parts(1, 1)
+    walk.teardown()
 
 
 TestWalk = Walk.TestCase

@@ -22,6 +22,7 @@ from wsproto.events import TextMessage
 
 from chat.live import heartbeats
 from chat.live.bus import LocalBus, Receive, ReceiveSign
+from chat.live.catch_up import Place
 from chat.live.connection import POLICY, RESTART, Close, Connection
 from chat.live.connections import SOCKETS
 from chat.live.feed import RING
@@ -174,10 +175,9 @@ class Reader:
         connection, feed = self.connection, self.connection.feed
         assert feed is not None
         assert connection.cursor is not None
-        frame = feed.frame(connection.look, connection.cursor) or await self.hub.catch_up(
-            feed, connection.cursor, connection.look
-        )
-        connection.cursor = frame.rev
+        frame = feed.frame(connection.look, connection.cursor, connection.texts)
+        frame = frame or await self.hub.catch_up(feed, connection)
+        connection.move_to(frame.rev, frame.is_all)
         if frame.rev < feed.position.rev:
             connection.wake()
         if frame.text:
@@ -531,8 +531,9 @@ async def test_frames_for_those_behind_are_bounded_and_the_least_recently_used_g
     catching_up._most = 10_000
     frames = []
     for rev in range(20):
-        frames.append(await catching_up.frame(ROOM, Position(start.epoch, rev), head.rev, LOOK))
-        await catching_up.frame(ROOM, Position(start.epoch, 0), head.rev, LOOK)
+        place = Place(LOOK, Position(start.epoch, rev), 0)
+        frames.append(await catching_up.frame(ROOM, place, head.rev))
+        await catching_up.frame(ROOM, Place(LOOK, Position(start.epoch, 0), 0), head.rev)
         assert catching_up.held <= 10_000
     kept = list(catching_up._rooms[ROOM].frames.values())
     assert 1 < len(kept) < 20

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections import OrderedDict
 from itertools import chain
+from typing import NamedTuple
 
 from chat.live.framing import Frame, join
 from chat.model.changes import Window
@@ -19,7 +20,13 @@ from chat.views.messages import PAGE, RenderedMessages, Shown
 READ = 64 * 1024  # bytes of the log that are read at once: of short texts, as much as makes one frame
 FRAMES = 8 * 1024 * 1024  # bytes of frames that are kept for others at the same place, over all rooms
 
-Place = tuple[Look, Position]  # the look of readers, and where they stand
+
+class Place(NamedTuple):
+    """Where readers of one look stand, and up to where they have every text."""
+
+    look: Look
+    since: Position
+    texts: int
 
 
 class RoomFrames:
@@ -41,18 +48,18 @@ class CatchUp:
         self._rooms: OrderedDict[str, RoomFrames] = OrderedDict()  # the least recently asked for first
         self.held = 0
 
-    async def frame(self, code: str, since: Position, head: int, look: Look) -> Frame:
+    async def frame(self, code: str, place: Place, head: int) -> Frame:
         """The start of what a reader lacks, or the newest page; raises store errors.
 
         `head` is what the room's feed has come to: once it moves on, nothing that was kept is used again.
         """
-        place, room = (look, since), self._room(code, head)
+        room = self._room(code, head)
         if place in room.frames:
             room.frames.move_to_end(place)
             return room.frames[place]
         reading = room.reading.get(place)
         if reading is None:
-            reading = room.reading[place] = asyncio.create_task(self._read(code, since, look))
+            reading = room.reading[place] = asyncio.create_task(self._read(code, *place))
             reading.add_done_callback(lambda task: self._keep(code, room, place, task))
         return await asyncio.shield(reading)
 
@@ -108,14 +115,15 @@ class CatchUp:
         if not room.frames and not room.reading:
             self._drop(code)
 
-    async def _read(self, code: str, since: Position, look: Look) -> Frame:
+    async def _read(self, code: str, look: Look, since: Position, texts: int) -> Frame:
         if since.rev >= 0:
             try:
                 window = await self._store.snapshot(log.changes, code, since, WINDOW, READ)
                 if window.head - since.rev <= WINDOW:
-                    await self._rendered.prepare(code, window.created, window.changed, since.rev, look)
+                    await self._rendered.prepare(code, window.created, window.changed, texts, look)
                     part = Part(window.changed, window.created, window.position.rev)
-                    return join(self._rendered, code, (look,), part, since.rev)[0]
+                    frame = join(self._rendered, code, (look,), part, texts)[0]
+                    return frame._replace(is_all=frame.is_all and part.rev == window.head)
             except Resync:
                 pass
         shown = await self.page(code, None, look)

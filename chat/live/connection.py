@@ -40,6 +40,7 @@ class Connection:
         "member",
         "panels_seen",
         "slots",
+        "texts",
         "unanswered",
         "waiting",
         "write_frame",
@@ -60,6 +61,7 @@ class Connection:
         self.counts = False  # among the few of its person
         self.feed: Feed[Connection] | None = None
         self.cursor: int | None = None  # None: has not said what it has; -1: wants the newest page
+        self.texts = 0  # up to which rev its page has every text, for it may be given what it lacks in parts
         self.panels_seen = 0  # the version of its room's panels
         self.slots = Slots()  # what this page alone is to be shown
         self.unanswered = False  # its peer has to read something before it is heard further
@@ -87,6 +89,16 @@ class Connection:
     def write_now(self, frame: bytes) -> bool:
         """Write a framed fragment if the socket is free and nothing else waits; whether it was."""
         return self.write_frame is not None and self.idle and self.write_frame(frame)
+
+    def start_at(self, rev: int, head: int) -> None:
+        """Its page says that it has all up to a rev; perhaps that was a part of what it lacked."""
+        self.cursor, self.texts = rev, rev if rev == head else 0
+
+    def move_to(self, rev: int, is_all: bool) -> None:
+        """Its page has been given what leads to a rev, or only a part of all that there was."""
+        self.cursor = rev
+        if is_all:
+            self.texts = rev
 
     def answer(self, slot: str, fragment: str) -> None:
         """Show what its peer caused: one that does not read it is not heard any further."""

@@ -25,7 +25,7 @@ RING = 256  # revs kept in memory per live room
 RING_BYTES = 256 * 1024  # of texts as Python holds them, so that a room of long messages costs no more
 FRAMES = 128 * 1024  # bytes of frames that are kept for others at the same place, per room
 
-Place = tuple[Look, int]  # the look and the cursor of readers
+Place = tuple[Look, int, int]  # the look and the cursor of readers, and up to where they have every text
 
 
 class Follower(Protocol):
@@ -33,6 +33,7 @@ class Follower(Protocol):
 
     member: Member
     cursor: int | None
+    texts: int
     look: Look
     write_frame: Callable[[bytes], bool] | None
     waiting: asyncio.Future[None] | None  # if not, something waits for it
@@ -134,7 +135,8 @@ class Feed(Generic[F]):
         for connection in self.connections:
             cursor, look = connection.cursor, connection.look
             has_ended = self.ended and connection.member.number in self.ended
-            if connection.waiting is None or connection.write_frame is None or cursor is None or has_ended:
+            is_free = connection.waiting is not None and connection.write_frame is not None
+            if not is_free or cursor is None or cursor != connection.texts or has_ended:
                 connection.wake()
                 continue
             if cursor != last:  # most stand where the one before does
@@ -153,7 +155,9 @@ class Feed(Generic[F]):
             if data and (write := connection.write_frame) and write(data):
                 connection.cursor = frame.rev
                 written += 1
-                if not is_all:
+                if is_all:
+                    connection.texts = frame.rev
+                else:
                     connection.wake()
             else:
                 connection.wake()
@@ -214,29 +218,33 @@ class Feed(Generic[F]):
         changed, created = [m for m in newest if m.id <= cursor], [m for m in newest if m.id > cursor]
         return Part(changed, created, max(cursor, self.position.rev))
 
-    def frame(self, look: Look, cursor: int) -> Frame | None:
+    def frame(self, look: Look, cursor: int, texts: int | None = None) -> Frame | None:
         """What is after `cursor`, or the start of it. None if the cursor is too old for the ring."""
-        return self.frames((look,), cursor).get(look)
+        return self.frames((look,), cursor, texts).get(look)
 
-    def frames(self, looks: Sequence[Look], cursor: int) -> dict[Look, Frame]:
-        """As `frame` for each look, joined once for all of that look who stand there."""
+    def frames(self, looks: Sequence[Look], cursor: int, texts: int | None = None) -> dict[Look, Frame]:
+        """As `frame` for each look, joined once for all of that look who stand there.
+
+        They have every text up to `texts`, which is the cursor for most.
+        """
+        texts = cursor if texts is None else texts
         if cursor >= self.position.rev:
             return dict.fromkeys(looks, Frame("", cursor))
-        frames = {look: frame for look in looks if (frame := self._frames.get((look, cursor)))}
+        frames = {look: frame for look in looks if (frame := self._frames.get((look, cursor, texts)))}
         missing = [look for look in looks if look not in frames]
         if missing and cursor >= self._floor:
-            joined = self._newest(missing, cursor) or self._joined(missing, cursor)
+            joined = self._newest(missing, cursor) or self._joined(missing, cursor, texts)
             for look, frame in zip(missing, joined, strict=True):
                 frames[look] = frame
-                self._keep_frame((look, cursor), frame)
+                self._keep_frame((look, cursor, texts), frame)
         return frames
 
-    def _joined(self, looks: Sequence[Look], cursor: int) -> list[Frame]:
-        frames = join(self._rendered, self.code, looks, self._after(cursor), cursor)
+    def _joined(self, looks: Sequence[Look], cursor: int, texts: int) -> list[Frame]:
+        frames = join(self._rendered, self.code, looks, self._after(cursor), texts)
         if (trim := self._trims.within(cursor, min(frame.rev for frame in frames))) is None:
             return frames
         rows = self._rendered.trimmed(looks, self.code, trim)
-        return [Frame(frame.text + row, frame.rev) for frame, row in zip(frames, rows, strict=True)]
+        return [frame._replace(text=frame.text + row) for frame, row in zip(frames, rows, strict=True)]
 
     def _newest(self, looks: Sequence[Look], cursor: int) -> list[Frame]:
         """If it is all that comes after `cursor`: the usual case."""

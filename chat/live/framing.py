@@ -18,34 +18,41 @@ LIKELY = FRAME // 4  # bytes of messages that make one frame, unless they are fu
 
 
 class Frame(NamedTuple):
-    """What a reader has not seen, or the start of it, and the rev it leads to."""
+    """What a reader has not seen, or the start of it, and the rev it leads to.
+
+    Of a message that changed in that time and later again, a start has nothing.
+    """
 
     text: str
     rev: int
+    is_all: bool = True
 
 
 def join(
-    rendered: RenderedMessages, code: str, looks: Sequence[Look], window: Part, since: int
+    rendered: RenderedMessages, code: str, looks: Sequence[Look], window: Part, texts: int
 ) -> list[Frame]:
-    """As much of a window as makes one frame, in each look, for those who know everything up to `since`."""
+    """As much of a window as makes one frame, in each look, for those who have every text up to `texts`."""
     if sum(map(weight, chain(window.changed, window.created))) <= LIKELY:
-        texts = _join(rendered, code, looks, _as_of(window), since)
-        if all(byte_length(text) <= FRAME for text in texts):
-            return [Frame(text, window.rev) for text in texts]
-    parts = [(look, frame_part(rendered.of(code, look), window, since)) for look in looks]
-    return [Frame(_join(rendered, code, (look,), part, since)[0], part.rev) for look, part in parts]
+        joined = _join(rendered, code, looks, _as_of(window), texts)
+        if all(byte_length(text) <= FRAME for text in joined):
+            return [Frame(text, window.rev) for text in joined]
+    parts = [(look, frame_part(rendered.of(code, look), window, texts)) for look in looks]
+    return [
+        Frame(_join(rendered, code, (look,), part, texts)[0], part.rev, part.rev == window.rev)
+        for look, part in parts
+    ]
 
 
-def frame_part(rendered: RoomMessages, window: Part, since: int = 0) -> Part:
+def frame_part(rendered: RoomMessages, window: Part, texts: int = 0) -> Part:
     """As much of a window as makes one frame, each message weighed as it is rendered.
 
-    A change is weighed as `RoomMessages.change` has it: with no `since`, as the whole message.
+    A change is weighed as `RoomMessages.change` has it: with no `texts`, as the whole message.
     """
     part = first_part(
         *window,
         FRAME,
         lambda message: byte_length(rendered.message(message)),
-        lambda message: byte_length(rendered.change(message, since)),
+        lambda message: byte_length(rendered.change(message, texts)),
     )
     return _as_of(part)
 
@@ -61,9 +68,9 @@ def _as_of(part: Part) -> Part:
     return part
 
 
-def _join(rendered: RenderedMessages, code: str, looks: Sequence[Look], part: Part, since: int) -> list[str]:
+def _join(rendered: RenderedMessages, code: str, looks: Sequence[Look], part: Part, texts: int) -> list[str]:
     """htmx looks up what changes before it appends, so changes of older messages go first."""
-    changes = (rendered.changes(looks, code, message, since) for message in part.changed)
+    changes = (rendered.changes(looks, code, message, texts) for message in part.changed)
     created = (rendered.messages(looks, code, message) for message in part.created)
     rows = [*changes, *created]
     return ["".join(map(itemgetter(place), rows)) for place in range(len(looks))]

@@ -15,7 +15,7 @@ from typing import Protocol
 from chat.live import health
 from chat.live.budget import Budget
 from chat.live.bus import Bus
-from chat.live.catch_up import CatchUp
+from chat.live.catch_up import CatchUp, Place
 from chat.live.connection import Connection
 from chat.live.connections import Connections
 from chat.live.feed import Feed
@@ -94,7 +94,7 @@ class Hub:
         if since.rev > feed.position.rev:
             await self.repairs.be_current(feed)  # a hint is on its way, or this was never stored
         known = since.epoch == feed.position.epoch and since.rev <= feed.position.rev
-        connection.cursor = since.rev if known else -1
+        connection.start_at(since.rev if known else -1, feed.position.rev)
         connection.wake()
 
     async def _feed(self, code: str, connection: Connection) -> Feed[Connection]:
@@ -186,10 +186,11 @@ class Hub:
         for feed in grown.values():
             feed.flush()
 
-    async def catch_up(self, feed: Feed[Connection], cursor: int, look: Look) -> Frame:
+    async def catch_up(self, feed: Feed[Connection], connection: Connection) -> Frame:
         """A frame for a reader too far behind for the ring: the start of what they lack."""
-        since = Position(feed.position.epoch, cursor)
-        return await self.catching_up.frame(feed.code, since, feed.position.rev, look)
+        assert connection.cursor is not None
+        place = Place(connection.look, Position(feed.position.epoch, connection.cursor), connection.texts)
+        return await self.catching_up.frame(feed.code, place, feed.position.rev)
 
     async def page(self, code: str, before: int | None, look: Look) -> Shown:
         """The newest messages, or the newest older than `before`: as many as make a page. Raises NotFound."""

@@ -115,16 +115,16 @@ class RenderedMessages:
         return self._rooms
 
     async def prepare(
-        self, code: str, created: Iterable[Message], changed: Iterable[Message], since: int, look: Look
+        self, code: str, created: Iterable[Message], changed: Iterable[Message], texts: int, look: Look
     ) -> None:
-        """Render what is not yet there for those who know everything up to `since`.
+        """Render what is not yet there for those who have every text up to `texts`.
 
         It gives way to everybody else now and then.
         """
         for message in created:
             await self._in_turn(look, "message", code, message)
         for message in changed:
-            await self._in_turn(look, _kind_of_change(message, since), code, message)
+            await self._in_turn(look, _kind_of_change(message, texts), code, message)
 
     async def each(self, code: str, messages: Iterable[Message], look: Look) -> AsyncIterator[str]:
         for message in messages:
@@ -166,9 +166,9 @@ class RenderedMessages:
         """A message in each of these looks; what they have in common is made once."""
         return self._in_looks(looks, "message", code, message)
 
-    def changes(self, looks: Sequence[Look], code: str, message: Message, since: int) -> list[str]:
-        """What has changed about an older one, for those who know everything up to `since`."""
-        return self._in_looks(looks, _kind_of_change(message, since), code, message)
+    def changes(self, looks: Sequence[Look], code: str, message: Message, texts: int) -> list[str]:
+        """What has changed about an older one, for those who have every text up to `texts`."""
+        return self._in_looks(looks, _kind_of_change(message, texts), code, message)
 
     def _in_looks(self, looks: Sequence[Look], kind: Kind, code: str, message: Message) -> list[str]:
         entry = self._entry(code, message)
@@ -251,11 +251,11 @@ class RoomMessages:
         self._code = code
         self.message = partial(rendered.get, look, "message", code)
 
-    def change(self, message: Message, since: int) -> str:
-        """What has changed about an older message, for those who know everything up to `since`."""
-        return self._get(_kind_of_change(message, since), self._code, message)
+    def change(self, message: Message, texts: int) -> str:
+        """What has changed about an older message, for those who have every text up to `texts`."""
+        return self._get(_kind_of_change(message, texts), self._code, message)
 
 
-def _kind_of_change(message: Message, since: int) -> Kind:
+def _kind_of_change(message: Message, texts: int) -> Kind:
     """A text that the readers have is not sent again."""
-    return "amended" if message.text_rev > since else "extras"
+    return "amended" if message.text_rev > texts else "extras"

@@ -68,7 +68,9 @@ async def _changes(chat: Context, connection: Connection) -> str:
     try:
         if await has_left(chat, connection, feed):
             return ""
-        frame = feed.frame(connection.look, cursor) or await _catch_up(chat, connection, feed, cursor)
+        frame = feed.frame(connection.look, cursor, connection.texts) or await _catch_up(
+            chat, connection, feed
+        )
     except ComeBack as refused:
         ask_to_come_back(chat, connection, refused)
         return ""
@@ -77,7 +79,7 @@ async def _changes(chat: Context, connection: Connection) -> str:
         return ""
     if connection.feed is not feed or connection.cursor != cursor:
         return ""  # it resumed from elsewhere meanwhile, or history was rewritten
-    connection.cursor = frame.rev
+    connection.move_to(frame.rev, frame.is_all)
     if frame.text:
         chat.metrics.delivered(0, max(1, frame.rev - max(cursor, 0)) if cursor >= 0 else 1)
     if frame.rev < feed.position.rev:
@@ -101,7 +103,7 @@ async def has_left(chat: Context, connection: Connection, feed: Feed[Connection]
     return True
 
 
-async def _catch_up(chat: Context, connection: Connection, feed: Feed[Connection], cursor: int) -> Frame:
+async def _catch_up(chat: Context, connection: Connection, feed: Feed[Connection]) -> Frame:
     """What is read from the log for one reader has its rate. Raises store errors."""
     person, address = connection.member.person, connection.address
     wait = chat.own_limits.take_both(
@@ -113,4 +115,4 @@ async def _catch_up(chat: Context, connection: Connection, feed: Feed[Connection
         raise ComeBack("catch-ups")
     if wait:
         await asyncio.sleep(wait)
-    return await chat.hub.catch_up(feed, cursor, connection.look)
+    return await chat.hub.catch_up(feed, connection)

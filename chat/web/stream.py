@@ -87,12 +87,13 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
     if part is None:
         connection.close(Close(POLICY))  # too far behind: the page reloads itself and starts at the newest
         return ""
-    cursor, connection.cursor = connection.cursor, part.rev
+    texts = connection.texts
+    connection.move_to(part.rev, is_all=part.rev == feed.position.rev)
     if part.rev < feed.position.rev:
         connection.wake()  # for the rest, once this is taken
     slots = connection.take_slots()
     html = chat.hub.rendered.of(connection.member.code, connection.look).message
-    answers = [answer for m in part.changed for answer in await _answers(chat, connection, lines, m, cursor)]
+    answers = [answer for m in part.changed for answer in await _answers(chat, connection, lines, m, texts)]
     shown = {m.id: m for m in chain(answers, part.changed, part.created)}
     parts = list(lines.of((message, html(message)) for message in shown.values()))
     if "outage" in slots:

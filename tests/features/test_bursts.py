@@ -1,5 +1,5 @@
 """Whatever happens to messages at once, a page that follows, one that comes back, and one without JavaScript
-show what a page shows that is loaded afterwards."""
+show what a page shows that is loaded afterwards, and say that as much is unread."""
 
 from __future__ import annotations
 
@@ -43,12 +43,24 @@ class Talk:
         await person.write(self.code, f"{text or self.dice.choice(TEXTS)} {self.texts}")
         self.ids.append((await calls.heads(self.chat.store, [self.code]))[self.code].rev)
 
+    async def reply(self, person: Person, id: int) -> None:
+        """Answer a text, if it is there."""
+        self.texts += 1
+        form = {"body": f"answer {self.texts}", "key": f"answer {self.texts}", "reply": str(id)}
+        reply = await person.post(f"/rooms/{self.code}/messages", form)
+        assert reply.status in (303, 422), reply.text
+        if reply.status == 303:
+            self.ids.append((await calls.heads(self.chat.store, [self.code]))[self.code].rev)
+
     async def act(self) -> None:
         """One thing, perhaps to a message that is gone or somebody else's."""
         person, id = self.dice.choice(self.people), self.dice.choice(self.ids[-6:])
-        what = self.dice.choice(["write", "edit", "edit", "delete", "reactions", "reactions", "reactions"])
+        what = self.dice.choice([*("write", "reply", "reply", "edit", "edit", "delete"), *["reactions"] * 3])
         if what == "write":
             await self.write(person)
+            return
+        if what == "reply":
+            await self.reply(person, id)
             return
         fields = {"body": f"changed {self.dice.random()}"} if what == "edit" else {}
         if what == "reactions":
@@ -61,16 +73,19 @@ class Talk:
             await self.act()
 
     async def all_to_one(self) -> None:
-        """A new message is reacted to, changed, reacted to and deleted, and another one is only changed."""
+        """Two messages that pages have and two new ones are answered and changed, and one of each deleted."""
         ann, bob = self.people
-        for last in (True, False):
+        for _ in range(2):
             await self.write(ann)
-            path = f"/rooms/{self.code}/{self.ids[-1]}"
+        for id, is_deleted in zip([*self.ids[:3:2], *self.ids[-2:]], [True, False] * 2, strict=True):
+            path = f"/rooms/{self.code}/{id}"
+            await self.reply(bob, id)
             await bob.post(f"{path}/reactions", {"emoji": "👍", "on": "1"})
-            await ann.post(f"{path}/edit", {"body": "changed"})
+            await ann.post(f"{path}/edit", {"body": f"changed {id}"})
+            await self.reply(ann, id)
             await ann.post(f"{path}/reactions", {"emoji": "🎉", "on": "1"})
             await bob.post(f"{path}/reactions", {"emoji": "👍", "on": "0"})
-            if last:
+            if is_deleted:
                 await ann.post(f"{path}/delete")
 
     async def at_once(self) -> None:
@@ -101,18 +116,38 @@ async def _fresh(person: Person, code: str) -> list[Any]:
 
 
 @BURSTS
-async def test_a_page_that_follows_shows_the_same_as_a_fresh_one(talk: Talk, burst: Burst) -> None:
-    bob = talk.people[1]
+@pytest.mark.parametrize("is_slow", [False, True], ids=["in many frames", "in one frame"])
+async def test_a_page_that_follows_shows_the_same_as_a_fresh_one(
+    talk: Talk, chats: list[Context], burst: Burst, is_slow: bool
+) -> None:
+    alice, bob = talk.people
     shown = ShownMessages(await bob.look(talk.code))
     async with bob.in_room(talk.code) as live:
+        gate = asyncio.Event()
+        if is_slow:
+            [connection] = chats[-1].hub.feeds[talk.code].connections
+            gate = await live.stall(connection, talk.write(alice))
         await burst(talk)
-        await talk.write(talk.people[0], "the end")
+        await talk.write(alice, "the end")
+        gate.set()
         await _caught_up(live, shown, "the end")
     assert shown.dom == await _fresh(bob, talk.code)
 
 
+WAYS = {
+    "from memory": {},
+    "from the log": {"feed.RING": 0, "catch_up.READ": 1500},
+    "anew": {"feed.RING": 0, "catch_up.WINDOW": 3},
+}
+
+
 @BURSTS
-async def test_a_page_that_comes_back_shows_the_same_as_a_fresh_one(talk: Talk, burst: Burst) -> None:
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_page_that_comes_back_shows_the_same_as_a_fresh_one(
+    talk: Talk, burst: Burst, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, bound in WAYS[way].items():
+        monkeypatch.setattr(f"chat.live.{name}", bound)
     bob = talk.people[1]
     for gap in range(2):
         page = await bob.look(talk.code)
@@ -126,14 +161,20 @@ async def test_a_page_that_comes_back_shows_the_same_as_a_fresh_one(talk: Talk, 
 
 
 @BURSTS
+@pytest.mark.parametrize("is_slow", [False, True], ids=["in many lines", "in one go"])
 async def test_the_live_page_without_javascript_shows_the_same_as_a_fresh_one(
-    talk: Talk, burst: Burst
+    talk: Talk, burst: Burst, is_slow: bool
 ) -> None:
-    bob = talk.people[1]
-    async with streaming(bob, f"/rooms/{talk.code}/stream") as stream:
+    alice, bob = talk.people
+    gate = asyncio.Event()
+    gate.set()
+    async with streaming(bob, f"/rooms/{talk.code}/stream", gate) as stream:
         html = await read_until(stream, "</template>")
+        if is_slow:
+            gate.clear()
         await burst(talk)
-        await talk.write(talk.people[0], "the end")
+        await talk.write(alice, "the end")
+        gate.set()
         html += await read_until(stream, "the end")
     assert streamed(html) == await _fresh(bob, talk.code)
 
@@ -141,6 +182,10 @@ async def test_the_live_page_without_javascript_shows_the_same_as_a_fresh_one(
 async def test_messages_that_are_compared_have_what_people_see(talk: Talk) -> None:
     """Were it lost on the way, all that is above would find two empty pages to be the same."""
     await talk.all_to_one()
-    gone, kept = messages_of(await talk.people[1].look(talk.code))[-2:]
-    assert gone.has(".gone")
-    assert (kept.has(".edited"), kept.one("button[aria-pressed=true]").words) == (True, "🎉 1")
+    items = messages_of(await talk.people[1].look(talk.code))
+    kept, gone = [item for item in items if item.has(".edited")], [i for i in items if i.has(".gone")]
+    assert (len(kept), len(gone)) == (2, 2)
+    assert [item.one("button[aria-pressed=true]").words for item in kept] == ["🎉 1", "🎉 1"]
+    quotes = [quote.words for item in items for quote in item.all(".quote")]
+    changed = [f"In reply to: Alice changed {item.id.removeprefix('message-')}" for item in kept]
+    assert sorted(quotes) == sorted([*2 * changed, *4 * ["In reply to: Alice Message deleted"]])
