@@ -60,16 +60,10 @@ async def test_back_after_leaving_shows_nothing_of_the_room(people: People, obey
     await _leaves(ann)
     for _ in range(2):
         for _ in range(2):  # over the page that asked
-            await _goes_back(ann)
+            await ann.page.go_back(wait_until="commit")
         await _shows_nothing(ann)
         for _ in range(2):
             await ann.page.go_forward(wait_until="commit")
-
-
-async def _goes_back(tab: Tab) -> None:
-    """Chromium cannot be asked to go on before it has let go of the page that it came from."""
-    await tab.page.go_back(wait_until="commit")
-    await tab.page.wait_for_load_state("domcontentloaded")
 
 
 async def _without_clearing(route: Route) -> None:
@@ -120,8 +114,9 @@ async def test_logging_out_shows_nothing_of_any_room_any_more(people: People) ->
     await ann.page.get_by_role("link", name="My rooms", exact=True).click()
     await ann.page.get_by_role("button", name="Log out of this browser").click()
     await expect(ann.page.get_by_role("button", name="Log out of this browser")).to_have_count(0)
-    await _goes_back(ann)
-    await _goes_back(ann)
+    await ann.page.go_back(wait_until="commit")
+    await ann.page.wait_for_load_state("domcontentloaded")  # else Chromium may not be ready for the next
+    await ann.page.go_back(wait_until="commit")
     await _shows_nothing(ann)
     await expect(bob.page.locator("#messages .notice").last).to_contain_text("Ann left for good")
 
