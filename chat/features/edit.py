@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chat import limits
 from chat.features.action import Action, Answer, Asked, Fields, Seen, no_own_text
 from chat.model.changes import Change
@@ -12,6 +14,7 @@ from chat.model.messages import BODY_TYPED, NOT_SAVED, Edit, clean_body
 from chat.model.sentences import Sentence
 from chat.store import quota
 from chat.store.log import amend
+from chat.store.mentions import mentioned
 from chat.store.messages import own_text
 from chat.store.transaction import Transaction
 
@@ -36,12 +39,13 @@ async def run(asked: Asked) -> Answer:
         await chat.store.read(own_text, member, asked.id)  # nobody formats what cannot be saved
         await chat.render.messages.formatter.warm((body,))
     version, hours = asked.fields.get("version", ""), chat.settings.edit_hours
-    await chat.store.write(member.code, change_text, member, asked.id, version, body, hours)
+    spoken = chat.render.messages.formatter.spoken(body)
+    await chat.store.write(member.code, change_text, member, asked.id, version, body, spoken, hours)
     return Answer(f"/{asked.id}", chat.render.forms.done(asked.id, asked.look))
 
 
 async def change_text(
-    tx: Transaction, member: Member, id: int, version: str, body: str, hours: int
+    tx: Transaction, member: Member, id: int, version: str, body: str, spoken: Sequence[str], hours: int
 ) -> Change | None:
     """None if that is the text already. Raises NotFound, Forbidden, Conflict."""
     message = await own_text(tx, member, id)
@@ -51,7 +55,8 @@ async def change_text(
         return None
     if version and version != str(message.text_rev):
         raise Conflict(CHANGED, "body")
-    return await amend(tx, member.code, id, member.number, f"edit {id} {message.text_rev}", Edit(body))
+    change = Edit(body, await mentioned(tx, member, spoken, message))
+    return await amend(tx, member.code, id, member.number, f"edit {id} {message.text_rev}", change)
 
 
 def _closed(age: int, hours: int) -> str:

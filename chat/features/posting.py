@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -12,6 +13,7 @@ from chat.model.members import Member
 from chat.model.messages import clean_body, clean_key
 from chat.model.meta import NO_META, Meta, with_meta
 from chat.store import NotFound, Store
+from chat.store.mentions import mentioned
 from chat.store.messages import text_message
 from chat.store.transaction import Transaction
 from chat.store.writes import PendingWrite
@@ -33,7 +35,7 @@ async def format_first(formatter: Formatter, body: str) -> None:
 
 
 def post_message(
-    store: Store, member: Member, key: str, index: int, body: str, reply: int = 0
+    store: Store, formatter: Formatter, member: Member, key: str, index: int, body: str, reply: int = 0
 ) -> PendingWrite[Change]:
     """Add a text to the room. Raises Refused, NotFound, Unavailable, OutcomeUnknown.
 
@@ -43,12 +45,19 @@ def post_message(
     """
     body = clean_body(body)
     once = hashlib.sha256(f"{clean_key(key)}\0{index}\0{body}".encode()).hexdigest()[:32]
-    extra = partial(_answer, member=member, id=reply) if reply else None
+    spoken = formatter.spoken(body)
+    extra = partial(_extra, member=member, reply=reply, spoken=spoken) if reply or spoken else None
     return store.append(member.code, member.number, once, body, extra)
 
 
+async def _extra(tx: Transaction, member: Member, reply: int, spoken: Sequence[str]) -> Meta:
+    """The meta of a text that answers another one, or mentions people. Raises Refused."""
+    meta = await _answer(tx, member, reply) if reply else NO_META
+    return with_meta(meta, **await mentioned(tx, member, spoken)) if spoken else meta
+
+
 async def _answer(tx: Transaction, member: Member, id: int) -> Meta:
-    """The meta of a text that answers another one, which has to be there. Raises Refused."""
+    """What is answered has to be there. Raises Refused."""
     try:
         await text_message(tx, member, id)
     except NotFound:

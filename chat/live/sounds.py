@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Iterable
 
 from chat.live.connection import Connection
 from chat.model.changes import Change
+from chat.model.mentions import EVERYBODY
 from chat.model.messages import Message
 from chat.views.look import Render
 
 SLOT = "sound"
 APART = 5.0  # s between the sounds of one person, on one node
-MENTIONS = "mentions"  # in the meta of a message: the seats that it names
 
 
 class Sounds:
@@ -51,9 +51,16 @@ class Sounds:
             return
         for change in changes:
             message = change.message
-            for seat in _mentioned(message):
+            for seat in self._mentioned(change.code, message):
                 if (pages := self._pages.get((change.code, seat))) and not any(map(self._has_focus, pages)):
                     self._sound(pages[-1], message)
+
+    def _mentioned(self, code: str, message: Message) -> Collection[int]:
+        """The seats that are to hear of it: of a text that was changed, who was not named before."""
+        seats = message.newly_mentioned
+        if EVERYBODY in seats:
+            seats = frozenset(seat for room, seat in self._pages if room == code)
+        return seats - {message.author}
 
     def _sound(self, connection: Connection, message: Message) -> None:
         member, now = connection.member, self._now()
@@ -61,11 +68,3 @@ class Sounds:
             return
         self._next_at[member.person] = now + APART
         connection.show(SLOT, self._fragment(connection.look))
-
-
-def _mentioned(message: Message) -> Collection[int]:
-    """Nobody is told of what was added to a text later, and nobody of oneself."""
-    seats = message.meta.get(MENTIONS) if message.rev == message.id else None
-    if not isinstance(seats, tuple):
-        return ()
-    return {seat for seat in seats if isinstance(seat, int) and seat != message.author}

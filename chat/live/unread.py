@@ -17,8 +17,10 @@ from chat.live.bus import Bus
 from chat.live.connection import Connection
 from chat.live.feed import Feed
 from chat.live.reading import Reading, Seat
+from chat.model.mentions import EVERYBODY
 from chat.model.rooms import Room
 from chat.model.signs import Sign
+from chat.model.unread import NOTHING, Unread
 from chat.store import Store, Unavailable, unread
 from chat.store.my_rooms import COUNTED
 from chat.views.look import Look
@@ -33,11 +35,11 @@ LABEL = re.compile(r"[0-9]{1,19} [0-9a-f]{1,40}")  # of a sign: a rev, and a bit
 
 log = logging.getLogger("chat")
 
-Render = Callable[[Room, int, Look], str]
+Render = Callable[[Room, Unread, Look], str]
 
 
 class _Page:
-    """`shown` is the number in its title, and what the room was called then."""
+    """`shown` is what its title says, and what the room was called then."""
 
     __slots__ = ("has_focus", "read", "seats", "shown")
 
@@ -45,7 +47,7 @@ class _Page:
         self.has_focus = False
         self.read: int | None = None  # not known yet
         self.seats: frozenset[int] = frozenset()
-        self.shown: tuple[int, Room | None] = 0, None
+        self.shown: tuple[Unread, Room | None] = NOTHING, None
 
 
 class UnreadTitles:
@@ -85,8 +87,8 @@ class UnreadTitles:
         if page is None:
             return
         page.has_focus = True
-        if page.shown[0] and page.shown[1]:
-            self._show(connection, page, 0, page.shown[1])
+        if page.shown[0].texts and page.shown[1]:
+            self._show(connection, page, NOTHING, page.shown[1])
 
     def blur(self, connection: Connection) -> None:
         if page := self._page(connection):
@@ -143,7 +145,8 @@ class UnreadTitles:
             return
         for connection, page in known.items():
             number = _number(said, page, connection.member.ignored)
-            if not page.has_focus and (number, said.room) != page.shown and (number or page.shown[0]):
+            is_some = number.texts or page.shown[0].texts
+            if not page.has_focus and (number, said.room) != page.shown and is_some:
                 self._show(connection, page, number, said.room)
 
     async def _learn(self, code: str, pages: Mapping[Connection, _Page]) -> None:
@@ -158,7 +161,7 @@ class UnreadTitles:
         if len(new) > AT_ONCE:
             self._counted.pop(code, None)
 
-    def _show(self, connection: Connection, page: _Page, number: int, room: Room) -> None:
+    def _show(self, connection: Connection, page: _Page, number: Unread, room: Room) -> None:
         page.shown = number, room
         connection.show("unread", self._render(room, number, connection.look))
 
@@ -183,11 +186,14 @@ def _signed(sign: Sign) -> Iterator[tuple[int, int]]:
             yield sign.seat * SPAN + place, int(rev)
 
 
-def _number(said: unread.Said, page: _Page, ignored: Collection[int]) -> int:
+def _number(said: unread.Said, page: _Page, ignored: Collection[int]) -> Unread:
     """Of the unread texts, but for those of ignored seats; COUNTED stands for that many or more."""
-    number = 0
-    for id, author in said.texts:
+    number = mentions = 0
+    seats = {EVERYBODY, *page.seats}
+    for id, author, mentioned in said.texts:
         if id <= (page.read or 0) or number == COUNTED:
             break
-        number += author not in page.seats and author not in ignored
-    return number
+        if author not in page.seats and author not in ignored:
+            number += 1
+            mentions += not seats.isdisjoint(mentioned)
+    return Unread(number, mentions)

@@ -102,6 +102,11 @@ def _is_word(character: str) -> bool:
     return character == "_" or unicodedata.category(character)[0] in "LMN"
 
 
+def is_joined(before: str, after: str) -> bool:
+    """Whether two neighbours are of one word, as far as their script shows where words end."""
+    return _is_word(before) and _is_word(after)
+
+
 def inline(text: str) -> list[Token]:
     """What a text is made of. It takes time in its length; it must have few marks (see MARKS)."""
     if not POSSIBLE.search(text):

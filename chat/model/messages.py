@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chat.model.errors import Refused
 from chat.model.invisible import is_blank
+from chat.model.mentions import Named, named_in, seats_in
 from chat.model.meta import Meta, no_meta
 from chat.model.notices import Notice, load_notice
 from chat.model.quotes import Quoted, start_of
@@ -87,6 +89,28 @@ class Message:
         return rev
 
     @property
+    def mentions(self) -> tuple[int, ...]:
+        """The seats that it names, but for its author's; EVERYBODY is one of them."""
+        return seats_in(self.meta, "mentions")
+
+    @property
+    def newly_mentioned(self) -> frozenset[int]:
+        """Those that it did not name before its last change."""
+        if self.rev == self.id:
+            return frozenset(self.mentions)
+        return frozenset(self.mentions).difference(self.told if self.rev == self.text_rev else self.mentions)
+
+    @property
+    def told(self) -> tuple[int, ...]:
+        """Those that an earlier text of it mentioned."""
+        return seats_in(self.meta, "told")
+
+    @property
+    def named(self) -> Mapping[str, Named]:
+        """Who each name in its text is, as it stands there."""
+        return named_in(self.meta)
+
+    @property
     def notice(self) -> Notice | None:
         return load_notice(self.meta.get("notice")) if self.kind == "notice" else None
 
@@ -99,7 +123,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
+    """Another text, and what its message's meta says of it."""
+
     body: str
+    meta: Meta = field(default_factory=no_meta)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, c
 def _amended(old: Message, change: Amendment, now: int, rev: int) -> tuple[str | None, Meta]:
     """Body and meta from now on: nothing is kept with a deleted text."""
     if isinstance(change, Edit):
-        return change.body, with_meta(old.meta, edited=now, text_rev=rev)
+        return change.body, with_meta(old.meta, edited=now, text_rev=rev, **change.meta)
     return None, NO_META
 
 

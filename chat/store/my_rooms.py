@@ -9,6 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 from chat.model.members import Member
+from chat.model.mentions import EVERYBODY
 from chat.model.messages import Message
 from chat.model.rooms import Room
 from chat.store.records import load_member, load_room, message_of
@@ -47,6 +48,19 @@ SELECT
     )
     LIMIT $6
   ) AS unread),
+  (SELECT count(*) FROM (
+    SELECT 1 FROM (
+      SELECT author, meta FROM message AS said
+      WHERE said.room = newest.room AND id > coalesce(read_position.rev, 0) AND meta LIKE '%"mentions":%'
+      ORDER BY id LIMIT $5
+    ) AS seen
+    WHERE NOT NEWEST_IGNORES AND NOT EXISTS (
+      SELECT 1 FROM seat WHERE seat.room = newest.room AND seat.number = author AND seat.person = $1
+    ) AND (NAMES_ALL OR EXISTS (
+      SELECT 1 FROM seat WHERE seat.room = newest.room AND seat.person = $1 AND NAMES_SEAT
+    ))
+    LIMIT $6
+  ) AS mentioned),
   coalesce(read_position.rev, 0),
   EXISTS (SELECT 1 FROM seat WHERE seat.room = newest.room AND present = 1 AND seat.number <> newest.number),
   code, epoch, opened, room_meta,
@@ -78,6 +92,7 @@ class MyRoom(NamedTuple):
     member: Member
     last: Message | None
     unread: int  # COUNTED stands for that many or more
+    mentions: int  # of them that mention the person, likewise
     read: int
     is_lively: bool  # somebody else is there, on whatever node, as the log knows
 
@@ -93,7 +108,10 @@ class Home(NamedTuple):
 def _question(dialect: Dialect) -> str:
     """What is said by those whom the person ignores counts for nothing."""
     of_mine, of_newest = (dialect.ignores.replace("META", f"{rooms}.meta") for rooms in ("mine", "newest"))
-    return MY_ROOMS.replace("MINE_IGNORES", of_mine).replace("NEWEST_IGNORES", of_newest)
+    names = dialect.names.replace("META", "seen.meta")
+    all, seat = names.replace("NUMBER", str(EVERYBODY)), names.replace("NUMBER", "seat.number")
+    question = MY_ROOMS.replace("MINE_IGNORES", of_mine).replace("NEWEST_IGNORES", of_newest)
+    return question.replace("NAMES_ALL", all).replace("NAMES_SEAT", seat)
 
 
 async def my_rooms(tx: Transaction, person: str) -> list[MyRoom]:
@@ -101,12 +119,13 @@ async def my_rooms(tx: Transaction, person: str) -> list[MyRoom]:
     rows = await tx.fetch(_question(tx.dialect), person, CONSIDERED, LOOKED_BACK, SHOWN, LOOKED_AT, COUNTED)
     return [
         MyRoom(
-            room=load_room(row[3:7]),
-            member=load_member(row[7:13]),
-            last=None if row[13] is None else message_of(row[13:]),
+            room=load_room(row[4:8]),
+            member=load_member(row[8:14]),
+            last=None if row[14] is None else message_of(row[14:]),
             unread=row[0],
-            read=row[1],
-            is_lively=bool(row[2]),
+            mentions=row[1],
+            read=row[2],
+            is_lively=bool(row[3]),
         )
         for row in rows
     ]

@@ -96,6 +96,12 @@ NEW_SEAT = (
     "RETURNING number, mark, meta"
 )
 END_SEAT = "UPDATE seat SET ended = $1, present = 0, announced = 2 WHERE room = $2 AND number = $3"
+COUNT_HELD = (  # up to $2
+    "SELECT count(*) FROM (SELECT 1 FROM seat WHERE room = $1 AND ended IS NULL LIMIT $2) AS held"
+)
+CALLED_ALL = (
+    "SELECT 1 FROM message WHERE room = $1 AND id > $2 AND at > $3 AND meta LIKE '%\"mentions\":[0%' LIMIT 1"
+)
 IS_PRESENT = "SELECT present FROM seat WHERE room = $1 AND number = $2"
 
 RISE_TO = " ON CONFLICT (room, seat) DO UPDATE SET rev = excluded.rev WHERE read_position.rev < excluded.rev"
@@ -129,8 +135,9 @@ FIRST_SINCE = (
     "SELECT id FROM message WHERE room = $1 AND at >= $2 "
     "AND (before_at IS NULL OR at / 900000 <> before_at / 900000) ORDER BY at, id LIMIT 1"
 )
+MENTIONING = "CASE WHEN meta LIKE '%\"mentions\":%' THEN meta END"
 NEWEST_TEXTS = (  # at most $4 of them, among the $3 newest messages after $2
-    "SELECT id, author FROM (SELECT id, author, kind, has_text FROM entry "
+    f"SELECT id, author, {MENTIONING} FROM (SELECT id, author, kind, has_text, meta FROM entry "  # noqa: S608
     "WHERE room = (SELECT id FROM room WHERE code = $1) AND id > $2 ORDER BY id DESC LIMIT $3) AS seen "
     "WHERE kind = 'text' AND has_text ORDER BY id DESC LIMIT $4"
 )

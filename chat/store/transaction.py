@@ -36,6 +36,8 @@ class Dialect:
     expired: str  # rooms that expire by $1, at most $2, and locked; by no other node meanwhile
     closed: str  # a room that is to be removed, likewise
     ignores: str  # a condition: `author` is ignored by the seat whose meta is META
+    held_names: str  # of room $1: number, name, mark of at most $3 held seats of each folded name $2
+    names: str  # a condition: the message whose meta is META mentions the seat NUMBER
     rewrite: str  # rev $1, body (or what refers to it) $2, meta $3 and reply $4 of room $5, message $6
 
 

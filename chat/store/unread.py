@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from chat.model.mentions import seats_in
 from chat.model.rooms import Room
 from chat.store import queries
 from chat.store.members import seats_of
 from chat.store.my_rooms import COUNTED, LOOKED_AT
 from chat.store.read_positions import read_up_to
+from chat.store.records import load_meta
 from chat.store.rooms import find_room
 from chat.store.transaction import Transaction
 
 TEXTS = 2 * COUNTED  # that are looked at: some are one's own
 
 
+class Text(NamedTuple):
+    id: int
+    author: int
+    mentions: tuple[int, ...]
+
+
 class Said(NamedTuple):
-    """The room, and the ids of its newest texts that are not deleted with their authors, the newest first."""
+    """The room, and its newest texts that are not deleted, the newest first."""
 
     room: Room
-    texts: list[tuple[int, int]]
+    texts: list[Text]
 
 
 class Reader(NamedTuple):
@@ -36,7 +44,7 @@ async def said_last(tx: Transaction, code: str, after: int) -> Said | None:
     if room is None:
         return None
     rows = await tx.fetch(queries.NEWEST_TEXTS, code, after, LOOKED_AT, TEXTS)
-    return Said(room, [(id, author) for id, author in rows])
+    return Said(room, [Text(id, author, seats_in(load_meta(meta), "mentions")) for id, author, meta in rows])
 
 
 async def readers_of(tx: Transaction, code: str, people: Sequence[tuple[int, str]]) -> list[Reader]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import nh3
@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from chat.model.emoji import is_a_few_emoji
 from chat.model.formatting import is_action, is_marked, parse
 from chat.model.inline import Token
+from chat.model.mentions import Named
 from chat.model.messages import CONTROLS
 from chat.model.sentences import Sentence
 from chat.views.folding import fold, is_long
@@ -18,6 +19,7 @@ from chat.views.highlighting import COLOURS, highlighted
 from chat.views.language import say
 from chat.views.links import LINKS, linked
 from chat.views.look import Look
+from chat.views.mentions import NOBODY, with_names, with_places, without_places
 
 # Where words go, in the language of the reader. No text has these characters.
 SPOILER, MORE = "\x01", "\x02"
@@ -81,9 +83,11 @@ class Formatted(NamedTuple):
     blocks: bool = False  # that no paragraph can hold
     styled: bool = False  # by static/text.css
     folded: int = 0  # lines
+    places: str = ""  # the same HTML, with a mark at each name that it may have
 
-    def __call__(self, look: Look) -> Markup:
-        html = self.html
+    def __call__(self, look: Look, named: Mapping[str, Named] = NOBODY) -> Markup:
+        """`named` is who is mentioned by the names in it."""
+        html = with_names(self.places, named) if named and self.places else self.html
         if self.folded:
             html = html.replace(MORE, escape(say(_more(self.folded), look)))
         if SPOILER in html:
@@ -98,14 +102,19 @@ def _more(lines: int) -> Sentence:
 def formatted(body: str) -> Formatted:
     """As people see a text. Most have no marks, and need no parser."""
     if not is_marked(body) and not is_long(body) and not is_action(body):
-        return Formatted(_big(body) if is_a_few_emoji(body) else linked(body))
+        return _made(_big(body) if is_a_few_emoji(body) else linked(body, plain=with_places))
     tokens = list(_coloured(parse(CONTROLS.sub("", body))))
     if len(tokens) == 1 and tokens[0].type == "text" and is_a_few_emoji(tokens[0].text):
-        return Formatted(_big(tokens[0].text))
+        return _made(_big(tokens[0].text))
     tokens, folded = fold(tokens) if is_long(body) else (tokens, 0)
     kinds = {token.text if token.type == "open" else token.type for token in tokens}
     html = _cleaner.clean("".join(_html(tokens)))
-    return Formatted(html, bool(kinds & BLOCKS), bool(kinds & STYLED), folded)
+    return _made(html, bool(kinds & BLOCKS), bool(kinds & STYLED), folded)
+
+
+def _made(places: str, blocks: bool = False, styled: bool = False, folded: int = 0) -> Formatted:
+    html = without_places(places)
+    return Formatted(html, blocks, styled, folded, "" if html == places else places)
 
 
 def _big(text: str) -> str:
@@ -129,19 +138,21 @@ def _coloured(tokens: Iterable[Token]) -> Iterator[Token]:
 
 
 def _html(tokens: Sequence[Token]) -> Iterator[str]:
-    links = LINKS
+    links, quotes = LINKS, 0
     for place, token in enumerate(tokens):
         match token.type:
             case "open":
+                quotes += token.text == "quote"
                 yield _opening(token)
             case "close":
+                quotes -= token.text == "quote"
                 yield CLOSE[token.text]
             case "code":
                 yield f"{OPEN['code']}{escape(token.text)}</code>"
             case "source":
                 yield escape(token.text)
             case _:
-                html = linked(token.text, links, _after(tokens, place))
+                html = linked(token.text, links, _after(tokens, place), escape if quotes else with_places)
                 links -= html.count("<a ")
                 yield html
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from chat.model.formatting import is_marked
 from chat.views.formatted import Formatted, formatted
+from chat.views.mentions import spoken
 
 SLOW = 512  # characters of a text with marks that takes a millisecond or more
 KEPT = 5.0  # s that what was made before is kept for those who show it
@@ -25,6 +26,10 @@ class Formatter:
 
     def format(self, body: str) -> Formatted:
         return (self._ready and self._ready.get(body)) or formatted(body)
+
+    def spoken(self, body: str) -> Sequence[str]:
+        """What stands behind each "@" that may begin a name; nothing for most texts."""
+        return spoken(self.format(body).places) if "@" in body else ()
 
     def takes_long(self, body: str | None) -> bool:
         """Whether it would, for the event loop: a text that was made before does not."""

@@ -39,6 +39,10 @@ WAYS = (
         Sentence("React, edit or delete"),
         Sentence("Choose a message by the dots beside it. What you can do with it appears there."),
     ),
+    (
+        Sentence("Mention somebody"),
+        Sentence("Type @ and their name. They see it marked and counted apart. @all mentions everybody."),
+    ),
     (Sentence("Link to a message"), Sentence("Its time is a link to the page of the message.")),
     (
         Sentence("Invite somebody"),

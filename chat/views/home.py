@@ -61,9 +61,10 @@ class HomePages:
 
     def badge(self, rooms: Sequence[MyRoom], look: Look, current: str) -> str:
         """How much is unread in the other rooms, and what keeps that current."""
-        unread = sum(one.unread for one in rooms if one.room.code != current)
-        shown = counted(unread) if unread else ""
-        return self._render("rooms/badge.html", look, unread=shown, current=current)
+        others = [one for one in rooms if one.room.code != current]
+        unread, mentions = sum(one.unread for one in others), sum(one.mentions for one in others)
+        values = {"unread": counted(unread) if unread else "", "mentions": mentions, "counted": counted}
+        return self._render("rooms/badge.html", look, current=current, **values)
 
 
 def shade(code: str) -> int:

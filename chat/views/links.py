@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from linkify_it import LinkifyIt
@@ -74,17 +75,20 @@ class Link(NamedTuple):
     host: str = ""
 
 
-def linked(text: str, most: int = LINKS, after: str = "") -> Markup:
-    """Escaped text in which addresses are links; `after` is the character behind it."""
+def linked(text: str, most: int = LINKS, after: str = "", plain: Callable[[str], Markup] = escape) -> Markup:
+    """Text in which addresses are links; `after` is the character behind it.
+
+    `plain` makes HTML of the rest.
+    """
     links = find_links(text, most, after)
     if not links:
-        return escape(text)
+        return plain(text)
     parts: list[Markup] = []
     end = 0
     for link in links:
-        parts += escape(text[end : link.start]), _anchor(link, text[link.start : link.end])
+        parts += plain(text[end : link.start]), _anchor(link, text[link.start : link.end])
         end = link.end
-    return Markup("").join([*parts, escape(text[end:])])
+    return Markup("").join([*parts, plain(text[end:])])
 
 
 def find_links(text: str, most: int = LINKS, after: str = "") -> list[Link]:

@@ -14,6 +14,8 @@ ROSTER = 100  # people listed; the others are counted
 NOBODY: tuple[Sequence[Member], int] = (), 0
 
 OWN = """\
+.m:where(:has(.at:is([data-at="SEAT"],[data-at="0"]))){--bubble:var(--hey)}
+.at[data-at="SEAT"]::after{content:"" / var(--you," (you)")}
 .m[data-by="SEAT"]{--side:end;--bubble:var(--own);--left:var(--round);--right:.3rem;--tile:none;\
 --above-name:0;--lift:0;--above:.35rem;--dots:-2.3rem auto}
 @media screen{.m[data-by="SEAT"] .by :is(bdi,sup){position:absolute;clip-path:inset(50%)}}

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from chat.model.codes import grouped
 from chat.model.rooms import Room
+from chat.model.unread import Unread
 from chat.views.engine import Engine
 from chat.views.look import Look
 from chat.views.numbers import counted
@@ -34,10 +35,10 @@ class Rooms:
         """The panel in place of the one before, and the title of the browser's window."""
         return self._render("room/replace_title.html", look, room=room, name=name_of(room))
 
-    def unread(self, room: Room, number: int, look: Look) -> str:
+    def unread(self, room: Room, unread: Unread, look: Look) -> str:
         """The title and the icon of a window that shows how much is unread; the usual ones for nothing."""
-        name = name_of(room)
-        return self._render("room/replace_unread.html", look, name=name, number=number and counted(number))
+        numbers = {"number": counted(unread.texts), "mentions": counted(unread.mentions)}
+        return self._render("room/replace_unread.html", look, name=name_of(room), unread=unread, **numbers)
 
     def form(
         self,

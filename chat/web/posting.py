@@ -39,6 +39,7 @@ async def post(code: str) -> ResponseReturnValue:
     chat, form = current_chat(), await request.form
     acked, bodies = fields.number(form.get("acked")), form.getlist("body") or [""]
     replies = [read_reply(id) for id in form.getlist("reply")[: len(bodies)]]
+    formatter = chat.render.messages.formatter
     form_key, forms = fields.text(form, "key"), request.cookies.get(repeats.COOKIE, "")
     key = repeats.key_of(forms, form_key) if form_key else secrets.token_urlsafe(9)
     try:
@@ -57,8 +58,9 @@ async def post(code: str) -> ResponseReturnValue:
                 is_help = True
                 continue
             check_disk(chat, member, client_info().address, quota.cost(body))
-            await posting.format_first(chat.render.messages.formatter, body)
-            await posting.post_message(chat.store, member, key, acked + index, body, written.reply(index))
+            await posting.format_first(formatter, body)
+            reply = written.reply(index)
+            await posting.post_message(chat.store, formatter, member, key, acked + index, body, reply)
         except (Refused, Unavailable, OutcomeUnknown, NotFound) as reason:
             if isinstance(reason, RateLimited):
                 chat.metrics.refusals.labels("messages").inc()

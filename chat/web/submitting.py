@@ -150,7 +150,7 @@ class Submitter:
             if not text.blank:
                 chat.quota.take(text.size, "body")
                 text.write = posting.post_message(
-                    chat.store, member, text.key, text.place, text.body, text.reply
+                    chat.store, self._formatter, member, text.key, text.place, text.body, text.reply
                 )
         except Refused as refused:
             self._refuse(text, refused.text)

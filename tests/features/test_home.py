@@ -258,7 +258,7 @@ def test_many_unread_messages_are_not_counted_to_the_last(compiled: tuple[object
     somebody = Member("CODE", 1, "person", "Ann", 1)
     message = Message(9, 9, NOON, 2, "Bob", 1, None)
     for unread, shown in [(COUNTED - 1, "99"), (COUNTED, "99+")]:
-        mine = MyRoom(Room("BCDFGHJK", "", NOON), somebody, message, unread, 0, False)
+        mine = MyRoom(Room("BCDFGHJK", "", NOON), somebody, message, unread, 0, 0, False)
         html = compiled[1].home.rooms([mine], NOON, LOOK, current="BCDFGHJK")
         assert f'<span class="badge">{shown}<span class="vh"> unread</span>' in html
         assert 'aria-current="page"' in html

@@ -432,7 +432,9 @@ class Rooms:
         bus: Any = SimpleNamespace(sign=self.signs.append)
         self.reading = Reading(store)
         feeds: Any = self.feeds
-        self.titles = UnreadTitles(store, self.reading, bus, feeds, lambda room, number, look: f"({number})")
+        self.titles = UnreadTitles(
+            store, self.reading, bus, feeds, lambda room, unread, look: f"({unread.texts})"
+        )
 
     async def _read(self, call: object, code: str, *values: object) -> object:
         self.asked(code)
@@ -441,7 +443,7 @@ class Rooms:
             assert isinstance(readers, list)
             return [unread_texts.Reader(0, frozenset())] * len(readers)
         room: Any = SimpleNamespace(code=code)
-        return unread_texts.Said(room, [(7, 99)])
+        return unread_texts.Said(room, [unread_texts.Text(7, 99, ())])
 
     def open(self, code: str, seat: int) -> Any:
         page: Any = Page(code, seat)

@@ -41,6 +41,12 @@ DIALECT = Dialect(
     ),
     erase_versions="",
     ignores="coalesce(CAST(META AS jsonb) -> 'ignored' @> to_jsonb(author), false)",
+    held_names=(
+        "SELECT held.* FROM unnest($2::text[]) AS asked (folded) CROSS JOIN LATERAL "
+        "(SELECT number, name, mark FROM seat WHERE room = $1 AND seat.folded = asked.folded "
+        "AND ended IS NULL ORDER BY mark LIMIT $3) AS held"
+    ),
+    names="coalesce(CAST(META AS jsonb) -> 'mentions' @> to_jsonb(NUMBER), false)",
     rewrite="UPDATE message SET rev = $1, body = $2, meta = $3, reply = $4 WHERE room = $5 AND id = $6",
 )
 

@@ -44,6 +44,12 @@ DIALECT = Dialect(
         f"{OVERWRITE} IN (SELECT text FROM version WHERE room = $1 AND message = $2 AND rev <= $3)"  # noqa: S608
     ),
     ignores="author IN (SELECT value FROM json_each(META, '$.ignored'))",
+    held_names=(
+        "SELECT number, name, mark FROM json_each($2) AS asked CROSS JOIN seat ON seat.room = $1 "
+        "AND number IN (SELECT number FROM seat WHERE room = $1 AND folded = asked.value AND ended IS NULL "
+        "ORDER BY mark LIMIT $3)"
+    ),
+    names="NUMBER IN (SELECT value FROM json_each(META, '$.mentions'))",
     rewrite="UPDATE message SET rev = $1, text = $2, meta = $3, reply = $4 WHERE room = $5 AND id = $6",
 )
 

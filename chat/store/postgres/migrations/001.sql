@@ -47,6 +47,7 @@ CREATE INDEX seat_of_home ON seat (person, taken) WHERE ended IS NULL; -- for th
 -- The highest mark of a look is one look into an index, however many have it.
 CREATE INDEX seat_folded ON seat (room, folded, mark, person);
 CREATE INDEX seat_shape ON seat (room, shape, mark, person);
+CREATE INDEX seat_named ON seat (room, folded, mark) WHERE ended IS NULL; -- whom a text may mention
 CREATE INDEX seat_announced ON seat (room, folded, number) WHERE announced = 1; -- the people of a room, by name
 CREATE INDEX seat_present ON seat (room, number) WHERE present = 1;
 
@@ -83,6 +84,7 @@ CREATE UNIQUE INDEX message_rev ON message (room, rev);
 -- Those that begin a quarter of an hour. Of them are those that begin a day, in whatever zone, and they are few.
 CREATE INDEX message_quarter ON message (room, at, id) WHERE before_at IS NULL OR at / 900000 <> before_at / 900000;
 CREATE INDEX message_reply ON message (room, reply, id) WHERE reply IS NOT NULL;
+CREATE INDEX message_mentions ON message (room, id) WHERE meta LIKE '%"mentions":%';
 
 -- The texts that messages had before, each since a rev; bounded by chat/store/versions.py. Vacuumed as messages.
 CREATE TABLE version (

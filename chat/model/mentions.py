@@ -1,0 +1,60 @@
+"""Names in texts: "@Ann" means somebody who is in the room, "@all" everybody."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from chat.model.inline import is_joined
+from chat.model.members import NAME_LENGTH
+from chat.model.meta import Meta
+
+EVERYBODY = 0  # in place of the number of a seat
+ALL, CERTAINLY_ALL = "all", "@all"  # behind the "@"
+CROWD = 20  # people whom one may call without being asked back
+MENTIONS = 20  # of one text; whoever else is named is not told
+LONGEST = NAME_LENGTH + 6  # characters of a name with the number that tells look-alikes apart
+
+ASK = (
+    "This calls everybody in a room of more than %(n)s people. If you mean to, write @@all in place of @all."
+)
+TOO_SOON = "Everybody was called less than a minute ago."
+
+
+class Named(NamedTuple):
+    """Who a name in a text is; `label` is the name as it is shown."""
+
+    seat: int
+    label: str
+
+
+def beginnings(text: str) -> Iterator[str]:
+    """What may be the name at the start of a text, the longest first: it ends where a word may end."""
+    line = text.split("\n", 1)[0]
+    for end in range(min(len(line), LONGEST), 0, -1):
+        if not line[end - 1].isspace() and not is_joined(line[end - 1], line[end : end + 1]):
+            yield line[:end]
+
+
+def same(name: str) -> str:
+    """Equal for two spellings of one name; names that only look alike differ."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def seats_in(meta: Meta, name: str) -> tuple[int, ...]:
+    """The seats that a meta has under this name."""
+    seats = meta.get(name)
+    return tuple(seat for seat in seats if type(seat) is int) if isinstance(seats, tuple) else ()
+
+
+def named_in(meta: Meta) -> Mapping[str, Named]:
+    """Who each name in a text is, as it stands there."""
+    named = meta.get("named")
+    if not isinstance(named, Mapping):
+        return {}
+    return {typed: Named(*who) for typed, who in named.items() if _is_named(who)}
+
+
+def _is_named(value: object) -> bool:
+    return isinstance(value, tuple) and [type(part) for part in value] == [int, str]

@@ -1,0 +1,287 @@
+"""Mentions: who is meant by a name in a text, how it is shown, and who is told of it."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Mapping
+
+import pytest
+from dom import Element
+from people import FakeClock, Live, Person, ids, until
+from quart import Quart
+
+from chat.context import Context
+from chat.model.codes import grouped
+from chat.model.mentions import CROWD
+from chat.store import log
+from chat.store.mentions import APART
+
+ALICE, BOB = 1, 2
+
+
+async def join(app: Quart, code: str, *names: str) -> list[Person]:
+    """They take the seats 3, 4, …"""
+    people = [Person(app, name) for name in names]
+    for one in people:
+        await one.join(code)
+    return people
+
+
+def mentions(page: Element) -> list[tuple[str, str]]:
+    """On a page or in a frame: whose seat each mention is of, and what it says."""
+    return [(one["data-at"], one.text) for one in page.all(".text b.at")]
+
+
+async def shown(writer: Person, code: str, text: str) -> list[tuple[str, str]]:
+    """The mentions in a text, which is the same but for them."""
+    await writer.write(code, text)
+    page = await writer.look(code)
+    return mentions(page.one(f"#message-{ids(page)[-1]}"))
+
+
+async def test_a_name_in_a_text_is_a_mention_live_and_on_the_page(
+    alice: Person, bob: Person, code: str
+) -> None:
+    async with bob.in_room(code) as live:
+        await alice.write(code, "Hello @Bob, tea?")
+        frame = await live.until("li")
+        assert mentions(frame) == [("2", "@Bob")]
+        assert frame.one(".text").text == "Hello @Bob, tea?"
+        await live.say("Yes @Alice")
+        assert mentions(await live.until("li", "Yes")) == [("1", "@Alice")]
+    assert '<b class="at" data-at="2">@Bob</b>' in (await alice.get(f"/rooms/{code}")).text
+    assert mentions(await alice.look(code)) == [("2", "@Bob"), ("1", "@Alice")]
+
+
+PEOPLE = ["Ann", "Ann Lee", "Ann-Marie", "李", "李雷", "محمد", "Zoë", "O'Hara & <b>", "J.", "Ann"]
+NAMES: Mapping[str, list[tuple[str, str]]] = {
+    "@Ann": [("3", "@Ann")],
+    "@ann: @ANN": [("3", "@Ann"), ("3", "@Ann")],
+    "(@Ann) @Ann's": [("3", "@Ann"), ("3", "@Ann")],
+    "@Ann Lee @Ann  Lee": [("4", "@Ann Lee"), ("3", "@Ann")],
+    "@Ann-Marie, @Ann-Maria": [("5", "@Ann-Marie"), ("3", "@Ann")],
+    "@Annie @Annabel @An": [],
+    "@Ann\nLee": [("3", "@Ann")],
+    "你好@李雷早上好@李在吗": [("7", "@李雷"), ("6", "@李")],
+    "@محمد صباح الخير": [("8", "@محمد")],
+    "@Zoe\u0308 @zoë @Zoe": [("9", "@Zoë"), ("9", "@Zoë")],
+    "@O'Hara & <b> it is": [("10", "@O'Hara & <b>")],
+    "@J. K.": [("11", "@J.")],
+    "@Ann (2) and @Ann (3)": [("12", "@Ann (2)"), ("3", "@Ann")],
+    "ann@example.org a@Ann.example @@Ann /@Ann x_@Ann": [],
+    "mailto:x@Ann.example https://example.org/@Ann https://example.org/?q=@Ann": [],
+    "`@Ann` and\n```\n@Ann\n```\n> @Ann said": [],
+    "**@Ann** ~~@Ann Lee~~ ||@Zoë||": [("3", "@Ann"), ("4", "@Ann Lee"), ("9", "@Zoë")],
+    "- @Ann\n- @Zoë": [("3", "@Ann"), ("9", "@Zoë")],
+    "/me waves at @Ann": [("3", "@Ann")],
+    "@Аnn @Αnn": [],
+    "@": [],
+    "@ Ann": [],
+}
+
+
+async def test_who_is_meant_by_a_name(app: Quart, alice: Person, bob: Person, code: str) -> None:
+    people = [alice, bob, *await join(app, code, *PEOPLE)]
+    for place, (text, expected) in enumerate(NAMES.items()):
+        assert await shown(people[place % len(people)], code, text) == expected, text
+    page = html.unescape((await alice.get(f"/rooms/{code}")).text)
+    assert "\x03" not in page
+    assert "ann@example.org a@Ann.example @@Ann /@Ann x_@Ann" in page
+
+
+async def test_who_has_left_or_has_another_name_is_not_meant(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "@Bob one")
+    assert (await bob.post(f"/rooms/{code}/name", {"name": "Robert"})).status == 303
+    await alice.write(code, "@Bob two @Robert three")
+    assert (await bob.post(f"/rooms/{code}/leave")).status == 303
+    await alice.write(code, "@Robert four")
+    assert mentions(await alice.look(code)) == [("2", "@Bob"), ("3", "@Robert")]
+
+
+@pytest.mark.parametrize(
+    "text", ["@a" * 4096, " @a" * 2730, "@李" * 2000, "@" * 8192, "@a @'&\"<" * 900, "@x " + "y " * 4000]
+)
+async def test_a_text_of_nothing_but_at_signs_takes_no_longer(alice: Person, code: str, text: str) -> None:
+    start = time.perf_counter()
+    await alice.write(code, text[:8192].encode()[:8192].decode(errors="ignore"))
+    assert time.perf_counter() - start < 0.5
+
+
+async def test_no_more_than_so_many_are_mentioned_by_one_text(app: Quart, alice: Person, code: str) -> None:
+    names = [f"P{n}" for n in range(25)]
+    for n in range(25):
+        await Person(app, names[n], f"192.0.3.{n}").join(code)
+    found = await shown(alice, code, " ".join(f"@{name}" for name in names))
+    assert [name for _, name in found] == [f"@P{n}" for n in range(20)]
+
+
+# Everybody
+
+
+async def test_everybody_of_a_few_is_called_by_one_word(alice: Person, code: str) -> None:
+    assert await shown(alice, code, "Tea, @all?") == [("0", "@all")]
+    assert await shown(alice, code, "Tea, @All!") == [("0", "@all")]
+    assert await shown(alice, code, "@allow all@all") == []
+
+
+async def test_everybody_of_many_is_called_only_by_who_means_it_and_once_a_minute(
+    app: Quart, alice: Person, bob: Person, code: str, clock: FakeClock
+) -> None:
+    for n in range(CROWD - 1):
+        await Person(app, f"P{n}", f"192.0.3.{n}").join(code)
+    url = f"/rooms/{code}/messages"
+    asked = await alice.post(url, {"body": "Tea, @all?", "key": "one"})
+    assert asked.status == 422
+    assert "write @@all in place of @all" in asked.page.one("#composer [role=alert]").text
+    assert asked.page.one("#texts [name=body]").value == "Tea, @all?"
+    async with bob.in_room(code) as live:
+        await live.say("Me too, @all")
+        form = await live.until("form.refused")
+        assert form.one("textarea").value == "Me too, @all"
+        assert "more than 20 people" in form.one("[role=alert]").text
+    assert await shown(alice, code, "Tea, @@all?") == [("0", "@all")]
+    again = await bob.post(url, {"body": "@@all Cake!", "key": "two"})
+    assert again.status == 429
+    assert "less than a minute ago" in again.page.one("#composer [role=alert]").text
+    clock.pass_by(APART / 1000 + 1)
+    assert await shown(bob, code, "@@all Cake!") == [("0", "@all")]
+
+
+# Who is told
+
+
+async def listed(person: Person, code: str) -> str:
+    """What the list of rooms says of the room."""
+    page = (await person.get("/")).page
+    [row] = [row for row in page.all("#rooms li") if row.one("a")["href"] == f"/rooms/{code}"]
+    return " | ".join(badge.words for badge in row.all(".badge"))
+
+
+async def test_home_counts_mentions_apart(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "one", "@Bob two", "@Alice three", "@Bob four @Bob", "@all five")
+    assert await listed(bob, code) == "@3 3 texts mention you, | 5 unread"
+    badge = await bob.get("/rooms?badge=", hx_request="true")
+    assert badge.page.one(".badge").words == "@3 3 texts mention you, 5 unread"
+    assert await listed(alice, code) == ""
+    await bob.get(f"/rooms/{code}", sec_fetch_mode="navigate")
+    assert await listed(bob, code) == ""
+
+
+async def test_a_mention_that_is_deleted_or_ignored_or_changed_is_none(
+    alice: Person, bob: Person, code: str
+) -> None:
+    await alice.write(code, "@Bob one", "@Bob two", "three")
+    one, two, three = ids(await alice.look(code))
+    await alice.post(f"/rooms/{code}/{one}/delete")
+    assert await listed(bob, code) == "@1 1 text mentions you, | 2 unread"
+    await alice.post(f"/rooms/{code}/{two}/edit", {"body": "nobody"})
+    assert await listed(bob, code) == "2 unread"
+    await alice.post(f"/rooms/{code}/{three}/edit", {"body": "@Bob three"})
+    assert await listed(bob, code) == "@1 1 text mentions you, | 2 unread"
+    await bob.post(f"/rooms/{code}/ignore", {"seat": "1", "on": "1"})
+    assert await listed(bob, code) == ""
+
+
+async def test_a_mention_under_the_name_before_counts(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "@Bob one")
+    await bob.post(f"/rooms/{code}/name", {"name": "Robert"})
+    await alice.write(code, "@Robert two")
+    assert (await listed(bob, code)).startswith("@2 ")
+
+
+async def title(live: Live, chat: Context) -> str:
+    before = len(live.frames)
+    await chat.unread_titles.tick()
+    while not (titles := [title for frame in live.frames[before:] for title in frame.all("title")]):
+        await live.frame()
+    return titles[-1].words
+
+
+async def test_the_title_counts_mentions_apart(
+    alice: Person, bob: Person, code: str, chats: list[Context]
+) -> None:
+    name = grouped(code)
+    async with bob.in_room(code) as live:
+        await live.send(k="blur")
+        await alice.write(code, "one")
+        assert (await title(live, chats[-1])).startswith(f"(1) {name}")
+        await alice.write(code, "@Bob two", "@all three", "@Bob four")
+        await live.until("li", "four")
+        assert (await title(live, chats[-1])).startswith(f"(@3) (4) {name}")
+        await alice.post(f"/rooms/{code}/{ids(await alice.look(code))[-1]}/edit", {"body": "four"})
+        await live.until("hx-partial .edited")
+        assert (await title(live, chats[-1])).startswith(f"(@2) (4) {name}")
+        await live.send(k="focus")
+        assert (await live.until("title")).words.startswith(name)
+
+
+async def test_a_mention_is_heard_once_also_one_that_was_added_later(
+    alice: Person, bob: Person, code: str, chats: list[Context], clock: FakeClock
+) -> None:
+    assert (await bob.post("/settings", {"sound": "on"})).status == 303
+    chats[-1].sounds._now = clock
+    async with bob.in_room(code) as live:
+
+        async def heard(text: str, id: int = 0) -> bool:
+            clock.pass_by(60)
+            before = len(live.frames)
+            if id:
+                await alice.post(f"/rooms/{code}/{id}/edit", {"body": text})
+            else:
+                await alice.write(code, text)
+            await alice.write(code, "marker")
+            await live.until("li", "marker")
+            await until(lambda: not any("sound" in one.slots for one in chats[-1].hub.connections))
+            while not live.quiet:
+                await live.frame()
+            return any(frame.has("audio") for frame in live.frames[before:])
+
+        assert await heard("@Bob one")
+        assert not await heard("nobody")
+        assert await heard("@all two")
+        id = ids(await alice.look(code))[2]
+        assert await heard("@Bob nobody", id)
+        assert not await heard("@Bob again", id)
+        assert not await heard("nobody again", id)
+        assert not await heard("@Bob again and again", id)
+
+
+# What else there is to it
+
+
+async def test_each_member_has_their_own_mentions_marked_by_their_stylesheet(
+    alice: Person, bob: Person, code: str
+) -> None:
+    await alice.write(code, "@Bob one")
+    for person, seat, other in [(bob, BOB, ALICE), (alice, ALICE, BOB)]:
+        [sheet] = [
+            link["href"] for link in (await person.look(code)).all("link") if "/seats/" in link["href"]
+        ]
+        style = (await person.get(sheet)).text
+        assert f'.at[data-at="{seat}"]' in style
+        assert f'"{other}"' not in style
+
+
+async def test_a_name_is_found_with_and_without_its_sign(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "tea @Bob", "cake")
+    for query in ("Bob", "%40Bob", "bob"):
+        hits = (await bob.get(f"/rooms/{code}/search?q={query}")).page.all("#hits li")
+        assert len(hits) == 1
+
+
+async def test_a_deleted_text_keeps_no_name(alice: Person, bob: Person, code: str, chat: Context) -> None:
+    await alice.write(code, "@Bob")
+    [id] = ids(await alice.look(code))
+    await alice.post(f"/rooms/{code}/{id}/delete")
+    page = await chat.store.read(log.history, code)
+    assert not page.messages[-1].meta
+
+
+async def test_a_reply_mentions_too(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "tea?")
+    [id] = ids(await alice.look(code))
+    await bob.post(f"/rooms/{code}/messages", {"body": "@Alice yes", "key": "k", "reply": str(id)})
+    page = await alice.look(code)
+    assert mentions(page) == [("1", "@Alice")]
+    assert page.has("a.quote")
