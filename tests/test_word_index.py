@@ -8,6 +8,7 @@ from array import array
 from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock
 
 import asyncpg
@@ -38,7 +39,7 @@ from chat.store.postings import (
 from chat.store.queries import SHARDS
 from chat.store.search import FOREVER, READ, search_some, span_of
 from chat.store.sqlite.store import SQLiteStore
-from chat.store.transaction import Transaction
+from chat.store.transaction import Rows, Transaction
 from chat.store.word_index import index_rooms
 from chat.views.look import LOOK
 from chat.views.times import start_of
@@ -201,6 +202,38 @@ async def test_a_search_goes_on_where_many_changes_are_no_messages(
         await calls.amend(store, ROOM, id, ann.number, f"edit {n}", Edit(f"tide {n}"))
     monkeypatch.setattr("chat.store.search.PORTION", 0.0)
     assert await portions(store, ann, "tide") == [id]
+
+
+class Counted:
+    """A transaction, and how often it asks the database."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self.dialect = tx.dialect
+        self.asked = 0
+
+    async def fetch(self, sql: str, *values: Any) -> Rows:
+        self.asked += 1
+        return await self._tx.fetch(sql, *values)
+
+
+async def test_a_search_asks_the_database_few_times(
+    store: Store, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question takes a way to the server and back, and often longer than the answer."""
+    monkeypatch.setattr("chat.store.search.PORTION", 60.0)
+    await filled(store, ann)
+    await say(store, ann, *["ebb"] * 600)
+    query = parse_query('"low tide" wave')
+    assert query
+
+    async def searched(tx: Transaction) -> int:
+        counted = Counted(tx)
+        span = await span_of(counted, ann, 0, FOREVER)  # type: ignore[arg-type]
+        await search_some(counted, ann, query, span, 20)  # type: ignore[arg-type]
+        return counted.asked
+
+    assert await store.read(searched) <= 7
 
 
 async def test_days_bound_a_search(store: Store, ann: Member) -> None:

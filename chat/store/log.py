@@ -25,8 +25,12 @@ async def head_of(tx: Transaction, code: str) -> Head:
     """Raises NotFound."""
     rows = await tx.fetch(queries.HEAD, code)
     if not rows:
-        raise NotFound(f"There is no room {code}.")
+        raise missing(code)
     return Head(*rows[0])
+
+
+def missing(code: str) -> NotFound:
+    return NotFound(f"There is no room {code}.")
 
 
 async def rise(tx: Transaction, room: int) -> Head:

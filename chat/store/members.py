@@ -14,13 +14,21 @@ from chat.model.notices import Notice, Verb, folded, renamed
 from chat.model.rooms import Room
 from chat.model.sentences import Sentence
 from chat.store import NotFound, ignored, queries, read_positions
-from chat.store.log import head_of, is_storable, write_notice
+from chat.store.log import head_of, is_storable, missing, write_notice
 from chat.store.records import load_member
 from chat.store.rooms import IN_USE, find_room
 from chat.store.transaction import Transaction
 
 NAMES = 64  # of one person in one room: each is a seat that is never given to anybody else
 TOO_MANY_NAMES = "You have had %(n)s names in this room. Please use one of them again."
+
+
+class HeldRoom(NamedTuple):
+    """A room in which somebody holds a seat."""
+
+    id: int
+    rev: int
+    indexed: int  # segments
 
 
 class Left(NamedTuple):
@@ -95,10 +103,18 @@ async def left_room(tx: Transaction, code: str, person: str) -> Left | None:
 
 async def held_room(tx: Transaction, member: Member) -> int:
     """The id of the room in which somebody holds a seat. Raises NotFound, or Forbidden if they have left."""
-    room = (await head_of(tx, member.code)).room
-    if not await tx.fetch(queries.HOLDS_SEAT, room, member.number, member.person):
+    return (await room_held(tx, member)).id
+
+
+async def room_held(tx: Transaction, member: Member) -> HeldRoom:
+    """Raises NotFound, or Forbidden if they have left."""
+    rows = await tx.fetch(queries.HELD_ROOM, member.code, member.number, member.person)
+    if not rows:
+        raise missing(member.code)
+    *held, seat = rows[0]
+    if seat is None:
         raise Forbidden("You are not in this room any more.")
-    return room
+    return HeldRoom(*held)
 
 
 async def seats_numbered(tx: Transaction, code: str, numbers: Sequence[int]) -> dict[int, Member]:

@@ -81,7 +81,10 @@ PRESENT = SEATS + "present = 1 AND code = coalesce($1, code) ORDER BY room.id, n
 FORMER_SEAT = (
     "UPDATE seat SET ended = NULL WHERE room = $1 AND person = $2 AND name = $3 RETURNING number, mark, meta"
 )
-HOLDS_SEAT = "SELECT 1 FROM seat WHERE room = $1 AND number = $2 AND person = $3 AND ended IS NULL"
+HELD_ROOM = (  # of seat $2, whose number is null unless person $3 holds it
+    "SELECT room.id, rev, indexed, seat.number FROM room LEFT JOIN seat ON seat.room = room.id "
+    "AND seat.number = $2 AND person = $3 AND ended IS NULL WHERE code = $1"
+)
 HAS_NAME = "SELECT 1 FROM seat WHERE room = $1 AND person = $2 AND name = $3"
 NAMES_OF = "SELECT count(*) FROM seat WHERE room = $1 AND person = $2"
 MARK = (  # one look into each index, past the few seats of the person
@@ -187,7 +190,8 @@ PARTS_OF_SEGMENT = (
 PLACES_TO_READ = f"SELECT serial, pairs FROM posting WHERE room = $1 AND segment = $2 AND shard = {SHARDS}"  # noqa: S608
 SET_PART = "UPDATE posting SET pairs = $1 WHERE serial = $2"
 NEW_PART = "INSERT INTO posting (room, shard, segment, pairs) VALUES ($1, $2, $3, $4)"
-PARTS_OF_SHARD = (
-    "SELECT segment, pairs FROM posting WHERE room = $1 AND shard = $2 AND segment >= $3 AND segment < $4"
+PARTS_OF_SHARDS = (
+    "SELECT shard, segment, pairs FROM posting "
+    "WHERE room = $1 AND shard IN ($2, $3) AND segment >= $4 AND segment < $5"
 )
 BETWEEN = ENTRIES + "AND id >= $2 AND id < $3 ORDER BY id DESC"

@@ -14,14 +14,14 @@ from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.search import Query
 from chat.store import queries
-from chat.store.members import held_room
+from chat.store.members import room_held
 from chat.store.postings import SEGMENT, Key, keys_of, marked, places
 from chat.store.queries import SHARDS
 from chat.store.records import message_of
 from chat.store.transaction import Rows, Transaction
 
 BODY = 6  # its place in a row
-READ = 64  # messages that are read at once
+READ, MOST = 64, 256  # messages that are read at once: at first, and at most
 SEGMENTS = 8, 128  # whose index is read at once: at first, and at most
 FOREVER = 2**62  # ms
 PORTION = 0.01  # s, about, that one `search_some` takes: it may hold the event loop
@@ -84,12 +84,13 @@ class _Search:
 
     async def read_all(self, first: int) -> None:
         """Look at every message from `first` on."""
+        number = READ
         while self.before > first and not self.is_over:
-            start = max(first, self.before - READ)
+            start = max(first, self.before - number)
             self.look_at(await self._fetch(queries.BETWEEN, start, self.before))
             if self._is_cut:
                 return
-            self.before = start
+            self.before, number = start, min(2 * number, MOST)
 
     async def read_indexed(self, first: int, keys: Sequence[Key]) -> None:
         """Look at those messages from `first` on that the index names."""
@@ -121,12 +122,13 @@ class _Search:
 
     async def _named(self, start: int, end: int, keys: Sequence[Key]) -> list[int]:
         """Ids of the messages in these segments that were edited, or have all keys, the newest first."""
-        parts: dict[int, list[tuple[int, bytes]]] = {}
+        shards = [SHARDS, *dict.fromkeys(key.shard for key in keys)]
+        parts = await self._parts(shards[:2], start, end)
         named: dict[int, set[int]] | None = None
         for key in keys:
             if key.shard not in parts:
-                rows = await self._fetch(queries.PARTS_OF_SHARD, key.shard, start, end)
-                parts[key.shard] = [(segment, bytes(part)) for segment, part in rows]
+                place = shards.index(key.shard)
+                parts |= await self._parts(shards[place : place + 2], start, end)
             having: dict[int, set[int]] = {}
             for segment, part in parts[key.shard]:
                 if (named is None or segment in named) and (some := places(part, key)):
@@ -135,12 +137,20 @@ class _Search:
             if not named:
                 break
         named = named or {}
-        for segment, bits in await self._fetch(queries.PARTS_OF_SHARD, SHARDS, start, end):
-            named.setdefault(segment, set()).update(marked(bytes(bits)))
+        for segment, bits in parts[SHARDS]:
+            named.setdefault(segment, set()).update(marked(bits))
         return sorted(
             (segment * SEGMENT + place for segment, some in named.items() for place in some),
             reverse=True,
         )
+
+    async def _parts(self, shards: Sequence[int], start: int, end: int) -> dict[int, list[tuple[int, bytes]]]:
+        """Of one shard or two; more would be read in vain where the first words name no message."""
+        parts: dict[int, list[tuple[int, bytes]]] = {shard: [] for shard in shards}
+        rows = await self._fetch(queries.PARTS_OF_SHARDS, shards[0], shards[-1], start, end)
+        for shard, segment, part in rows:
+            parts[shard].append((segment, bytes(part)))
+        return parts
 
 
 async def span_of(tx: Transaction, member: Member, since: int, until: int) -> Span:
@@ -148,8 +158,7 @@ async def span_of(tx: Transaction, member: Member, since: int, until: int) -> Sp
 
     If the clock was set back meanwhile, some of it is left out.
     """
-    room = await held_room(tx, member)
-    ((rev, _),) = await tx.fetch(queries.INDEXED, room)
+    room, rev, _ = await room_held(tx, member)
     first = await _first_since(tx, room, since, rev + 1) if since > 0 else 0
     end = await _first_since(tx, room, until, rev + 1) if until < FOREVER else rev + 1
     return Span(since, until, first, end)
@@ -166,8 +175,7 @@ async def search_some(tx: Transaction, member: Member, query: Query, span: Span,
     What the member ignores is not among them. It is over after a while, whether or not it found any. Raises
     NotFound, or Forbidden if they have left.
     """
-    room = await held_room(tx, member)
-    ((_, indexed),) = await tx.fetch(queries.INDEXED, room)
+    room, _, indexed = await room_held(tx, member)
     search, keys = _Search(tx, room, member, query, span, limit), keys_of(query)
     await search.read_all(max(span.first, indexed * SEGMENT) if keys else span.first)
     if keys:
