@@ -76,7 +76,7 @@ class Postgres:
 
     def kill(self) -> None:
         """End every process without warning; then `start` recovers what was committed."""
-        pids = self._pids()
+        pids = self.pids()
         for pid in pids:  # the parent first, or it would begin to recover
             _signal(pid, signal.SIGKILL)
         deadline = time.monotonic() + 10
@@ -86,11 +86,11 @@ class Postgres:
 
     def pause(self) -> None:
         """It keeps its connections and says nothing more."""
-        for pid in self._pids():
+        for pid in self.pids():
             _signal(pid, signal.SIGSTOP)
 
     def go_on(self) -> None:
-        for pid in self._pids():
+        for pid in self.pids():
             _signal(pid, signal.SIGCONT)
 
     @property
@@ -98,7 +98,7 @@ class Postgres:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def _pids(self) -> list[int]:
+    def pids(self) -> list[int]:
         """The parent, then its children."""
         parent = int((self._data / "postmaster.pid").read_text().split("\n")[0])
         return [
