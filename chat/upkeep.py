@@ -28,7 +28,7 @@ async def look_around(quota: Quota, clock: ClockWatch, every: float = MEASURE) -
 
 
 async def remove_expired_rooms(store: Store, every: float = EVERY) -> None:
-    """Remove rooms in which nothing was said, with their seats, for as long as this node runs."""
+    """Remove rooms in which nothing was said, and old drafts, for as long as this node runs."""
     expiry = Expiry(store)
     while True:
         await asyncio.sleep(every)
@@ -36,6 +36,8 @@ async def remove_expired_rooms(store: Store, every: float = EVERY) -> None:
         try:
             while rows := await expiry.remove_some():
                 removed += rows
+                await asyncio.sleep(PAUSE)
+            while await expiry.forget_drafts():
                 await asyncio.sleep(PAUSE)
         except (Unavailable, OutcomeUnknown):
             continue  # the health check of the store reports it

@@ -10,8 +10,8 @@ from chat.model.messages import Message
 from chat.model.meta import NO_META, Meta
 from chat.model.quotes import Quoted
 from chat.store import NotFound, queries
-from chat.store.log import changed, is_storable, repeated
-from chat.store.records import Head, before_of, columns, encode_text, message_of, reply_of
+from chat.store.log import changed, repeated
+from chat.store.records import Head, before_of, columns, encode_text, is_storable, message_of, reply_of
 from chat.store.transaction import Transaction
 
 Extra = Callable[[Transaction], Coroutine[Any, Any, Meta]]

@@ -1,8 +1,8 @@
-"""Rooms in which nothing was ever said are removed, but not while the clock may be wrong."""
+"""What is too old is removed, but not while the clock may be wrong."""
 
 from __future__ import annotations
 
-from chat.store import Store, rooms
+from chat.store import NO_ROOM, Store, drafts, rooms
 from chat.store.aging import Aging
 
 
@@ -16,3 +16,9 @@ class Expiry:
         if not self._aging.trusted(await self._store.time()):
             return 0
         return await self._store.write(None, rooms.expire)
+
+    async def forget_drafts(self) -> int:
+        """As `drafts.expire`, likewise."""
+        if not self._aging.trusted(await self._store.time()):
+            return 0
+        return await self._store.write(NO_ROOM, drafts.expire)

@@ -11,9 +11,9 @@ from chat.model.messages import Amendment, Edit, Message, Previous
 from chat.model.meta import NO_META, Meta, with_meta
 from chat.model.notices import Notice, dump_notice
 from chat.model.rooms import Position
-from chat.store import HISTORY, WINDOW, NotFound, Resync, queries, versions, word_index
+from chat.store import HISTORY, WINDOW, NotFound, Resync, drafts, queries, versions, word_index
 from chat.store.queries import LARGEST
-from chat.store.records import Head, columns, dump_meta, encode_text, message_of, reply_of
+from chat.store.records import Head, columns, dump_meta, encode_text, is_storable, message_of, reply_of
 from chat.store.transaction import Transaction
 from chat.store.windows import UNBOUNDED, first_part, newest, until, weight
 
@@ -86,6 +86,10 @@ async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, c
     head = await rise(tx, room)
     body, meta = _amended(old, change, tx.now, head.rev)
     await _rewrite(tx, room, old, head.rev, body, meta)
+    if body is None:
+        await drafts.forget_message(tx, room, id)
+    elif by is not None:
+        await drafts.forget_edits(tx, room, by, id)
     await word_index.replace(tx, room, old, body)
     await tx.fetch(queries.REMEMBER, room, author, key, id, head.rev, tx.now)
     quoted = old.quoted if reply_of(meta) else None
@@ -226,7 +230,3 @@ async def heads(tx: Transaction, codes: Sequence[str]) -> dict[str, Position]:
     """The present position of each room that exists."""
     rows = await tx.fetch(tx.dialect.heads, list(codes))
     return {code: Position(epoch, rev) for code, epoch, rev in rows}
-
-
-def is_storable(*numbers: int) -> bool:
-    return all(abs(n) <= LARGEST for n in numbers)

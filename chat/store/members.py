@@ -13,9 +13,9 @@ from chat.model.messages import Message
 from chat.model.notices import Notice, Verb, folded, renamed
 from chat.model.rooms import Room
 from chat.model.sentences import Sentence
-from chat.store import NotFound, ignored, queries, read_positions
-from chat.store.log import head_of, is_storable, missing, write_notice
-from chat.store.records import load_member
+from chat.store import NotFound, drafts, ignored, queries, read_positions
+from chat.store.log import head_of, missing, write_notice
+from chat.store.records import is_storable, load_member
 from chat.store.rooms import IN_USE, find_room
 from chat.store.transaction import Transaction
 
@@ -162,6 +162,7 @@ async def end_seat(tx: Transaction, code: str, person: str, successor: str | Non
     done = None
     if member is not None:
         await tx.fetch(queries.END_SEAT, tx.now, room, member.number)
+        await drafts.forget_seat(tx, room, member.number)
         done = await _notify(tx, code, {"left": [member]}, ended=True)
     if successor is not None:
         await tx.fetch(queries.HAND_OVER_SEATS, successor, room, person)
@@ -185,6 +186,7 @@ async def rename_seat(tx: Transaction, code: str, person: str, name: str) -> Cha
     await tx.fetch(queries.END_SEAT, tx.now, room, old.number)
     new = await _seat_named(tx, room, code, person, name)
     await read_positions.carry_over(tx, room, old.number, new.number)
+    await drafts.carry_over(tx, room, old.number, new.number)
     await tx.fetch(tx.dialect.mark_seats, present, room, [new.number])
     return await write_notice(tx, code, lambda last, at: (renamed(old, new), False))
 

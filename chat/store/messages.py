@@ -10,9 +10,9 @@ from chat.model.members import Member
 from chat.model.messages import NOT_THEIRS, Message, Version
 from chat.model.meta import with_meta
 from chat.store import NotFound, queries, versions
-from chat.store.log import change_message, head_of, is_storable
+from chat.store.log import change_message, head_of
 from chat.store.members import held_room
-from chat.store.records import message_of
+from chat.store.records import is_storable, message_of
 from chat.store.transaction import Transaction
 
 LOOKED_BACK = 1000  # revs before the newest in which the newest text of a member is looked for

@@ -8,9 +8,9 @@ from dataclasses import replace
 from chat.model.changes import Page
 from chat.model.messages import Message
 from chat.store import HISTORY, NotFound, queries
-from chat.store.log import head_of, history, history_of, is_storable
+from chat.store.log import head_of, history, history_of
 from chat.store.queries import LARGEST
-from chat.store.records import Head, message_of
+from chat.store.records import Head, is_storable, message_of
 from chat.store.transaction import Transaction
 from chat.store.windows import UNBOUNDED, oldest
 

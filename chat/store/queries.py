@@ -164,6 +164,34 @@ PLACE = (
 VERSIONS = "SELECT rev, at, body FROM earlier_text WHERE room = $1 AND message = $2 ORDER BY rev"
 FORGET_VERSIONS = "DELETE FROM version WHERE room = $1 AND message = $2 AND rev <= $3"
 
+DRAFTS = (
+    "SELECT draft.serial, width, page, version, size, body, reply, edited, text_rev "
+    "FROM draft JOIN draft_text ON draft_text.serial = draft.serial "
+    "WHERE room = $1 AND seat = $2 ORDER BY version DESC"
+)
+HAS_SEAT = "SELECT 1 FROM seat WHERE room = $1 AND number = $2 AND ended IS NULL"
+HAS_MESSAGE = "SELECT 1 FROM message WHERE room = $1 AND id = $2"
+LATELY = 200  # revs
+OWN_LATELY = (
+    "SELECT body FROM entry WHERE room = $1 AND author = $2 AND has_text "
+    "AND id > (SELECT rev FROM room WHERE id = $1) - $3"
+)
+NEW_DRAFT_TEXT = "INSERT INTO draft_text (body) VALUES ($1) RETURNING serial"
+NEW_DRAFT = "INSERT INTO draft (serial, width) VALUES ($1, $2)"
+SET_DRAFT_TEXT = "UPDATE draft_text SET body = $1 WHERE serial = $2"
+SET_DRAFT = (
+    "UPDATE draft SET room = $1, seat = $2, page = $3, edited = $4, reply = $5, text_rev = $6, version = $7, "
+    "size = $8 WHERE serial = $9"
+)
+FREE_PLACE = "SELECT serial FROM draft WHERE room IS NULL AND width = $1 LIMIT 1"
+FREE_DRAFT = "UPDATE draft SET room = NULL, seat = NULL, page = NULL, version = NULL WHERE serial = $1"
+CARRY_DRAFTS = "UPDATE draft SET seat = $3 WHERE room = $1 AND seat = $2"
+DRAFTS_OF_SEAT = "SELECT serial FROM draft WHERE room = $1 AND seat = $2"
+DRAFTS_ABOUT = "SELECT serial FROM draft WHERE room = $1 AND (edited = $2 OR reply = $2)"
+DRAFTS_OF_EDIT = "SELECT serial FROM draft WHERE room = $1 AND seat = $2 AND edited = $3"
+DRAFTS_OF_ROOM = "SELECT serial FROM draft WHERE room = $1 LIMIT $2"
+OLD_DRAFTS = "SELECT serial FROM draft WHERE version < $1 ORDER BY version LIMIT $2"
+
 REPEATED = (
     "SELECT room.id, epoch, done.rev, done.message FROM room "
     "JOIN idempotency_key AS done ON done.room = room.id WHERE code = $1 AND done.author = $2 AND key = $3"

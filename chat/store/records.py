@@ -74,6 +74,10 @@ def columns(room: int, message: Message, body: Any) -> tuple[Any, ...]:
     return room, m.id, m.rev, m.at, m.author, m.kind, body, *before, dump_meta(m.meta), reply_of(m.meta)
 
 
+def is_storable(*numbers: int) -> bool:
+    return all(abs(n) <= LARGEST for n in numbers)
+
+
 def reply_of(meta: Meta) -> int | None:
     """The id of the message that one with this meta answers."""
     id = meta.get("reply")

@@ -6,7 +6,7 @@ from typing import Any
 
 from chat.model.meta import NO_META, Meta, with_meta
 from chat.model.rooms import Room, new_epoch
-from chat.store import AlreadyExists, queries
+from chat.store import AlreadyExists, drafts, queries
 from chat.store.records import dump_meta, load_room
 from chat.store.transaction import Transaction
 
@@ -53,7 +53,7 @@ async def expire(tx: Transaction) -> int:
 
 
 async def _remove(tx: Transaction, room: int) -> int:
-    removed = 0
+    removed = await drafts.forget_room(tx, room, REMOVED)
     for delete in queries.EMPTY:
         removed += len(await tx.fetch(delete, room, REMOVED - removed))
         if removed == REMOVED:

@@ -40,6 +40,9 @@ DIALECT = Dialect(
         "SELECT room, id, $3, $4, body FROM message WHERE room = $1 AND id = $2"
     ),
     erase_versions="",
+    share=" FOR SHARE",
+    free_place=f"{queries.FREE_PLACE} FOR UPDATE SKIP LOCKED",
+    erase_draft="UPDATE draft_text SET body = '' WHERE serial = $1",
     ignores="coalesce(CAST(META AS jsonb) -> 'ignored' @> to_jsonb(author), false)",
     held_names=(
         "SELECT held.* FROM unnest($2::text[]) AS asked (folded) CROSS JOIN LATERAL "

@@ -43,6 +43,9 @@ DIALECT = Dialect(
     erase_versions=(
         f"{OVERWRITE} IN (SELECT text FROM version WHERE room = $1 AND message = $2 AND rev <= $3)"  # noqa: S608
     ),
+    share="",
+    free_place=queries.FREE_PLACE,
+    erase_draft="UPDATE draft_text SET body = zeroblob(length(body)) WHERE serial = $1",
     ignores="author IN (SELECT value FROM json_each(META, '$.ignored'))",
     held_names=(
         "SELECT number, name, mark FROM json_each($2) AS asked CROSS JOIN seat ON seat.room = $1 "
@@ -52,6 +55,8 @@ DIALECT = Dialect(
     names="NUMBER IN (SELECT value FROM json_each(META, '$.mentions'))",
     rewrite="UPDATE message SET rev = $1, text = $2, meta = $3, reply = $4 WHERE room = $5 AND id = $6",
 )
+
+ERASURES = DIALECT.erase, DIALECT.erase_versions, DIALECT.erase_draft  # after which the WAL is emptied
 
 
 class SQLiteTransaction:
@@ -66,7 +71,7 @@ class SQLiteTransaction:
         self.erases = False
 
     async def fetch(self, sql: str, *values: Any) -> Rows:
-        self.erases = self.erases or sql in (DIALECT.erase, DIALECT.erase_versions)
+        self.erases = self.erases or sql in ERASURES
         return execute(self.db, sql, *values).fetchall()
 
     async def execute_many(self, sql: str, rows: Rows) -> None:

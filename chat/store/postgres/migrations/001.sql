@@ -114,6 +114,32 @@ CREATE TABLE posting (
 ALTER TABLE posting ALTER COLUMN pairs SET STORAGE EXTERNAL; -- numbers without a pattern do not get smaller
 CREATE INDEX posting_place ON posting (room, shard, segment);
 
+-- What people are writing and have yet to send, and its text, as in SQLite. Vacuumed like messages.
+CREATE TABLE draft_text (
+  serial bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  body bytea NOT NULL
+) WITH (
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 0,
+  toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 0
+);
+
+CREATE TABLE draft (
+  serial bigint PRIMARY KEY,
+  width bigint NOT NULL,
+  room bigint,
+  seat bigint,
+  page text,
+  edited bigint,
+  reply bigint,
+  text_rev bigint,
+  version bigint,
+  size bigint
+) WITH (fillfactor = 50); -- as those of rooms
+
+CREATE UNIQUE INDEX draft_page ON draft (room, seat, edited, page);
+CREATE INDEX draft_free ON draft (width) WHERE room IS NULL;
+CREATE INDEX draft_version ON draft (version) WHERE version IS NOT NULL;
+
 -- What each one-time key did. Author 0 stands for changes made by nobody's seat.
 CREATE TABLE idempotency_key (
   room bigint NOT NULL,

@@ -114,6 +114,30 @@ CREATE TABLE posting (
 
 CREATE INDEX posting_place ON posting (room, shard, segment);
 
+-- What people are writing and have yet to send. Its text is in a place of one of a few widths, filled up with
+-- zeros: chat/store/drafts.py. A place is never moved, resized or removed: it is emptied and used again.
+CREATE TABLE draft_text (
+  serial INTEGER PRIMARY KEY,
+  body BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE draft (
+  serial INTEGER PRIMARY KEY REFERENCES draft_text,
+  width INTEGER NOT NULL,
+  room INTEGER REFERENCES room, -- null if the place is free
+  seat INTEGER,
+  page TEXT, -- on which it is written
+  edited INTEGER, -- the id of the message whose text it is to replace, or 0
+  reply INTEGER, -- the id of the message that it answers, or 0
+  text_rev INTEGER, -- at which that had the text that was changed
+  version INTEGER, -- when it was saved
+  size INTEGER -- bytes of its text
+) STRICT;
+
+CREATE UNIQUE INDEX draft_page ON draft (room, seat, edited, page);
+CREATE INDEX draft_free ON draft (width) WHERE room IS NULL;
+CREATE INDEX draft_version ON draft (version) WHERE version IS NOT NULL; -- for those that are old
+
 -- What each one-time key did. Author 0 stands for changes made by nobody's seat.
 CREATE TABLE idempotency_key (
   room INTEGER NOT NULL REFERENCES room,
