@@ -1005,6 +1005,14 @@ async def test_a_page_shows_fifty_messages_and_a_way_to_older_ones(alice: Person
 
 
 @ON_BOTH
+async def test_of_the_messages_of_a_page_only_the_last_says_how_far_it_goes(
+    alice: Person, long_room: str
+) -> None:
+    items = (await alice.look(long_room)).all("#earlier li")
+    assert [len(item.all("data")) for item in items] == [0] * 49 + [1]
+    assert items[-1].one("data[name=since]")["value"] == items[-1].id.removeprefix("message-")
+
+
 async def test_an_older_page_has_a_way_back_and_is_not_live(alice: Person, long_room: str) -> None:
     page = await alice.look(long_room, "?before=60")
     assert page.one(f"a.button[href=/rooms/{long_room}]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from markupsafe import Markup
@@ -16,6 +17,8 @@ from chat.views.plain_messages import PlainMessages
 from chat.views.rooms import name_of
 from chat.views.timed_message import TimedMessage
 from chat.views.trimming import Trim
+
+SINCE = re.compile(r'<data name=since value="\d+"></data>')
 
 
 class MessageFragments:
@@ -89,5 +92,6 @@ class MessageFragments:
 
 
 def joined(shown: Shown) -> Markup:
-    """The messages of a page, which were rendered before."""
-    return Markup("\n\n".join([*shown.fragments, ""]))  # noqa: S704
+    """The messages of a page, which were rendered before. Only the last one says how far the page goes."""
+    *others, last = shown.fragments or [""]
+    return Markup("".join([SINCE.sub("", "\n\n".join([*others, ""])), last, "\n\n"]))  # noqa: S704

@@ -313,10 +313,10 @@ def plain(text: str) -> str:
 
 
 def line(item: Element) -> Line:
-    text = item.all(".text")
+    text, since = item.all(".text"), item.all("data[name=since]")
     return Line(
         int(item.id.removeprefix("message-")),
-        int(item.one("data[name=since]")["value"]),
+        int(since[0]["value"]) if since else 0,  # of those that come with a page the last one says it
         text[0].text if text else None,
         item.words,
     )
