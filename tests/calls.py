@@ -8,10 +8,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chat.model.changes import Change, Page, Window
 from chat.model.members import Member
-from chat.model.messages import Amendment, Version
+from chat.model.messages import Amendment, Message, Version
 from chat.model.meta import NO_META, Meta
 from chat.model.rooms import Position, Room
-from chat.store import HISTORY, NO_ROOM, WINDOW, Store, log, members, messages, metadata, rooms
+from chat.store import (
+    HISTORY,
+    NO_ROOM,
+    WINDOW,
+    NotFound,
+    Store,
+    log,
+    members,
+    messages,
+    metadata,
+    queries,
+    rooms,
+)
+from chat.store.records import message_of
 from chat.store.transaction import Transaction
 from chat.store.windows import UNBOUNDED
 
@@ -79,8 +92,32 @@ async def present(store: Store, code: str | None = None) -> list[Member]:
     return await store.read(members.present, code)
 
 
-async def amend(store: Store, code: str, id: int, by: int | None, key: str, change: Amendment) -> Change:
-    return await store.write(code, log.amend, code, id, by, key, change)
+async def find_message(tx: Transaction, code: str, id: int) -> Message:
+    """The message, of whatever kind. Raises NotFound."""
+    rows = await tx.fetch(queries.MESSAGE, (await log.head_of(tx, code)).room, id)
+    if not rows:
+        raise NotFound(f"There is no message {id}.")
+    return message_of(rows[0])
+
+
+async def amend(store: Store, code: str, id: int, change: Amendment) -> Change:
+    return await store.write(code, _amend, code, id, change)
+
+
+async def _amend(tx: Transaction, code: str, id: int, change: Amendment) -> Change:
+    message = await find_message(tx, code, id)
+    if message.body is None:
+        raise NotFound(f"There is no text {id}.")
+    return await log.amend(tx, Member(code, message.author or 0, "", "", 1), message, change)
+
+
+async def amend_own(store: Store, member: Member, id: int, change: Amendment) -> Change:
+    """As people do it: only what they wrote."""
+    return await store.write(member.code, _amend_own, member, id, change)
+
+
+async def _amend_own(tx: Transaction, member: Member, id: int, change: Amendment) -> Change:
+    return await log.amend(tx, member, await messages.own_text(tx, member, id), change)
 
 
 async def earlier_texts(store: Store, code: str, id: int) -> list[Version]:

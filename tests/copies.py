@@ -56,7 +56,7 @@ async def fill(url: str, messages: int = 60) -> None:
             for done in await asyncio.gather(*work):
                 if dice.random() < 0.2:
                     change = dice.choice(CHANGES)
-                    await calls.amend(store, code, done.message.id, None, f"{done.message.id}", change)
+                    await calls.amend(store, code, done.message.id, change)
 
 
 async def everything(store: Store) -> list[Any]:

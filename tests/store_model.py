@@ -149,24 +149,22 @@ class ModelRoom:
             raise NotFound
         return self._remembered(author, key, self._add(seat, body, answers=answers))
 
-    def amend(self, id: int, by: int | None, key: str, change: Amendment) -> Change:
-        if repeated := self._repeated(by or 0, key):
-            return repeated
-        old = self.message(id)
+    def amend(self, id: int, by: int, change: Amendment) -> Change:
+        seat, old = self.seats[by - 1], self.message(id)
+        if not seat.held:
+            raise Forbidden("")
         if old is None or old.kind != "text" or old.body is None:
             raise NotFound
-        if by is not None and self._person(by) != self._person(old.author):
-            raise NotFound
+        if self._person(by) != self._person(old.author):
+            raise Forbidden("")
         self.erased.add(old.body)
         if isinstance(change, Edit):
             version = Version(old.text_rev, old.edited or old.at, old.body)
             self.earlier[id] = [*self.earlier.get(id, []), version][-VERSIONS:]
             meta = with_meta(old.meta, edited=self.clock.ms, text_rev=self.rev + 1)
-            done = self._change(old, body=change.body, meta=meta)
-        else:
-            self.earlier.pop(id, None)
-            done = self._change(old, body=None, meta=NO_META, quoted=None)
-        return self._remembered(by or 0, key, done)
+            return self._change(old, body=change.body, meta=meta)
+        self.earlier.pop(id, None)
+        return self._change(old, body=None, meta=NO_META, quoted=None)
 
     def react(self, person: str, id: int, emoji: str, on: bool) -> Change | None:
         seat, message = self.held(person), self.message(id)

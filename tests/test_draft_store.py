@@ -200,7 +200,7 @@ async def test_an_edit_that_was_saved_leaves_no_draft_and_a_late_one_is_too_late
     id = await say(store, ann, "a message")
     edit = note(ann, "page", "a better message", edited=id, text_rev=id)
     await save(store, edit)
-    await calls.amend(store, ROOM, id, ann.number, "edit", Edit("a better message"))
+    await calls.amend(store, ROOM, id, Edit("a better message"))
     assert await kept(store, ann) == []
     await save(store, edit)
     assert await kept(store, ann) == []
@@ -211,7 +211,7 @@ async def test_what_is_about_a_deleted_message_goes_with_it(store: Store, ann: M
     edit = note(ann, "page", "a better message", edited=id, text_rev=id)
     notes = [edit, note(bob, "his", "an answer", reply=id), note(bob, "other", "something else")]
     await save(store, *notes)
-    await calls.amend(store, ROOM, id, ann.number, "delete", Delete())
+    await calls.amend(store, ROOM, id, Delete())
     assert (await bodies(store, ann), await bodies(store, bob)) == ([], ["something else"])
     await save(store, *notes)
     assert await bodies(store, ann) == []
@@ -318,7 +318,7 @@ async def test_many_at_once_and_texts_meanwhile(store: Store, ann: Member, bob: 
         )
 
     async def delete(id: int) -> None:
-        await calls.amend(store, ROOM, id, ann.number, f"delete {id}", Delete())
+        await calls.amend(store, ROOM, id, Delete())
 
     await asyncio.gather(*map(write, range(40)), *map(delete, ids[::2]), *map(write, range(40)))
     assert {draft.edited for draft in await kept(store, ann)}.isdisjoint(ids[::2])
@@ -343,7 +343,7 @@ async def test_nothing_is_left_in_the_files(tmp_path: Path, clock: Clock) -> Non
         await save(store, note(seats[place], f"page {dice.randrange(3)}", text, **dice.choice(about)))
     for seat, id in zip(seats, ids, strict=True):
         if seat.number % 3:
-            await calls.amend(store, ROOM, id, seat.number, "delete", Delete())
+            await calls.amend(store, ROOM, id, Delete())
     for seat in seats:
         await calls.end_seat(store, ROOM, seat.person)
     async with asyncio.timeout(10):

@@ -283,7 +283,7 @@ class Walk(RuleBasedStateMachine):
         key = f"k{next(self.keys)}"
         try:
             await calls.amend(
-                self.store, ROOM, messages[-1 - back].id, 1, key, Delete() if delete else Edit(f"edit{key}")
+                self.store, ROOM, messages[-1 - back].id, Delete() if delete else Edit(f"edit{key}")
             )
         except NotFound:
             pass  # it was deleted before

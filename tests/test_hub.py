@@ -149,10 +149,10 @@ class Room:
         return list(await asyncio.gather(*wait))
 
     async def edit(self, id: int, body: str) -> None:
-        await calls.amend(self.store, ROOM, id, 1, f"k{next(self.keys)}", Edit(body))
+        await calls.amend(self.store, ROOM, id, Edit(body))
 
     async def delete(self, id: int) -> None:
-        await calls.amend(self.store, ROOM, id, 1, f"k{next(self.keys)}", Delete())
+        await calls.amend(self.store, ROOM, id, Delete())
 
     async def head(self) -> Position:
         return (await calls.heads(self.store, [ROOM]))[ROOM]

@@ -95,8 +95,8 @@ async def test_it_does_not_count_what_cannot_be_unread(store: Store, alice: Memb
     await say(store, alice, "my own")
     await calls.announce(store, ROOM, "entered", [bob.number])
     gone, edited = await say(store, bob, "deleted"), await say(store, bob, "edited")
-    await calls.amend(store, ROOM, gone.message.id, bob.number, "gone", Delete())
-    await calls.amend(store, ROOM, edited.message.id, bob.number, "edit", Edit("another"))
+    await calls.amend(store, ROOM, gone.message.id, Delete())
+    await calls.amend(store, ROOM, edited.message.id, Edit("another"))
     assert (await room(store)).unread == 1
     await calls.rename_seat(store, ROOM, ME, "Ann")  # what she wrote under another name is hers
     assert (await room(store)).unread == 1
@@ -159,7 +159,7 @@ async def test_the_last_line_is_a_text_if_there_is_one_near(
     assert found is not None
     assert found.kind == "notice"
     text, other = await say(store, bob, "a\0text"), await say(store, bob)
-    await calls.amend(store, ROOM, other.message.id, bob.number, "gone", Delete())
+    await calls.amend(store, ROOM, other.message.id, Delete())
     await calls.announce(store, ROOM, "entered", [bob.number])
     assert (await room(store)).last == text.message
     await calls.announce(store, ROOM, "away", [alice.number])

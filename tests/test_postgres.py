@@ -432,7 +432,7 @@ async def test_a_batch_keeps_the_order_of_arrival(store: PostgresStore, alice: M
         work: list[Coroutine[Any, Any, Any]] = [
             say(store, alice, "one"),
             append(store, ROOM, alice.number, "key one", "one again"),
-            calls.amend(store, ROOM, 2, alice.number, "edit", Edit("two")),
+            calls.amend(store, ROOM, 2, Edit("two")),
             say(store, alice, "three"),
             calls.end_seat(store, ROOM, alice.person),
             say(store, alice, "too late"),
@@ -526,8 +526,8 @@ async def test_old_keys_are_forgotten_in_portions(
 
 async def test_deleted_text_is_in_no_row_once_vacuumed(store: PostgresStore, alice: Member, url: str) -> None:
     await say(store, alice, "secret " * 1000)
-    await calls.amend(store, ROOM, 1, alice.number, "edit", Edit("another " * 1000))
-    await calls.amend(store, ROOM, 1, alice.number, "delete", Delete())
+    await calls.amend(store, ROOM, 1, Edit("another " * 1000))
+    await calls.amend(store, ROOM, 1, Delete())
     db = await asyncpg.connect(url)
     assert await db.fetchval("SELECT count(*) FROM version") == 0
     for table in ("message", "version"):
@@ -652,7 +652,7 @@ async def test_many_texts_that_are_stored_already_are_found_by_one_question(
 ) -> None:
     texts = [f"{n}" for n in range(40)]
     await asyncio.gather(*(say(store, alice, text) for text in texts))
-    await calls.amend(store, ROOM, 1, None, "edit", Edit("edited since"))
+    await calls.amend(store, ROOM, 1, Edit("edited since"))
     writer = store._writer
     db: Any = writer and writer._connection.db
     asked: list[str] = []

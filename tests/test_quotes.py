@@ -115,7 +115,7 @@ class Conversation:
                 self.ids.append((await self.store.append(ROOM, 1, text, text, extra)).message.id)
             elif what in ("edit", "delete"):
                 change = Delete() if what == "delete" else Edit(text)
-                await calls.amend(self.store, ROOM, id, 1, text, change)
+                await calls.amend(self.store, ROOM, id, change)
         except NotFound:
             pass  # it was deleted
         if what == "open":

@@ -154,21 +154,21 @@ async def room(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 async def set_meta(tx: Transaction, code: str, id: int, meta: Any) -> Change:
-    message = await log.find_message(tx, code, id)
+    message = await calls.find_message(tx, code, id)
     return await log.change_message(tx, code, message, meta=with_meta(message.meta, **meta))
 
 
 async def test_an_edit_keeps_what_features_keep_and_a_deletion_nothing(room: Store) -> None:
     await room.append(ROOM, 1, "key", "hello")
     await room.write(ROOM, set_meta, ROOM, 1, {"reactions": {"+": [1]}})
-    edited = await calls.amend(room, ROOM, 1, 1, "edit", Edit("bye"))
+    edited = await calls.amend(room, ROOM, 1, Edit("bye"))
     assert edited.message.meta["reactions"] == {"+": (1,)}
     assert (edited.message.edited is not None, edited.message.text_rev) == (True, 3)
     again = await room.write(ROOM, set_meta, ROOM, 1, {"reactions": None})
     assert (again.message.rev, again.message.text_rev, again.message.body) == (4, 3, "bye")
     assert "reactions" not in again.message.meta
     assert (await calls.history(room, ROOM)).messages == [again.message]
-    deleted = await calls.amend(room, ROOM, 1, 1, "delete", Delete())
+    deleted = await calls.amend(room, ROOM, 1, Delete())
     assert (deleted.message.body, dict(deleted.message.meta)) == (None, {})
     assert (await calls.history(room, ROOM)).messages == [deleted.message]
 

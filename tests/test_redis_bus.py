@@ -456,7 +456,7 @@ async def test_a_text_that_was_deleted_is_kept_on_no_node(store: SQLiteStore, se
             await reader.hub.page(ROOM, None, LOOK)
             assert reader.hub.rendered.held
         both.hubs[0].leave(readers[0].connection)  # the first node hears of nothing from now on
-        await calls.amend(store, ROOM, 1, 2, "delete", Delete())
+        await calls.amend(store, ROOM, 1, Delete())
         await readers[1].read_until(3)
         for hub in both.hubs:
             assert "a secret" not in "".join(html for _, html in kept_messages(hub.rendered))

@@ -515,10 +515,10 @@ async def test_a_deleted_text_and_what_it_was_before_are_not_in_the_files(
         if id is None:
             texts[(await say(store, alice, body)).message.id] = [text]
         elif (before := texts.pop(id)) and dice.random() < 0.7:
-            await calls.amend(store, ROOM, id, 1, f"{n}", Edit(body))
+            await calls.amend(store, ROOM, id, Edit(body))
             texts[id] = [*before, text]
         else:
-            await calls.amend(store, ROOM, id, 1, f"{n}", Delete())
+            await calls.amend(store, ROOM, id, Delete())
 
     for start in range(0, 2000, 8):
         await asyncio.gather(*(change(n) for n in range(start, start + 8)))
@@ -542,7 +542,7 @@ async def test_a_reader_delays_the_wiping_and_not_the_writers(
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN")
         other.execute("SELECT * FROM message").fetchall()
-        await calls.amend(store, ROOM, 1, 1, "delete", Delete())
+        await calls.amend(store, ROOM, 1, Delete())
         await say(store, alice, "hello")
         assert wal.stat().st_size > 0
         other.execute("ROLLBACK")

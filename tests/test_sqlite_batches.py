@@ -164,7 +164,7 @@ async def test_an_edit_between_texts_is_in_its_place(store: SQLiteStore) -> None
     await say(store, (ROOM, 1, "first"))
     async with Pause(store):
         one = store.append(ROOM, 2, "one", "one")
-        edit = asyncio.ensure_future(calls.amend(store, ROOM, 1, 1, "edit", Edit("changed")))
+        edit = asyncio.ensure_future(calls.amend(store, ROOM, 1, Edit("changed")))
         await asyncio.sleep(0)
         two = store.append(ROOM, 1, "two", "two")
     changes = await asyncio.gather(one, edit, two)

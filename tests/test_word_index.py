@@ -199,7 +199,7 @@ async def test_a_search_goes_on_where_many_changes_are_no_messages(
 ) -> None:
     (id,) = await say(store, ann, "tide")
     for n in range(2 * READ + 10):
-        await calls.amend(store, ROOM, id, ann.number, f"edit {n}", Edit(f"tide {n}"))
+        await calls.amend(store, ROOM, id, Edit(f"tide {n}"))
     monkeypatch.setattr("chat.store.search.PORTION", 0.0)
     assert await portions(store, ann, "tide") == [id]
 
@@ -255,8 +255,8 @@ async def test_a_deleted_or_edited_text_is_in_no_part_of_the_index(
     assert await found(store, ann, SECRET) == [changed, gone]
     before = await parts(url)
     assert any(_speaks_of(part, gone) for part in before)
-    await calls.amend(store, ROOM, gone, ann.number, "delete", Delete())
-    await calls.amend(store, ROOM, changed, ann.number, "edit", Edit("harmless now"))
+    await calls.amend(store, ROOM, gone, Delete())
+    await calls.amend(store, ROOM, changed, Edit("harmless now"))
     after = await parts(url)
     assert not any(_speaks_of(part, gone) for part in after)
     assert await found(store, ann, SECRET) == []
@@ -267,7 +267,7 @@ async def test_a_deleted_or_edited_text_is_in_no_part_of_the_index(
     assert not any(place == changed % SEGMENT for part in after for place in places(part, key))
     assert sorted(map(len, before)) == sorted(map(len, after))[-len(before) :], "what was there has its size"
     assert await found(store, ann, "other") == [kept]
-    await calls.amend(store, ROOM, changed, ann.number, "again", Edit(f"{SECRET} is back"))
+    await calls.amend(store, ROOM, changed, Edit(f"{SECRET} is back"))
     assert await found(store, ann, SECRET) == [changed]
 
 
@@ -290,10 +290,8 @@ async def test_edits_do_not_make_the_index_longer(
 
     monkeypatch.setattr(word_index, "without", count)
     for n in range(20):
-        await calls.amend(
-            store, ROOM, often, ann.number, f"edit {n}", Edit(f"surge w{n} https://example.org")
-        )
-    await calls.amend(store, ROOM, once, ann.number, "edit", Edit("ebb"))
+        await calls.amend(store, ROOM, often, Edit(f"surge w{n} https://example.org"))
+    await calls.amend(store, ROOM, once, Edit("ebb"))
     assert [len(part) for part in await marks(url)] == [SEGMENT // 8]
     assert sorted(map(len, await parts(url))) == sorted(map(len, before))
     assert looked.count(often) == len(before), "only the first edit looks for the words"
@@ -307,9 +305,9 @@ async def test_edits_do_not_make_the_index_longer(
         "from:ann surge": [often],
     }.items():
         assert await found(store, ann, text) == ids, text
-    await calls.amend(store, ROOM, often, ann.number, "delete", Delete())
+    await calls.amend(store, ROOM, often, Delete())
     assert await found(store, ann, "surge") == []
-    await calls.amend(store, ROOM, once, ann.number, "delete 2", Delete())
+    await calls.amend(store, ROOM, once, Delete())
     assert await marks(url) == [bytes(SEGMENT // 8)]
     assert len(await parts(url)) == len(before)
 
@@ -326,8 +324,8 @@ async def test_no_word_is_in_the_files_even_while_it_is_indexed(tmp_path: Path) 
     assert await index_rooms(store, rest=0) == 1
     for n, id in enumerate(ids[: len(secrets)]):
         if n % 2:
-            await calls.amend(store, ROOM, id, ann.number, f"edit {n}", Edit("harmless"))
-        await calls.amend(store, ROOM, id, ann.number, f"delete {n}", Delete())
+            await calls.amend(store, ROOM, id, Edit("harmless"))
+        await calls.amend(store, ROOM, id, Delete())
     for file in (path, path.with_name("chat.db-wal")):
         async with asyncio.timeout(10):
             while SECRET.encode() in file.read_bytes():  # the WAL is emptied a second later
@@ -345,7 +343,7 @@ async def test_a_text_that_changes_while_its_segment_is_read_waits_for_the_next_
 
     async def delete_first(call: object, *arguments: object) -> object:
         monkeypatch.undo()
-        await calls.amend(store, ROOM, id, ann.number, "delete", Delete())
+        await calls.amend(store, ROOM, id, Delete())
         return await store.write(ROOM, seal, *arguments)  # type: ignore[arg-type]
 
     calls.intercept(monkeypatch, store, seal, delete_first)
@@ -436,7 +434,7 @@ async def test_a_text_of_very_many_words_is_always_read(store: Store, ann: Membe
     assert await found(store, ann, '"w7"') == [short, long]
     assert await found(store, ann, "w1299") == [long]
     assert await found(store, ann, "nowhere") == []
-    await calls.amend(store, ROOM, long, ann.number, "delete", Delete())
+    await calls.amend(store, ROOM, long, Delete())
     assert not any(_speaks_of(part, long) for part in await parts(url))
 
 

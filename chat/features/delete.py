@@ -21,8 +21,7 @@ async def run(asked: Asked) -> Answer:
 
 async def delete_text(tx: Transaction, member: Member, id: int) -> Change:
     """Raises NotFound, Forbidden."""
-    await own_text(tx, member, id)
-    return await amend(tx, member.code, id, member.number, f"delete {id}", Delete())
+    return await amend(tx, member, await own_text(tx, member, id), Delete())
 
 
 DELETE = Action("delete", run, limits.DELETIONS, form="delete/form.html", denied=no_own_text)

@@ -56,7 +56,7 @@ async def change_text(
     if version and version != str(message.text_rev):
         raise Conflict(CHANGED, "body")
     change = Edit(body, await mentioned(tx, member, spoken, message))
-    return await amend(tx, member.code, id, member.number, f"edit {id} {message.text_rev}", change)
+    return await amend(tx, member, message, change)
 
 
 def _closed(age: int, hours: int) -> str:

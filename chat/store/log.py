@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from chat.model.changes import Change, Page, Window
+from chat.model.members import Member
 from chat.model.messages import Amendment, Edit, Message, Previous
 from chat.model.meta import NO_META, Meta, with_meta
 from chat.model.notices import Notice, dump_notice
 from chat.model.rooms import Position
 from chat.store import HISTORY, WINDOW, NotFound, Resync, drafts, queries, versions, word_index
 from chat.store.queries import LARGEST
-from chat.store.records import Head, columns, dump_meta, encode_text, is_storable, message_of, reply_of
+from chat.store.records import Head, columns, dump_meta, encode_text, message_of, reply_of
 from chat.store.transaction import Transaction
 from chat.store.windows import UNBOUNDED, first_part, newest, until, weight
 
 PORTION, LARGEST_PORTION = 16, 128  # messages that are asked for at once where bytes are counted
-NOBODY = 0  # as the author of a key; seats count from 1
 
 
 async def head_of(tx: Transaction, code: str) -> Head:
@@ -71,29 +71,21 @@ async def write_notice(
     return changed(tx, code, message, head)
 
 
-async def amend(tx: Transaction, code: str, id: int, by: int | None, key: str, change: Amendment) -> Change:
-    """Edit or delete a text message. `by` None skips the check that it is its author's.
+async def amend(tx: Transaction, member: Member, old: Message, change: Amendment) -> Change:
+    """Edit or delete a text of a member, which was read in this transaction.
 
-    A deleted text is gone from the store at once, with those that it had before. Raises NotFound.
+    A deleted text is gone from the store at once, with those that it had before.
     """
-    if not is_storable(id, by or NOBODY):
-        raise NotFound("There is no such number.")
-    room = (await head_of(tx, code)).room
-    author = by or NOBODY
-    if repeats := await repeated(tx, code, author, key):
-        return repeats
-    old = await _changeable(tx, room, id, by)
-    head = await rise(tx, room)
+    head = await rise(tx, (await head_of(tx, member.code)).room)
     body, meta = _amended(old, change, tx.now, head.rev)
-    await _rewrite(tx, room, old, head.rev, body, meta)
+    await _rewrite(tx, head.room, old, head.rev, body, meta)
     if body is None:
-        await drafts.forget_message(tx, room, id)
-    elif by is not None:
-        await drafts.forget_edits(tx, room, by, id)
-    await word_index.replace(tx, room, old, body)
-    await tx.fetch(queries.REMEMBER, room, author, key, id, head.rev, tx.now)
+        await drafts.forget_message(tx, head.room, old.id)
+    else:
+        await drafts.forget_edits(tx, head.room, member.number, old.id)
+    await word_index.replace(tx, head.room, old, body)
     quoted = old.quoted if reply_of(meta) else None
-    return changed(tx, code, replace(old, rev=head.rev, body=body, meta=meta, quoted=quoted), head)
+    return changed(tx, member.code, replace(old, rev=head.rev, body=body, meta=meta, quoted=quoted), head)
 
 
 def _amended(old: Message, change: Amendment, now: int, rev: int) -> tuple[str | None, Meta]:
@@ -120,16 +112,6 @@ async def _erase(tx: Transaction, room: int, old: Message) -> None:
         await tx.fetch(tx.dialect.erase, room, old.id)
 
 
-async def find_message(tx: Transaction, code: str, id: int) -> Message:
-    """The message, of whatever kind. Raises NotFound."""
-    if not is_storable(id):
-        raise NotFound("There is no such number.")
-    rows = await tx.fetch(queries.MESSAGE, (await head_of(tx, code)).room, id)
-    if not rows:
-        raise NotFound(f"There is no message {id}.")
-    return message_of(rows[0])
-
-
 async def change_message(tx: Transaction, code: str, message: Message, *, meta: Meta) -> Change:
     """Keep another meta with a message, and tell the room."""
     head = await rise(tx, (await head_of(tx, code)).room)
@@ -145,22 +127,6 @@ async def repeated(tx: Transaction, code: str, author: int, key: str) -> Change 
     room, epoch, rev, id = rows[0]
     (entry,) = await tx.fetch(queries.MESSAGE, room, id)
     return Change(code, message_of(entry), Position(epoch, rev), duplicate=True)
-
-
-async def _changeable(tx: Transaction, room: int, id: int, by: int | None) -> Message:
-    """The text message that seat `by`, or if None anybody, may change."""
-    rows = await tx.fetch(queries.MESSAGE, room, id)
-    message = message_of(rows[0]) if rows else None
-    if message is None or message.kind != "text" or message.body is None:
-        raise NotFound(f"There is no text message {id}.")
-    if by is not None and not await _same_person(tx, room, by, message.author):
-        raise NotFound(f"Message {id} is not theirs.")
-    return message
-
-
-async def _same_person(tx: Transaction, room: int, one: int, other: int | None) -> bool:
-    ((people, seats),) = await tx.fetch(queries.PEOPLE_OF, room, one, other)
-    return one == other or (people, seats) == (1, 2)
 
 
 async def history(

@@ -20,24 +20,25 @@ LOOKED_BACK = 1000  # revs before the newest in which the newest text of a membe
 
 async def text_message(tx: Transaction, member: Member, id: int) -> Message:
     """A text in a member's room that was not deleted. Raises NotFound, or Forbidden if they have left."""
-    if not is_storable(id):
-        raise NotFound("There is no such number.")
-    room = await held_room(tx, member)
-    rows = await tx.fetch(queries.MESSAGE, room, id)
-    message = message_of(rows[0]) if rows else None
-    if message is None or message.kind != "text" or message.body is None:
-        raise NotFound(f"There is no text message {id}.")
-    return message
+    return await _text(tx, await held_room(tx, member), id)
 
 
 async def own_text(tx: Transaction, member: Member, id: int) -> Message:
     """The same, of a text that they wrote, under whatever name; anybody else's raises Forbidden."""
-    message = await text_message(tx, member, id)
+    room = await held_room(tx, member)
+    message = await _text(tx, room, id)
     if message.author != member.number:
-        room = (await head_of(tx, member.code)).room
         ((people, seats),) = await tx.fetch(queries.PEOPLE_OF, room, member.number, message.author)
         if (people, seats) != (1, 2):
             raise Forbidden(NOT_THEIRS)
+    return message
+
+
+async def _text(tx: Transaction, room: int, id: int) -> Message:
+    rows = await tx.fetch(queries.MESSAGE, room, id) if is_storable(id) else ()
+    message = message_of(rows[0]) if rows else None
+    if message is None or message.kind != "text" or message.body is None:
+        raise NotFound(f"There is no text message {id}.")
     return message
 
 

@@ -140,7 +140,7 @@ CREATE UNIQUE INDEX draft_page ON draft (room, seat, edited, page);
 CREATE INDEX draft_free ON draft (width) WHERE room IS NULL;
 CREATE INDEX draft_version ON draft (version) WHERE version IS NOT NULL;
 
--- What each one-time key did. Author 0 stands for changes made by nobody's seat.
+-- Which message the text with each one-time key became.
 CREATE TABLE idempotency_key (
   room bigint NOT NULL,
   author bigint NOT NULL,
