@@ -82,6 +82,13 @@ class Action:
     shared: bool = False
 
 
+def is_on(fields: Fields, otherwise: str = "Please choose one of the two.") -> bool:
+    """What the field `on` says. Raises Refused with `otherwise` if that is neither 0 nor 1."""
+    if (on := fields.get("on")) not in ("0", "1"):
+        raise Refused(otherwise, "on")
+    return on == "1"
+
+
 def no_text(seen: Seen) -> str:
     """Denies what is about a text that is still there."""
     return "" if seen.message.kind == "text" and seen.message.body is not None else NOT_THERE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chat import limits
-from chat.features.action import Action, Answer, Asked
+from chat.features.action import Action, Answer, Asked, is_on
 from chat.model.errors import Refused
 from chat.model.members import IGNORED, Member
 from chat.model.sentences import Sentence
@@ -20,11 +20,9 @@ TOO_MANY = "You can ignore %(n)s names in a room. Stop ignoring somebody first."
 
 async def run(asked: Asked) -> Answer:
     """As it shall be, so to ask twice is harmless."""
-    on, seat = asked.fields.get("on", ""), asked.fields.get("seat", "")
-    if on not in ("0", "1"):
-        raise Refused("Please choose one of the two.", "on")
+    on, seat = is_on(asked.fields), asked.fields.get("seat", "")
     number = int(seat) if seat.isascii() and seat.isdigit() and len(seat) <= DIGITS else 0
-    await asked.chat.store.write(asked.member.code, ignore, asked.member, number, on == "1")
+    await asked.chat.store.write(asked.member.code, ignore, asked.member, number, on)
     asked.chat.ignoring.changed(asked.member)
     return Answer("")
 

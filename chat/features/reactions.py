@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from chat import limits
-from chat.features.action import Action, Answer, Asked, no_text
+from chat.features.action import Action, Answer, Asked, is_on, no_text
 from chat.model.changes import Change
 from chat.model.emoji import one_emoji
 from chat.model.errors import Refused
@@ -33,12 +33,11 @@ def given_to(message: Message) -> Given:
 
 async def run(asked: Asked) -> Answer:
     """Give a reaction, or take it back; to ask for what is so already is harmless."""
-    emoji, on = one_emoji(asked.fields.get("emoji", "")), asked.fields.get("on")
+    emoji = one_emoji(asked.fields.get("emoji", ""))
     if emoji is None:
         raise Refused("Please choose one emoji.", "emoji")
-    if on not in ("0", "1"):
-        raise Refused("Please say whether the reaction is on (1) or not (0).", "on")
-    await asked.chat.store.write(asked.member.code, react, asked.member, asked.id, emoji, on == "1")
+    on = is_on(asked.fields, "Please say whether the reaction is on (1) or not (0).")
+    await asked.chat.store.write(asked.member.code, react, asked.member, asked.id, emoji, on)
     return Answer(f"/{asked.id}", asked.chat.render.forms.done(asked.id, asked.look))
 
 

@@ -11,9 +11,9 @@ from chat.model.members import Member
 from chat.model.notices import Notice
 from chat.model.rooms import Room, clean_title, clean_topic
 from chat.store import quota
-from chat.store.log import write_notice
-from chat.store.members import held_room
-from chat.store.rooms import find_room, set_meta
+from chat.store.log import add_notice
+from chat.store.members import own_room
+from chat.store.rooms import set_meta
 from chat.store.transaction import Transaction
 
 
@@ -40,15 +40,13 @@ async def describe(tx: Transaction, member: Member, title: str | None, topic: st
 
     Raises NotFound, or Forbidden if they have left.
     """
-    await held_room(tx, member)
-    room = await find_room(tx, member.code)
-    assert room is not None
+    room = await own_room(tx, member)
     title, topic = room.title if title is None else title, room.topic if topic is None else topic
     notice = _notice(member, room, title, topic)
     if notice is None:
         return None
     await set_meta(tx, room, title=title, topic=topic)
-    return await write_notice(tx, member.code, lambda last, at: (notice, False))
+    return await add_notice(tx, member.code, notice)
 
 
 def _notice(member: Member, room: Room, title: str, topic: str) -> Notice | None:

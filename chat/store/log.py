@@ -71,6 +71,11 @@ async def write_notice(
     return changed(tx, code, message, head)
 
 
+async def add_notice(tx: Transaction, code: str, notice: Notice) -> Change | None:
+    """Tell the room in a new notice."""
+    return await write_notice(tx, code, lambda last, at: (notice, False))
+
+
 async def amend(tx: Transaction, member: Member, old: Message, change: Amendment) -> Change:
     """Edit or delete a text of a member, which was read in this transaction.
 

@@ -14,7 +14,7 @@ from chat.model.notices import Notice, Verb, folded, renamed
 from chat.model.rooms import Room
 from chat.model.sentences import Sentence
 from chat.store import NotFound, drafts, ignored, queries, read_positions
-from chat.store.log import head_of, missing, write_notice
+from chat.store.log import add_notice, head_of, missing, write_notice
 from chat.store.records import is_storable, load_member
 from chat.store.rooms import IN_USE, find_room
 from chat.store.transaction import Transaction
@@ -117,6 +117,15 @@ async def room_held(tx: Transaction, member: Member) -> HeldRoom:
     return HeldRoom(*held)
 
 
+async def own_room(tx: Transaction, member: Member) -> Room:
+    """The room in which somebody holds a seat. Raises as `held_room`."""
+    await held_room(tx, member)
+    room = await find_room(tx, member.code)
+    if room is None:
+        raise missing(member.code)
+    return room
+
+
 async def seats_numbered(tx: Transaction, code: str, numbers: Sequence[int]) -> dict[int, Member]:
     """Each of these seats that there is, held or not, by its number."""
     known = [number for number in numbers if is_storable(number)]
@@ -188,7 +197,7 @@ async def rename_seat(tx: Transaction, code: str, person: str, name: str) -> Cha
     await read_positions.carry_over(tx, room, old.number, new.number)
     await drafts.carry_over(tx, room, old.number, new.number)
     await tx.fetch(tx.dialect.mark_seats, present, room, [new.number])
-    return await write_notice(tx, code, lambda last, at: (renamed(old, new), False))
+    return await add_notice(tx, code, renamed(old, new))
 
 
 FIRST: Mapping[int, Verb] = {0: "arrived", 2: "returned"}  # by what the room was told of them
