@@ -11,7 +11,7 @@ async def run(asked: Asked) -> Answer:
     """Put the message above the field of a live page; without one, its own page has a form for the reply."""
     chat, member = asked.chat, asked.member
     message = await chat.store.read(text_message, member, asked.id)
-    return Answer(f"/{asked.id}", chat.render.composer.replying(message.as_quoted, asked.look))
+    return Answer(f"/{asked.id}#to-reply", chat.render.composer.replying(message.as_quoted, asked.look))
 
 
 REPLY = Action("reply", run, limits.REPLIES, form="reply/form.html", denied=no_text)

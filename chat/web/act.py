@@ -83,7 +83,7 @@ async def form_of_act(code: str, id: str, name: str) -> ResponseReturnValue:
     code, number = canonical_code(code), fields.number(id)
     if name not in ACTIONS or not code or not number:
         abort(404)
-    return redirect(f"/rooms/{code}/{number}", 303)
+    return redirect(f"/rooms/{code}/{number}#to-{name}", 303)
 
 
 def _value(form: Any, field: str) -> str:
@@ -99,7 +99,7 @@ async def _answer(code: str, call: Call) -> ResponseReturnValue:
     except Unavailable as error:
         return await _failed(chat, None, action, call, failure_of(error))
     if call.asks and member:
-        return redirect(f"/rooms/{member.code}/{call.id}", 303)
+        return redirect(f"/rooms/{member.code}/{call.id}#to-{call.name}", 303)
     answer = await perform(chat, member, client_info().address, action, call.id, call.fields, current_look())
     if isinstance(answer, Failure):
         return await _failed(chat, member, action, call, answer)

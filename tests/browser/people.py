@@ -85,9 +85,10 @@ class Tab:
         self.page = page
         self.url = url
         self.noise: list[str] = []
-        # Chromium says this if somebody was quicker than the page's autofocus.
+        # Chromium says this if somebody was quicker than the page's autofocus, or came to a place in it.
         self.expected = [
             "Autofocus processing was blocked because a document already has a focused element",
+            "Autofocus processing was blocked because a document's URL has a fragment",
             'Clear-Site-Data header on .*: Cleared data types: "cache"',  # after leaving, on this machine
         ]
         page.on("console", lambda message: self.noise.append(f"{message.type}: {message.text}"))

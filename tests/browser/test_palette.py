@@ -234,7 +234,7 @@ async def test_without_javascript_the_palette_leads_to_the_page_of_the_message(p
     await frame.locator(".by > input").click()
     await frame.get_by_role("button", name="Edit").click()
     await expect(cat.page.locator("[aria-current=true] .text")).to_have_text("frist")
-    await cat.page.get_by_label("Changed message").fill("first")
+    await cat.page.get_by_label("Change the message").fill("first")
     await cat.page.get_by_role("button", name="Save").click()
     await expect(cat.page.locator("[aria-current=true] .text")).to_have_text("first")
     await cat.page.get_by_role("link", name="Back to the room").click()

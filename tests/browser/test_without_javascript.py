@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import expect
 
 from browser.people import People
@@ -62,6 +63,38 @@ async def test_the_live_frame_says_how_to_go_on_if_it_was_cut(people: People) ->
     await frame.get_by_role("link", name="Reload the messages").click()
     await expect(frame.get_by_text("Cat is here for the first time")).to_be_visible()
     await expect(cat.page.locator("#composer")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("button", "field"),
+    [("Edit", "Change the message"), ("Reply", "Your reply"), ("Another emoji", "Another emoji")],
+)
+async def test_the_palette_leads_to_the_field_of_what_was_chosen(
+    people: People, button: str, field: str
+) -> None:
+    cat = await people.newcomer(javascript=False, height=500)
+    code = await cat.open_room("Cat")
+    for text in ("one", "two", "three", "four", "five", "six"):
+        await cat.page.request.post(f"{cat.url}/rooms/{code}/messages", form={"body": text, "key": text})
+    frame = cat.page.frame_locator("iframe")
+    await frame.get_by_text("two", exact=True).hover()
+    await frame.locator(".m", has_text="two").locator(".by > input").click()
+    await frame.get_by_role("button", name=button, exact=True).click()
+    await expect(cat.page.get_by_label(field, exact=True)).to_be_focused()
+    await expect(cat.page.get_by_label(field, exact=True)).to_be_in_viewport()
+
+
+async def test_a_refused_edit_is_shown_with_its_reason(people: People) -> None:
+    cat = await people.newcomer(javascript=False, height=500)
+    code = await cat.open_room("Cat")
+    for text in ("one", "two", "three", "four", "five", "six"):
+        await cat.page.request.post(f"{cat.url}/rooms/{code}/messages", form={"body": text, "key": text})
+    await cat.page.frame_locator("iframe").locator(".m", has_text="six").locator("time").click()
+    await cat.page.get_by_label("Change the message").fill("")
+    with cat.noise_expected("422"):
+        await cat.page.get_by_role("button", name="Save").click()
+        await expect(cat.page.get_by_role("alert")).to_be_in_viewport()
+    await expect(cat.page.get_by_label("Change the message")).to_be_focused()
 
 
 async def test_a_text_that_changes_is_shown_in_its_place(people: People) -> None:

@@ -85,7 +85,7 @@ async def test_a_button_without_a_script_leads_to_the_page_with_the_form(
     alice: Person, client: Person, code: str, id: int
 ) -> None:
     reply = await alice.post(f"/rooms/{code}/act", {"act": "edit?ask", "id": str(id)})
-    assert (reply.status, reply.headers["Location"]) == (303, f"/rooms/{code}/{id}")
+    assert (reply.status, reply.headers["Location"]) == (303, f"/rooms/{code}/{id}#to-edit")
     assert (await client.post(f"/rooms/{code}/act", {"act": "edit?ask", "id": str(id)})).status == 403
     for act in (
         "",
@@ -96,7 +96,7 @@ async def test_a_button_without_a_script_leads_to_the_page_with_the_form(
         "edit?body=x&version=1&on=1&emoji=1&a=1",
     ):
         assert (await alice.post(f"/rooms/{code}/act", {"act": act})).status == 404, act
-    assert (await alice.get(f"/rooms/{code}/{id}/edit")).headers["Location"] == f"/rooms/{code}/{id}"
+    assert (await alice.get(f"/rooms/{code}/{id}/edit")).headers["Location"] == f"/rooms/{code}/{id}#to-edit"
     assert (await alice.get(f"/rooms/nonsense/{id}/edit")).status == 404
 
 

@@ -49,7 +49,7 @@ async def test_a_message_has_a_form_for_a_reply_on_its_page(
     alice: Person, bob: Person, code: str, id: int
 ) -> None:
     chosen = await bob.post(f"/rooms/{code}/act", {"act": "reply", "id": str(id)})  # the palette
-    assert (chosen.status, chosen.headers["Location"]) == (303, f"/rooms/{code}/{id}")
+    assert (chosen.status, chosen.headers["Location"]) == (303, f"/rooms/{code}/{id}#to-reply")
     form = (await bob.get(f"/rooms/{code}/{id}")).page.one("#reply")
     fields = {field["name"]: field.value for field in form.all("[name]")}
     for _ in range(2):  # pressed twice
