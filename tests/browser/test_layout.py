@@ -56,3 +56,22 @@ async def test_what_is_pressed_in_the_header_is_big_enough_for_a_thumb(people: P
       .map(e => [e.getBoundingClientRect(), e.outerHTML.slice(0, 60)])
       .filter(([r]) => r.height < 36 || r.width < 32).map(([r, html]) => [r.width, r.height, html])"""
     assert await ann.page.evaluate(small) == []
+
+
+async def test_a_quote_in_the_other_direction_is_cut_at_its_end(people: People) -> None:
+    """In a page from right to left, the beginning of an English text was cut off."""
+    ann = await people.newcomer(width=390, height=844, locale="ar")
+    code = await ann.open_room("Ann")
+    await ann.write_history(1, "First of all, this is a text in English, too long for one line of a phone")
+    id = (await ann.page.locator("#earlier .m:has(.text), #live .m:has(.text)").get_attribute("id") or "")[8:]
+    form: dict[str, str | float | bool] = {"key": "k", "body": "نعم", "reply": id}
+    await ann.page.request.post(f"{ann.url}/rooms/{code}/messages", form=form)
+    words = ann.page.locator(".m .quote > bdi")
+    await expect(words).to_be_visible()
+    start, box = await words.evaluate("""words => {
+      const range = document.createRange();
+      range.setStart(words.firstChild, 0);
+      range.setEnd(words.firstChild, 5);
+      return [range.getBoundingClientRect().left, words.parentElement.getBoundingClientRect().left]
+    }""")
+    assert start >= box
