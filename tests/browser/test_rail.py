@@ -34,6 +34,20 @@ async def test_a_wide_window_lists_my_rooms_with_what_is_new_and_leads_to_them(p
     await expect(ann.page.locator("#rail .badge")).to_have_count(0)
 
 
+async def test_only_the_number_of_mentions_has_the_colour_of_an_alarm(people: People) -> None:
+    """The sheet of the list, too, has a class "me": my name, and what I do by "/me", were red."""
+    ann = await people.newcomer(width=1400, height=800)
+    await ann.open_room("Ann")
+    await ann.live()
+    await ann.say("/me waves")
+    await expect(ann.page.locator("#rail #rooms li")).to_have_count(1)
+    clear = "rgba(0, 0, 0, 0)"
+    assert await ann.style("#rail p.me", "backgroundColor") == clear
+    assert await ann.style(".m em.me", "backgroundColor") == clear
+    await ann.page.goto(ann.url)
+    assert await ann.style("span.me", "backgroundColor") == clear
+
+
 async def test_a_narrow_window_asks_for_no_list(people: People) -> None:
     ann = await people.newcomer(width=1000, height=800)
     asked: list[str] = []
