@@ -28,6 +28,7 @@ def per_minute(name: str, count: int) -> Rate:
 MESSAGES = Rate("messages", 1 / 5, 10)  # per person
 REACTIONS = Rate("reactions", 1 / 2, 30)  # per person
 REPLIES = Rate("replies", 1 / 2, 30)  # chosen to be written, per person
+NAMES = Rate("names", 1 / 2, 20)  # looked up while they are typed, per person; counted by each process
 EDITS = Rate("edits", 1.0, 20)  # per person
 DELETIONS = Rate("deletions", 1 / 2, 30)  # per person
 TITLES = Rate("titles", 60.0, 3)  # per room, each a line in it

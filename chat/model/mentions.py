@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from chat.model.inline import is_joined
+from chat.model.inline import UNSPACED, is_joined
 from chat.model.members import NAME_LENGTH
 from chat.model.meta import Meta
 
@@ -22,6 +23,11 @@ ASK = (
 TOO_SOON = "Everybody was called less than a minute ago."
 
 
+# Not in the middle of a word, as in an e-mail address; some scripts have nothing between words.
+START = rf"(?:(?<![\w@/])|(?<={UNSPACED.pattern}))@"
+BEGUN = re.compile(rf"{START}([^\s@]*)\Z")
+
+
 class Named(NamedTuple):
     """Who a name in a text is; `label` is the name as it is shown."""
 
@@ -35,6 +41,12 @@ def beginnings(text: str) -> Iterator[str]:
     for end in range(min(len(line), LONGEST), 0, -1):
         if not line[end - 1].isspace() and not is_joined(line[end - 1], line[end : end + 1]):
             yield line[:end]
+
+
+def begun(text: str) -> str | None:
+    """What of a name is there at the end of a text, which may be nothing yet; None if none is begun."""
+    found = BEGUN.search(text[-LONGEST:])
+    return found[1] if found else None
 
 
 def same(name: str) -> str:

@@ -24,9 +24,10 @@ from chat.model.messages import Message
 from chat.model.sentences import Sentence
 from chat.store import queries
 from chat.store.log import head_of
-from chat.store.records import Head
+from chat.store.records import Head, load_member
 from chat.store.transaction import Transaction
 
+SHOWN = 6  # people at once while a name is typed
 ALIKE = 50  # seats of one name that are looked at
 APART = 60 * 1000  # ms between two calls of more than a few
 LOOKED_BACK = 1000  # revs in which the last one is looked for
@@ -54,6 +55,13 @@ async def mentioned(
     if len(told) >= TOLD:
         told = sorted({*told[:TOLD], *seats})
     return {"mentions": seats or None, "named": named or None, "told": told or None}
+
+
+async def beginning_with(tx: Transaction, member: Member, name: str) -> list[Member]:
+    """Some others who hold a seat, and whose names begin so, in any case."""
+    begin = skeleton(name).folded
+    rows = await tx.fetch(tx.dialect.held_like, member.code, begin, f"{begin}\U0010ffff", SHOWN + 1)
+    return [one for one in map(load_member, rows) if one.number != member.number][:SHOWN]
 
 
 async def _people(tx: Transaction, room: int, places: Sequence[Sequence[str]]) -> People:

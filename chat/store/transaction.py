@@ -40,6 +40,7 @@ class Dialect:
     closed: str  # a room that is to be removed, likewise
     ignores: str  # a condition: `author` is ignored by the seat whose meta is META
     held_names: str  # of room $1: number, name, mark of at most $3 held seats of each folded name $2
+    held_like: str  # of room code $1, $4 held seats with folded names from $2 to $3, as `load_member` takes
     names: str  # a condition: the message whose meta is META mentions the seat NUMBER
     rewrite: str  # rev $1, body (or what refers to it) $2, meta $3 and reply $4 of room $5, message $6
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from chat.model.members import Member
 from chat.model.quotes import Quoted
 from chat.views.engine import Engine
 from chat.views.look import WORDS, Look
@@ -47,6 +48,14 @@ class Composer:
     def replying(self, quoted: Quoted, look: Look) -> str:
         """Above the field, the message that the text in it answers."""
         return self._render("reply/choose.html", look, quoted=quoted)
+
+    def names(self, code: str, names: Sequence[Member], look: Look) -> str:
+        """Above the field, the people who may be meant by what is typed at its end."""
+        return self._render("mention/names.html", look, code=code, names=names)
+
+    def completed(self, draft: str, look: Look) -> str:
+        """What is in the field, with a name that was chosen."""
+        return self._render("mention/complete.html", look, draft=draft)
 
     def refused(
         self, code: str, id: str, key: str, place: int, body: str, reason: str, look: Look, reply: int = 0

@@ -21,6 +21,7 @@ from chat.views.environment import Compiled, Environment, environment
 from chat.views.formatter import Formatter
 from chat.views.language import say
 from chat.views.look import LOOK, WORDS, Look
+from chat.views.mentions import NO_NAME
 from chat.views.palette import colour, initials
 from chat.views.quotes import first_words
 from chat.views.reader import Reader
@@ -69,6 +70,7 @@ class Engine:
             asset=self._assets.url,
             can_edit=self._can_edit,
             field=BODY_FIELD,
+            no_name=NO_NAME,
             inline=self.inline,
             COMINGS=COMINGS,
         )

@@ -14,14 +14,15 @@ from types import MappingProxyType
 
 from markupsafe import Markup, escape
 
-from chat.model.inline import UNSPACED, is_joined
-from chat.model.mentions import LONGEST, MENTIONS, Named
+from chat.model.inline import is_joined
+from chat.model.mentions import LONGEST, MENTIONS, START, Named
 
 NOBODY: Mapping[str, Named] = MappingProxyType({})
 PLACES = 5 * MENTIONS  # of a text that are shown; a name that comes later is plain text
 MARK = "\x03"  # no text has this
-# Not in the middle of a word, as in an e-mail address; some scripts have nothing between words.
-AT = re.compile(rf"(?:(?<![\w@/])|(?<={UNSPACED.pattern}))@(?=\S)")
+AT = re.compile(rf"{START}(?=\S)")
+# Of a field: what is in it does not end with the beginning of a name, as browsers see it.
+NO_NAME = r"(?!.*(?<![\w@\/])@[^\s@]{0,32}$).*"
 PLACE = re.compile(rf"{MARK}@([^<{MARK}]{{1,{LONGEST * len('&#34;')}}})")  # a name of quotes is so long
 
 

@@ -12,6 +12,7 @@ from chat import limits
 from chat.context import Context
 from chat.features import posting
 from chat.features.action import NOT_STORED, check_disk, failure_of
+from chat.features.mention import complete
 from chat.model.errors import Forbidden, RateLimited, Refused
 from chat.model.members import Member
 from chat.model.quotes import Quoted, read_reply
@@ -112,6 +113,9 @@ async def composer(code: str) -> ResponseReturnValue:
     member = await require_member(chat, code)
     form = await request.form
     text, many_lines = (form.getlist("body") or [""])[-1], fields.text(form, "lines") == "many"
+    if "HX-Request" in request.headers and "at" in form:
+        text = await complete(chat, member, text, fields.number(form.get("at")))
+        return chat.render.composer.completed(text, current_look())
     if "HX-Request" in request.headers:
         spare = fields.number(form.get("spare"))
         return chat.render.composer.switched(text, many_lines, member.code, spare, current_look())

@@ -18,6 +18,7 @@ from chat.views.reader import look_named
 from chat.web import fields
 from chat.web.acknowledging import begin_life
 from chat.web.act import act_by_frame
+from chat.web.names import show_names
 from chat.web.pacing import answers_sent, pace
 from chat.web.reports import report
 from chat.web.sending import ComeBack
@@ -122,6 +123,9 @@ class Receiver:
         count_page(chat, connection)
         if frame and "act" in frame:
             await act_by_frame(chat, connection, frame)
+            return
+        if frame and kind == "names":
+            await show_names(chat, connection, frame)
             return
         if sign := SIGNS.get(kind):
             sign(chat, connection)

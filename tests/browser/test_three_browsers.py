@@ -108,6 +108,19 @@ async def act(visitor: Visitor, text: str, name: str, body: str = "") -> None:
     await visitor.window.evaluate(ACT.format(text=json.dumps(text), act=name, body=json.dumps(body)))
 
 
+async def test_a_name_that_is_chosen_is_in_the_field_and_one_types_on_behind_it(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    for _ in range(2):  # the same again
+        await ann.type("tea @b")
+        await ann.window.wait_for("document.querySelector('#hint .names button')?.checkVisibility()")
+        await ann.window.click("#hint .names button")
+        await ann.window.wait_for("document.querySelector('#texts > :last-child').value === 'tea @Bob '")
+        await ann.window.wait_for("document.activeElement === document.querySelector('#texts > :last-child')")
+        await ann.window.type("now\n")
+        await ann.rest()
+    await bob.shows(["tea @Bob now"] * 2)
+
+
 GONE = """document.querySelector("#messages") === null && !document.body.textContent.includes("between us")
   && !document.body.textContent.includes("Reconnecting") && location.pathname.startsWith("/rooms/")"""
 

@@ -285,3 +285,70 @@ async def test_a_reply_mentions_too(alice: Person, bob: Person, code: str) -> No
     page = await alice.look(code)
     assert mentions(page) == [("1", "@Alice")]
     assert page.has("a.quote")
+
+
+# Names while one is typed
+
+
+async def offered(live: Live, text: object) -> list[str]:
+    """The names above the field, once it says what it holds."""
+    before = len(live.frames)
+    await live.send(k="names", body=text)
+    while not any(frame.has("hx-partial[hx-target=#hint]") for frame in live.frames[before:]):
+        await live.frame()
+    return [button.text for button in live.frames[-1].all("#hint button") or live.frames[-1].all("button")]
+
+
+async def test_names_are_offered_while_one_is_typed(
+    app: Quart, alice: Person, bob: Person, code: str
+) -> None:
+    await join(app, code, "Ann", "ann lee", "李雷", "Ann", "Annika", "Antje", "Anton", "Anouk")
+    async with alice.in_room(code) as live:
+        assert await offered(live, "Hello @an") == [
+            *("@Ann", "@Ann (2)", "@ann lee", "@Annika", "@Anouk", "@Antje"),
+        ]
+        assert await offered(live, "@BO") == ["@Bob"]
+        assert await offered(live, "你好@李") == ["@李雷"]
+        assert await offered(live, ["first", "@anto"]) == ["@Anton"]
+        assert await offered(live, "@nobody") == []
+        assert await offered(live, "@alice") == []  # oneself
+        for nothing in ("Hello", "@Bob ", "a@bo", "", None, 7, [], ["@bo", "x"], "@" * 9999):
+            await live.send(k="names", body=nothing)
+        await live.say("marker")
+        await live.until("li", "marker")
+        assert sum(frame.has("hx-partial[hx-target=#hint]") for frame in live.frames) == 6
+    assert await alice.texts(code) == ["marker"]  # what was asked about was not sent
+
+
+async def test_a_name_that_is_chosen_is_completed_in_the_field(
+    app: Quart, alice: Person, bob: Person, code: str
+) -> None:
+    await join(app, code, "Ann", "Ann")
+    url = f"/rooms/{code}/composer"
+    for typed, seat, completed in [
+        ("Hello @bo", "2", "Hello @Bob "),
+        ("Hello @", "4", "Hello @Ann (2) "),
+        ("nobody here", "2", "nobody here"),
+    ]:
+        reply = await alice.post(url, {"body": typed, "at": seat}, hx_request="true")
+        assert reply.status == 200
+        assert reply.page.all("input[name=body]")[-1].value == completed
+    for wrong in ("9", "-1", "x", "9" * 30, ""):
+        reply = await alice.post(url, {"body": "@bo", "at": wrong}, hx_request="true")
+        assert reply.status == 404, wrong
+
+
+async def test_names_are_offered_at_a_bounded_rate_and_to_members_only(
+    app: Quart, alice: Person, bob: Person, code: str, chats: list[Context]
+) -> None:
+    async with alice.in_room(code) as live:
+        for _ in range(60):
+            await live.send(k="names", body="@bo")
+        await live.say("marker")
+        await live.until("li", "marker")
+        while not live.quiet:
+            await live.frame()
+        assert sum(frame.has("hx-partial[hx-target=#hint]") for frame in live.frames) <= 25
+    eve = Person(app, "Eve")
+    reply = await eve.post(f"/rooms/{code}/composer", {"body": "@bo", "at": "2"}, hx_request="true")
+    assert "Bob" not in reply.text

@@ -46,8 +46,13 @@ DIALECT = Dialect(
     ignores="coalesce(CAST(META AS jsonb) -> 'ignored' @> to_jsonb(author), false)",
     held_names=(
         "SELECT held.* FROM unnest($2::text[]) AS asked (folded) CROSS JOIN LATERAL "
-        "(SELECT number, name, mark FROM seat WHERE room = $1 AND seat.folded = asked.folded "
+        '(SELECT number, name, mark FROM seat WHERE room = $1 AND seat.folded COLLATE "C" = asked.folded '
         "AND ended IS NULL ORDER BY mark LIMIT $3) AS held"
+    ),
+    held_like=(
+        "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
+        "WHERE seat.room = (SELECT id FROM room WHERE code = $1) AND ended IS NULL "
+        'AND folded COLLATE "C" >= $2 AND folded COLLATE "C" < $3 ORDER BY folded COLLATE "C", mark LIMIT $4'
     ),
     names="coalesce(CAST(META AS jsonb) -> 'mentions' @> to_jsonb(NUMBER), false)",
     rewrite="UPDATE message SET rev = $1, body = $2, meta = $3, reply = $4 WHERE room = $5 AND id = $6",

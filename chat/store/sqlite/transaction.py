@@ -52,6 +52,11 @@ DIALECT = Dialect(
         "AND number IN (SELECT number FROM seat WHERE room = $1 AND folded = asked.value AND ended IS NULL "
         "ORDER BY mark LIMIT $3)"
     ),
+    held_like=(
+        "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
+        "WHERE seat.room = (SELECT id FROM room WHERE code = $1) AND ended IS NULL "
+        "AND folded >= $2 AND folded < $3 ORDER BY folded, mark LIMIT $4"
+    ),
     names="NUMBER IN (SELECT value FROM json_each(META, '$.mentions'))",
     rewrite="UPDATE message SET rev = $1, text = $2, meta = $3, reply = $4 WHERE room = $5 AND id = $6",
 )

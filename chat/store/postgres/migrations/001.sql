@@ -47,7 +47,7 @@ CREATE INDEX seat_of_home ON seat (person, taken) WHERE ended IS NULL; -- for th
 -- The highest mark of a look is one look into an index, however many have it.
 CREATE INDEX seat_folded ON seat (room, folded, mark, person);
 CREATE INDEX seat_shape ON seat (room, shape, mark, person);
-CREATE INDEX seat_named ON seat (room, folded, mark) WHERE ended IS NULL; -- whom a text may mention
+CREATE INDEX seat_named ON seat (room, folded COLLATE "C", mark) WHERE ended IS NULL; -- whom a text may mention
 CREATE INDEX seat_announced ON seat (room, folded, number) WHERE announced = 1; -- the people of a room, by name
 CREATE INDEX seat_present ON seat (room, number) WHERE present = 1;
 

@@ -1,0 +1,30 @@
+"""Mentioning people: names for what somebody begins to type. What texts mention is chat/store/mentions.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chat import limits
+from chat.context import Context
+from chat.model.members import Member
+from chat.model.mentions import begun
+from chat.store import NotFound
+from chat.store.members import seats_numbered
+from chat.store.mentions import beginning_with
+
+
+async def suggest(chat: Context, member: Member, text: str) -> Sequence[Member] | None:
+    """Who may be meant at the end of a text; None if no name begins there, or this is asked too often."""
+    name = begun(text)
+    if name is None or chat.own_limits.take(limits.NAMES, member.person):
+        return None
+    return await chat.store.read(beginning_with, member, name)
+
+
+async def complete(chat: Context, member: Member, text: str, seat: int) -> str:
+    """The text with the whole name of that seat in place of its beginning. Raises NotFound."""
+    known = await chat.store.read(seats_numbered, member.code, [seat])
+    if seat not in known:
+        raise NotFound("There is no such seat.")
+    name = begun(text)
+    return text if name is None else f"{text.removesuffix(name)}{known[seat].label} "

@@ -1,0 +1,52 @@
+"""Mentions: names are offered while one is typed, by keys and by pointer, and one types on behind them."""
+
+from __future__ import annotations
+
+from playwright.async_api import Locator, expect
+
+from browser.people import People, Tab
+
+
+def names(tab: Tab) -> Locator:
+    return tab.page.locator("#hint .names button")
+
+
+async def test_a_name_is_chosen_by_keys_and_one_types_on_behind_it(people: People) -> None:
+    ann, bob = await people.two()
+    await ann.type("Hello @b")
+    await expect(names(ann)).to_have_text(["@Bob"])
+    await ann.page.keyboard.press("Shift+Tab")
+    await expect(names(ann)).to_be_focused()
+    await ann.page.keyboard.press("Enter")
+    await expect(ann.field).to_have_value("Hello @Bob ")
+    await expect(ann.field).to_be_focused()
+    await expect(names(ann)).to_have_count(0)
+    await ann.type("tea?\n")
+    await bob.shows(["Hello @Bob tea?"])
+    mention = bob.page.locator(".at")
+    await expect(mention).to_have_text("@Bob")
+    ours, theirs = [
+        await tab.page.locator(".b:has(.at)").evaluate("one => getComputedStyle(one).backgroundColor")
+        for tab in (ann, bob)
+    ]
+    assert ours != theirs
+
+
+async def test_names_go_when_none_is_typed_any_more(people: People) -> None:
+    ann, _ = await people.two()
+    await ann.type("@b")
+    await expect(names(ann)).to_be_visible()
+    await ann.type(" ")
+    await expect(names(ann)).to_be_hidden()
+    await ann.page.keyboard.press("Backspace")
+    await expect(names(ann)).to_be_visible()
+    await names(ann).click()
+    await expect(ann.field).to_have_value("@Bob ")
+    await ann.page.keyboard.press("Control+a")
+    await ann.type("@b")
+    await names(ann).click()
+    await expect(ann.field).to_have_value("@Bob ")
+    await ann.type("and @b\n")
+    await ann.shows(["@Bob and @b"])
+    await expect(names(ann)).to_have_count(0)
+    await expect(ann.field).to_have_value("")
