@@ -38,6 +38,7 @@ class Seat:
     held: bool = True
     here: bool = False
     announced: int = 0  # as the room was told: not yet, that they are here, or that they left
+    read: int = 0  # up to which rev
 
 
 @dataclass
@@ -62,14 +63,19 @@ class ModelRoom:
     def take_seat(self, person: str, name: str) -> Member:
         if held := self.held(person):
             return held.member
+        seat = self._seat_named(person, name)
+        seat.read = self.rev
+        return seat.member
+
+    def _seat_named(self, person: str, name: str) -> Seat:
         for seat in self.seats:
             if (seat.member.person, seat.member.name) == (person, name):
                 seat.held = True
-                return seat.member
+                return seat
         marks = [s.member.mark for s in self.seats if s.member.person != person and _alike(s, name)]
         member = Member(self.code, len(self.seats) + 1, person, name, 1 + max(marks, default=0))
         self.seats.append(Seat(member))
-        return member
+        return self.seats[-1]
 
     def end_seat(self, person: str) -> Change | None:
         seat = self.held(person)
@@ -86,9 +92,22 @@ class ModelRoom:
         if old.member.name == name:
             return None
         here, old.held, old.here, old.announced = old.here, False, False, 2
-        new = self.take_seat(person, name)
-        self.seats[new.number - 1].here, self.seats[new.number - 1].announced = here, 1
-        return self._add(None, notice=renamed(old.member, new))
+        new = self._seat_named(person, name)
+        new.here, new.announced, new.read = here, 1, max(new.read, old.read)
+        return self._add(None, notice=renamed(old.member, new.member))
+
+    def note_read(self, number: int, rev: int) -> None:
+        if 1 <= number <= len(self.seats):
+            seat = self.seats[number - 1]
+            seat.read = max(seat.read, min(rev, self.rev))
+
+    def unread(self, person: str) -> int | None:
+        """Texts of others after what somebody has read; None if they have no seat."""
+        seat = self.held(person)
+        if seat is None:
+            return None
+        later = [m for m in self.messages if m.id > seat.read and m.body is not None]
+        return sum(self._person(m.author) != person for m in later)
 
     def announce(self, verb: Verb, numbers: Iterable[int]) -> Change | None:
         here = verb == "entered"

@@ -28,8 +28,21 @@ from chat.model.messages import BODY_BYTES, Amendment, Delete, Edit, Message, Pr
 from chat.model.meta import NO_META, Meta, with_meta
 from chat.model.quotes import START, Quoted
 from chat.model.rooms import Position
-from chat.store import AlreadyExists, NotFound, Resync, Store, Unavailable, log, members, rooms, versions
+from chat.store import (
+    NO_ROOM,
+    AlreadyExists,
+    NotFound,
+    Resync,
+    Store,
+    Unavailable,
+    log,
+    members,
+    read_positions,
+    rooms,
+    versions,
+)
 from chat.store.log import change_message
+from chat.store.my_rooms import home_of
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
 from chat.store.transaction import Transaction
@@ -1144,6 +1157,21 @@ class Walk(RuleBasedStateMachine):
                 self.run(self.store.write(ROOM, reactions.react, asked, id, emoji, on))
         else:
             assert self.run(self.store.write(ROOM, reactions.react, asked, id, emoji, on)) == expected
+
+    @rule(reads=st.lists(st.tuples(numbers, st.integers(0, 99)), max_size=3))
+    def read(self, reads: list[tuple[int, int]]) -> None:
+        """Perhaps less than before, what is yet to come, or from a seat that is none."""
+        self.run(self.store.write(NO_ROOM, read_positions.save, [(ROOM, *read) for read in reads]))
+        for number, rev in reads:
+            self.room.note_read(number, rev)
+
+    @rule(person=people)
+    def count_what_is_unread(self, person: str) -> None:
+        found = self.run(self.store.snapshot(home_of, person)).rooms
+        held = self.room.held(person)
+        assert [(room.read, room.unread) for room in found] == (
+            [(held.read, self.room.unread(person))] if held else []
+        )
 
     @precondition(lambda self: self.writes)
     @rule(which=st.integers(0, 1000))

@@ -11,7 +11,9 @@ from typing import Any
 
 import calls
 import pytest
+from dom import Element
 from people import Live, Person, ids
+from quart import Quart
 from shown import ShownMessages, messages_of, streamed
 from streams import read_until, streaming
 
@@ -177,6 +179,46 @@ async def test_the_live_page_without_javascript_shows_the_same_as_a_fresh_one(
         gate.set()
         html += await read_until(stream, "the end")
     assert streamed(html) == await _fresh(bob, talk.code)
+
+
+async def _badge(person: Person) -> str:
+    return (await person.get("/")).page.one("#rooms li .badge").words
+
+
+@BURSTS
+async def test_as_much_is_unread_on_a_page_that_follows_one_that_comes_back_a_fresh_one_and_home(
+    talk: Talk, apps: list[Quart], chats: list[Context], burst: Burst
+) -> None:
+    alice, bob = talk.people
+    read = (await bob.get(f"/rooms/{talk.code}", sec_fetch_mode="navigate")).page
+    async with bob.in_room(talk.code) as live, bob.live(talk.code) as back:
+        await burst(talk)
+        await talk.write(alice, "the end")
+        await back.resume(read)
+        for page in (live, back):
+            await page.until("li .text", "the end")
+        fresh = await bob.look(talk.code)
+        new, first = _unread(fresh, read)
+        assert new
+        await chats[-1].unread_titles.tick()
+        for page in (live, back):
+            assert (await page.until("title")).words.startswith(f"({new}) ")
+    await chats[-1].reading.save()
+    for place in (bob, *(bob.at(app) for app in apps)):
+        items = (await place.look(talk.code)).all("#messages li")
+        [line] = [n for n, item in enumerate(items) if "new" in item.classes]
+        words = f"{new} new messages" if new > 1 else "1 new message"
+        assert (items[line].words, items[line + 1].id) == (words, first)
+        assert await _badge(place) == f"{new} unread"
+
+
+def _unread(fresh: Element, read: Element) -> tuple[int, str]:
+    """How many texts of what Alice has said since Bob read or wrote are there still, and the first one."""
+    items = messages_of(fresh)
+    known = {item.id for item in messages_of(read)}
+    start = max(n for n, item in enumerate(items) if item.id in known or item["data-by"] == "2")
+    new = [item.id for item in items[start + 1 :] if not item.has(".gone")]
+    return len(new), new[0]
 
 
 async def test_messages_that_are_compared_have_what_people_see(talk: Talk) -> None:
