@@ -34,7 +34,7 @@ FIELDS = {
     "before": "99",
 }  # whatever an action asks for
 MORE = "?emoji=👍&on=1&body=not+hers"
-FORGED = {"room": "BCDFGHJK", "member": 1, "author": 1, "person": "x", "seat": 1}  # which no frame has
+FORGED = {"room": "BCDFGHJK", "member": "1", "author": "1", "person": "x", "seat": "1"}  # which no frame has
 REFUSED = {403, 404}
 EACH = pytest.mark.parametrize("action", ACTIONS.values(), ids=list(ACTIONS))
 OF_AUTHORS = [action for action in ACTIONS.values() if action not in (REACTIONS, REPLY)]
