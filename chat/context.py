@@ -14,6 +14,7 @@ from chat.live.reading import Reading
 from chat.live.sounds import Sounds
 from chat.live.typing import Typing
 from chat.live.unread import UnreadTitles
+from chat.live.unread_marks import UnreadMarks
 from chat.logs import Repeats
 from chat.metrics import Metrics
 from chat.model.codes import Codes
@@ -45,6 +46,7 @@ class Context:
     reading: Reading
     typing: Typing
     unread_titles: UnreadTitles
+    unread_marks: UnreadMarks
     ignoring: Ignoring
     sounds: Sounds
     limits: Limits

@@ -31,6 +31,7 @@ REPLIES = Rate("replies", 1 / 2, 30)  # chosen to be written, per person
 NAMES = Rate("names", 1 / 2, 20)  # looked up while they are typed, per person; counted by each process
 EDITS = Rate("edits", 1.0, 20)  # per person
 DELETIONS = Rate("deletions", 1 / 2, 30)  # per person
+UNREAD_MARKS = Rate("unread-marks", 1 / 2, 30)  # per person
 TITLES = Rate("titles", 60.0, 3)  # per room, each a line in it
 ATTEMPTS = Rate("attempts", 1.0, 20)  # per person, at what has a rate of the room
 RENAMES = Rate("renames", 60.0, 10)  # per person, each a line in a room

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from chat import logs
 from chat.cluster.parts import bus_for, limits_for, redis_for, registry_for
 from chat.context import Context
 from chat.limits import OwnLimits
-from chat.live import unread
+from chat.live import unread, unread_marks
 from chat.live.bus import Bus
 from chat.live.connections import SOCKETS
 from chat.live.goodbyes import Goodbyes
@@ -24,6 +24,7 @@ from chat.live.sounds import Sounds
 from chat.live.typing import KIND as TYPING
 from chat.live.typing import Typing
 from chat.live.unread import UnreadTitles
+from chat.live.unread_marks import UnreadMarks
 from chat.metrics import Metrics
 from chat.model.changes import Change
 from chat.model.codes import Codes
@@ -89,14 +90,16 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     render = Renderer(folder("templates"), assets, settings.edit_hours > 0)
     bus, registry = bus_for(redis, metrics.hinted, metrics.interruptions.inc), registry_for(redis, SOCKETS)
     hub = _hub(store, bus, render, registry, metrics)
-    reading = Reading(store)
+    reading, presence = Reading(store), Presence(store, hub, render.people.roster)
     store.listen(_committed(metrics, reading, hub), hub.on_gap, metrics.unknown.inc)
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
     titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread)
+    marks = UnreadMarks(reading, titles, bus, render.unread.focus)
     ignoring = Ignoring(store, bus, hub.feeds, render.ignored.show)
     sounds = Sounds(render.alerts.mention, reading.has_focus)
-    bus.open(_received(typing, ignoring, sounds, hub), hub.on_gap, _heard(typing, ignoring, titles))
-    presence = Presence(store, hub, render.people.roster)
+    bus.open(
+        _received(typing, ignoring, sounds, marks, hub), hub.on_gap, _heard(typing, ignoring, titles, marks)
+    )
     registry.open(listeners(hub, presence))
     return Context(
         settings=settings,
@@ -108,6 +111,7 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
         reading=reading,
         typing=typing,
         unread_titles=titles,
+        unread_marks=marks,
         ignoring=ignoring,
         sounds=sounds,
         limits=limits_for(redis, settings.rate_limit),
@@ -147,22 +151,26 @@ def _committed(metrics: Metrics, reading: Reading, hub: Hub) -> Callable[[Sequen
     return committed
 
 
-def _heard(typing: Typing, ignoring: Ignoring, titles: UnreadTitles) -> Callable[[Sign], None]:
+def _heard(
+    typing: Typing, ignoring: Ignoring, titles: UnreadTitles, marks: UnreadMarks
+) -> Callable[[Sign], None]:
     """What is done with what another node says of people in a room that somebody follows here."""
+    hears: Mapping[str, Callable[[Sign], object]] = {
+        TYPING: typing.note,
+        IGNORING: lambda sign: ignoring.refresh(sign.code, sign.seat),
+        unread.KIND: titles.hear,
+        unread_marks.KIND: marks.hear,
+    }
 
     def heard(sign: Sign) -> None:
-        if sign.kind == unread.KIND:
-            titles.hear(sign)
-        elif sign.kind == TYPING:
-            typing.note(sign)
-        elif sign.kind == IGNORING:
-            ignoring.refresh(sign.code, sign.seat)
+        if hear := hears.get(sign.kind):
+            hear(sign)
 
     return heard
 
 
 def _received(
-    typing: Typing, ignoring: Ignoring, sounds: Sounds, hub: Hub
+    typing: Typing, ignoring: Ignoring, sounds: Sounds, marks: UnreadMarks, hub: Hub
 ) -> Callable[[Sequence[Change]], None]:
     """What is done with what any node has stored in a room that somebody follows here."""
 
@@ -170,6 +178,7 @@ def _received(
         typing.note_written(changes)
         ignoring.note(changes)
         sounds.note(changes)
+        marks.note(changes)
         hub.receive(changes)
 
     return received

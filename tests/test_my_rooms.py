@@ -83,12 +83,25 @@ async def test_it_is_what_others_wrote_since_one_came(store: Store, bob: Member)
     assert (found.room.code, found.member, found.last, found.unread) == (ROOM, alice, said.message, 1)
 
 
-async def test_what_is_read_only_rises(store: Store, alice: Member, bob: Member) -> None:
+async def test_reading_only_raises(store: Store, alice: Member, bob: Member) -> None:
     one, two, three = [await say(store, bob) for _ in range(3)]
     for position, unread in [(two, 1), (one, 1), (three, 0), (one, 0)]:
         await read(store, alice, position.message.id)
         assert (await room(store)).unread == unread
     assert (await room(store)).read == three.message.id
+
+
+async def test_what_is_read_is_set_back_no_further_than_it_was(
+    store: Store, alice: Member, bob: Member
+) -> None:
+    ids = [(await say(store, bob)).message.id for _ in range(3)]
+    await read(store, alice, ids[1])
+    for rev, unread in [(ids[2], 1), (ids[0], 2), (ids[1], 2), (0, 3)]:
+        await store.write(NO_ROOM, read_positions.set_back, ROOM, alice.number, rev)
+        assert (await room(store)).unread == unread
+    await store.write(NO_ROOM, read_positions.set_back, "ZZZZZZZZ", alice.number, 0)
+    await read(store, alice, ids[2])
+    assert (await room(store)).unread == 0
 
 
 async def test_it_does_not_count_what_cannot_be_unread(store: Store, alice: Member, bob: Member) -> None:

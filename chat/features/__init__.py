@@ -7,6 +7,7 @@ from chat.features.reactions import REACTIONS
 from chat.features.reply import REPLY
 from chat.features.seats import NAME
 from chat.features.title import TITLE
+from chat.features.unread import UNREAD
 
-ACTIONS = {action.name: action for action in (REACTIONS, REPLY, EDIT, DELETE)}  # with a message
+ACTIONS = {action.name: action for action in (REACTIONS, REPLY, EDIT, UNREAD, DELETE)}  # with a message
 ROOM_ACTIONS = {action.name: action for action in (TITLE, NAME, COMINGS)}

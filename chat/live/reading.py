@@ -70,6 +70,18 @@ class Reading:
     def has_focus(self, connection: Connection) -> bool:
         return connection in self._focused
 
+    async def set_back(self, code: str, seat: int, rev: int) -> None:
+        """Somebody has read no further than this. Raises store errors."""
+        async with self._saving:
+            await self._store.write(NO_ROOM, read_positions.set_back, code, seat, rev)
+            self.lower(code, seat, rev)
+
+    def lower(self, code: str, seat: int, rev: int) -> None:
+        """The same of what is yet to be stored, and told."""
+        for noted in (self._due, self._risen):
+            if (code, seat) in noted:
+                noted[code, seat] = min(noted[code, seat], rev)
+
     def gather(self, connections: Iterable[Connection]) -> None:
         """Note what these pages show now, if they are read."""
         for connection in connections:

@@ -109,6 +109,18 @@ class UnreadTitles:
                 page.read = rev
                 self._counted.pop(code, None)
 
+    def pages_of(self, code: str, seat: int) -> Collection[Connection]:
+        """Of somebody on this node."""
+        return tuple(self._seats.get((code, seat), ()))
+
+    def set_back(self, code: str, seat: int, rev: int) -> None:
+        """Somebody has read no further than this, however far they had."""
+        for connection in self.pages_of(code, seat):
+            page = self._page(connection)
+            if page is not None and page.read is not None:
+                page.read = min(page.read, rev)
+        self._counted.pop(code, None)
+
     async def run(self) -> None:
         """Tell pages for as long as this node runs."""
         while True:

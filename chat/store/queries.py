@@ -112,6 +112,10 @@ READ = (
     "INSERT INTO read_position (room, seat, rev) SELECT id, number, CASE WHEN $3 < rev THEN $3 ELSE rev END "
     "FROM room JOIN seat ON seat.room = room.id WHERE code = $1 AND number = $2" + RISE_TO
 )
+SET_BACK = (
+    "UPDATE read_position SET rev = $3 WHERE rev > $3 AND seat = $2 "
+    "AND room = (SELECT id FROM room WHERE code = $1)"
+)
 READ_UP_TO = (
     "SELECT read_position.rev FROM read_position JOIN room ON room.id = room WHERE code = $1 AND seat = $2"
 )

@@ -1,4 +1,4 @@
-"""Up to where people have read: one number for each seat, which only rises.
+"""Up to where people have read: one number for each seat, which rises unless its person sets it back.
 
 It is no change of a room: it raises no rev, and is written without the lock of the room.
 """
@@ -19,6 +19,11 @@ async def save(tx: Transaction, positions: Sequence[Read]) -> None:
     In the order of rooms and seats, so that two nodes never wait for one another.
     """
     await tx.execute_many(queries.READ, sorted(positions))
+
+
+async def set_back(tx: Transaction, code: str, seat: int, rev: int) -> None:
+    """Somebody has read no further than this, however far they had."""
+    await tx.fetch(queries.SET_BACK, code, seat, rev)
 
 
 async def read_up_to(tx: Transaction, code: str, seat: int) -> int:

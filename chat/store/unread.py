@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from chat.model.members import Member
 from chat.model.mentions import seats_in
 from chat.model.rooms import Room
 from chat.store import queries
 from chat.store.members import seats_of
+from chat.store.messages import text_message
 from chat.store.my_rooms import COUNTED, LOOKED_AT
 from chat.store.read_positions import read_up_to
 from chat.store.records import load_meta
@@ -45,6 +47,14 @@ async def said_last(tx: Transaction, code: str, after: int) -> Said | None:
         return None
     rows = await tx.fetch(queries.NEWEST_TEXTS, code, after, LOOKED_AT, TEXTS)
     return Said(room, [Text(id, author, seats_in(load_meta(meta), "mentions")) for id, author, meta in rows])
+
+
+async def can_be_unread(tx: Transaction, member: Member, id: int) -> bool:
+    """Whether a text, or anything after it, can be new to a member. Raises NotFound, Forbidden."""
+    await text_message(tx, member, id)
+    hidden = {*await seats_of(tx, member.code, member.person), *member.ignored}
+    rows = await tx.fetch(queries.NEWEST_TEXTS, member.code, id - 1, LOOKED_AT, TEXTS)
+    return any(author not in hidden for _, author, _ in rows)
 
 
 async def readers_of(tx: Transaction, code: str, people: Sequence[tuple[int, str]]) -> list[Reader]:

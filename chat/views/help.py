@@ -49,6 +49,12 @@ WAYS = (
         Sentence("Send the link of the room, or say its code. “Invite” shows both."),
     ),
     (
+        Sentence("Read something later"),
+        Sentence(
+            "Choose a message, then “Unread from here”. It is new to you again, on all of your devices."
+        ),
+    ),
+    (
         Sentence("Not read somebody any more"),
         Sentence("“Ignore somebody” is below the list of people. Nobody is told."),
     ),

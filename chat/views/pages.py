@@ -109,6 +109,7 @@ class Pages:
         message: Message,
         earlier: Sequence[Version],
         reacted: Sequence[Reacted],
+        is_unread: bool,
         around: Surroundings,
         key: str,
         forms: Sequence[str],
@@ -117,7 +118,8 @@ class Pages:
         failure: object = None,
         fields: Mapping[str, str] = NOTHING,
     ) -> str:
-        """A message among those around it, with what it said before and what this member can do to it.
+        """A message among those around it, with what it said before and what this member can do to it,
+        who has perhaps not read it.
 
         `key` is for a text that answers it. `failure` is why what they asked for by the form `failed` and
         with these fields was not done.
@@ -135,6 +137,7 @@ class Pages:
             message=message,
             earlier=earlier,
             reacted=reacted,
+            is_unread=is_unread,
             own=seats,
             before=before,
             after=after,

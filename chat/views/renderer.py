@@ -22,6 +22,7 @@ from chat.views.reactions import ReactionPages
 from chat.views.rooms import Rooms
 from chat.views.search import SearchPages
 from chat.views.sheet_words import sheets_of_words
+from chat.views.unread import UnreadFragments
 
 
 class Renderer:
@@ -43,4 +44,5 @@ class Renderer:
         self.days = Days(self.engine)
         self.reactions = ReactionPages(self.engine)
         self.ignored = Ignored(self.engine)
+        self.unread = UnreadFragments(self.engine)
         self.pages = Pages(self.engine, self.people, self.rooms, self.ignored)

@@ -81,6 +81,21 @@ class NewLines:
         return Markup(self._render(template, look, line=line, code=code) if line else "")  # noqa: S704
 
 
+class UnreadFragments:
+    """What a live page is shown when its reader marks something as unread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._render = engine.render
+
+    def marked(self, id: int, look: Look) -> str:
+        """The message is chosen no more, and it is said what that does."""
+        return self._render("unread/marked.html", look, id=id)
+
+    def focus(self, is_said: bool, look: Look) -> str:
+        """Whether the page says that it has the focus when it comes back."""
+        return self._render("unread/replace_focus.html", look, is_said=is_said)
+
+
 def with_slot(places: list[int], page: Page, line: NewLine | None) -> list[int | str]:
     """The places of messages, and that of the line before one of them."""
     if line is None:

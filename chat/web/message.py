@@ -63,6 +63,7 @@ async def message_page(
     place = next(n for n, one in enumerate(page.messages) if one.id == id)
     found = page.messages[place]
     asks = await seen(chat, found, seats)
+    chat.reading.gather(chat.hub.connections.of(member.person))
     return chat.render.pages.message(
         member,
         room,
@@ -70,6 +71,7 @@ async def message_page(
         found,
         details.earlier,
         details.reacted,
+        id > chat.reading.known(member, details.read),
         await _context(chat, member.code, page, place),
         secrets.token_urlsafe(9),
         [action.form for action in ACTIONS.values() if action.form and not action.denied(asks)],
@@ -86,7 +88,7 @@ async def _read_page(tx: Transaction, member: Member, id: int) -> tuple[Page, De
     if room is None:
         raise NotFound(f"There is no room {member.code}.")
     found = next(message for message in page.messages if message.id == id)
-    details = await details_of(tx, member.code, found)
+    details = await details_of(tx, member, found)
     return page, details, await seats_of(tx, member.code, member.person), room
 
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from chat.features.reactions import given_to
+from chat.model.members import Member
 from chat.model.messages import Message, Version
 from chat.store.members import seats_numbered
 from chat.store.messages import earlier_texts
+from chat.store.read_positions import read_up_to
 from chat.store.transaction import Transaction
 from chat.views.reactions import NAMED, Reacted, reacted
 
@@ -16,12 +18,14 @@ from chat.views.reactions import NAMED, Reacted, reacted
 class Details(NamedTuple):
     earlier: Sequence[Version]
     reacted: Sequence[Reacted]
+    read: int  # up to where the reader of the page has read, as the store knows
 
 
-async def details_of(tx: Transaction, code: str, message: Message) -> Details:
-    """What it said before, and who reacted to it."""
+async def details_of(tx: Transaction, member: Member, message: Message) -> Details:
+    """What it said before, who reacted to it, and whether a member has read it."""
+    code = member.code
     earlier = await earlier_texts(tx, code, message.id) if message.edited else []
     given = given_to(message)
     seats = [seat for some in given.values() for seat in some[:NAMED]]
     people = await seats_numbered(tx, code, seats) if seats else {}
-    return Details(earlier, reacted(given, people))
+    return Details(earlier, reacted(given, people), await read_up_to(tx, code, member.number))

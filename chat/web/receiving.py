@@ -26,21 +26,16 @@ from chat.web.texts import Intake
 from chat.web.transport import Socket
 
 
-def has_focus(chat: Context, connection: Connection, has_it: bool) -> None:
-    """What is on the page is read from now on, or no more."""
-    if has_it:
-        chat.reading.focus(connection)
-        chat.unread_titles.focus(connection)
-    else:
-        chat.reading.blur(connection)
-        chat.unread_titles.blur(connection)
+def typing(chat: Context, connection: Connection) -> None:
+    chat.typing.sign(connection)
+    chat.unread_marks.typed(connection)
 
 
 # What a page says of its window, and of whoever is at it, by the kind of the frame.
 SIGNS: dict[object, Callable[[Context, Connection], None]] = {
-    "focus": lambda chat, connection: has_focus(chat, connection, True),
-    "blur": lambda chat, connection: has_focus(chat, connection, False),
-    "typing": lambda chat, connection: chat.typing.sign(connection),
+    "focus": lambda chat, connection: chat.unread_marks.focus(connection),
+    "blur": lambda chat, connection: chat.unread_marks.blur(connection),
+    "typing": typing,
 }
 
 
@@ -182,7 +177,9 @@ async def _resume(chat: Context, connection: Connection, frame: dict[str, Any]) 
     """Bring the page up to date from what it says it has, and follow the room from there."""
     chat.unread_titles.follow(connection)
     if frame.get("focus"):
-        has_focus(chat, connection, True)
+        chat.unread_marks.focus(connection)
+    elif "focus" in frame:
+        chat.unread_marks.hold(connection)
     if look := look_named(fields.token(frame, "look") or ""):
         connection.look = shared(look)  # what has been chosen since is for the next page
     position = Position(fields.token(frame, "epoch") or "", fields.number(frame.get("since")))

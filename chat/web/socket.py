@@ -137,8 +137,7 @@ async def _follow(chat: Context, connection: Connection, socket: Socket) -> None
         finally:
             if connection.counts:
                 chat.presence.depart(connection.member)
-            chat.reading.blur(connection)
-            chat.unread_titles.leave(connection)
+            chat.unread_marks.leave(connection)
             chat.hub.release(connection)
 
 

@@ -8,6 +8,7 @@ from playwright.async_api import expect
 
 from browser.people import People
 from browser.reading import EDGE, SCROLL, at_newest, history
+from browser.test_palette import choose
 from browser.visitors import FIELD, Visitor, Visitors
 
 # What the browsers differ in has nothing to do with how many nodes there are.
@@ -91,3 +92,27 @@ async def test_a_window_without_the_focus_says_how_much_is_new(visitors: Visitor
     await bob.window.wait_for(f"document.title === '{title}'")
     assert await bob.window.evaluate("document.querySelector('[rel=icon]').href") == icon
     assert await bob.window.evaluate("document.querySelectorAll('[rel=icon]').length") == 1
+
+
+async def test_a_text_can_be_marked_as_unread_until_one_comes_back(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    title = await bob.window.evaluate("document.title")
+    for text in ("one", "two", "three"):
+        await ann.say(text)
+        await bob.sees(text)
+    await bob.window.evaluate("(dispatchEvent(new Event('focus')), 0)")
+    await choose(bob, "two", "[value=unread]")
+    await bob.window.wait_for(f"document.title === '(2) {title}'")
+    assert await bob.window.evaluate("document.querySelector('.by>:checked') === null")
+    assert await bob.window.evaluate("document.querySelector('#focus').value") == ""
+    await ann.say("four")
+    await bob.window.wait_for(f"document.title === '(3) {title}'")
+    await bob.window.evaluate("(dispatchEvent(new Event('blur')), dispatchEvent(new Event('focus')), 0)")
+    await bob.window.wait_for(f"document.title === '{title}'")
+    assert await bob.window.evaluate("document.querySelector('#focus').value") == "1"
+    await choose(bob, "three", "[value=unread]")
+    await bob.window.wait_for(f"document.title === '(2) {title}'")
+    await bob.window.reload()
+    await bob.in_room()
+    await bob.window.wait_for(f"{LINE}?.textContent === '2 new messages'")
+    assert await bob.window.evaluate(f"{LINE}.parentElement.nextElementSibling.textContent.includes('three')")

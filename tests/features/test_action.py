@@ -39,7 +39,7 @@ def test_everything_that_goes_wrong_has_one_answer() -> None:
 
 def test_an_action_is_found_under_its_own_name() -> None:
     assert all(action.name == name for name, action in ACTIONS.items())
-    assert list(ACTIONS) == ["reactions", "reply", "edit", "delete"]
+    assert list(ACTIONS) == ["reactions", "reply", "edit", "unread", "delete"]
 
 
 async def test_what_was_typed_is_kept_while_the_store_is_away(

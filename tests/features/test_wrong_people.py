@@ -19,6 +19,7 @@ from chat.features import ACTIONS, ROOM_ACTIONS
 from chat.features.action import Action
 from chat.features.reactions import REACTIONS
 from chat.features.reply import REPLY
+from chat.features.unread import UNREAD
 from chat.visitors import Identities
 
 TEXT = "Alice's own words"
@@ -37,7 +38,7 @@ MORE = "?emoji=👍&on=1&body=not+hers"
 FORGED = {"room": "BCDFGHJK", "member": "1", "author": "1", "person": "x", "seat": "1"}  # which no frame has
 REFUSED = {403, 404}
 EACH = pytest.mark.parametrize("action", ACTIONS.values(), ids=list(ACTIONS))
-OF_AUTHORS = [action for action in ACTIONS.values() if action not in (REACTIONS, REPLY)]
+OF_AUTHORS = [action for action in ACTIONS.values() if action not in (REACTIONS, REPLY, UNREAD)]
 
 
 class Target(NamedTuple):

@@ -1,0 +1,101 @@
+"""Texts that somebody marks as unread: on none of their pages is anything read until they come back to it.
+
+A page is held while its window keeps the focus. It comes back by the focus, by typing, or by a text. What the
+page says of its focus when its connection was lost would end that too, so it says nothing of it meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from chat.live.bus import Bus
+from chat.live.connection import Connection
+from chat.live.reading import Reading
+from chat.live.unread import UnreadTitles
+from chat.model.changes import Change
+from chat.model.members import Member
+from chat.model.signs import Sign
+from chat.views.look import Look
+
+KIND = "unread"
+SLOT = "focus"
+LATE = 3.0  # s in which htmx may still say that somebody typed before
+
+Render = Callable[[bool, Look], str]  # whether the page says that it has the focus
+
+
+class UnreadMarks:
+    def __init__(
+        self,
+        reading: Reading,
+        titles: UnreadTitles,
+        bus: Bus,
+        render: Render,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reading, self._titles, self._bus = reading, titles, bus
+        self._render, self._now = render, now
+        self._held: dict[Connection, float] = {}  # since when
+
+    async def set(self, member: Member, rev: int) -> None:
+        """They have read up to `rev` and no further, on every node. Raises store errors."""
+        self._hold(member.code, member.number)
+        self._bus.sign(Sign(KIND, member.code, member.number, str(rev)))
+        await self._reading.set_back(member.code, member.number, rev)
+        self._titles.set_back(member.code, member.number, rev)
+
+    def hear(self, sign: Sign) -> None:
+        """They have done so on another node."""
+        if sign.label.isascii() and sign.label.isdigit():
+            self._hold(sign.code, sign.seat)
+            self._reading.lower(sign.code, sign.seat, int(sign.label))
+            self._titles.set_back(sign.code, sign.seat, int(sign.label))
+
+    def _hold(self, code: str, seat: int) -> None:
+        for connection in self._titles.pages_of(code, seat):
+            if self._reading.has_focus(connection):
+                self.hold(connection)
+                connection.show(SLOT, self._render(False, connection.look))
+
+    def hold(self, connection: Connection) -> None:
+        """What is on this page is not read, though its window has the focus."""
+        self._reading.blur(connection)
+        self._titles.blur(connection)
+        self._held[connection] = self._now()
+
+    def focus(self, connection: Connection) -> None:
+        """Somebody comes to the page, or back to it: what is on it is read."""
+        self._reading.focus(connection)
+        self._titles.focus(connection)
+        self._release(connection)
+
+    def blur(self, connection: Connection) -> None:
+        """Nobody is at the page any more."""
+        self._reading.blur(connection)
+        self._titles.blur(connection)
+        self._release(connection)
+
+    def _release(self, connection: Connection) -> None:
+        if self._held.pop(connection, None) is not None:
+            connection.show(SLOT, self._render(True, connection.look))
+
+    def leave(self, connection: Connection) -> None:
+        """It has ended."""
+        self._held.pop(connection, None)
+        self._reading.blur(connection)
+        self._titles.leave(connection)
+
+    def typed(self, connection: Connection) -> None:
+        held = self._held.get(connection)
+        if held is not None and self._now() >= held + LATE:
+            self.focus(connection)
+
+    def note(self, changes: Iterable[Change]) -> None:
+        """Who has sent a text reads on."""
+        if not self._held:
+            return
+        written = {(c.code, c.message.author) for c in changes if c.message.rev == c.message.id}
+        for connection in list(self._held):
+            if (connection.member.code, connection.member.number) in written:
+                self.focus(connection)

@@ -1,0 +1,227 @@
+"""Marking a text as unread: it is new again on every device, and no open page reads it at once."""
+
+from __future__ import annotations
+
+from functools import partial
+from unittest.mock import AsyncMock
+
+import calls
+import pytest
+from people import Live, Person, Reply, ids, until
+from quart import Quart
+
+from chat.context import Context
+from chat.live import unread_marks
+from chat.model.signs import Sign
+from chat.store import Unavailable, read_positions
+
+from .test_unread import NAVIGATION, focused, line, say, told, unread
+
+
+@pytest.fixture
+def his(chats: list[Context]) -> Context:
+    """What Bob's node works with."""
+    return chats[-1]
+
+
+@pytest.fixture
+async def three(alice: Person, bob: Person, code: str) -> list[int]:
+    """The ids of three texts of Alice's, which Bob has read."""
+    await alice.write(code, "one", "two", "three")
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    return ids(await alice.look(code))[-3:]
+
+
+async def mark(person: Person, code: str, id: int) -> Reply:
+    return await person.post(f"/rooms/{code}/{id}/unread")
+
+
+async def is_held(his: Context) -> None:
+    await until(lambda: his.unread_marks._held and not focused(his))
+
+
+async def test_a_text_is_unread_again_with_everything_after_it(
+    alice: Person, bob: Person, code: str, three: list[int]
+) -> None:
+    assert await unread(bob) == ""
+    reply = await mark(bob, code, three[1])
+    assert (reply.status, reply.headers["Location"]) == (303, f"/rooms/{code}/{three[1]}")
+    assert await unread(bob) == "2 unread"
+    page = (await bob.get(reply.headers["Location"])).page
+    assert page.one("#unread").words == "From here on, everything counts as unread."
+    assert await unread(bob) == "2 unread", "the page of a message reads nothing"
+    assert await unread(alice) == ""
+    assert line(await bob.look(code)) == ["2 new messages", "two"]
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    assert await unread(bob) == ""
+
+
+async def test_the_page_of_a_message_has_a_form_for_it(
+    alice: Person, bob: Person, code: str, three: list[int]
+) -> None:
+    form = (await bob.get(f"/rooms/{code}/{three[0]}")).page.one("#unread")
+    assert form.one("button").words == "Unread from here"
+    await bob.post(form["action"])
+    assert await unread(bob) == "3 unread"
+
+
+async def test_what_is_unread_before_it_stays_so(
+    alice: Person, bob: Person, code: str, three: list[int]
+) -> None:
+    await mark(bob, code, three[0])
+    await mark(bob, code, three[2])
+    assert await unread(bob) == "3 unread"
+
+
+def _is_lowered(chat: Context, code: str, rev: int) -> bool:
+    return chat.reading.due.get((code, 2), 0) < rev
+
+
+async def test_what_a_node_has_yet_to_store_does_not_read_it_again(
+    alice: Person, bob: Person, code: str, three: list[int], chats: list[Context], apps: list[Quart]
+) -> None:
+    async with bob.at(apps[0]).in_room(code), bob.at(apps[-1]).in_room(code):
+        for chat in chats:
+            chat.reading.note(code, 2, three[2])
+        await mark(bob, code, three[1])
+        for chat in chats:
+            await until(partial(_is_lowered, chat, code, three[1]))
+            await chat.reading.save()
+    assert await unread(bob) == "2 unread"
+
+
+async def test_an_open_page_says_so_and_counts_in_its_title_until_one_comes_back(
+    alice: Person, bob: Person, code: str, three: list[int], his: Context
+) -> None:
+    async with bob.in_room(code) as live:
+        await live.send(k="focus")
+        await until(lambda: focused(his))
+        await live.send(act="unread", id=str(three[1]))
+        assert (await live.until("[role=status]")).words == "From here on, everything counts as unread."
+        assert (await told(live, his)).startswith("(2) ")
+        await say(alice, code, live, "four")
+        assert (await told(live, his)).startswith("(3) ")
+        assert await unread(bob) == "3 unread"
+        await live.send(k="focus")
+        assert not (await live.until("title")).words.startswith("(")
+        assert await unread(bob) == ""
+
+
+async def test_a_page_that_loses_its_connection_meanwhile_does_not_read_it(
+    alice: Person, bob: Person, code: str, three: list[int], his: Context
+) -> None:
+    page = await bob.look(code)
+    assert page.one("#focus").value == "1"
+    async with bob.in_room(code) as live:
+        await live.send(k="focus")
+        await until(lambda: focused(his))
+        await mark(bob, code, three[1])
+        said = await live.until("#focus")
+        assert said.value == ""
+    async with bob.live(code) as live:
+        await live.resume(page, focus=said.value)
+        await is_held(his)
+        await say(alice, code, live, "four")
+        assert await unread(bob) == "3 unread"
+        await live.send(k="focus")
+        assert (await live.until("#focus")).value == "1"
+        assert await unread(bob) == ""
+
+
+async def held(bob: Person, code: str, id: int, his: Context, live: Live) -> None:
+    await live.send(k="focus")
+    await until(lambda: focused(his))
+    await mark(bob, code, id)
+    await is_held(his)
+
+
+async def test_who_types_has_come_back(
+    alice: Person, bob: Person, code: str, three: list[int], his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bob.in_room(code) as live:
+        await held(bob, code, three[1], his, live)
+        await live.send(k="typing")  # htmx may say so late
+        await say(alice, code, live, "four")
+        assert await unread(bob) == "3 unread"
+        monkeypatch.setattr(unread_marks, "LATE", 0)
+        await live.send(k="typing")
+        await until(lambda: focused(his))
+        assert await unread(bob) == ""
+
+
+async def test_who_sends_a_text_or_leaves_the_window_has_come_back(
+    alice: Person, bob: Person, code: str, three: list[int], his: Context
+) -> None:
+    async with bob.in_room(code) as live:
+        await held(bob, code, three[1], his, live)
+        await bob.write(code, "mine")
+        await until(lambda: focused(his))
+        assert await unread(bob) == ""
+        await held(bob, code, three[1], his, live)
+        await live.send(k="blur")
+        await until(lambda: not his.unread_marks._held)
+        assert await unread(bob) == "2 unread"
+        await held(bob, code, three[1], his, live)
+    await until(lambda: not his.unread_marks._held)
+
+
+async def test_it_holds_on_all_of_their_devices(
+    alice: Person, bob: Person, code: str, three: list[int], apps: list[Quart], chats: list[Context]
+) -> None:
+    phone = bob.at(apps[0])
+    async with bob.in_room(code) as live, phone.in_room(code) as pocket:
+        for page, chat in ((live, chats[-1]), (pocket, chats[0])):
+            await page.send(k="focus")
+            await until(partial(focused, chat))
+        await chats[0].unread_titles.tick()
+        await mark(bob, code, three[1])
+        assert (await pocket.until("#focus")).value == ""
+        assert (await told(pocket, chats[0])).startswith("(2) ")
+        for chat in chats:
+            await chat.reading.save()
+        assert await unread(bob) == "2 unread"
+
+
+async def test_ones_own_newest_text_cannot_be_unread(
+    alice: Person, bob: Person, code: str, three: list[int]
+) -> None:
+    await bob.write(code, "mine")
+    [mine] = ids(await bob.look(code))[-1:]
+    reply = await mark(bob, code, mine)
+    assert reply.status == 422
+    assert reply.page.one("[role=alert]").words == "Nobody else has written here or after it."
+    await alice.write(code, "four")
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    assert (await mark(bob, code, mine)).status == 303
+    assert await unread(bob) == "1 unread"
+
+
+async def test_a_deleted_text_cannot_be_unread(
+    alice: Person, bob: Person, code: str, three: list[int]
+) -> None:
+    await alice.post(f"/rooms/{code}/{three[1]}/delete")
+    for id in (three[1], 0, 999, 10**15):
+        assert (await mark(bob, code, id)).status == 404
+    assert await unread(bob) == ""
+
+
+async def test_where_nothing_can_be_stored_it_says_so(
+    alice: Person, bob: Person, code: str, three: list[int], his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        calls.intercept(
+            broken, his.store, read_positions.set_back, AsyncMock(side_effect=Unavailable("away"))
+        )
+        assert (await mark(bob, code, three[1])).status == 503
+    assert await unread(bob) == ""
+
+
+@pytest.mark.parametrize("label", ["", "x", "-1", "٧", "1.5"])
+async def test_a_sign_of_another_kind_marks_nothing(
+    bob: Person, code: str, three: list[int], his: Context, label: str
+) -> None:
+    async with bob.in_room(code) as live:
+        await live.send(k="focus")
+        await until(lambda: focused(his))
+        his.unread_marks.hear(Sign(unread_marks.KIND, code, 2, label))
+        assert focused(his)
