@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from chat.model.inline import UNSPACED, is_joined
@@ -14,6 +14,7 @@ from chat.model.meta import Meta
 EVERYBODY = 0  # in place of the number of a seat
 ALL, CERTAINLY_ALL = "all", "@all"  # behind the "@"
 CROWD = 20  # people whom one may call without being asked back
+LOOKED_AT = 256  # possible names in one text: each takes some 10 µs, and a script without spaces has many
 MENTIONS = 20  # of one text; whoever else is named is not told
 LONGEST = NAME_LENGTH + 6  # characters of a name with the number that tells look-alikes apart
 
@@ -43,6 +44,12 @@ def beginnings(text: str) -> Iterator[str]:
             yield line[:end]
 
 
+def possible(spoken: Iterable[str]) -> list[list[str]]:
+    """The names that may stand at the start of each of these, the longest first."""
+    left = iter(range(LOOKED_AT))
+    return [[name for name, _ in zip(beginnings(text), left, strict=False)] for text in spoken]
+
+
 def begun(text: str) -> str | None:
     """What of a name is there at the end of a text, which may be nothing yet; None if none is begun."""
     found = BEGUN.search(text[-LONGEST:])
@@ -65,7 +72,7 @@ def named_in(meta: Meta) -> Mapping[str, Named]:
     named = meta.get("named")
     if not isinstance(named, Mapping):
         return {}
-    return {typed: Named(*who) for typed, who in named.items() if _is_named(who)}
+    return {typed: Named(*who) for typed, who in named.items() if typed and _is_named(who)}
 
 
 def _is_named(value: object) -> bool:

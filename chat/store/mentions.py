@@ -17,7 +17,7 @@ from chat.model.mentions import (
     EVERYBODY,
     TOO_SOON,
     Named,
-    beginnings,
+    possible,
     same,
 )
 from chat.model.messages import Message
@@ -43,7 +43,7 @@ async def mentioned(
     `before` is the message whose text it is to be from now on. Raises Refused for a call of too many.
     """
     head = await head_of(tx, member.code)
-    places = [list(beginnings(text)) for text in spoken]
+    places = possible(spoken)
     people = await _people(tx, head.room, places) if places else {}
     found = [one for names in places if (one := _first(names, people))]
     named = dict(found)

@@ -13,7 +13,7 @@ from quart import Quart
 
 from chat.context import Context
 from chat.model.codes import grouped
-from chat.model.mentions import CROWD
+from chat.model.mentions import CROWD, LOOKED_AT, possible
 from chat.store import log
 from chat.store.mentions import APART
 
@@ -352,3 +352,8 @@ async def test_names_are_offered_at_a_bounded_rate_and_to_members_only(
     eve = Person(app, "Eve")
     reply = await eve.post(f"/rooms/{code}/composer", {"body": "@bo", "at": "2"}, hx_request="true")
     assert "Bob" not in reply.text
+
+
+def test_no_text_has_many_possible_names() -> None:
+    assert sum(map(len, possible(["李" * 38] * 20))) == LOOKED_AT
+    assert possible(["Ann Lee, hi", "Bob"]) == [["Ann Lee, hi", "Ann Lee,", "Ann Lee", "Ann"], ["Bob"]]
