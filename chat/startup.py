@@ -11,8 +11,9 @@ from chat.cluster.parts import bus_for, limits_for, redis_for, registry_for
 from chat.context import Context
 from chat.limits import OwnLimits
 from chat.live import unread, unread_marks
-from chat.live.bus import Bus
+from chat.live.bus import Bus, Others
 from chat.live.connections import SOCKETS
+from chat.live.elsewhere import Elsewhere
 from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
 from chat.live.ignoring import KIND as IGNORING
@@ -91,15 +92,15 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     bus, registry = bus_for(redis, metrics.hinted, metrics.interruptions.inc), registry_for(redis, SOCKETS)
     hub = _hub(store, bus, render, registry, metrics)
     reading, presence = Reading(store), Presence(store, hub, render.people.roster)
-    store.listen(_committed(metrics, reading, hub), hub.on_gap, metrics.unknown.inc)
+    elsewhere = Elsewhere(store, render.home.replaced_row, render.home.replaced_badge)
+    store.listen(_committed(metrics, reading, elsewhere, hub), hub.on_gap, metrics.unknown.inc)
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
-    titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread)
+    titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere)
     marks = UnreadMarks(reading, titles, bus, render.unread.focus)
     ignoring = Ignoring(store, bus, hub.feeds, render.ignored.show)
     sounds = Sounds(render.alerts.mention, reading.has_focus)
-    bus.open(
-        _received(typing, ignoring, sounds, marks, hub), hub.on_gap, _heard(typing, ignoring, titles, marks)
-    )
+    heard, others = _heard(typing, ignoring, titles, marks), Others(elsewhere.concerns, elsewhere.note)
+    bus.open(_received(typing, ignoring, sounds, marks, hub), hub.on_gap, heard, others)
     registry.open(listeners(hub, presence))
     return Context(
         settings=settings,
@@ -140,12 +141,15 @@ def _hub(store: Store, bus: Bus, render: Renderer, registry: PresenceRegistry, m
     )
 
 
-def _committed(metrics: Metrics, reading: Reading, hub: Hub) -> Callable[[Sequence[Change]], None]:
+def _committed(
+    metrics: Metrics, reading: Reading, elsewhere: Elsewhere, hub: Hub
+) -> Callable[[Sequence[Change]], None]:
     """What is done with what this node has stored."""
 
     def committed(changes: Sequence[Change]) -> None:
         metrics.often.messages += len(changes)
         reading.note_written(changes)
+        elsewhere.note(change.code for change in changes)
         hub.committed(changes)
 
     return committed

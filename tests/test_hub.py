@@ -21,7 +21,7 @@ from wsproto.connection import ConnectionType
 from wsproto.events import TextMessage
 
 from chat.live import heartbeats
-from chat.live.bus import LocalBus, Receive, ReceiveSign
+from chat.live.bus import NO_OTHERS, LocalBus, Others, Receive, ReceiveSign
 from chat.live.catch_up import Place
 from chat.live.connection import POLICY, RESTART, Close, Connection
 from chat.live.connections import SOCKETS
@@ -43,7 +43,11 @@ class DeafBus(LocalBus):
     """Loses every hint."""
 
     def open(
-        self, receive: Receive, on_gap: Callable[[], None], on_sign: ReceiveSign = lambda sign: None
+        self,
+        receive: Receive,
+        on_gap: Callable[[], None],
+        on_sign: ReceiveSign = lambda sign: None,
+        others: Others = NO_OTHERS,
     ) -> None:
         super().open(receive, on_gap)
         self.on_gap = on_gap

@@ -18,12 +18,12 @@ from itertools import chain, islice
 from typing import TypeVar
 
 from chat.cluster.connection import Redis, RedisUnavailable
-from chat.cluster.publications import dump_publications, load_publication
+from chat.cluster.publications import codes_in, dump_publications, load_publication
 from chat.cluster.signs import FORMAT as SIGNS_FORMAT
 from chat.cluster.signs import SIGNS, dump_signs, load_signs
 from chat.cluster.subscriber import PING, SILENCE, Subscriber
 from chat.cluster.tasks import end
-from chat.live.bus import Receive, ReceiveSign
+from chat.live.bus import NO_OTHERS, Others, Receive, ReceiveSign
 from chat.model.changes import Change
 from chat.model.signs import Sign
 
@@ -51,6 +51,7 @@ class RedisBus:
         self._ping, self._silence = ping, silence
         self._receive: Receive = lambda changes: None
         self._on_sign: ReceiveSign = lambda sign: None
+        self._others = NO_OTHERS
         self._node = secrets.token_hex(4)
         self._channels = [f"{redis.prefix}:hints:{n}" for n in range(CHANNELS)]
         self._watched: set[str] = set()
@@ -60,9 +61,13 @@ class RedisBus:
         self._tasks: list[asyncio.Task[None]] = []
 
     def open(
-        self, receive: Receive, on_gap: Callable[[], None], on_sign: ReceiveSign = lambda sign: None
+        self,
+        receive: Receive,
+        on_gap: Callable[[], None],
+        on_sign: ReceiveSign = lambda sign: None,
+        others: Others = NO_OTHERS,
     ) -> None:
-        self._receive, self._on_sign = receive, on_sign
+        self._receive, self._on_sign, self._others = receive, on_sign, others
         self._subscriber = Subscriber(
             self._redis, self._channels, self._load, on_gap, self._interrupted, self._ping, self._silence
         )
@@ -133,12 +138,16 @@ class RedisBus:
     def _channel(self, code: str) -> str:
         return self._channels[zlib.crc32(code.encode()) % CHANNELS]
 
+    def _heeds(self, code: str) -> bool:
+        return code in self._watched or self._others.concern(code)
+
     def _load(self, payload: bytes) -> None:
         try:
             if payload.startswith(SIGNS_FORMAT):
-                for sign in load_signs(payload, self._node, self._watched):
+                for sign in load_signs(payload, self._node, self._heeds):
                     self._on_sign(sign)
                 return
+            self._others.changed(codes_in(payload, self._node))
             changes = load_publication(payload, self._node, self._watched)
         except (ValueError, TypeError, KeyError, RecursionError):
             log.warning("hint-ignored bytes=%d", len(payload))

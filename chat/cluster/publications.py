@@ -34,15 +34,19 @@ def _publication(node: str, codes: dict[str, None], lines: list[str]) -> str:
     return f"{' '.join([FORMAT, node, *codes])}\n[{','.join(lines)}]"
 
 
+def codes_in(payload: bytes, node: str) -> list[str]:
+    """The rooms that a publication of another node tells of. Raises ValueError for what is none."""
+    if len(payload) > HEED_BYTES:
+        raise ValueError("too long")
+    form, sender, *codes = payload.partition(b"\n")[0].decode().split(" ")
+    return [] if form != FORMAT or sender == node else codes
+
+
 def load_publication(payload: bytes, node: str, watched: set[str]) -> list[Change]:
     """The changes of a publication, unless it is this node's own or of rooms that nobody here watches.
 
     Raises ValueError, TypeError or KeyError for what is none.
     """
-    if len(payload) > HEED_BYTES:
-        raise ValueError("too long")
-    head, _, body = payload.partition(b"\n")
-    form, sender, *codes = head.decode().split(" ")
-    if form != FORMAT or sender == node or watched.isdisjoint(codes):
+    if watched.isdisjoint(codes_in(payload, node)):
         return []
-    return [load_change(fields) for fields in json.loads(body)]
+    return [load_change(fields) for fields in json.loads(payload.partition(b"\n")[2])]

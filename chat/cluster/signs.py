@@ -6,7 +6,7 @@ Releases that know no signs pass over them: see chat.cluster.publications.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chat.model.signs import LABEL, Sign
 
@@ -21,8 +21,8 @@ def dump_signs(node: str, signs: Sequence[Sign]) -> str:
     return f"signs {' '.join([node, *codes])}\n{json.dumps(signs, separators=(',', ':'))}"
 
 
-def load_signs(payload: bytes, node: str, watched: set[str]) -> list[Sign]:
-    """Those of other nodes that are about rooms which somebody watches here.
+def load_signs(payload: bytes, node: str, heeds: Callable[[str], bool]) -> list[Sign]:
+    """Those of other nodes that are about rooms which this node heeds.
 
     Raises ValueError or TypeError for what is none.
     """
@@ -30,10 +30,10 @@ def load_signs(payload: bytes, node: str, watched: set[str]) -> list[Sign]:
         raise ValueError("too long")
     head, _, body = payload.partition(b"\n")
     _, sender, *codes = head.decode().split(" ")
-    if sender == node or watched.isdisjoint(codes):
+    if sender == node or not any(map(heeds, codes)):
         return []
     signs = [_sign(*fields) for fields in json.loads(body)]
-    return [sign for sign in signs if sign.code in watched]
+    return [sign for sign in signs if heeds(sign.code)]
 
 
 def _sign(kind: object, code: object, seat: object, label: object) -> Sign:

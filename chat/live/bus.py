@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 from chat.model.changes import Change
 from chat.model.signs import Sign
@@ -12,14 +12,29 @@ Receive = Callable[[Sequence[Change]], None]
 ReceiveSign = Callable[[Sign], object]
 
 
+class Others(NamedTuple):
+    """Rooms that nobody follows here, but somebody has a seat in who is here."""
+
+    concern: Callable[[str], bool]
+    changed: Callable[[Iterable[str]], None]
+
+
+NO_OTHERS = Others(lambda code: False, lambda codes: None)
+
+
 class Bus(Protocol):
     """Carries changes after their commit. The log is the truth; losing every hint costs only time."""
 
     def open(
-        self, receive: Receive, on_gap: Callable[[], None], on_sign: ReceiveSign = lambda sign: None
+        self,
+        receive: Receive,
+        on_gap: Callable[[], None],
+        on_sign: ReceiveSign = lambda sign: None,
+        others: Others = NO_OTHERS,
     ) -> None:
         """Call `receive` in the event loop with changes of watched rooms, `on_gap` when hints may have been
-        missed, e.g. after a reconnection, and `on_sign` with what others say of those rooms by `sign`."""
+        missed, e.g. after a reconnection, and `on_sign` with what other processes say of those rooms by
+        `sign`, and of `others`, of whose changes there it is only told that there are some."""
 
     async def close(self) -> None: ...
 
@@ -45,7 +60,11 @@ class LocalBus:
         self._receive: Receive = lambda changes: None
 
     def open(
-        self, receive: Receive, on_gap: Callable[[], None], on_sign: ReceiveSign = lambda sign: None
+        self,
+        receive: Receive,
+        on_gap: Callable[[], None],
+        on_sign: ReceiveSign = lambda sign: None,
+        others: Others = NO_OTHERS,
     ) -> None:
         self._receive = receive
 

@@ -15,6 +15,7 @@ from itertools import islice
 
 from chat.live.bus import Bus
 from chat.live.connection import Connection
+from chat.live.elsewhere import Elsewhere
 from chat.live.feed import Feed
 from chat.live.reading import Reading, Seat
 from chat.model.mentions import EVERYBODY
@@ -54,10 +55,17 @@ class UnreadTitles:
     """`feeds` are those that somebody follows."""
 
     def __init__(
-        self, store: Store, reading: Reading, bus: Bus, feeds: Mapping[str, Feed[Connection]], render: Render
+        self,
+        store: Store,
+        reading: Reading,
+        bus: Bus,
+        feeds: Mapping[str, Feed[Connection]],
+        render: Render,
+        elsewhere: Elsewhere,
     ) -> None:
         self._store, self._reading, self._bus = store, reading, bus
         self._feeds = feeds
+        self.elsewhere = elsewhere
         self._render = render
         self._rooms: dict[str, dict[Connection, _Page]] = {}
         self._seats: dict[Seat, set[Connection]] = {}  # whose pages these are
@@ -69,8 +77,10 @@ class UnreadTitles:
         self._rooms.setdefault(code, {}).setdefault(connection, _Page())
         self._seats.setdefault((code, number), set()).add(connection)
         self._counted.pop(code, None)
+        self.elsewhere.follow(connection)
 
     def leave(self, connection: Connection) -> None:
+        self.elsewhere.leave(connection)
         code, seat = connection.member.code, (connection.member.code, connection.member.number)
         pages, of_seat = self._rooms.get(code, {}), self._seats.get(seat, set())
         pages.pop(connection, None)
@@ -103,6 +113,7 @@ class UnreadTitles:
             self._read(sign.code, seat, rev)
 
     def _read(self, code: str, seat: int, rev: int) -> None:
+        self.elsewhere.read(code, seat, rev)
         for connection in self._seats.get((code, seat), ()):
             page = self._page(connection)
             if page is not None and page.read is not None and rev > page.read:
@@ -120,12 +131,14 @@ class UnreadTitles:
             if page is not None and page.read is not None:
                 page.read = min(page.read, rev)
         self._counted.pop(code, None)
+        self.elsewhere.set_back(code, seat)
 
     async def run(self) -> None:
         """Tell pages for as long as this node runs."""
         while True:
             await asyncio.sleep(EVERY)
             await self.tick()
+            await self.elsewhere.tick()
 
     async def tick(self) -> None:
         """Tell them now."""

@@ -59,12 +59,23 @@ class HomePages:
         shown = self.rooms(rooms, now, look, current)
         return self._render("rooms/rail.html", look, rooms=shown, current=current)
 
+    def replaced_row(self, room: MyRoom, now: int, look: Look) -> str:
+        """A room in place of what the list says of it, wherever that stands."""
+        return self._render("rooms/replace_row.html", look, one=room, now=now, current="", **HELPERS)
+
     def badge(self, rooms: Sequence[MyRoom], look: Look, current: str) -> str:
         """How much is unread in the other rooms, and what keeps that current."""
+        return self._badge("rooms/badge.html", rooms, look, current)
+
+    def replaced_badge(self, rooms: Sequence[MyRoom], look: Look, current: str) -> str:
+        """The same in place of the one before."""
+        return self._badge("rooms/replace_badge.html", rooms, look, current)
+
+    def _badge(self, template: str, rooms: Sequence[MyRoom], look: Look, current: str) -> str:
         others = [one for one in rooms if one.room.code != current]
         unread, mentions = sum(one.unread for one in others), sum(one.mentions for one in others)
         values = {"unread": counted(unread) if unread else "", "mentions": mentions, "counted": counted}
-        return self._render("rooms/badge.html", look, current=current, **values)
+        return self._render(template, look, current=current, **values)
 
 
 def shade(code: str) -> int:

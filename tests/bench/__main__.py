@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from . import attacks, cluster, crowds, echo, formats, looks, parts, searches, talk, visits
+from . import attacks, cluster, crowds, echo, elsewhere, formats, looks, parts, searches, talk, visits
 from .parts import Row
 from .servers import Options
 
@@ -30,6 +30,7 @@ PARTS = {
     **looks.PARTS,
     **echo.PARTS,
     **crowds.PARTS,
+    **elsewhere.PARTS,
     **visits.PARTS,
     **formats.PARTS,
     **searches.PARTS,

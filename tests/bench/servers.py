@@ -149,10 +149,10 @@ async def seats(url: str, rooms: int, members: int, first: int = 0) -> list[list
     taken = [await asyncio.gather(*(seat(code, n) for n in range(members))) for code in with_room]
     heads = await calls.heads(store, with_room)
     await store.close()
-    return [[_ticket(identities, member, heads[member.code]) for member in room] for room in taken]
+    return [[ticket(identities, member, heads[member.code]) for member in room] for room in taken]
 
 
-def _ticket(identities: Identities, member: Member, head: Position) -> Ticket:
+def ticket(identities: Identities, member: Member, head: Position) -> Ticket:
     return Ticket(member.code, identities.sign(member.person), head.epoch, head.rev)
 
 

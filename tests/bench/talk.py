@@ -70,7 +70,7 @@ class Side:
         await asyncio.sleep(0.7)
 
 
-async def _in_turns(sides: Sequence[Side], window: int, seconds: float) -> None:
+async def in_turns(sides: Sequence[Side], window: int, seconds: float) -> None:
     """A busy neighbour disturbs both alike."""
     for side in sides:
         side.forget()
@@ -111,7 +111,7 @@ async def many_rooms(options: Options) -> list[Row]:
     for kind, key, targets in ((Sender, "", {1: 1.0, 10: 1.5}), (Bot, ", fresh keys", {1: 0.8})):
         async with _sides(options, "starlette_app", (), rooms, people, 1, kind) as (ours, theirs):
             for window, least in targets.items():
-                await _in_turns((ours, theirs), window, seconds)
+                await in_turns((ours, theirs), window, seconds)
                 name = f"c {rooms} rooms × {people}{key}, window {window}:"
                 rows.append(Row(f"{name} deliveries per CPU s", ours.rate, "", theirs.rate, least))
                 per_s, others = (side.deliveries / side.wall / people for side in (ours, theirs))
@@ -126,7 +126,7 @@ async def one_room(options: Options) -> list[Row]:
     size = await _weight(options)
     for name, kind, senders, window, least in loads:
         async with _sides(options, "raw", (str(round(size)),), 1, people, senders, kind) as sides:
-            await _in_turns(sides, window, seconds)
+            await in_turns(sides, window, seconds)
             title = f"m {name}, 1 room × {people}: deliveries per CPU s"
             rows.append(Row(title, sides[0].rate, "", sides[1].rate, least))
     return [*rows, Row("m bytes on the wire, a text of 60 to each", size, "", len(BODY))]

@@ -80,6 +80,26 @@ async def test_the_way_home_on_a_phone_says_how_much_is_unread_in_other_rooms(pe
     await expect(ann.page.locator("#rooms li")).to_have_count(2)
 
 
+@pytest.mark.parametrize("width", [1400, 390])
+async def test_it_says_within_a_second_or_two_what_is_new_in_other_rooms(people: People, width: int) -> None:
+    ann, bob = await people.newcomer(width=width, height=780), await people.newcomer()
+    other = await ann.open_room("Ann")
+    await bob.join_room(other, "Bob")
+    await ann.open_room("Ann")
+    await ann.live()
+    await expect(ann.page.locator("#elsewhere, #rooms li")).not_to_have_count(0)
+    asked: list[str] = []
+    ann.page.on("request", lambda request: asked.append(request.url))
+    await bob.say("over here")
+    shown = ann.page.locator(
+        f"#rooms li:has([href='/rooms/{other}']) .badge" if width > 1000 else "#elsewhere .badge"
+    )
+    await expect(shown).to_have_text("1 unread", timeout=4000)
+    if width > 1000:
+        await expect(ann.page.locator("#rooms .last").filter(has_text="Bob: over here")).to_have_count(1)
+    assert not [url for url in asked if "/rooms?" in url], "it is told, and does not ask"
+
+
 async def test_without_javascript_a_wide_window_has_the_way_home_in_the_header(people: People) -> None:
     ann = await people.newcomer(javascript=False, width=1400, height=800)
     await ann.open_room("Ann")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import calls
 import pytest
@@ -432,8 +432,9 @@ class Rooms:
         bus: Any = SimpleNamespace(sign=self.signs.append)
         self.reading = Reading(store)
         feeds: Any = self.feeds
+        elsewhere: Any = Mock()
         self.titles = UnreadTitles(
-            store, self.reading, bus, feeds, lambda room, unread, look: f"({unread.texts})"
+            store, self.reading, bus, feeds, lambda room, unread, look: f"({unread.texts})", elsewhere
         )
 
     async def _read(self, call: object, code: str, *values: object) -> object:

@@ -1,0 +1,169 @@
+"""What is unread in the other rooms of those who have a page open: it is told to that page.
+
+That is once a second at most. The store is asked for all rooms of a person at once, however much is said
+in how many of them, and for a twentieth of the time: whose turn did not come is first the next time. Of
+people who have no page outside of a room, what is said in it costs nothing. What gets lost is put right when
+the page asks, as it does by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from chat.live.connection import Connection
+from chat.store import Store, Unavailable
+from chat.store.my_rooms import MyRoom, my_rooms
+from chat.views.look import Look
+
+SPENT = 0.05  # s of each second in which the store is asked: half a ms for who has few rooms, 2 ms for many
+ROWS = 3  # rooms of which a page is told in a second
+NOTHING = 0, 0
+
+log = logging.getLogger("chat")
+
+Row = Callable[[MyRoom, int, Look], str]  # the time in ms
+Badge = Callable[[Sequence[MyRoom], Look, str], str]  # the code of the room that the page is about
+
+
+@dataclass(slots=True)
+class _Room:
+    """`read` was heard and may not be stored yet, `shown` how many texts and mentions pages call unread."""
+
+    seat: int
+    read: int = 0
+    shown: tuple[int, int] = NOTHING
+
+
+@dataclass(slots=True)
+class _Person:
+    """The pages on this node, and whether each was told something, and the rooms by code."""
+
+    pages: dict[Connection, bool] = field(default_factory=dict)
+    rooms: dict[str, _Room] = field(default_factory=dict)
+
+    def has_page_outside(self, code: str) -> bool:
+        return any(page.member.code != code for page in self.pages)
+
+
+class Elsewhere:
+    def __init__(self, store: Store, row: Row, badge: Badge, now: Callable[[], float] = time.time) -> None:
+        self._store, self._now = store, now
+        self._row, self._badge = row, badge
+        self._people: dict[str, _Person] = {}
+        self._rooms: dict[str, dict[int, str]] = {}  # by seat, who of them has a page here
+        self._changed: set[str] = set()  # of these rooms
+        self._due: dict[str, None] = {}  # people, who was first comes first
+
+    def follow(self, connection: Connection) -> None:
+        """A page is open that shows other rooms of its person."""
+        person = connection.member.person
+        self._people.setdefault(person, _Person()).pages.setdefault(connection, False)
+        self._due[person] = None
+
+    def leave(self, connection: Connection) -> None:
+        """It has ended."""
+        person = connection.member.person
+        if mine := self._people.get(person):
+            mine.pages.pop(connection, None)
+            if not mine.pages:
+                self._keep(person, mine, {})
+                del self._people[person]
+                self._due.pop(person, None)
+
+    def concerns(self, code: str) -> bool:
+        """Whether somebody has a page here who has a seat in this room."""
+        return code in self._rooms
+
+    def note(self, codes: Iterable[str]) -> None:
+        """Something has changed in these rooms, on whatever node."""
+        for code in codes:
+            if code in self._rooms:
+                self._changed.add(code)
+
+    def read(self, code: str, seat: int, rev: int) -> None:
+        """Somebody has read up to a rev, on whatever node; the store may know later."""
+        if (person := self._rooms.get(code, {}).get(seat)) is None:
+            return
+        mine = self._people[person]
+        room = mine.rooms[code]
+        room.read = max(room.read, rev)
+        if room.shown != NOTHING and mine.has_page_outside(code):
+            self._due[person] = None
+
+    def set_back(self, code: str, seat: int) -> None:
+        """Somebody has read less than was known, and the store knows."""
+        if person := self._rooms.get(code, {}).get(seat):
+            self._people[person].rooms[code].read = 0
+            self._changed.add(code)
+
+    async def tick(self) -> None:
+        """Tell those whose turn it is."""
+        changed, self._changed = self._changed, set()
+        for code in changed:
+            people = set(self._rooms.get(code, {}).values())
+            self._due |= dict.fromkeys(one for one in people if self._people[one].has_page_outside(code))
+        ends = time.monotonic() + SPENT
+        for person in list(self._due):
+            self._due.pop(person, None)
+            try:
+                await self._ask(person)
+            except Unavailable:
+                self._due[person] = None
+                return
+            except Exception:  # one person's fault must not silence the others
+                log.exception("elsewhere-failed")
+            if time.monotonic() >= ends:
+                return
+
+    async def _ask(self, person: str) -> None:
+        found = await self._store.snapshot(my_rooms, person)
+        if mine := self._people.get(person):
+            self._tell(person, mine, [_as_read(one, mine.rooms.get(one.room.code)) for one in found])
+
+    def _tell(self, person: str, mine: _Person, found: Sequence[MyRoom]) -> None:
+        """A page that is new is told of all that is unread: it may have been rendered a moment before."""
+        self._keep(person, mine, {one.room.code: one.member.number for one in found})
+        changed = [one for one in found if _number(one) != mine.rooms[one.room.code].shown]
+        unread = [one for one in found if one.unread][:ROWS]
+        for page, is_told in mine.pages.items():
+            mine.pages[page] = True
+            self._show(page, changed[:ROWS] if is_told else [*changed[:ROWS], *unread], found)
+        for one in changed[:ROWS]:
+            mine.rooms[one.room.code].shown = _number(one)
+        if len(changed) > ROWS:
+            self._due[person] = None
+
+    def _keep(self, person: str, mine: _Person, seats: dict[str, int]) -> None:
+        """These are the rooms of a person now, and the number of the seat in each."""
+        for code, room in mine.rooms.items():
+            if seats.get(code) != room.seat:
+                self._rooms[code].pop(room.seat)
+                if not self._rooms[code]:
+                    del self._rooms[code]
+        known = {code: room for code, room in mine.rooms.items() if seats.get(code) == room.seat}
+        mine.rooms = {code: known.get(code) or _Room(seat) for code, seat in seats.items()}
+        for code, seat in seats.items():
+            self._rooms.setdefault(code, {})[seat] = person
+
+    def _show(self, page: Connection, rows: Iterable[MyRoom], found: Sequence[MyRoom]) -> None:
+        """A slot for each room, so that no row waits in vain behind a newer one."""
+        now, look, here = int(self._now() * 1000), page.look, page.member.code
+        others = {one.room.code: one for one in rows if one.room.code != here}
+        for code, one in others.items():
+            page.show(f"room {code}", self._row(one, now, look))
+        if others and here:
+            page.show("elsewhere", self._badge(found, look, here))
+
+
+def _number(one: MyRoom) -> tuple[int, int]:
+    return one.unread, one.mentions
+
+
+def _as_read(one: MyRoom, known: _Room | None) -> MyRoom:
+    """With what was read a moment ago, if that is all; else the store will know soon."""
+    if known and one.last and known.read >= one.last.id:
+        return one._replace(unread=0, mentions=0)
+    return one

@@ -1,0 +1,226 @@
+"""A page of a room is told what is unread in the other rooms of its person, whatever the node."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from unittest.mock import AsyncMock
+
+import calls
+import pytest
+from dom import Element
+from people import Live, Person, ids, until
+from quart import Quart
+
+from chat.context import Context
+from chat.live import elsewhere
+from chat.store import Unavailable
+from chat.store.my_rooms import MyRoom, my_rooms
+
+from .test_unread import focused
+
+
+@pytest.fixture
+def his(chats: list[Context]) -> Context:
+    """What Bob's node works with."""
+    return chats[-1]
+
+
+@pytest.fixture
+async def other(alice: Person, bob: Person, code: str) -> str:
+    """Another room of Alice and Bob."""
+    other = await alice.create()
+    await bob.join(other, "Bob")
+    return other
+
+
+class Told:
+    """What a page shows of other rooms: how much is unread by room, and in all."""
+
+    def __init__(self, live: Live, chat: Context) -> None:
+        self._live, self._chat = live, chat
+        self.rows: dict[str, str] = {}
+        self.badge = ""
+        self.frames = 0
+
+    def _see(self, frame: Element) -> None:
+        rows, badges = [row for row in frame.all("a") if row.has(".tile")], frame.all("#elsewhere")
+        for row in rows:
+            self.rows[row["href"].removeprefix("/rooms/")] = _words(row)
+        for badge in badges:
+            self.badge = _words(badge)
+        self.frames += bool(rows or badges)
+
+    async def tick(self) -> None:
+        """A second passes."""
+        await self._chat.unread_titles.tick()
+        await self._chat.unread_titles.elsewhere.tick()
+        await self.read()
+
+    async def read(self) -> None:
+        while not self._live.quiet:
+            self._see(await self._live.frame())
+
+    async def until(self, so: Callable[[], object]) -> None:
+        """Seconds pass until it is so."""
+
+        async def ticked() -> None:
+            await self.tick()
+
+        for _ in range(200):
+            await ticked()
+            if so():
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError((self.rows, self.badge))
+
+
+def _words(element: Element) -> str:
+    return " ".join(badge.words for badge in element.all(".badge"))
+
+
+async def test_what_is_written_in_another_room_is_told_within_a_second(
+    alice: Person, bob: Person, code: str, other: str, his: Context
+) -> None:
+    async with bob.in_room(code) as live:
+        told = Told(live, his)
+        await told.tick()
+        assert (told.rows, told.badge) == ({}, "")
+        await alice.write(other, "one")
+        await told.until(lambda: told.rows)
+        assert (told.rows, told.badge) == ({other: "1 unread"}, "1 unread")
+        assert "Alice: one" in live.frames[-1].one(".last").words
+        await alice.write(other, "two")
+        await told.until(lambda: told.badge == "2 unread")
+
+
+async def test_what_is_read_on_another_device_is_unread_nowhere(
+    alice: Person, bob: Person, code: str, other: str, apps: list[Quart], chats: list[Context]
+) -> None:
+    phone = bob.at(apps[0])
+    async with bob.in_room(code) as live, phone.in_room(other) as pocket:
+        told = Told(live, chats[-1])
+        await alice.write(other, "one")
+        await told.until(lambda: told.badge == "1 unread")
+        await pocket.send(k="focus")
+        await until(lambda: focused(chats[0]))
+        await pocket.until("li .text", "one") if pocket.quiet is False else None
+        await chats[0].unread_titles.tick()
+        await told.until(lambda: told.badge == "")
+        assert told.rows == {other: ""}
+        id = ids(await alice.look(other))[-1]
+        assert (await phone.post(f"/rooms/{other}/{id}/unread")).status == 303
+        await told.until(lambda: told.badge == "1 unread")
+
+
+async def test_a_page_that_is_new_is_told_what_was_written_just_before(
+    alice: Person, bob: Person, code: str, other: str, his: Context
+) -> None:
+    await alice.write(other, "one")
+    async with bob.in_room(code) as live:
+        told = Told(live, his)
+        await told.until(lambda: told.badge)
+        assert (told.rows, told.badge) == ({other: "1 unread"}, "1 unread")
+        async with bob.in_room(code) as second:
+            new = Told(second, his)
+            await new.until(lambda: new.badge == "1 unread")
+            await told.read()
+            assert told.frames == 1, "it knows already"
+
+
+async def test_who_has_no_other_page_costs_nothing(
+    alice: Person, bob: Person, code: str, other: str, his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def ask(original: Callable[[], Awaitable[list[MyRoom]]], person: str) -> list[MyRoom]:
+        asked.append(person)
+        return await original()
+
+    async with bob.in_room(code) as live:
+        told = Told(live, his)
+        await told.tick()
+        calls.intercept(monkeypatch, his.store, my_rooms, ask)
+        await alice.write(code, "here")
+        await live.until("li .text", "here")
+        for _ in range(3):
+            await told.tick()
+        assert not asked
+        for n in range(9):
+            await alice.write(other, f"there {n}")
+        await told.until(lambda: told.badge == "9 unread")
+        before = len(asked)
+        for _ in range(3):
+            await told.tick()
+        assert len(asked) == before
+
+
+async def test_a_page_is_told_of_few_rooms_at_once_and_of_all_in_the_end(
+    alice: Person, bob: Person, code: str, his: Context
+) -> None:
+    rooms = [await alice.create() for _ in range(elsewhere.ROWS + 2)]
+    for room in rooms:
+        await bob.join(room, "Bob")
+    async with bob.in_room(code) as live:
+        told = Told(live, his)
+        await told.tick()
+        for room in rooms:
+            await alice.write(room, "one")
+        await told.until(lambda: len(told.rows) == len(rooms))
+        assert set(told.rows.values()) == {"1 unread"}
+        assert max(len(frame.all("li")) for frame in live.frames) <= elsewhere.ROWS
+        assert all(len(raw) < 6000 for raw in live.raw)
+
+
+async def test_little_time_is_spent_in_a_second_and_nobody_is_forgotten(
+    alice: Person, bob: Person, code: str, other: str, his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "SPENT", 0)
+    third = await alice.create()
+    await bob.join(third, "Bob")
+    async with bob.in_room(code) as live, alice.at(bob.app).in_room(code) as hers:
+        his_page, her_page = Told(live, his), Told(hers, his)
+        await alice.write(other, "one")
+        await bob.write(third, "two")
+        await his_page.until(lambda: his_page.badge == "1 unread")
+        await her_page.until(lambda: her_page.badge == "1 unread")
+
+
+async def test_a_room_that_one_joins_later_is_told_of(
+    alice: Person, bob: Person, code: str, his: Context
+) -> None:
+    async with bob.in_room(code) as live:
+        told = Told(live, his)
+        await told.tick()
+        third = await alice.create()
+        await bob.join(third, "Bob")
+        async with bob.in_room(third):
+            await told.tick()
+        await alice.write(third, "one")
+        await told.until(lambda: told.rows.get(third) == "1 unread")
+
+
+async def test_pages_are_told_when_the_store_is_back(
+    alice: Person, bob: Person, code: str, other: str, his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bob.in_room(code) as live:
+        told = Told(live, his)
+        await told.tick()
+        await alice.write(other, "one")
+        with monkeypatch.context() as broken:
+            calls.intercept(broken, his.store, my_rooms, AsyncMock(side_effect=Unavailable("away")))
+            await told.tick()
+            assert not told.rows
+        await told.until(lambda: told.rows)
+
+
+async def test_nothing_is_kept_of_those_who_have_left(
+    bob: Person, code: str, other: str, his: Context
+) -> None:
+    async with bob.in_room(code) as live:
+        await Told(live, his).tick()
+        assert his.unread_titles.elsewhere.concerns(other)
+    known = his.unread_titles.elsewhere
+    await until(lambda: not known._people)
+    assert not known._rooms
+    assert not known._due
