@@ -7,15 +7,20 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from dom import Element
+from dom import Element, parse
+from hypothesis import given
+from hypothesis import strategies as st
 from people import FakeClock, Live, Person, ids, until
 from quart import Quart
 
 from chat.context import Context
 from chat.model.codes import grouped
-from chat.model.mentions import CROWD, LOOKED_AT, possible
+from chat.model.mentions import CROWD, LOOKED_AT, Named, possible
 from chat.store import log
 from chat.store.mentions import APART
+from chat.views.formatted import formatted
+from chat.views.look import LOOK
+from chat.views.mentions import spoken
 
 ALICE, BOB = 1, 2
 
@@ -357,3 +362,42 @@ async def test_names_are_offered_at_a_bounded_rate_and_to_members_only(
 def test_no_text_has_many_possible_names() -> None:
     assert sum(map(len, possible(["李" * 38] * 20))) == LOOKED_AT
     assert possible(["Ann Lee, hi", "Bob"]) == [["Ann Lee, hi", "Ann Lee,", "Ann Lee", "Ann"], ["Bob"]]
+
+
+PIECES = [
+    "@",
+    "@@all",
+    "Ann",
+    " ",
+    "Lee",
+    "&",
+    "<b>",
+    '"',
+    "'",
+    "**",
+    "`",
+    "||",
+    "李",
+    "\n",
+    "> ",
+    "https://a.example/",
+    "\x03",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30), st.data())
+def test_mentions_change_nothing_of_a_text_but_how_it_looks(pieces: list[str], data: st.DataObject) -> None:
+    body = "".join(pieces)
+    text = formatted(body)
+    possible_names = [name for names in possible(spoken(text.places)) for name in names]
+    names = data.draw(st.lists(st.sampled_from(possible_names), max_size=5)) if possible_names else []
+    named = {name: Named(number, name) for number, name in enumerate(names)}
+    plain, shown = parse(text(LOOK)), parse(text(LOOK, named))
+    assert shown.text == plain.text
+    assert "\x03" not in shown.text
+    found = [one for one in shown.walk() if "data-at" in one]
+    assert all(
+        (one.tag, one["class"], list(one.attributes)) == ("b", "at", ["class", "data-at"]) for one in found
+    )
+    assert {one.text for one in found} <= {f"@{name}" for name in names}
+    assert len(list(shown.walk())) == len(list(plain.walk())) + len(found)
