@@ -108,11 +108,16 @@ async def act(visitor: Visitor, text: str, name: str, body: str = "") -> None:
     await visitor.window.evaluate(ACT.format(text=json.dumps(text), act=name, body=json.dumps(body)))
 
 
+MARKED = """(field => [field.matches(":user-invalid"), getComputedStyle(field).boxShadow])
+  (document.querySelector("#texts > :last-child"))"""
+
+
 async def test_a_name_that_is_chosen_is_in_the_field_and_one_types_on_behind_it(visitors: Visitors) -> None:
     ann, bob = await visitors.two()
     for _ in range(2):  # the same again
         await ann.type("tea @b")
         await ann.window.wait_for("document.querySelector('#hint .names button')?.checkVisibility()")
+        assert await ann.window.evaluate(MARKED) == [False, "none"]  # though it does not fit its pattern
         await ann.window.click("#hint .names button")
         await ann.window.wait_for("document.querySelector('#texts > :last-child').value === 'tea @Bob '")
         await ann.window.wait_for("document.activeElement === document.querySelector('#texts > :last-child')")
