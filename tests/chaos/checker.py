@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 import calls
 from shown import messages_of
@@ -14,6 +15,7 @@ from chat.model.messages import Message
 from chat.model.notices import Verb
 from chat.model.rooms import Position
 from chat.store.postgres.store import PostgresStore
+from chat.store.read_positions import read_up_to
 
 from .tab import Line, Tab, line, look, plain
 
@@ -25,6 +27,7 @@ class Tally:
     rounds: int = 0
     acknowledged: int = 0
     acts: int = 0  # edits, deletions, reactions
+    replies: int = 0
     lost: int = 0
     doubled: int = 0
     reordered: int = 0
@@ -36,6 +39,7 @@ class Tally:
         self.rounds += other.rounds
         self.acknowledged += other.acknowledged
         self.acts += other.acts
+        self.replies += other.replies
         self.lost += other.lost
         self.doubled += other.doubled
         self.reordered += other.reordered
@@ -55,7 +59,7 @@ class Tally:
     def __str__(self) -> str:
         return (
             f"{self.rounds} rounds, {self.acknowledged} messages acknowledged, {self.acts} acts, "
-            f"{self.lost} lost, "
+            f"{self.replies} replies, {self.lost} lost, "
             f"{self.doubled} doubled, {self.reordered} out of order"
             + (f", seen by all within {self.slowest:.1f} s" if self.slowest else "")
         )
@@ -69,6 +73,43 @@ async def pages(port: int, code: str, cookie: str) -> list[Line]:
         part = await look(port, link[0]["hx-get"], cookie)
         lines[:0] = [line(item) for item in messages_of(part)]
     return lines
+
+
+class New(NamedTuple):
+    """What is new to somebody by the log: up to where they have read, how much is, and the first of it."""
+
+    read: int
+    number: int
+    first: int
+
+    def is_shown(self, shown: Iterable[tuple[int, int]], said: int) -> bool:
+        return self.read >= said and all(new == (self.number, self.first) for new in shown)
+
+
+async def unread(database: str, code: str) -> dict[str, New]:
+    """By name: counted here, from the whole history, and not by the question that home asks."""
+    messages = await logged(database, code)
+    store = PostgresStore(database)
+    await store.open()
+    try:
+        people = {one.number: one.name for one in await calls.present(store, code)}
+        found = {number: await store.read(read_up_to, code, number) for number in people}
+    finally:
+        await store.close()
+    new = {n: [m.id for m in messages if m.id > found[n] and m.body and m.author != n] for n in people}
+    return {name: New(found[n], len(new[n]), new[n][0] if new[n] else 0) for n, name in people.items()}
+
+
+async def new_to(port: int, tab: Tab) -> tuple[int, int]:
+    """How much a fresh page and home say is new to somebody, and at which message the line of that stands."""
+    items = (await look(port, f"/rooms/{tab.code}", tab.cookie)).all("#messages li")
+    place = next((n for n, item in enumerate(items) if "new" in item.classes), None)
+    badges = (await look(port, "/", tab.cookie)).all("#rooms .badge")
+    home = int(badges[0].words.split()[0]) if badges else 0
+    if place is None:
+        return home, 0
+    agrees = items[place].words.startswith(f"{home} new message")
+    return home, int(items[place + 1].id.removeprefix("message-")) if agrees else -1
 
 
 async def logged(database: str, code: str) -> list[Message]:
@@ -128,6 +169,7 @@ def examine(
     assert texts == [item.text for item in shown if item.text is not None], "the pages show other texts"
     tally.acknowledged = sum(len(tab.acknowledged) for tab in everybody)
     tally.acts = sum(tab.acts for tab in everybody)
+    tally.replies = sum(message.quoted is not None for message in messages)
     _examine_texts(tally, list(map(plain, texts)), everybody)
     for tab in tabs:
         _examine_tab(tally, shown, tab)

@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from .checker import Tally, examine, logged, pages, told
+from .checker import Tally, examine, logged, new_to, pages, told, unread
 from .place import Place
 from .tab import Line, Tab, ask, look
 
@@ -15,6 +15,7 @@ SENDERS, READERS = 6, 4
 PACE = (0.1, 0.6)  # s between the texts of one sender
 MANY = 60  # texts on their way: a person would wait
 ACTS = 0.2  # of the times that somebody writes, they also do something to a message
+REPLIES = 0.3  # of the texts answer another one
 SLACK = 3.0  # s that a machine with too much to do may add to what is promised
 FRESH = 6.0  # s in which everybody sees what was accepted, whatever is away
 GONE = 16.0  # s in which a roster is right again
@@ -78,6 +79,7 @@ class Crowd:
         await self.until(self._without_outage, REST, "no page says that something is out of order")
         await self.roll_call(self.names)
         await self.examine()
+        await self.read()
         self.tally.rounds += 1
 
     async def roll_call(self, names: Sequence[str]) -> None:
@@ -111,6 +113,23 @@ class Crowd:
         examine(self.tally, messages, shown[0], self.tabs, self._gone)
         assert not self.tally.complaints, "\n".join(self.tally.complaints)
 
+    async def read(self) -> None:
+        """Everybody says up to where they have read: soon the same is new to them wherever they look."""
+        said = {tab: random.choice(tab.lines[-20:]).id for tab in self.tabs}
+        for tab, id in said.items():
+            await tab.read(id, random.choice(self.place.ports))
+        deadline = asyncio.get_running_loop().time() + FRESH + SLACK
+        while True:
+            found = await unread(self.place.database, self.code)
+            shown = {tab: [await new_to(port, tab) for port in self.place.ports] for tab in self.tabs}
+            wrong = [tab for tab in self.tabs if not found[tab.name].is_shown(shown[tab], said[tab])]
+            if not wrong:
+                return
+            assert asyncio.get_running_loop().time() < deadline, [
+                (tab.name, said[tab], found[tab.name], shown[tab]) for tab in wrong
+            ]
+            await asyncio.sleep(0.5)
+
     async def told(self) -> tuple[int, int]:
         """How many people the room was told have entered and have left."""
         messages = await logged(self.place.database, self.code)
@@ -135,7 +154,8 @@ def _seen(lines: Sequence[Line]) -> list[object]:
 async def _talk(tab: Tab) -> None:
     while True:
         if tab.waiting < MANY:
-            tab.type(f"{tab.name} {len(tab.typed)}")
+            answered = tab.anything_said() if random.random() < REPLIES else 0
+            tab.type(f"{tab.name} {len(tab.typed)}", answered)
         if random.random() < ACTS:
             await tab.act()
         await asyncio.sleep(random.uniform(*PACE))

@@ -67,10 +67,11 @@ class Tab:
         self.faults: list[str] = []  # what a browser would have shown wrongly
         self.acts = 0  # that were done
         self.changed: set[str] = set()  # texts of its own that it may have edited
-        self.deleted: set[str] = set()  # or deleted
+        self.deleted: set[str] = set()  # or deleted, or that answered what was
         self._shown = ShownMessages(Element("page"))
         self._ids: set[int] = set()
         self._texts: list[str] = []  # on their way
+        self._replies: list[str] = []  # what each of them answers, if anything
         self._queue: list[str] = []
         self.epoch = ""  # of the history it shows
         self._life = ""  # dealt with the first answer, kept over connections
@@ -131,9 +132,10 @@ class Tab:
         """Texts that are not acknowledged."""
         return len(self._texts)
 
-    def type(self, text: str) -> None:
+    def type(self, text: str, reply: int = 0) -> None:
         self.typed.append(text)
         self._texts.append(text)
+        self._replies.append(f"{reply or ''}")
         frame = json.dumps(self._unacknowledged() | {"key": "", "headers": {"HX-Request": "true"}})
         if self._socket:
             self._send(self._socket, frame)
@@ -143,11 +145,21 @@ class Tab:
     def _unacknowledged(self) -> dict[str, object]:
         """The fields of the composer; one control is one value, several are a list."""
         texts = self._texts if len(self._texts) > 1 else self._texts[0] if self._texts else None
-        return {"life": self._life} | ({"body": texts} if texts else {})
+        fields: dict[str, object] = {"life": self._life, "reply": [*self._replies, ""]}
+        return fields | ({"body": texts} if texts else {})
 
     def _send(self, socket: Socket, frame: str) -> None:
         with suppress(OSError):
             socket.start_text(frame)
+
+    def anything_said(self) -> int:
+        """One of the newest texts on the page, which may be deleted elsewhere; 0 if there is none."""
+        return random.choice([item.id for item in self.lines[-10:] if item.text] or [0])
+
+    async def read(self, id: int, door: int) -> None:
+        """Say that everything up to a message is read."""
+        response = await ask(door, f"/rooms/{self.code}/read", self.cookie, {"id": str(id)})
+        assert response.status == 303, response
 
     async def act(self) -> None:
         """React to one of its newest texts, change it, or delete it. That may be lost on the way."""
@@ -218,7 +230,7 @@ class Tab:
             target = element.attributes.get("hx-target", "")
             if element.tag == "li":
                 self._append(element)
-            elif target.startswith(("#message-", "#row-")):
+            elif target.startswith(("#message-", "#row-", "#messages .quote")):
                 self._amend(element)
             elif controls := CONTROLS.fullmatch(target):
                 self._drop_controls(controls[1], int(controls[2]), int(controls[3]))
@@ -253,7 +265,7 @@ class Tab:
             self.faults.append(f"{count} texts acknowledged of {len(self._texts)}")
         now = asyncio.get_running_loop().time()
         self.acknowledged |= dict.fromkeys(self._texts[:count], now)
-        del self._texts[:count]
+        del self._texts[:count], self._replies[:count]
 
     def _progress(self, life: str, element: Element) -> None:
         """The count goes with the controls: htmx looks both up before it changes either."""
@@ -290,7 +302,10 @@ class Tab:
         self.outage = said[0]["value"] if said else ""
 
     def _refuse(self, element: Element) -> None:
-        self.faults.append(f"refused: {element.words}")
+        if "replying to is not there any more" in element.words:
+            self.deleted.add(element.one("textarea").value)
+        else:
+            self.faults.append(f"refused: {element.words}")
 
     _places: Mapping[str, Callable[[Tab, Element], None]] = {
         "#messages": _show_newest,

@@ -16,6 +16,7 @@ from people import Live, Person, Reply, ids
 from stored import nothing_stored
 
 from chat.context import Context
+from chat.features import ACTIONS
 from chat.model.messages import BODY_BYTES
 from chat.settings import Settings
 
@@ -40,7 +41,7 @@ NO_NUMBERS = [
 ]
 NO_NUMBERS += ["-1", "0", "00", "\0", "ID\0", "<b>", "ID;", "ID,ID", "null", "true", "[]"]
 NOT_HERE = [*HUGE, *NO_NUMBERS]
-FIELDS = {"edit": {"body": "typed"}, "delete": {}, "reactions": {"emoji": "👍", "on": "1"}, "reply": {}}
+FIELDS = {name: {"body": "typed", "emoji": "👍", "on": "1"} for name in ACTIONS}
 NO_EMOJI = [
     "",
     " ",
