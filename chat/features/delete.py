@@ -8,7 +8,7 @@ from chat.model.changes import Change
 from chat.model.members import Member
 from chat.model.messages import Delete
 from chat.store.log import amend
-from chat.store.messages import own_text
+from chat.store.messages import own_or_deleted
 from chat.store.transaction import Transaction
 
 
@@ -19,9 +19,10 @@ async def run(asked: Asked) -> Answer:
     return Answer(f"/{asked.id}", chat.render.forms.done(asked.id, asked.look, stays=False))
 
 
-async def delete_text(tx: Transaction, member: Member, id: int) -> Change:
-    """Raises NotFound, Forbidden."""
-    return await amend(tx, member, await own_text(tx, member, id), Delete())
+async def delete_text(tx: Transaction, member: Member, id: int) -> Change | None:
+    """None if it is deleted already, as after a second click on a slow line. Raises NotFound, Forbidden."""
+    message = await own_or_deleted(tx, member, id)
+    return None if message.body is None else await amend(tx, member, message, Delete())
 
 
 DELETE = Action("delete", run, limits.DELETIONS, form="delete/form.html", denied=no_own_text)

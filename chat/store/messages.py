@@ -26,7 +26,16 @@ async def text_message(tx: Transaction, member: Member, id: int) -> Message:
 async def own_text(tx: Transaction, member: Member, id: int) -> Message:
     """The same, of a text that they wrote, under whatever name; anybody else's raises Forbidden."""
     room = await held_room(tx, member)
-    message = await _text(tx, room, id)
+    return await _own(tx, room, member, await _text(tx, room, id))
+
+
+async def own_or_deleted(tx: Transaction, member: Member, id: int) -> Message:
+    """The same, also of a text that they have deleted."""
+    room = await held_room(tx, member)
+    return await _own(tx, room, member, await _text_or_stub(tx, room, id))
+
+
+async def _own(tx: Transaction, room: int, member: Member, message: Message) -> Message:
     if message.author != member.number:
         ((people, seats),) = await tx.fetch(queries.PEOPLE_OF, room, member.number, message.author)
         if (people, seats) != (1, 2):
@@ -35,9 +44,16 @@ async def own_text(tx: Transaction, member: Member, id: int) -> Message:
 
 
 async def _text(tx: Transaction, room: int, id: int) -> Message:
+    message = await _text_or_stub(tx, room, id)
+    if message.body is None:
+        raise NotFound(f"There is no text message {id} any more.")
+    return message
+
+
+async def _text_or_stub(tx: Transaction, room: int, id: int) -> Message:
     rows = await tx.fetch(queries.MESSAGE, room, id) if is_storable(id) else ()
     message = message_of(rows[0]) if rows else None
-    if message is None or message.kind != "text" or message.body is None:
+    if message is None or message.kind != "text":
         raise NotFound(f"There is no text message {id}.")
     return message
 
