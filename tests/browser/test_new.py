@@ -104,6 +104,7 @@ async def test_a_text_can_be_marked_as_unread_until_one_comes_back(visitors: Vis
     await choose(bob, "two", "[value=unread]")
     await bob.window.wait_for(f"document.title === '(2) {title}'")
     assert await bob.window.evaluate("document.querySelector('.by>:checked') === null")
+    assert await bob.window.evaluate("document.activeElement.closest('.m')?.textContent.includes('two')")
     assert await bob.window.evaluate("document.querySelector('#focus').value") == ""
     await ann.say("four")
     await bob.window.wait_for(f"document.title === '(3) {title}'")
