@@ -17,6 +17,8 @@ from chat.views.rooms import name_of
 IGNORED = """\
 .m[data-by="SEAT"]>:not(h2),.m.on[data-by="SEAT"]{display:none}
 .m[data-by="SEAT"]::after{content:var(--hidden,"Hidden message") / "";font-size:.8rem;color:var(--soft)}
+.quote[data-of="SEAT"]>*{display:none}
+.quote[data-of="SEAT"]::after{content:var(--hidden,"Hidden message")}
 #roster [data-by="SEAT"]{color:var(--soft)}
 #roster [data-by="SEAT"] bdi::after{content:var(--ignored," (ignored)")}
 """

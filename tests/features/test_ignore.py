@@ -56,6 +56,19 @@ async def test_one_page_hides_them_and_the_others_do_not(alice: Person, bob: Per
     assert hidden(await bob.look(code)) == []
 
 
+async def test_what_others_answer_them_does_not_show_what_they_wrote(
+    alice: Person, bob: Person, code: str
+) -> None:
+    await alice.write(code, "rude")
+    (id,) = ids(await bob.look(code))[-1:]
+    await bob.post(f"/rooms/{code}/messages", {"body": "really?", "key": "k", "reply": str(id)})
+    await set_ignored(bob, code, ALICE)
+    page = await bob.look(code)
+    style = (await bob.get(page.one("link[id=ignored]")["href"])).text
+    assert page.one(".quote")["data-of"] == str(ALICE)
+    assert f'.quote[data-of="{ALICE}"]>*{{display:none}}' in style
+
+
 async def test_the_live_page_without_javascript_hides_them_too(bob: Person, code: str) -> None:
     await set_ignored(bob, code, ALICE)
     request = bob.client.request(f"/rooms/{code}/stream")
