@@ -10,6 +10,7 @@ import pytest
 from jinja2 import Environment, nodes
 
 from chat.views.assets import Assets
+from chat.views.palette import PALETTE
 
 REPO = Path(__file__).parents[1]
 TEMPLATES = sorted((REPO / "templates").rglob("*.html"))
@@ -82,6 +83,15 @@ def test_stylesheets_fetch_nothing_from_elsewhere() -> None:
         css = path.read_text()
         assert "@import" not in css
         assert not OUTSIDE.search(re.sub(r"http://www\.w3\.org/\S+", "", css)), _name(path)
+
+
+def test_whatever_a_stylesheet_names_is_on_some_page() -> None:
+    pages = [*(REPO / "templates").rglob("*.html"), *(REPO / "chat" / "views").glob("*.py")]
+    words = set(re.findall(r"[\w-]+", " ".join(path.read_text("utf-8") for path in pages)))
+    colours = {f"c{number}" for number in range(PALETTE)}
+    for path in (REPO / "static").glob("*.css"):
+        rules = re.sub(r"/\*.*?\*/|\{[^{}]*\}", "", path.read_text("utf-8"), flags=re.DOTALL)
+        assert not set(re.findall(r"[.#]([a-zA-Z][\w-]*)", rules)) - words - colours, _name(path)
 
 
 def test_the_stylesheet_of_the_room_takes_at_most_5_kb() -> None:
