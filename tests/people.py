@@ -141,10 +141,10 @@ class Person:
 
     @asynccontextmanager
     async def live(self, code: str, **headers: str) -> AsyncIterator[Live]:
-        """A WebSocket, open and silent until it resumes."""
+        """A WebSocket, open and silent until it resumes; that of home for no room."""
         sent = {"Origin": ORIGIN} | _spelled(headers)
         connection = self.client.websocket(
-            f"/rooms/{code}/live",
+            f"/rooms/{code}/live" if code else "/live",
             headers={name: value for name, value in sent.items() if value},
             scope_base=self.scope,
         )

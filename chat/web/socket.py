@@ -43,7 +43,7 @@ async def live(code: str) -> None:
         websocket.headers.get("Host", ""),
         chat.settings.trusted_proxies,
     )
-    ours = _check_origin(chat, client)
+    ours = check_origin(chat, client)
     try:
         code = clean_code(code[: fields.LIMITS["code"]])
     except Refused:
@@ -51,7 +51,7 @@ async def live(code: str) -> None:
     found = chat.identities.find(websocket.cookies, client.scheme)
     person = None if found is None else found.person
     member = None if person is None else await _member(chat, code, person)
-    _check_rate(chat, member, client.address)
+    check_rate(chat, person if member else None, client.address)
     frames: Any = websocket.scope.get("chat.frames")
     if frames is not None:
         frames.belongs_to(person, client.address)
@@ -60,20 +60,20 @@ async def live(code: str) -> None:
     look, sounds = reader.look, reader.choices.sound == "on"
     if not ours:
         close = Close(POLICY, Sentence("Nothing new arrives on this page.", after=(BEHIND_A_PROXY,)))
-        _go_on(partial(_say_goodbye, chat, code, close, person, look))
+        go_on(partial(_say_goodbye, chat, code, close, person, look))
     elif member is None:
         close = Close(POLICY, "You are not in this room.", over=True)
-        _go_on(partial(_say_goodbye, chat, code, close, person, look))
+        go_on(partial(_say_goodbye, chat, code, close, person, look))
     else:
-        _go_on(partial(_converse, chat, member, client.address, look, sounds))
+        go_on(partial(_converse, chat, member, client.address, look, sounds))
 
 
-def _go_on(conversation: Callable[[Socket], Awaitable[None]]) -> None:
+def go_on(conversation: Callable[[Socket], Awaitable[None]]) -> None:
     """What takes hours holds nothing of the request that it began with."""
     websocket.scope["chat.converse"](conversation)  # type: ignore[typeddict-item]
 
 
-def _check_origin(chat: Context, client: ClientInfo) -> bool:
+def check_origin(chat: Context, client: ClientInfo) -> bool:
     """False for a page of ours, which can show why nothing arrives on it; ends the handshake for others."""
     if refuse_host(client, chat.settings.hosts, chat.repeats):
         chat.metrics.refusals.labels("host").inc()
@@ -87,15 +87,13 @@ def _check_origin(chat: Context, client: ClientInfo) -> bool:
     return False
 
 
-def _check_rate(chat: Context, member: Member | None, address: str) -> None:
+def check_rate(chat: Context, member: str | None, address: str) -> None:
     """Opening a socket costs more than any frame sent over it. A browser that is refused tries again later.
 
     Strangers at an address have a rate of their own: members do not pay for them.
     """
-    person, rate = None, limits.OPENINGS_OF_STRANGERS
-    if member is not None:
-        person, rate = member.person, limits.OPENINGS_OF_ADDRESS
-    if chat.own_limits.take_both((limits.OPENINGS, person), (rate, address)):
+    rate = limits.OPENINGS_OF_STRANGERS if member is None else limits.OPENINGS_OF_ADDRESS
+    if chat.own_limits.take_both((limits.OPENINGS, member), (rate, address)):
         chat.metrics.refusals.labels("openings").inc()
         abort(429)
 

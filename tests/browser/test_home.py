@@ -126,3 +126,18 @@ async def test_without_javascript_the_list_is_that_of_the_page(visitors: Visitor
     await bob.window.wait_for("document.querySelector('iframe') !== null")
     await go_home(bob)
     await unread_is(bob, "")
+
+
+async def test_home_is_told_at_once_what_is_new(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await go_home(bob)
+    await unread_is(bob, "")
+    await bob.window.evaluate("(window.asked = 0, addEventListener('htmx:before:request', () => asked++), 0)")
+    await post(ann, "one")
+    await unread_is(bob, "1")
+    await post(ann, "two")
+    await unread_is(bob, "2")
+    assert await bob.window.evaluate("document.querySelector('#rooms .last').textContent.includes('two')")
+    assert await bob.window.evaluate("asked") == 0
+    await happens(bob, "focus")
+    await unread_is(bob, "2")

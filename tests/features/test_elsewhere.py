@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from unittest.mock import AsyncMock
 
 import calls
@@ -11,9 +12,11 @@ import pytest
 from dom import Element
 from people import Live, Person, ids, until
 from quart import Quart
+from quart.testing.connections import WebsocketResponseError
 
 from chat.context import Context
 from chat.live import elsewhere
+from chat.live.connections import SOCKETS
 from chat.store import Unavailable
 from chat.store.my_rooms import MyRoom, my_rooms
 
@@ -224,3 +227,44 @@ async def test_nothing_is_kept_of_those_who_have_left(
     await until(lambda: not known._people)
     assert not known._rooms
     assert not known._due
+
+
+async def test_home_is_told_of_every_room(
+    alice: Person, bob: Person, code: str, other: str, his: Context
+) -> None:
+    assert (await bob.get("/")).page.one("[hx-ws:connect]")["hx-ws:connect"] == "/live"
+    async with bob.live("") as live:
+        told = Told(live, his)
+        await told.tick()
+        await alice.write(code, "here")
+        await alice.write(other, "there")
+        await told.until(lambda: len(told.rows) == 2)
+        assert told.rows == {code: "1 unread", other: "1 unread"}
+        assert not told.badge
+        await live.send(k="focus")
+        await live.send(body="what home sends nobody reads", key="k")
+        await told.tick()
+    await until(lambda: not his.unread_titles.elsewhere._people)
+    assert not list(his.hub.connections)
+    assert "nobody reads" not in "".join(await bob.texts(code))
+
+
+async def test_strangers_and_other_sites_are_told_nothing(
+    alice: Person, bob: Person, client: Person, code: str, his: Context
+) -> None:
+    async with client.live("") as live:
+        assert await live.ended() == 1008
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with bob.live("", origin="https://elsewhere.example"):
+            pass
+    assert refused.value.response.status_code == 403
+    assert not his.unread_titles.elsewhere._people
+
+
+async def test_home_has_no_more_connections_than_a_room(
+    alice: Person, bob: Person, code: str, his: Context
+) -> None:
+    async with AsyncExitStack() as stack:
+        lives = [await stack.enter_async_context(bob.live("")) for _ in range(SOCKETS + 1)]
+        assert await lives[0].ended() == 1008
+        await until(lambda: len(list(his.hub.connections)) == SOCKETS)

@@ -1,0 +1,58 @@
+"""The WebSocket of home, over which its list of rooms is kept current. Nobody reads what it sends."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from quart import current_app, websocket
+
+from chat.context import Context
+from chat.live.connection import POLICY, Connection
+from chat.model.members import Member
+from chat.views.look import Look
+from chat.visitors import parse_client
+from chat.web.requests import current_reader
+from chat.web.sending import send
+from chat.web.socket import check_origin, check_rate, go_on, sockets
+from chat.web.transport import Socket
+
+
+@sockets.websocket("/live")
+async def live_home() -> None:
+    chat: Context = current_app.extensions["chat"]
+    client = parse_client(
+        websocket.headers,
+        websocket.remote_addr or "",
+        websocket.scheme,
+        websocket.headers.get("Host", ""),
+        chat.settings.trusted_proxies,
+    )
+    ours = check_origin(chat, client)
+    found = chat.identities.find(websocket.cookies, client.scheme)
+    person = found.person if found and ours else None
+    check_rate(chat, person, client.address)
+    frames: Any = websocket.scope.get("chat.frames")
+    if frames is not None:
+        frames.belongs_to(person, client.address)
+    await websocket.accept()
+    go_on(partial(_follow, chat, person, client.address, current_reader().look))
+
+
+async def _follow(chat: Context, person: str | None, address: str, look: Look, socket: Socket) -> None:
+    """Send what is unread in the rooms of a person until there is a reason to stop."""
+    if person is None:
+        await socket.close(POLICY)
+        return
+    connection = Connection(Member("", 0, person, "", 1), look, address, socket.write_frame)
+    chat.hub.connections.admit(connection, counts=False)
+    chat.metrics.connections.inc()
+    chat.unread_titles.elsewhere.follow(connection)
+    try:
+        await send(chat, connection, socket)
+        if connection.closing is not None:
+            await socket.close(connection.closing.code)
+    finally:
+        chat.unread_titles.elsewhere.leave(connection)
+        chat.hub.release(connection)
+        chat.metrics.connections.dec()
