@@ -57,24 +57,27 @@ def call_of(act: str, id: object, given: Mapping[str, str]) -> Call:
         more = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=len(FIELDS)))
     except ValueError:  # too many
         more = {}
-    found |= {name: fields.cut(name, value) for name, value in more.items() if name in FIELDS}
-    found = {name: fields.encodable(value) for name, value in found.items()}
+    found |= {name: _short(name, value) for name, value in more.items() if name in FIELDS}
     return Call(fields.number(number if slash else id), name, found, "ask" in more, typed)
+
+
+def _short(name: str, value: str) -> str:
+    return fields.encodable(fields.cut(name, value))
 
 
 @pages.post("/rooms/<code>/<id>/<name>")
 async def act(code: str, id: str, name: str) -> ResponseReturnValue:
     """One action, named by the address."""
     form = await request.form
-    return await _answer(code, call_of(f"{id}/{name}", 0, {field: _value(form, field) for field in form}))
+    return await _answer(code, call_of(f"{id}/{name}", 0, fields.given(form, FIELDS)))
 
 
 @pages.post("/rooms/<code>/act")
 async def act_by_button(code: str) -> ResponseReturnValue:
     """One action, named by the button that was pressed."""
     form = await request.form
-    given = {field: _value(form, field) for field in form}
-    return await _answer(code, call_of(fields.text(form, "act"), form.get("id"), given))
+    call = call_of(fields.text(form, "act"), form.get("id"), fields.given(form, FIELDS))
+    return await _answer(code, call)
 
 
 @pages.get("/rooms/<code>/<id>/<name>")
@@ -84,10 +87,6 @@ async def form_of_act(code: str, id: str, name: str) -> ResponseReturnValue:
     if name not in ACTIONS or not code or not number:
         abort(404)
     return redirect(f"/rooms/{code}/{number}#to-{name}", 303)
-
-
-def _value(form: Any, field: str) -> str:
-    return form[field] if field == "body" else fields.text(form, field) if field in fields.LIMITS else ""
 
 
 async def _answer(code: str, call: Call) -> ResponseReturnValue:
@@ -126,13 +125,9 @@ async def _failed(
 
 async def act_by_frame(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:
     """The same over a socket. What this node does not know, a newer one may: they are replaced one by one."""
-    body = fields.cut("body", "".join(frame.get("body") or ()))
-    given = {
-        name: fields.cut(name, value)
-        for name, value in frame.items()
-        if name in FIELDS[1:] and isinstance(value, str)
-    }
-    call = call_of(str(frame["act"]), frame.get("id"), given | {"body": body})
+    typed = {**frame, "body": "".join(frame.get("body") or ())}
+    given = {name: _short(name, typed[name]) for name in FIELDS if isinstance(typed.get(name), str)}
+    call = call_of(str(frame["act"]), frame.get("id"), given)
     action = ACTIONS.get(call.name)
     if action is None or not call.id:
         await pace(chat, connection)

@@ -9,6 +9,7 @@ must never be shortened in silence; `clean_body` measures it first. In a frame i
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from chat.model.codes import CODE_TYPED
@@ -72,6 +73,13 @@ def encodable(value: str) -> str:
 def text(values: Values, name: str) -> str:
     """The field, or an empty text where there is none."""
     return cut(name, values.get(name, ""))
+
+
+def given(form: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Those of these fields that a form has, without halves of characters. A `body` is not cut."""
+    return {
+        name: encodable(form[name] if name == "body" else text(form, name)) for name in names if name in form
+    }
 
 
 def token(frame: dict[str, object], name: str) -> str | None:

@@ -6,21 +6,17 @@ from quart import abort, redirect, request
 from quart.typing import ResponseReturnValue
 
 from chat.context import Context
-from chat.features.action import Failure, failure_of, perform
+from chat.features.action import Failure
 from chat.features.ignore import IGNORE, choices
 from chat.model.members import Member
 from chat.model.rooms import Room
-from chat.store import Unavailable
 from chat.store.rooms import find_room
 from chat.store.transaction import Transaction
 from chat.web import fields, outcomes
 from chat.web.errors import error_page
 from chat.web.requests import (
-    client_info,
     current_chat,
-    current_look,
     current_reader,
-    find_member,
     pace_reading,
     pages,
     require_member,
@@ -40,12 +36,7 @@ async def whom_to_ignore(code: str) -> ResponseReturnValue:
 @pages.post("/rooms/<code>/ignore")
 async def ignore(code: str) -> ResponseReturnValue:
     chat, form = current_chat(), await request.form
-    given = {name: fields.encodable(fields.text(form, name)) for name in ("seat", "on")}
-    try:
-        member = await find_member(chat, code)
-    except Unavailable as error:
-        return await _failed(chat, None, failure_of(error))
-    answer = await perform(chat, member, client_info().address, IGNORE, 0, given, current_look())
+    member, answer = await outcomes.attempt(chat, code, IGNORE, fields.given(form, ("seat", "on")))
     if isinstance(answer, Failure):
         return await _failed(chat, member, answer)
     return outcomes.done(member, answer)

@@ -1,4 +1,4 @@
-"""How a form of an action is answered, whatever the action is about."""
+"""How a form of an action is done and answered, whatever the action is about."""
 
 from __future__ import annotations
 
@@ -7,8 +7,22 @@ import math
 from quart import redirect, request
 from quart.typing import ResponseReturnValue
 
-from chat.features.action import Answer, Failure
+from chat.context import Context
+from chat.features.action import Action, Answer, Failure, Fields, failure_of, perform
 from chat.model.members import Member
+from chat.store import Unavailable
+from chat.web.requests import client_info, current_look, find_member
+
+
+async def attempt(
+    chat: Context, code: str, action: Action, given: Fields
+) -> tuple[Member | None, Answer | Failure]:
+    """Do what is asked of a room, and say who asked for it; None if they have no seat, or nobody can tell."""
+    try:
+        member = await find_member(chat, code)
+    except Unavailable as error:
+        return None, failure_of(error)
+    return member, await perform(chat, member, client_info().address, action, 0, given, current_look())
 
 
 def done(member: Member | None, answer: Answer) -> ResponseReturnValue:

@@ -9,18 +9,15 @@ from quart.typing import ResponseReturnValue
 
 from chat.context import Context
 from chat.features import ROOM_ACTIONS
-from chat.features.action import Action, Failure, Fields, failure_of, perform
+from chat.features.action import Action, Failure, Fields
 from chat.model.rooms import Room
-from chat.store import Unavailable
 from chat.web import fields, outcomes
 from chat.web.errors import error_page
 from chat.web.requests import (
     canonical_code,
-    client_info,
     current_chat,
     current_look,
     current_reader,
-    find_member,
     pace_reading,
     pages,
     require_member,
@@ -43,12 +40,8 @@ async def form_of_room_act(code: str, name: str) -> ResponseReturnValue:
 
 async def room_act(code: str, name: str) -> ResponseReturnValue:
     chat, action, form = current_chat(), ROOM_ACTIONS[name], await request.form
-    given = {field: fields.encodable(fields.text(form, field)) for field in FIELDS if field in form}
-    try:
-        member = await find_member(chat, code)
-    except Unavailable as error:
-        return _failed(chat, code, action, failure_of(error), given)
-    answer = await perform(chat, member, client_info().address, action, 0, given, current_look())
+    given = fields.given(form, FIELDS)
+    member, answer = await outcomes.attempt(chat, code, action, given)
     if isinstance(answer, Failure):
         return _failed(chat, code, action, answer, given)
     return outcomes.done(member, answer)
