@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from chat.model.members import Member
-from chat.model.messages import Message, Version
 from chat.model.receipts import write_life
 from chat.model.rooms import Room
 from chat.views.engine import Engine
-from chat.views.forms import NOTHING, Draft, Form
+from chat.views.forms import Draft, Form
 from chat.views.ignored import Ignored
 from chat.views.look import Look
 from chat.views.message_fragments import joined
+from chat.views.message_view import MessageView
 from chat.views.messages import Shown
 from chat.views.people import People, own_style_url
-from chat.views.reactions import Reacted
 from chat.views.reader import Reader
 from chat.views.room_pages import RoomPages, RoomView
 from chat.views.rooms import Rooms, name_of
 from chat.views.stream_lines import StreamLines
 from chat.views.unread import NewLine, NewLines, stream_query, with_slot
-
-
-class Surroundings(NamedTuple):
-    """The HTML of messages before and after one, and the ids from which further ones are asked for, or 0."""
-
-    before: Sequence[str]
-    after: Sequence[str]
-    first: int = 0
-    last: int = 0
 
 
 class Pages:
@@ -101,53 +90,31 @@ class Pages:
     def _room(self, look: Look, **values: object) -> str:
         return self._render("room.html", look, spare=0, **values)
 
-    def message(
-        self,
-        member: Member,
-        room: Room,
-        seats: Sequence[int],
-        message: Message,
-        earlier: Sequence[Version],
-        reacted: Sequence[Reacted],
-        is_unread: bool,
-        around: Surroundings,
-        key: str,
-        forms: Sequence[str],
-        reader: Reader,
-        failed: str = "",
-        failure: object = None,
-        fields: Mapping[str, str] = NOTHING,
-    ) -> str:
-        """A message among those around it, with what it said before and what this member can do to it,
-        who has perhaps not read it.
-
-        `key` is for a text that answers it. `failure` is why what they asked for by the form `failed` and
-        with these fields was not done.
-        """
-        before, after = (Markup("\n".join(part)) for part in around[:2])  # noqa: S704
-        hidden = () if message.author in member.ignored else member.ignored
+    def message(self, view: MessageView, reader: Reader) -> str:
+        before, after = (Markup("\n".join(part)) for part in view.around[:2])  # noqa: S704
+        hidden = () if view.is_ignored else view.member.ignored
         return self._page(
             "message.html",
             reader,
-            code=member.code,
-            name=name_of(room),
-            own_style=own_style_url(seats),
+            code=view.member.code,
+            name=name_of(view.room),
+            own_style=own_style_url(view.seats),
             ignored=self._ignored.link(hidden, reader.look),
-            is_ignored=message.author in member.ignored,
-            message=message,
-            earlier=earlier,
-            reacted=reacted,
-            is_unread=is_unread,
-            own=seats,
+            is_ignored=view.is_ignored,
+            message=view.message,
+            earlier=view.earlier,
+            reacted=view.reacted,
+            is_unread=view.is_unread,
+            own=view.seats,
             before=before,
             after=after,
-            first=around.first,
-            last=around.last,
-            key=key,
-            forms=forms,
-            failed=failed,
-            failure=failure,
-            fields=fields,
+            first=view.around.first,
+            last=view.around.last,
+            key=view.key,
+            forms=view.forms,
+            failed=view.failed,
+            failure=view.failure,
+            fields=view.fields,
             live=False,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from quart import abort, redirect
 from quart.typing import ResponseReturnValue
@@ -22,8 +23,8 @@ from chat.store.rooms import find_room
 from chat.store.transaction import Transaction
 from chat.views.excerpts import fitting
 from chat.views.forms import NOTHING
+from chat.views.message_view import MessageView, Surroundings
 from chat.views.messages import PAGE
-from chat.views.pages import Surroundings
 from chat.web import fields
 from chat.web.message_details import Details, details_of
 from chat.web.requests import (
@@ -36,6 +37,20 @@ from chat.web.requests import (
 )
 
 AROUND = 5  # messages before and after the one that a page is about
+
+
+class Found(NamedTuple):
+    """A message at its place among those around it, the reader's seats, and the room."""
+
+    page: Page
+    place: int
+    details: Details
+    seats: list[int]
+    room: Room
+
+    @property
+    def message(self) -> Message:
+        return self.page.messages[self.place]
 
 
 @pages.get("/rooms/<code>/<id>")
@@ -59,37 +74,35 @@ async def message_page(
     failure: Failure | None = None,
     given: Mapping[str, str] = NOTHING,
 ) -> str:
-    page, details, seats, room = await chat.store.snapshot(_read_page, member, id)
-    place = next(n for n, one in enumerate(page.messages) if one.id == id)
-    found = page.messages[place]
-    asks = await seen(chat, found, seats)
+    found = await chat.store.snapshot(_read_page, member, id)
+    asks = await seen(chat, found.message, found.seats)
     chat.reading.gather(chat.hub.connections.of(member.person))
-    return chat.render.pages.message(
+    view = MessageView(
         member,
-        room,
-        seats,
-        found,
-        details.earlier,
-        details.reacted,
-        id > chat.reading.known(member, details.read),
-        await _context(chat, member.code, page, place),
+        found.room,
+        found.seats,
+        found.message,
+        found.details.earlier,
+        found.details.reacted,
+        id > chat.reading.known(member, found.details.read),
+        await _context(chat, member.code, found.page, found.place),
         secrets.token_urlsafe(9),
         [action.form for action in ACTIONS.values() if action.form and not action.denied(asks)],
-        current_reader(),
         failed.form if failed else "",
         failure,
         given,
     )
+    return chat.render.pages.message(view, current_reader())
 
 
-async def _read_page(tx: Transaction, member: Member, id: int) -> tuple[Page, Details, list[int], Room]:
-    """A message with those around it, its details, the reader's seats, the room. Raises NotFound."""
+async def _read_page(tx: Transaction, member: Member, id: int) -> Found:
+    """Raises NotFound."""
     page, room = await around(tx, member.code, id, AROUND), await find_room(tx, member.code)
     if room is None:
         raise NotFound(f"There is no room {member.code}.")
-    found = next(message for message in page.messages if message.id == id)
-    details = await details_of(tx, member, found)
-    return page, details, await seats_of(tx, member.code, member.person), room
+    place = next(n for n, message in enumerate(page.messages) if message.id == id)
+    details = await details_of(tx, member, page.messages[place])
+    return Found(page, place, details, await seats_of(tx, member.code, member.person), room)
 
 
 async def seen(chat: Context, message: Message, seats: Sequence[int]) -> Seen:
