@@ -19,7 +19,7 @@ from chat.origins import same_origin
 from chat.settings import Misconfigured, Settings
 from chat.startup import close_context, open_context
 from chat.store import OutcomeUnknown, Unavailable
-from chat.upkeep import count_nodes, index_words, look_around, remove_expired_rooms
+from chat.upkeep import work_of
 from chat.web import pages, sockets
 from chat.web.admission import Refusal, refuse_host, refuse_origin
 from chat.web.errors import handle_errors
@@ -30,9 +30,7 @@ from chat.web.static_files import PREFIX, StaticFiles
 FORM_BYTES = 256 * 1024  # of a whole request, so that a text too long comes back instead of being lost
 WORTH_COMPRESSING = 500  # bytes
 EFFORT = 5  # of nine: 1.5 % fewer bytes than with 4, for 0.05 ms a page; 6 takes more time than it saves
-TOO_MUCH_TO_COMPRESS = (
-    300_000  # bytes: such a page holds little but what its reader just sent, and takes 30 ms
-)
+TOO_MUCH_TO_COMPRESS = 300_000  # bytes: such a page is mostly what its reader just sent, and takes 30 ms
 
 ANY_HOST = {"pages.static", "pages.healthz", "pages.metrics"}  # probes ask by address
 
@@ -112,20 +110,7 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
         app.extensions["chat"] = chat
         app.extensions["files"] = StaticFiles(chat.assets, settings.trusted_proxies)
         app.extensions["terminating"] = chat.hub.connections.terminate
-        always = (
-            chat.hub.repairs.run(),
-            chat.hub.health.run(),
-            chat.hub.heartbeats.run(),
-            chat.presence.run(),
-            chat.reading.run(),
-            chat.typing.run(),
-            chat.unread_titles.run(),
-            count_nodes(chat.store, chat.hub.registry),
-            index_words(chat.store, chat.quota),
-        )
-        tasks.extend(
-            map(_lasting, (*always, remove_expired_rooms(chat.store), look_around(chat.quota, chat.clock)))
-        )
+        tasks.extend(map(_lasting, work_of(chat)))
         logs.event("started", store=chat.store.durability, nodes="many" if settings.redis_url else "one")
 
     @app.after_serving

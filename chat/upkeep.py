@@ -1,10 +1,13 @@
-"""Periodic background work of a node."""
+"""The background work of a node."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from chat import logs
+from chat.context import Context
 from chat.live.registry import PresenceRegistry
 from chat.store import OutcomeUnknown, Store, Unavailable
 from chat.store.clock import ClockWatch
@@ -17,6 +20,23 @@ MEASURE = 5.0  # s between looks at how much is stored, and at the clock
 INDEX = 20.0  # s between looks for what is to be indexed
 COUNT = 30.0  # s between counts of the nodes
 PAUSE = 0.2  # s between batches, so that other writes get through
+
+
+def work_of(chat: Context) -> Sequence[Coroutine[Any, Any, None]]:
+    """What goes on for as long as the node runs."""
+    return (
+        chat.hub.repairs.run(),
+        chat.hub.health.run(),
+        chat.hub.heartbeats.run(),
+        chat.presence.run(),
+        chat.reading.run(),
+        chat.typing.run(),
+        chat.unread_titles.run(),
+        look_around(chat.quota, chat.clock),
+        remove_expired_rooms(chat.store),
+        index_words(chat.store, chat.quota),
+        count_nodes(chat.store, chat.hub.registry),
+    )
 
 
 async def look_around(quota: Quota, clock: ClockWatch, every: float = MEASURE) -> None:
