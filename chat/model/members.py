@@ -11,10 +11,8 @@ from chat.model.one_line import Line, clean_line
 from chat.model.sentences import Sentence
 
 NAME_LENGTH = 32  # characters, after trimming and NFC
-
-
-IGNORED = 100  # seats that one member ignores; somebody has one for each name
 NAME_TYPED = 200  # characters of a name as typed
+IGNORED = 100  # seats that one member ignores; somebody has one for each name
 
 
 @dataclass(frozen=True, slots=True)

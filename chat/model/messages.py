@@ -16,20 +16,10 @@ from chat.model.quotes import Quoted, start_of
 from chat.model.sentences import Sentence
 
 BODY_BYTES = 8192  # UTF-8
-
-
 BODY_TYPED = 4 * BODY_BYTES  # characters of a text as typed, with line ends and controls that are taken out
-
-
 BODY_FIELD = 25_000  # UTF-16 units that the field takes, so that a frame and a form of it stay in bounds
-
-
 KEY_LENGTH = 64  # characters of a one-time key
-
-
 RUN_GAP = 5 * 60 * 1000  # ms: a longer silence starts a new group even for the same author
-
-
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # Unicode's Cc and Cs, but \n and \t
 
 

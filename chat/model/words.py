@@ -32,9 +32,8 @@ _ACCENT = re.compile(
     "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200f\u20d0-\u20ff"
     "\u2060\ufe00-\ufe0f\ufe20-\ufe2f\ufeff]"
 )
-_WITHOUT_STROKE = str.maketrans(
-    {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"}
-)  # so typed abroad
+# As they are typed on a keyboard that does not have them.
+_WITHOUT_STROKE = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
 
 
 class _Folding(dict[int, str]):

@@ -24,9 +24,7 @@ REMEMBERED = 20_000  # words, while a segment is read
 MOST = 600  # words of one message: of one with more, every part says that it is to be read
 NOTHING = 2**32 - 1  # as a pair
 PAIRS = 16 * 1024  # of one part
-LOW = (
-    0 if sys.byteorder == "little" else 3
-)  # the place in a pair of its lowest byte, beside which is the next
+LOW = 0 if sys.byteorder == "little" else 3  # the place in a pair of its lowest byte; the next is beside it
 NO_MARKS = bytes(SEGMENT // 8)
 READ_IT = 0  # in place of the number of a word
 AUTHOR, HAS_LINK = "\x01", "\x02"  # in words that no text can have

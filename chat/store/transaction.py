@@ -27,9 +27,7 @@ class Dialect:
     numbered_seats: str  # of room code $1, of the numbers $2
     mark_seats: str  # as present or not by $1, of room $2, the numbers $3; and as announced
     insert: str  # what `records.columns` says
-    new_text: (
-        str  # if texts have a table of their own: puts body $1 there and returns what `insert` refers to
-    )
+    new_text: str  # if texts have a table of their own: puts body $1 there, returns what `insert` refers to
     erase: str  # overwrites the text of room $1, message $2; empty where `rewrite` does
     keep_version: str  # the text of room $1, message $2, which it got at rev $3, ms $4
     erase_versions: str  # overwrites those of room $1, message $2 up to rev $3; empty where deleting does
