@@ -37,6 +37,7 @@ from chat.store import (
     Unavailable,
     log,
     members,
+    past,
     read_positions,
     rooms,
     versions,
@@ -582,13 +583,14 @@ async def test_a_visit_shows_a_member_their_seats_and_the_messages(store: Store,
     await calls.end_seat(store, ROOM, alice.person)
     other = await calls.take_seat(store, ROOM, alice.person, "alice")
     texts = [(await say(store, other, f"{n}")).message for n in range(4)]
-    found = await store.snapshot(visit, ROOM, alice.person, texts[3].id, 2, UNBOUNDED)
+    read = partial(past.earlier, before=texts[3].id, limit=2)
+    found = await store.snapshot(visit, ROOM, alice.person, read)
     assert found is not None
     assert (found.member, found.seats) == (other, [1, 2])
     older = await calls.history(store, ROOM, texts[3].id, 2)
     assert found.page == replace(older, later=True)
-    assert await store.snapshot(visit, ROOM, "somebody else", None, 2, UNBOUNDED) is None
-    assert await store.snapshot(visit, "ZZZZZZZZ", alice.person, None, 2, UNBOUNDED) is None
+    assert await store.snapshot(visit, ROOM, "somebody else", read) is None
+    assert await store.snapshot(visit, "ZZZZZZZZ", alice.person, read) is None
 
 
 async def test_the_rooms_of_a_person_are_those_with_a_seat_of_theirs(store: Store, alice: Member) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 from chat.model.changes import Page
 from chat.model.members import Member
 from chat.model.rooms import Room
-from chat.store import past
-from chat.store.log import history
 from chat.store.members import find_seat, seats_of
 from chat.store.past import ReadPage
 from chat.store.read_positions import read_up_to
@@ -18,33 +15,20 @@ from chat.store.transaction import Transaction
 
 
 class Visit(NamedTuple):
-    """A member, every seat that they ever had in the room, messages, and the room.
-
-    `read` is up to where they have read; 0 for a page of the past.
-    """
+    """A member, every seat they ever had in the room, messages, the room, and up to where they have read."""
 
     member: Member
     seats: list[int]
     page: Page
     room: Room
-    read: int = 0
+    read: int
 
 
-async def visit(
-    tx: Transaction, code: str, person: str, before: int | None, limit: int, most: int
-) -> Visit | None:
-    """None for anybody who has no seat; `before`, `limit` and `most` as for `history`. Raises NotFound."""
-    if before is None:
-        found = await visit_page(tx, code, person, partial(history, limit=limit, most=most))
-        return found and found._replace(read=await read_up_to(tx, code, found.member.number))
-    return await visit_page(tx, code, person, partial(past.earlier, before=before, limit=limit, most=most))
-
-
-async def visit_page(tx: Transaction, code: str, person: str, read: ReadPage) -> Visit | None:
-    """As `visit`, with the messages that `read` finds."""
+async def visit(tx: Transaction, code: str, person: str, read: ReadPage) -> Visit | None:
+    """What a member sees, with the messages that `read` finds; None for anybody else. Raises NotFound."""
     member = await find_seat(tx, code, person)
     room = await find_room(tx, code) if member else None
     if member is None or room is None:
         return None
-    page = await read(tx, code)
-    return Visit(member, await seats_of(tx, code, person), page, room)
+    page, seats = await read(tx, code), await seats_of(tx, code, person)
+    return Visit(member, seats, page, room, await read_up_to(tx, code, member.number))

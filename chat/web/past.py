@@ -71,8 +71,8 @@ async def on_day(code: str, day: str) -> ResponseReturnValue:
         pace_reading(chat, member.person)
         return await _form(chat, member, fields.cut("date", day)), 404
     start = start_of(asked, look)
-    read = partial(past.since, start=start, limit=HISTORY, most=PAGE)
-    found = await find_visit(chat, code, read=partial(past.or_newest, read=read, most=PAGE))
+    read = partial(past.since, start=start, most=PAGE)
+    found = await find_visit(chat, code, partial(past.or_newest, read=read, most=PAGE))
     if found is None:
         abort(403)
     if found.member.code != code:

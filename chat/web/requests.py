@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, NoReturn
 
 from quart import Blueprint, abort, current_app, has_request_context, request, websocket
@@ -17,11 +18,12 @@ from chat.model.codes import clean_code, is_code
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.model.rooms import Room
-from chat.store import HISTORY, Unavailable
+from chat.store import Unavailable
+from chat.store.log import history
 from chat.store.members import find_seat
 from chat.store.past import ReadPage
 from chat.store.rooms import find_room
-from chat.store.visits import Visit, visit, visit_page
+from chat.store.visits import Visit, visit
 from chat.views import reader
 from chat.views.look import Look
 from chat.views.messages import PAGE
@@ -29,6 +31,7 @@ from chat.views.reader import Reader
 from chat.visitors import COOKIE_AGE, ClientInfo, Found, parse_client
 from chat.web import fields
 
+NEWEST: ReadPage = partial(history, most=PAGE)
 ROOMS_OF_A_LIST = 10  # that take 1 to 6 ms, by what is written in them
 
 pages = Blueprint("pages", __name__)
@@ -169,13 +172,10 @@ def _refuse_reading(chat: Context, wait: float) -> NoReturn:
     raise RateLimited("You or others in your network opened many pages just now.", wait)
 
 
-async def find_visit(
-    chat: Context, code: str, before: int | None = None, read: ReadPage | None = None
-) -> Visit | None:
+async def find_visit(chat: Context, code: str, read: ReadPage = NEWEST) -> Visit | None:
     """What a member sees of a room, counted as a page; None for anybody else. Raises RateLimited.
 
-    It is counted before the one read, which tells whether this is a member. `read` finds other messages
-    than the newest, or the newest older than `before`.
+    It is counted before the one read, which tells whether this is a member.
     """
     require_store(chat)
     person, code = known_person(chat), canonical_code(code)
@@ -188,10 +188,7 @@ async def find_visit(
         _refuse_reading(chat, wait)
     found = None
     try:
-        if read is None:
-            found = await chat.store.snapshot(visit, code, person, before, HISTORY, PAGE)
-        else:
-            found = await chat.store.snapshot(visit_page, code, person, read)
+        found = await chat.store.snapshot(visit, code, person, read)
     finally:
         if found is None:
             chat.own_limits.give_back_both(*reading)

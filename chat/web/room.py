@@ -15,8 +15,8 @@ from chat.context import Context
 from chat.model.codes import clean_code
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
-from chat.store import HISTORY, NotFound, rooms
-from chat.store.past import ReadPage, later, or_newest
+from chat.store import NotFound, past, rooms
+from chat.store.past import ReadPage
 from chat.store.visits import Visit
 from chat.views.days import Past
 from chat.views.excerpts import from_start
@@ -30,6 +30,7 @@ from chat.web import repeats
 from chat.web.entry import existing_room, invitation
 from chat.web.reading import note_visit
 from chat.web.requests import (
+    NEWEST,
     asked_number,
     client_info,
     current_chat,
@@ -49,7 +50,7 @@ async def room(code: str) -> ResponseReturnValue:
     """The room for a member, an invitation for anyone else."""
     chat = current_chat()
     before, after = asked_number("before") or None, asked_number("after")
-    found = await find_visit(chat, code, before, None if after is None else _newer_than(after))
+    found = await find_visit(chat, code, _messages(before, after))
     if found is None:
         pace_reading(chat, None)
         try:
@@ -74,8 +75,10 @@ async def room(code: str) -> ResponseReturnValue:
     return response
 
 
-def _newer_than(after: int) -> ReadPage:
-    return partial(or_newest, read=partial(later, after=after, limit=HISTORY, most=PAGE), most=PAGE)
+def _messages(before: int | None, after: int | None) -> ReadPage:
+    if after is not None:
+        return partial(past.or_newest, read=partial(past.later, after=after, most=PAGE), most=PAGE)
+    return partial(past.earlier, before=before, most=PAGE) if before else NEWEST
 
 
 def remember_forms(response: Response | WerkzeugResponse, code: str, forms: str) -> None:
