@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
@@ -42,15 +43,14 @@ def _first_characters() -> frozenset[str]:
 
 @cache
 def _table() -> dict[str, str]:
-    lines = (files(__package__) / "emoji.txt").read_text("utf-8").splitlines()
-    found = (emoji for line in lines if not line.startswith("# ") for emoji in line.split(" "))
+    found = (emoji for line in _lines("emoji.txt") for emoji in line.split(" "))
     return {emoji.replace(AS_PICTURE, ""): emoji for emoji in found}
 
 
 @cache
 def emoji_groups() -> tuple[tuple[str, ...], ...]:
     """All of them by Unicode's groups and in its order; those with a skin tone are left out."""
-    parts = (files(__package__) / "emoji.txt").read_text("utf-8").split(GROUP)[1:]
+    parts = _read("emoji.txt").split(GROUP)[1:]
     groups = (part.partition("\n")[2].split() for part in parts)
     return tuple(tuple(emoji for emoji in group if TONES.isdisjoint(emoji)) for group in groups)
 
@@ -58,9 +58,7 @@ def emoji_groups() -> tuple[tuple[str, ...], ...]:
 @cache
 def names_of_emoji() -> dict[str, str]:
     """The short name in English of each that has no skin tone."""
-    lines = (files(__package__) / "emoji_names.txt").read_text("utf-8").splitlines()
-    rows = (line.split(" ") for line in lines if not line.startswith("# "))
-    return {emoji: names[0].replace("_", " ") for emoji, *names in rows}
+    return {emoji: names[0].replace("_", " ") for emoji, *names in _named()}
 
 
 def emoji_named(name: str) -> str | None:
@@ -70,6 +68,17 @@ def emoji_named(name: str) -> str | None:
 
 @cache
 def _names() -> dict[str, str]:
-    lines = (files(__package__) / "emoji_names.txt").read_text("utf-8").splitlines()
-    rows = (line.split(" ") for line in lines if not line.startswith("# "))
-    return {name: emoji for emoji, *names in rows for name in names}
+    return {name: emoji for emoji, *names in _named() for name in names}
+
+
+def _named() -> Iterator[list[str]]:
+    """Each emoji, followed by its names."""
+    return (line.split(" ") for line in _lines("emoji_names.txt"))
+
+
+def _lines(name: str) -> Iterator[str]:
+    return (line for line in _read(name).splitlines() if not line.startswith("# "))
+
+
+def _read(name: str) -> str:
+    return (files(__package__) / name).read_text("utf-8")
