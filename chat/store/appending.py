@@ -12,7 +12,7 @@ from chat.model.quotes import Quoted
 from chat.store import NotFound, queries
 from chat.store.log import changed, repeated
 from chat.store.records import Head, before_of, columns, encode_text, is_storable, message_of, reply_of
-from chat.store.transaction import Transaction
+from chat.store.transaction import Transaction, store_text
 
 Extra = Callable[[Transaction], Coroutine[Any, Any, Meta]]
 
@@ -31,9 +31,7 @@ async def append(
     id, before = head.rev, before_of(*last)
     quoted = await _quoted(tx, room, meta)
     message = Message(id, id, tx.now, author, name, mark, body, "text", meta, before, quoted)
-    text: Any = encode_text(body)
-    if tx.dialect.new_text:
-        ((text,),) = await tx.fetch(tx.dialect.new_text, text)
+    text = await store_text(tx, encode_text(body))
     await tx.fetch(tx.dialect.insert, *columns(room, message, text))
     await tx.fetch(queries.REMEMBER, room, author, key, id, id, tx.now)
     return changed(tx, code, message, head)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from chat.model.changes import Change, Page, Window
 from chat.model.members import Member
@@ -15,7 +14,7 @@ from chat.model.rooms import Position
 from chat.store import HISTORY, WINDOW, NotFound, Resync, drafts, queries, versions, word_index
 from chat.store.queries import LARGEST
 from chat.store.records import Head, columns, dump_meta, encode_text, message_of, reply_of
-from chat.store.transaction import Transaction
+from chat.store.transaction import Transaction, store_text
 from chat.store.windows import UNBOUNDED, first_part, newest, until, weight
 
 PORTION, LARGEST_PORTION = 16, 128  # messages that are asked for at once where bytes are counted
@@ -101,13 +100,12 @@ def _amended(old: Message, change: Amendment, now: int, rev: int) -> tuple[str |
 
 
 async def _rewrite(tx: Transaction, room: int, old: Message, rev: int, body: str | None, meta: Meta) -> None:
-    text: Any = None if body is None else encode_text(body)
-    if text is None:
+    text = None
+    if body is None:
         await _erase(tx, room, old)
     else:
         await versions.keep(tx, room, old)
-    if tx.dialect.new_text and text is not None:
-        ((text,),) = await tx.fetch(tx.dialect.new_text, text)
+        text = await store_text(tx, encode_text(body))
     await tx.fetch(tx.dialect.rewrite, rev, text, dump_meta(meta), reply_of(meta), room, old.id)
 
 

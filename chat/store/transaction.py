@@ -64,6 +64,14 @@ class Transaction(Protocol):
         """Run a statement once for each row of parameters."""
 
 
+async def store_text(tx: Transaction, text: str) -> Any:
+    """What refers to a text in a row: the text, or its number where texts have a table of their own."""
+    if not tx.dialect.new_text:
+        return text
+    ((serial,),) = await tx.fetch(tx.dialect.new_text, text)
+    return serial
+
+
 Work = Callable[Concatenate[Transaction, P], Coroutine[Any, Any, T]]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from chat.store.queries import LARGEST
 from chat.store.records import decode_text, dump_meta, encode_text, load_meta
-from chat.store.transaction import Transaction
+from chat.store.transaction import Transaction, store_text
 
 Line = bytes  # with its line end
 Key = tuple[Any, ...]
@@ -171,7 +171,7 @@ async def _with_text(tx: Transaction, part: Part, row: list[Any]) -> list[Any]:
     """A row with its text put where this database keeps texts."""
     place = list(part.fields).index("body")
     if row[place] is not None:
-        ((row[place],),) = await tx.fetch(tx.dialect.new_text, row[place])
+        row[place] = await store_text(tx, row[place])
     return row
 
 
