@@ -73,16 +73,16 @@ class Hub:
             store, self.feeds, self.catching_up, self._drop, check, repaired, self.titles.retry
         )
         self._delivered = delivered
-        self._heeds_ended: list[Callable[[str], None]] = []
+        self._on_seats_ended: list[Callable[[str], None]] = []
         self._grown: dict[str, Feed[Connection]] = {}  # feeds with changes that are to be flushed
         self._flushing = False  # is about to happen
 
     def on_seats_ended(self, refresh: Callable[[str], None]) -> None:
-        """Have this called with the code of a room that somebody follows, when people of it left for good."""
-        self._heeds_ended.append(refresh)
+        """Call this with the code of a room that somebody follows, when people of it have left for good."""
+        self._on_seats_ended.append(refresh)
 
     def _seats_ended(self, code: str) -> None:
-        for refresh in self._heeds_ended:
+        for refresh in self._on_seats_ended:
             refresh(code)
 
     async def join(self, connection: Connection, since: Position) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-LABEL = 64  # characters of a label; names are shorter
+LABEL = 64  # characters of a label
 
 
 class Sign(NamedTuple):
-    """`kind` says what somebody with a seat does. A release passes over kinds that it does not know."""
+    """What is said of a seat, or of several. A release passes over a `kind` that it does not know."""
 
     kind: str
     code: str
     seat: int
-    label: str  # as `Member.label`
+    label: str  # what else there is to say; of who types, their name
