@@ -91,7 +91,7 @@ def is_on(fields: Fields, otherwise: str = "Please choose one of the two.") -> b
 
 def no_text(seen: Seen) -> str:
     """Denies what is about a text that is still there."""
-    return "" if seen.message.kind == "text" and seen.message.body is not None else NOT_THERE
+    return "" if seen.message.is_text else NOT_THERE
 
 
 def no_own_text(seen: Seen) -> str:

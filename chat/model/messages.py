@@ -61,6 +61,11 @@ class Message:
     quoted: Quoted | None = None  # what it answers
 
     @property
+    def is_text(self) -> bool:
+        """Whether it is a text that was not deleted."""
+        return self.kind == "text" and self.body is not None
+
+    @property
     def as_quoted(self) -> Quoted:
         """As those that answer it show it."""
         return Quoted(self.id, self.author, self.name, self.mark, start_of(self.body), self.rev)
@@ -73,7 +78,7 @@ class Message:
     @property
     def text_rev(self) -> int:
         """The rev at which something about it last changed that is no matter of a feature's meta."""
-        if self.kind != "text" or self.body is None:
+        if not self.is_text:
             return self.rev
         rev: int = self.meta.get("text_rev", self.id)
         return rev

@@ -71,7 +71,7 @@ async def _text(tx: Transaction, room: int, id: int) -> Message | None:
         return None
     (row,) = await tx.fetch(queries.MESSAGE, room, id)
     message = message_of(row)
-    return message if message.kind == "text" and message.body is not None else None
+    return message if message.is_text else None
 
 
 async def _keep(tx: Transaction, room: int, note: Note) -> None:

@@ -43,12 +43,7 @@ def new_line(page: Page, read: int, seats: Container[int]) -> NewLine | None:
 
 def is_unread(message: Message, read: int, seats: Container[int]) -> bool:
     """Notices, own texts and deleted ones never are."""
-    return (
-        message.id > read
-        and message.kind == "text"
-        and message.body is not None
-        and message.author not in seats
-    )
+    return message.id > read and message.is_text and message.author not in seats
 
 
 class NewLines:
