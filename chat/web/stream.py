@@ -16,7 +16,7 @@ from chat.model.messages import Message
 from chat.store import NotFound, Unavailable
 from chat.store.members import seats_of
 from chat.store.messages import replies_to
-from chat.store.windows import weight
+from chat.store.windows import Part, weight
 from chat.views.messages import PAGE, Shown
 from chat.views.reader import Reader
 from chat.views.stream_lines import StreamLines
@@ -92,13 +92,20 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
     if part.rev < feed.position.rev:
         connection.wake()  # for the rest, once this is taken
     slots = connection.take_slots()
-    html = chat.hub.rendered.of(connection.member.code, connection.look).message
-    answers = [answer for m in part.changed for answer in await _answers(chat, connection, lines, m, texts)]
-    shown = {m.id: m for m in chain(answers, part.changed, part.created)}
-    parts = list(lines.of((message, html(message)) for message in shown.values()))
+    parts = await _lines(chat, connection, lines, part, texts)
     if "outage" in slots:
         parts.append(lines.aside(chat.render.alerts.stream_outage(chat.hub.health.outage, connection.look)))
     return "".join(parts) or ("<!-- -->\n" if slots else "")
+
+
+async def _lines(
+    chat: Context, connection: Connection, lines: StreamLines, part: Part, since: int
+) -> list[str]:
+    """Messages that are new or have changed, and those that show what has changed about another one."""
+    html = chat.hub.rendered.of(connection.member.code, connection.look).message
+    answers = [answer for m in part.changed for answer in await _answers(chat, connection, lines, m, since)]
+    shown = {m.id: m for m in chain(answers, part.changed, part.created)}
+    return list(lines.of((message, html(message)) for message in shown.values()))
 
 
 async def _answers(
