@@ -1,4 +1,4 @@
-"""What people do, a module each. This is the table of contents: what is not in it cannot be done."""
+"""What people do, a module each. Here are the actions that share their addresses, by name."""
 
 from chat.features.comings import COMINGS
 from chat.features.delete import DELETE

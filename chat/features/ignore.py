@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from chat import limits
 from chat.features.action import Action, Answer, Asked, is_on
+from chat.model.digits import to_number
 from chat.model.errors import Refused
-from chat.model.members import IGNORED, Member
+from chat.model.members import IGNORED, SEAT_DIGITS, Member
 from chat.model.sentences import Sentence
 from chat.store import queries
 from chat.store.ignored import keep
@@ -13,7 +14,6 @@ from chat.store.members import find_seat, held_room, seated, seats_numbered
 from chat.store.transaction import Transaction
 
 OFFERED = 100  # people to choose from, by name
-DIGITS = 9  # of a seat's number
 BYTES = 8  # of disk that one may take
 TOO_MANY = "You can ignore %(n)s names in a room. Stop ignoring somebody first."
 
@@ -21,7 +21,7 @@ TOO_MANY = "You can ignore %(n)s names in a room. Stop ignoring somebody first."
 async def run(asked: Asked) -> Answer:
     """As it shall be, so to ask twice is harmless."""
     on, seat = is_on(asked.fields), asked.fields.get("seat", "")
-    number = int(seat) if seat.isascii() and seat.isdigit() and len(seat) <= DIGITS else 0
+    number = to_number(seat, SEAT_DIGITS) or 0
     await asked.chat.store.write(asked.member.code, ignore, asked.member, number, on)
     asked.chat.ignoring.changed(asked.member)
     return Answer("")

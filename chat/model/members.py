@@ -12,6 +12,7 @@ from chat.model.sentences import Sentence
 
 NAME_LENGTH = 32  # characters, after trimming and NFC
 NAME_TYPED = 200  # characters of a name as typed
+SEAT_DIGITS = 9  # of a number that somebody else says
 IGNORED = 100  # seats that one member ignores; somebody has one for each name
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chat.model.digits import to_number
+
 START = 400  # characters of a text from which its first words are taken
 DIGITS = 15  # of an id
 
@@ -25,9 +27,7 @@ def read_reply(value: object) -> int:
     if value is None or value == "":
         return 0
     text = str(value) if type(value) is int else value
-    if isinstance(text, str) and len(text) <= DIGITS and text.isascii() and text.isdigit():
-        return int(text) or -1
-    return -1
+    return (to_number(text, DIGITS) if isinstance(text, str) else None) or -1
 
 
 def start_of(body: str | None) -> str | None:

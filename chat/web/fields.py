@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from chat.model.codes import CODE_TYPED
+from chat.model.digits import to_number
 from chat.model.members import NAME_TYPED
 from chat.model.messages import BODY_TYPED, KEY_LENGTH
 from chat.model.rooms import TITLE_TYPED, TOPIC_TYPED
@@ -91,7 +92,7 @@ def token(frame: dict[str, object], name: str) -> str | None:
 def number(value: object) -> int:
     """A whole number; nonsense counts as none."""
     if isinstance(value, str):
-        return int(value) if len(value) <= DIGITS and value.isascii() and value.isdigit() else 0
+        return to_number(value, DIGITS) or 0
     if not isinstance(value, int) or isinstance(value, bool):  # to Python, true is a 1
         return 0
     return value if 0 <= value < 10**DIGITS else 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from quart import Response, abort, redirect
 from quart.typing import ResponseReturnValue
 
+from chat.model.digits import to_number
+from chat.model.members import SEAT_DIGITS
 from chat.views import ignored, people
 from chat.web import fields
 from chat.web.headers import FOREVER
@@ -32,12 +34,11 @@ async def ignored_style(numbers: str, version: str) -> ResponseReturnValue:
 def _seats(numbers: str) -> list[int]:
     if len(numbers) > fields.SEAT_LIST:
         abort(404)
-    seats = numbers.split(".")
-    if len(seats) > people.SEATS or not all(
-        seat.isascii() and seat.isdigit() and len(seat) < 10 for seat in seats
-    ):
+    seats = [to_number(seat, SEAT_DIGITS) for seat in numbers.split(".")]
+    known = [seat for seat in seats if seat is not None]
+    if len(seats) > people.SEATS or len(known) < len(seats):
         abort(404)
-    return [int(seat) for seat in seats]
+    return known
 
 
 def _style(style: str, is_current: bool) -> Response:
