@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from chat.model.errors import Refused
 from chat.model.marks import ends_like_a_mark, label
-from chat.model.meta import Meta, no_meta
+from chat.model.meta import Meta, no_meta, seats_in
 from chat.model.one_line import Line, clean_line
 from chat.model.sentences import Sentence
 
@@ -34,8 +34,7 @@ class Member:
     @property
     def ignored(self) -> tuple[int, ...]:
         """Seats whose messages this member does not want to see."""
-        seats = self.meta.get("ignored")
-        return tuple(n for n in seats if isinstance(n, int)) if isinstance(seats, tuple) else ()
+        return seats_in(self.meta, "ignored")
 
     @property
     def label(self) -> str:

@@ -61,12 +61,6 @@ def same(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
-def seats_in(meta: Meta, name: str) -> tuple[int, ...]:
-    """The seats that a meta has under this name."""
-    seats = meta.get(name)
-    return tuple(seat for seat in seats if type(seat) is int) if isinstance(seats, tuple) else ()
-
-
 def named_in(meta: Meta) -> Mapping[str, Named]:
     """Who each name in a text is, as it stands there."""
     named = meta.get("named")

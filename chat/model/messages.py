@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from chat.model.errors import Refused
 from chat.model.invisible import is_blank
-from chat.model.mentions import Named, named_in, seats_in
-from chat.model.meta import Meta, no_meta
+from chat.model.mentions import Named, named_in
+from chat.model.meta import Meta, no_meta, seats_in
 from chat.model.notices import Notice, load_notice
 from chat.model.quotes import Quoted, start_of
 from chat.model.sentences import Sentence

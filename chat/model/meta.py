@@ -29,3 +29,9 @@ def with_meta(meta: Meta, **values: Any) -> Meta:
     gone = {name for name, value in values.items() if value is None}
     kept: Meta = frozen({name: value for name, value in {**meta, **values}.items() if name not in gone})
     return kept
+
+
+def seats_in(meta: Meta, name: str) -> tuple[int, ...]:
+    """The seats that a meta has under this name."""
+    seats = meta.get(name)
+    return tuple(seat for seat in seats if type(seat) is int) if isinstance(seats, tuple) else ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from chat.model.members import Member
-from chat.model.mentions import seats_in
+from chat.model.meta import seats_in
 from chat.model.rooms import Room
 from chat.store import queries
 from chat.store.members import seats_of
