@@ -470,8 +470,8 @@ def added(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
          "messages.jsonl, line 5: there is no author 9223372036854775807"),
         (ROOMS, lambda data: data.replace(b'"rev":8', b'"rev":6'),
          "messages.jsonl, line 4: the room has not come to rev 7"),
-        (KEYS, lambda data: data.replace(b'"rev":8', b'"rev":9', 1),
-         "keys.jsonl, line 3: the room has not come to rev 9"),
+        (KEYS, lambda data: data.replace(b'"message":8', b'"message":9', 1),
+         "keys.jsonl, line 3: there is no message 9"),
         (MESSAGES, lambda data: data.replace(b'"rev":7', b'"rev":3', 1),
          "messages.jsonl, line 4: id is higher than rev 3"),
         (VERSIONS, lambda data: data + b'{"room":1,"message":99,"rev":1,"at":1,"body":"x"}\n',
@@ -535,12 +535,12 @@ async def test_a_manifest_that_is_far_longer_than_it_says(small: str) -> None:
 
 def test_long_lines_are_refused_where_they_would_be_held_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copying, "CHUNK", 3)
-    known = {"room": Numbers(iter([(1,)]))}
+    known = {"room": Numbers(iter([(1,)])), "message": Numbers(iter([(1, 1)]))}
 
     def look_at(*lengths: int) -> None:
         check = LineCheck(KEYS, known, Numbers(iter([(1, 1)])))
         for n, length in enumerate(lengths):
-            row = 1, 0, f"{n}" + "x" * (length - len(dump_row(KEYS, (1, 0, "0", 1, 1, 1)))), 1, 1, 1
+            row = 1, 0, f"{n}" + "x" * (length - len(dump_row(KEYS, (1, 0, "0", 1, 1)))), 1, 1
             check.look(dump_row(KEYS, row))
 
     look_at(100, 100, CHUNK_BYTES - 200, 100, 100, CHUNK_BYTES - 200)

@@ -33,7 +33,7 @@ async def append(
     message = Message(id, id, tx.now, author, name, mark, body, "text", meta, before, quoted)
     text = await store_text(tx, encode_text(body))
     await tx.fetch(tx.dialect.insert, *columns(room, message, text))
-    await tx.fetch(queries.REMEMBER, room, author, key, id, id, tx.now)
+    await tx.fetch(queries.REMEMBER, room, author, key, id, tx.now)
     return changed(tx, code, message, head)
 
 

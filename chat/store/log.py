@@ -127,9 +127,9 @@ async def repeated(tx: Transaction, code: str, author: int, key: str) -> Change 
     rows = await tx.fetch(queries.REPEATED, code, author, key)
     if not rows:
         return None
-    room, epoch, rev, id = rows[0]
+    room, epoch, id = rows[0]
     (entry,) = await tx.fetch(queries.MESSAGE, room, id)
-    return Change(code, message_of(entry), Position(epoch, rev), duplicate=True)
+    return Change(code, message_of(entry), Position(epoch, id), duplicate=True)
 
 
 async def history(

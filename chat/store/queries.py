@@ -197,10 +197,10 @@ DRAFTS_OF_ROOM = "SELECT serial FROM draft WHERE room = $1 LIMIT $2"
 OLD_DRAFTS = "SELECT serial FROM draft WHERE version < $1 ORDER BY version LIMIT $2"
 
 REPEATED = (
-    "SELECT room.id, epoch, done.rev, done.message FROM room "
+    "SELECT room.id, epoch, done.message FROM room "
     "JOIN idempotency_key AS done ON done.room = room.id WHERE code = $1 AND done.author = $2 AND key = $3"
 )
-REMEMBER = "INSERT INTO idempotency_key (room, author, key, message, rev, at) VALUES ($1, $2, $3, $4, $5, $6)"
+REMEMBER = "INSERT INTO idempotency_key (room, author, key, message, at) VALUES ($1, $2, $3, $4, $5)"
 
 # Of the index of words.
 UNINDEXED = (

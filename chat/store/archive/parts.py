@@ -84,9 +84,10 @@ VERSIONS = _part(
 KEYS = _part(
     "idempotency_key",
     "room author key",
-    "room int, author int, key text, message int, rev int, at int",
+    "room int, author int, key text, message int, at int",
     "keys.jsonl",
     room=ROOMS,
+    message=MESSAGES,
 )
 POSITIONS = _part(
     "read_position",

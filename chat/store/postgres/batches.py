@@ -26,7 +26,7 @@ LOCK_THESE = "SELECT FROM room WHERE code IN ({}) ORDER BY id FOR NO KEY UPDATE"
 
 # What keys did before, in the order in which they are asked for.
 REPEATED = (
-    f"SELECT room.epoch, done.rev, {', '.join(f'entry.{column}' for column in ENTRY)} "  # noqa: S608
+    f"SELECT room.epoch, {', '.join(f'entry.{column}' for column in ENTRY)} "  # noqa: S608
     "FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY AS asked (code, author, key, place) "
     "LEFT JOIN room ON room.code = asked.code "
     "LEFT JOIN idempotency_key AS done "
@@ -126,8 +126,9 @@ async def answer(db: Connection, asked: Asked, rows: Sequence[Any]) -> None:
 async def _answer_repeated(db: Connection, known: Asked) -> None:
     codes, authors, keys = zip(*known, strict=True)
     rows = await db.fetch(REPEATED, to_postgres(list(codes)), authors, keys)
-    for ((code, _, _), writes), (epoch, rev, *entry) in zip(known.items(), rows, strict=True):
-        change = Change(code, message_of(entry), Position(epoch, rev), duplicate=True)
+    for ((code, _, _), writes), (epoch, *entry) in zip(known.items(), rows, strict=True):
+        message = message_of(entry)
+        change = Change(code, message, Position(epoch, message.id), duplicate=True)
         for write in writes:
             write.succeed(change, (change,) if write.may_be_stored else ())
 

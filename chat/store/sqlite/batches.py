@@ -62,8 +62,8 @@ FIND_SEATS = _many(
     ")",
 )
 REMEMBER = _many(
-    "INSERT INTO idempotency_key (room, author, key, message, rev, at) VALUES ",
-    "(?, ?, ?, ?, ?, ?)",
+    "INSERT INTO idempotency_key (room, author, key, message, at) VALUES ",
+    "(?, ?, ?, ?, ?)",
     " ON CONFLICT DO NOTHING",
 )
 NEW_TEXTS = _many("INSERT INTO text (serial, body) VALUES ", "(?, ?)")
@@ -114,14 +114,14 @@ class Memory:
             name, mark = room.seats[author]
             room.rev = rev = room.rev + 1
             self._serial += 1
-            keys += [room.id, author, key, rev, rev, now]
+            keys += [room.id, author, key, rev, now]
             bodies += [self._serial, encode_text(body)]
             rows += [room.id, rev, rev, now, author, self._serial, room.author, room.at]
             before = before_of(room.author, room.at)
             room.author, room.at = author, now
             message = Message(rev, rev, now, author, name, mark, body, before=before)
             changes.append(Change(code, message, Position(room.epoch, rev)))
-        if self._run(REMEMBER, keys, 6) < len(texts):
+        if self._run(REMEMBER, keys, 5) < len(texts):
             raise Unusual
         self._run(NEW_TEXTS, bodies, 2)
         self._run(NEW_MESSAGES, rows, 8)

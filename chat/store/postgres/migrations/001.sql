@@ -146,7 +146,6 @@ CREATE TABLE idempotency_key (
   author bigint NOT NULL,
   key text COLLATE "C" NOT NULL, -- ordered as SQLite orders it
   message bigint NOT NULL,
-  rev bigint NOT NULL,
   at bigint NOT NULL,
   PRIMARY KEY (room, author, key)
 );
@@ -208,8 +207,8 @@ BEGIN
     WHERE room.id = last.room
   ),
   remembered AS (
-    INSERT INTO idempotency_key (room, author, key, message, rev, at)
-    SELECT room, author, key, id, id, now FROM fresh
+    INSERT INTO idempotency_key (room, author, key, message, at)
+    SELECT room, author, key, id, now FROM fresh
   ),
   written AS (
     INSERT INTO message (room, id, rev, at, author, body, before_author, before_at)

@@ -144,7 +144,6 @@ CREATE TABLE idempotency_key (
   author INTEGER NOT NULL,
   key TEXT NOT NULL,
   message INTEGER NOT NULL,
-  rev INTEGER NOT NULL,
   at INTEGER NOT NULL,
   PRIMARY KEY (room, author, key)
 ) STRICT, WITHOUT ROWID;
