@@ -52,16 +52,7 @@ async def room(code: str) -> ResponseReturnValue:
     before, after = asked_number("before") or None, asked_number("after")
     found = await find_visit(chat, code, _messages(before, after))
     if found is None:
-        pace_reading(chat, None)
-        try:
-            existing = await existing_room(chat, clean_code(code))
-        except RateLimited:
-            raise
-        except Refused:
-            abort(404)
-        if existing.code != code:
-            return redirect(f"/rooms/{existing.code}", 301)
-        return await invitation(chat, existing, Form())
+        return await _invite(chat, code)
     if found.member.code != code:
         return redirect(f"/rooms/{found.member.code}", 301)
     if after is not None:
@@ -73,6 +64,19 @@ async def room(code: str) -> ResponseReturnValue:
     if forms := repeats.shown(request.cookies.get(repeats.COOKIE, "")):
         remember_forms(response, code, forms)
     return response
+
+
+async def _invite(chat: Context, code: str) -> ResponseReturnValue:
+    pace_reading(chat, None)
+    try:
+        existing = await existing_room(chat, clean_code(code))
+    except RateLimited:
+        raise
+    except Refused:
+        abort(404)
+    if existing.code != code:
+        return redirect(f"/rooms/{existing.code}", 301)
+    return await invitation(chat, existing, Form())
 
 
 def _messages(before: int | None, after: int | None) -> ReadPage:
