@@ -14,12 +14,14 @@ from chat.live.connection import Connection
 from chat.live.reading import Reading
 from chat.live.unread import UnreadTitles
 from chat.model.changes import Change
+from chat.model.digits import to_number
 from chat.model.members import Member
 from chat.model.signs import Sign
 from chat.views.look import Look
 
 KIND = "unread"
 SLOT = "focus"
+REV_DIGITS = 19
 LATE = 3.0  # s in which htmx may still say that somebody typed before
 
 Render = Callable[[bool, Look], str]  # whether the page says that it has the focus
@@ -47,10 +49,11 @@ class UnreadMarks:
 
     def hear(self, sign: Sign) -> None:
         """They have done so on another node."""
-        if sign.label.isascii() and sign.label.isdigit():
+        rev = to_number(sign.label, REV_DIGITS)
+        if rev is not None:
             self._hold(sign.code, sign.seat)
-            self._reading.lower(sign.code, sign.seat, int(sign.label))
-            self._titles.set_back(sign.code, sign.seat, int(sign.label))
+            self._reading.lower(sign.code, sign.seat, rev)
+            self._titles.set_back(sign.code, sign.seat, rev)
 
     def _hold(self, code: str, seat: int) -> None:
         for connection in self._titles.pages_of(code, seat):
