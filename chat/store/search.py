@@ -27,6 +27,9 @@ FOREVER = 2**62  # ms
 PORTION = 0.01  # s, about, that one `search_some` takes: it may hold the event loop
 
 
+Places = dict[int, set[int]]  # of messages, by segment
+
+
 class Span(NamedTuple):
     """Times in ms since 1970 and ids, from the first up to the second."""
 
@@ -124,16 +127,12 @@ class _Search:
         """Ids of the messages in these segments that were edited, or have all keys, the newest first."""
         shards = [SHARDS, *dict.fromkeys(key.shard for key in keys)]
         parts = await self._parts(shards[:2], start, end)
-        named: dict[int, set[int]] | None = None
+        named: Places | None = None
         for key in keys:
             if key.shard not in parts:
                 place = shards.index(key.shard)
                 parts |= await self._parts(shards[place : place + 2], start, end)
-            having: dict[int, set[int]] = {}
-            for segment, part in parts[key.shard]:
-                if (named is None or segment in named) and (some := places(part, key)):
-                    having.setdefault(segment, set()).update(some)
-            named = having if named is None else {n: kept for n in having if (kept := having[n] & named[n])}
+            named = _having(key, parts[key.shard], named)
             if not named:
                 break
         named = named or {}
@@ -151,6 +150,15 @@ class _Search:
         for shard, segment, part in rows:
             parts[shard].append((segment, bytes(part)))
         return parts
+
+
+def _having(key: Key, parts: Iterable[tuple[int, bytes]], among: Places | None) -> Places:
+    """Which messages have a key, of those `among` if that is not None."""
+    having: Places = {}
+    for segment, part in parts:
+        if (among is None or segment in among) and (some := places(part, key)):
+            having.setdefault(segment, set()).update(some)
+    return having if among is None else {n: kept for n in having if (kept := having[n] & among[n])}
 
 
 async def span_of(tx: Transaction, member: Member, since: int, until: int) -> Span:
