@@ -101,6 +101,10 @@ class ModelRoom:
             seat = self.seats[number - 1]
             seat.read = max(seat.read, min(rev, self.rev))
 
+    def set_back(self, number: int, rev: int) -> None:
+        if 1 <= number <= len(self.seats):
+            self.seats[number - 1].read = min(self.seats[number - 1].read, rev)
+
     def unread(self, person: str) -> int | None:
         """Texts of others after what somebody has read; None if they have no seat."""
         seat = self.held(person)

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import calls
 import pytest
-from dom import Element, parse
-from hypothesis import given, settings
+from dom import parse
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from shown import ShownMessages
 from test_store import BACKENDS, answer
 
+from chat.features.reactions import react
 from chat.live.feed import Feed
-from chat.live.framing import join
+from chat.live.framing import Frame, join
 from chat.model.changes import Change
 from chat.model.graphemes import cut
+from chat.model.members import Member
 from chat.model.messages import Delete, Edit, Message
 from chat.model.meta import NO_META, with_meta
 from chat.model.quotes import START, read_reply, start_of
@@ -35,52 +37,23 @@ from chat.views.quotes import HIDDEN, WORDS, first_words
 from chat.views.renderer import Renderer
 
 ROOM = "BCDFGHJK"
+ANN = Member(ROOM, 1, "ann", "Ann", 1)
+EMOJI = "👍🎉"
 RENDER = Renderer(folder("templates"), Assets(folder("static")))
-SINCE = re.compile(r'<data name="?since"? value="\d+"></data>')  # says what a page has, and shows nothing
 
 
 class Page:
-    """The messages on a page that stays open: HTML by id, changed as htmx does it."""
+    """The messages on a page that stays open, and up to where it has every text."""
 
-    def __init__(self, position: Position, messages: Sequence[Element] = ()) -> None:
-        self.position = position
-        self.items = {int(item.id.removeprefix("message-")): item for item in messages}
+    def __init__(self, position: Position, html: str = "") -> None:
+        self.position, self.texts = position, position.rev
+        self.shown = ShownMessages(parse(html))
 
-    def take(self, frame: str) -> None:
-        """htmx looks up all targets before it changes anything."""
-        steps: list[Callable[[], object]] = []
-        for element in parse(frame).children:
-            assert isinstance(element, Element)
-            target = element.attributes.get("hx-target", "")
-            if element.tag == "li":
-                id = int(element.id.removeprefix("message-"))
-                assert id not in self.items, "a message came twice"
-                steps.append(partial(self.items.__setitem__, id, element))
-            elif quoted := re.fullmatch(r"#messages \.quote\[href\$='(/\d+)'\]", target):
-                quotes = [q for item in self.items.values() for q in item.all(".quote")]
-                places = [q for q in quotes if q["href"].endswith(quoted[1])]
-                steps += [partial(_become, place, element.one("a")) for place in places]
-            elif message := re.fullmatch(r"#message-(\d+)", target):
-                if int(message[1]) in self.items:
-                    steps.append(partial(_become, self.items[int(message[1])], element.one("li")))
-            else:
-                assert target.startswith("#replies"), target
-        for step in steps:
-            step()
-
-    @property
-    def shown(self) -> list[str]:
-        return [SINCE.sub("", html_of(self.items[id])) for id in sorted(self.items)]
-
-
-def _become(old: Element, new: Element) -> None:
-    old.attributes, old.children = new.attributes, new.children
-
-
-def html_of(element: Element) -> str:
-    names = "".join(f' {name}="{value}"' for name, value in sorted(element.attributes.items()))
-    inner = "".join(child if isinstance(child, str) else html_of(child) for child in element.children)
-    return f"<{element.tag}{names}>{inner}</{element.tag}>"
+    def take(self, frame: Frame, is_all: bool) -> None:
+        self.shown.take(parse(frame.text))
+        self.position = Position(self.position.epoch, frame.rev)
+        if is_all:
+            self.texts = frame.rev
 
 
 class Conversation:
@@ -116,6 +89,8 @@ class Conversation:
             elif what in ("edit", "delete"):
                 change = Delete() if what == "delete" else Edit(text)
                 await calls.amend(self.store, ROOM, id, change)
+            elif what == "react":
+                await self.store.write(ROOM, react, ANN, id, EMOJI[how % 2], how < 50)
         except NotFound:
             pass  # it was deleted
         if what == "open":
@@ -126,26 +101,30 @@ class Conversation:
     async def new_page(self) -> Page:
         history = await calls.history(self.store, ROOM, limit=1000)
         shown = await self.rendered.page(ROOM, history, LOOK)
-        return Page(history.position, parse("".join(shown.fragments)).all("li"))
+        return Page(history.position, "".join(shown.fragments))
 
     async def follow(self, page: Page, window: int) -> None:
         """By the feed, as a page that was never away, or from the log, in parts of some size."""
-        if not window and (frame := self.feed.frame(LOOK, page.position.rev)):
-            page.take(frame.text)
-            page.position = Position(page.position.epoch, frame.rev)
+        if not window and (frame := self.feed.frame(LOOK, page.position.rev, page.texts)):
+            page.take(frame, frame.is_all)
             return
         found = await calls.changes(self.store, ROOM, page.position, window or 5)
         part = Part(found.changed, found.created, found.position.rev)
-        [joined] = join(self.rendered, ROOM, (LOOK,), part, page.position.rev)
-        page.take(joined.text)
-        page.position = Position(page.position.epoch, joined.rev)
+        [joined] = join(self.rendered, ROOM, (LOOK,), part, page.texts)
+        page.take(joined, joined.is_all and part.rev == found.head)
 
 
 steps = st.tuples(
-    st.sampled_from(["say", "reply", "reply", "edit", "edit", "delete", "open", "follow", "follow"]),
+    st.sampled_from(
+        ["say", "reply", "reply", "edit", "edit", "react", "react", "delete", "open", "follow", "follow"]
+    ),
     st.integers(0, 9),
     st.sampled_from([0, 0, 1, 3, 50]),
 )
+
+
+# While a page catches up, a text that was changed and then reacted to is due with the later of the two.
+REACTED = [("say", 0, 0), ("reply", 0, 0), ("open", 0, 0), ("edit", 1, 0), ("react", 1, 0)]
 
 
 async def _walk(backend: str, walk: Sequence[tuple[str, int, int]]) -> None:
@@ -161,18 +140,20 @@ async def _walk(backend: str, walk: Sequence[tuple[str, int, int]]) -> None:
             for n, page in enumerate(room.pages):
                 while page.position.rev < new.position.rev:
                     await room.follow(page, n % 3)
-                assert page.shown == new.shown
+                assert page.shown.dom == new.shown.dom
         finally:
             await store.close()
 
 
 @settings(max_examples=60, deadline=None)
+@example(REACTED)
 @given(st.lists(steps, max_size=40))
 def test_a_page_that_catches_up_is_like_a_new_one_on_sqlite(walk: list[tuple[str, int, int]]) -> None:
     asyncio.run(_walk("sqlite", walk))
 
 
 @settings(max_examples=20, deadline=None)
+@example(REACTED)
 @given(st.lists(steps, max_size=40))
 def test_a_page_that_catches_up_is_like_a_new_one_on_postgresql(walk: list[tuple[str, int, int]]) -> None:
     asyncio.run(_walk("postgres", walk))

@@ -1167,6 +1167,11 @@ class Walk(RuleBasedStateMachine):
         for number, rev in reads:
             self.room.note_read(number, rev)
 
+    @rule(number=numbers, rev=st.integers(0, 99))
+    def set_back(self, number: int, rev: int) -> None:
+        self.run(self.store.write(NO_ROOM, read_positions.set_back, ROOM, number, rev))
+        self.room.set_back(number, rev)
+
     @rule(person=people)
     def count_what_is_unread(self, person: str) -> None:
         found = self.run(self.store.snapshot(home_of, person)).rooms
