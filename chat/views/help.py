@@ -50,9 +50,7 @@ WAYS = (
     ),
     (
         Sentence("Read something later"),
-        Sentence(
-            "Choose a message, then “Unread from here”. It is new to you again, on all of your devices."
-        ),
+        Sentence("Choose a message, then “Mark unread”. It is new to you again, on all of your devices."),
     ),
     (
         Sentence("Not read somebody any more"),

@@ -75,3 +75,17 @@ async def test_a_quote_in_the_other_direction_is_cut_at_its_end(people: People) 
       return [range.getBoundingClientRect().left, words.parentElement.getBoundingClientRect().left]
     }""")
     assert start >= box
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+async def test_the_palette_of_an_own_message_has_two_rows(people: People, width: int) -> None:
+    """A longer name of one button pushed the cross that closes it to a row of its own."""
+    ann = await people.newcomer(width=width, height=800)
+    await ann.open_room("Ann")
+    await ann.write_history(1, "mine")
+    await ann.message("mine").locator(".by > input").check(force=True)
+    await expect(ann.page.get_by_role("button", name="Close")).to_be_visible()
+    rows = await ann.page.locator("#pal button:visible").evaluate_all(
+        "buttons => new Set(buttons.map(b => Math.round(b.getBoundingClientRect().top / 20))).size"
+    )
+    assert rows == 2

@@ -60,7 +60,7 @@ async def test_the_page_of_a_message_has_a_form_for_it(
     alice: Person, bob: Person, code: str, three: list[int]
 ) -> None:
     form = (await bob.get(f"/rooms/{code}/{three[0]}")).page.one("#unread")
-    assert form.one("button").words == "Unread from here"
+    assert form.one("button").words == "Mark unread"
     await bob.post(form["action"])
     assert await unread(bob) == "3 unread"
 
