@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chat.limits import Limits, OwnLimits, Queue
+from chat.live.drafts import Drafts
 from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
 from chat.live.ignoring import Ignoring
@@ -44,6 +45,7 @@ class Context:
     hub: Hub
     presence: Presence
     reading: Reading
+    drafts: Drafts
     typing: Typing
     unread_titles: UnreadTitles
     unread_marks: UnreadMarks
@@ -54,10 +56,10 @@ class Context:
     render: Renderer
     assets: Assets
     own_limits: OwnLimits  # of what costs this process alone
-    repeats: Repeats
     quota: Quota
     write_probe: WriteProbe
     clock: ClockWatch
-    goodbyes: Goodbyes
     redis: Redis | None = None
+    repeats: Repeats = field(default_factory=Repeats)
+    goodbyes: Goodbyes = field(default_factory=Goodbyes)
     searching: Queue = field(default_factory=lambda: Queue(SEARCHES, WAITING))

@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from chat import logs
 from chat.cluster.parts import bus_for, limits_for, redis_for, registry_for
 from chat.context import Context
 from chat.limits import OwnLimits
 from chat.live import unread, unread_marks
 from chat.live.bus import Bus, Others
 from chat.live.connections import SOCKETS
+from chat.live.drafts import Drafts
 from chat.live.elsewhere import Elsewhere
-from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
 from chat.live.ignoring import KIND as IGNORING
 from chat.live.ignoring import Ignoring
@@ -91,7 +90,7 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     render = Renderer(folder("templates"), assets, settings.edit_hours > 0)
     bus, registry = bus_for(redis, metrics.hinted, metrics.interruptions.inc), registry_for(redis, SOCKETS)
     hub = _hub(store, bus, render, registry, metrics)
-    reading, presence = Reading(store), Presence(store, hub, render.people.roster)
+    reading, drafts, presence = Reading(store), Drafts(store), Presence(store, hub, render.people.roster)
     elsewhere = Elsewhere(store, render.home.replaced_row, render.home.replaced_badge)
     store.listen(_committed(metrics, reading, elsewhere, hub), hub.on_gap, metrics.unknown.inc)
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
@@ -100,7 +99,8 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     ignoring = Ignoring(store, bus, hub.feeds, render.ignored.show)
     sounds = Sounds(render.alerts.mention, reading.has_focus)
     heard, others = _heard(typing, ignoring, titles, marks), Others(elsewhere.concerns, elsewhere.note)
-    bus.open(_received(typing, ignoring, sounds, marks, hub), hub.on_gap, heard, others)
+    heeds = typing.note_written, ignoring.note, sounds.note, marks.note, drafts.note_deleted, hub.receive
+    bus.open(_received(*heeds), hub.on_gap, heard, others)
     registry.open(listeners(hub, presence))
     return Context(
         settings=settings,
@@ -110,6 +110,7 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
         hub=hub,
         presence=presence,
         reading=reading,
+        drafts=drafts,
         typing=typing,
         unread_titles=titles,
         unread_marks=marks,
@@ -120,11 +121,9 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
         metrics=metrics,
         render=render,
         assets=assets,
-        repeats=logs.Repeats(),
         quota=Quota(store, settings.max_bytes),
         write_probe=WriteProbe(store),
         clock=ClockWatch(store),
-        goodbyes=Goodbyes(),
         redis=redis,
     )
 
@@ -173,17 +172,12 @@ def _heard(
     return heard
 
 
-def _received(
-    typing: Typing, ignoring: Ignoring, sounds: Sounds, marks: UnreadMarks, hub: Hub
-) -> Callable[[Sequence[Change]], None]:
+def _received(*heeds: Callable[[Sequence[Change]], None]) -> Callable[[Sequence[Change]], None]:
     """What is done with what any node has stored in a room that somebody follows here."""
 
     def received(changes: Sequence[Change]) -> None:
-        typing.note_written(changes)
-        ignoring.note(changes)
-        sounds.note(changes)
-        marks.note(changes)
-        hub.receive(changes)
+        for heed in heeds:
+            heed(changes)
 
     return received
 
@@ -195,6 +189,7 @@ def listeners(hub: Hub, presence: Presence) -> Listeners:
 
 async def close_context(chat: Context) -> None:
     await chat.reading.save()
+    await chat.drafts.save()
     await chat.hub.registry.close()
     await chat.hub.bus.close()
     if chat.redis is not None:

@@ -30,6 +30,7 @@ def work_of(chat: Context) -> Sequence[Coroutine[Any, Any, None]]:
         chat.hub.heartbeats.run(),
         chat.presence.run(),
         chat.reading.run(),
+        chat.drafts.run(),
         chat.typing.run(),
         chat.unread_titles.run(),
         look_around(chat.quota, chat.clock),

@@ -119,6 +119,14 @@ async def test_an_older_page_does_not_overwrite_what_is_newer(store: Store, ann:
     assert await bodies(store, ann) == ["both go on", "hello, and on"]
 
 
+async def test_to_open_a_draft_elsewhere_is_not_to_take_it_over(store: Store, ann: Member) -> None:
+    await save(store, note(ann, "phone", "hello"))
+    (begun,) = await kept(store, ann)
+    await save(store, note(ann, "desk", "hello", base=begun.version, kind="held"))
+    await save(store, note(ann, "phone", "hello, and on"))
+    assert await bodies(store, ann) == ["hello, and on"]
+
+
 async def test_two_empty_pages_have_two_drafts(store: Store, ann: Member) -> None:
     await save(store, note(ann, "phone", "one"), note(ann, "desk", "two"))
     assert sorted(await bodies(store, ann)) == ["one", "two"]

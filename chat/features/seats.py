@@ -47,6 +47,7 @@ async def rename(chat: Context, member: Member, name: str) -> None:
     Raises Refused, NotFound.
     """
     code, person = member.code, member.person
+    await chat.drafts.save()  # of the seat that ends
     change = await chat.store.write(code, members.rename_seat, code, person, clean_name(name))
     if change is None:
         return

@@ -34,10 +34,12 @@ class Connection:
         "closing",
         "counts",
         "cursor",
+        "draft",
         "feed",
         "id",
         "look",
         "member",
+        "offered",
         "panels_seen",
         "slots",
         "texts",
@@ -62,6 +64,8 @@ class Connection:
         self.feed: Feed[Connection] | None = None
         self.cursor: int | None = None  # None: has not said what it has; -1: wants the newest page
         self.texts = 0  # up to which rev its page has every text, for it may be given what it lacks in parts
+        self.draft: int | None = None  # None: its page has none; else the version that it began with, or 0
+        self.offered = False  # what was begun, should its field be empty
         self.panels_seen = 0  # the version of its room's panels
         self.slots = Slots()  # what this page alone is to be shown
         self.unanswered = False  # its peer has to read something before it is heard further

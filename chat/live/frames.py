@@ -27,6 +27,7 @@ KNOWN = frozenset(
         "outage",
         "acked",
         "since",
+        "draft",
     )
 )
 TOKEN = KEY_LENGTH  # characters of the longest of them

@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 from chat.model.invisible import is_blank
 from chat.model.messages import BODY_BYTES, BODY_TYPED, CONTROLS
 
+Kind = Literal["typed", "held", "sent"]
+
 
 class SavedDraft(NamedTuple):
     """A text that is being written: a new one, an answer, or another text for a message.
@@ -36,7 +38,7 @@ class Note(NamedTuple):
     edited: int = 0
     text_rev: int = 0
     base: int = 0
-    kind: Literal["typed", "held", "sent"] = "typed"
+    kind: Kind = "typed"
 
     def sends(self, body: str) -> bool:
         """Whether what was sent here may be what this had become."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from chat.model.drafts import Note, SavedDraft
 from chat.model.messages import Message
 from chat.store import queries
-from chat.store.records import is_storable, message_of
+from chat.store.records import decode_text, is_storable, message_of
 from chat.store.transaction import Rows, Transaction
 
 WIDTHS = 128, 512, 2048, 8192  # bytes, the last those of the longest text
@@ -33,9 +33,22 @@ class _Kept(NamedTuple):
 
 
 async def drafts_of(tx: Transaction, code: str, seat: int) -> list[SavedDraft]:
-    """Those of a seat, the newest first."""
+    """Those of a seat, the newest first, but for what was sent: the node that knows of it may have ended."""
     rows = await tx.fetch(queries.HEAD, code)
-    return [kept.draft for kept in await _kept(tx, rows[0][0], seat)] if rows else []
+    kept = await _kept(tx, rows[0][0], seat) if rows else []
+    if not any(not one.draft.edited for one in kept):
+        return [one.draft for one in kept]
+    sent = [(at, Note(code, seat, "", body)) for at, body in await _said_lately(tx, rows[0][0], seat)]
+    return [one.draft for one in kept if one.draft.edited or not _is_one_of(sent, one.draft)]
+
+
+def _is_one_of(sent: Sequence[tuple[int, Note]], draft: SavedDraft) -> bool:
+    return any(at >= draft.version and note.sends(draft.body) for at, note in sent)
+
+
+async def _said_lately(tx: Transaction, room: int, seat: int) -> list[tuple[int, str]]:
+    rows = await tx.fetch(queries.OWN_LATELY, room, seat, queries.LATELY)
+    return [(at, decode_text(body) or "") for at, body in rows]
 
 
 async def save(tx: Transaction, notes: Sequence[Note]) -> None:
@@ -44,9 +57,14 @@ async def save(tx: Transaction, notes: Sequence[Note]) -> None:
     All that may change meanwhile is locked before the first draft is touched, in one order: two nodes never
     wait for one another, and neither does somebody who deletes a message.
     """
-    checked = [await _checked(tx, note) for note in sorted(notes)]
+    checked = [await _checked(tx, note) for note in sorted(notes, key=_turn)]
     for room, note in filter(None, checked):
         await _keep(tx, room, note)
+
+
+def _turn(note: Note) -> tuple[str, int, bool]:
+    """What was sent goes before what its page has begun since."""
+    return note.code, note.seat, note.kind != "sent"
 
 
 async def _checked(tx: Transaction, note: Note) -> tuple[int, Note] | None:
@@ -97,13 +115,13 @@ def _own(alike: Sequence[_Kept], note: Note) -> _Kept | None:
 
 async def _was_sent(tx: Transaction, room: int, note: Note) -> bool:
     """Whether a page that comes back may hold what was sent from another one meanwhile."""
-    rows = await tx.fetch(queries.OWN_LATELY, room, note.seat, queries.LATELY)
-    return any(note._replace(body=body).sends(note.body) for (body,) in rows)
+    lately = await _said_lately(tx, room, note.seat)
+    return any(note._replace(body=body).sends(note.body) for _, body in lately)
 
 
 async def _put(tx: Transaction, room: int, note: Note, own: _Kept | None, kept: Sequence[_Kept]) -> None:
     draft = SavedDraft(0, note.body, note.reply, note.edited, note.text_rev)
-    if own and own.page == note.page and own.draft._replace(version=0) == draft:
+    if own and own.draft._replace(version=0) == draft:
         return
     data = note.body.encode()
     width = next(width for width in WIDTHS if width >= len(data))
@@ -151,6 +169,17 @@ async def _erase_all(tx: Transaction, rows: Rows) -> int:
     for (serial,) in rows:
         await _erase(tx, serial)
     return len(rows)
+
+
+async def choose(tx: Transaction, code: str, seat: int, version: int, use: bool) -> None:
+    """Make one the newest, or remove it, if it is still as it was seen."""
+    rows = await tx.fetch(queries.HEAD, code)
+    kept = await _kept(tx, rows[0][0], seat) if rows else []
+    for one in kept:
+        if one.version == version and use:
+            await tx.fetch(queries.RAISE_DRAFT, max(tx.now, kept[0].version + 1), one.serial)
+        elif one.version == version:
+            await _erase(tx, one.serial)
 
 
 async def carry_over(tx: Transaction, room: int, old: int, new: int) -> None:

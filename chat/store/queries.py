@@ -177,7 +177,7 @@ HAS_SEAT = "SELECT 1 FROM seat WHERE room = $1 AND number = $2 AND ended IS NULL
 HAS_MESSAGE = "SELECT 1 FROM message WHERE room = $1 AND id = $2"
 LATELY = 200  # revs
 OWN_LATELY = (
-    "SELECT body FROM entry WHERE room = $1 AND author = $2 AND has_text "
+    "SELECT at, body FROM entry WHERE room = $1 AND author = $2 AND has_text "
     "AND id > (SELECT rev FROM room WHERE id = $1) - $3"
 )
 NEW_DRAFT_TEXT = "INSERT INTO draft_text (body) VALUES ($1) RETURNING serial"
@@ -189,6 +189,7 @@ SET_DRAFT = (
 )
 FREE_PLACE = "SELECT serial FROM draft WHERE room IS NULL AND width = $1 LIMIT 1"
 FREE_DRAFT = "UPDATE draft SET room = NULL, seat = NULL, page = NULL, version = NULL WHERE serial = $1"
+RAISE_DRAFT = "UPDATE draft SET version = $1 WHERE serial = $2"
 CARRY_DRAFTS = "UPDATE draft SET seat = $3 WHERE room = $1 AND seat = $2"
 DRAFTS_OF_SEAT = "SELECT serial FROM draft WHERE room = $1 AND seat = $2"
 DRAFTS_ABOUT = "SELECT serial FROM draft WHERE room = $1 AND (edited = $2 OR reply = $2)"

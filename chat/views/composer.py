@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from chat.model.drafts import SavedDraft
 from chat.model.members import Member
 from chat.model.quotes import Quoted
 from chat.views.engine import Engine
@@ -44,6 +45,22 @@ class Composer:
 
     def send_pending(self, look: Look) -> str:
         return self._render("room/send_pending.html", look)
+
+    def ask_for_draft(self, look: Look, shown_again: bool) -> str:
+        """Have a page that comes back say what its field holds, if anything; or one that is `shown_again`."""
+        return self._render("draft/ask.html", look, shown_again=shown_again)
+
+    def fill(self, code: str, draft: SavedDraft, quoted: Quoted | None, look: Look) -> str:
+        """Put a draft into the field of a page, if that is empty."""
+        many_lines = "\n" in draft.body
+        values = {
+            "draft": draft.body,
+            "saved": draft.version,
+            "quoted": quoted,
+            "many_lines": many_lines,
+            "code": code,
+        }
+        return self._render("draft/fill.html", look, **values)
 
     def replying(self, quoted: Quoted, look: Look) -> str:
         """Above the field, the message that the text in it answers."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from chat.model.drafts import SavedDraft
 from chat.model.messages import Message
 from chat.model.quotes import Quoted
 from chat.views.engine import Engine
@@ -39,6 +40,7 @@ class Draft:
     posted: bool = False  # by the ordinary form; it may have been stored
     replies: Sequence[int] = ()  # for each text, the id of the message that it answers, or 0
     quoted: Quoted | None = None  # what the first one answers
+    version: int = 0  # of what was kept of it, or 0
 
     @property
     def text(self) -> str:
@@ -65,8 +67,12 @@ class ActionForms:
         failure: object,
         fields: Mapping[str, str],
         look: Look,
+        begun: SavedDraft | None = None,
     ) -> str:
-        """The form of an action above the composer, perhaps with what was typed and why it was not done."""
+        """The form of an action above the composer, perhaps with what was typed and why it was not done.
+
+        `begun` is what was begun there before.
+        """
         return self._render(
             "actions/show_form.html",
             look,
@@ -75,6 +81,7 @@ class ActionForms:
             message=message,
             failure=failure,
             fields=fields,
+            begun=begun,
             live=True,
         )
 

@@ -43,6 +43,13 @@ WAYS = (
         Sentence("Mention somebody"),
         Sentence("Type @ and their name. They see it marked and counted apart. @all mentions everybody."),
     ),
+    (
+        Sentence("Come back to what you began"),
+        Sentence(
+            "What you begin to write is kept for 30 days. It is there when you open the room again, on your "
+            "other devices too, and nobody else can see it."
+        ),
+    ),
     (Sentence("Link to a message"), Sentence("Its time is a link to the page of the message.")),
     (
         Sentence("Invite somebody"),

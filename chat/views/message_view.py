@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from chat.model.drafts import SavedDraft
 from chat.model.members import Member
 from chat.model.messages import Message, Version
 from chat.model.rooms import Room
@@ -27,6 +28,7 @@ class MessageView:
 
     `seats` are theirs, `key` is for a text that answers it, `forms` are the templates of actions. `failure`
     is why what they asked for by the form `failed`, with these `fields`, was not done.
+    `drafts` are what they have begun, by the same templates.
     """
 
     member: Member
@@ -42,6 +44,7 @@ class MessageView:
     failed: str
     failure: object
     fields: Mapping[str, str]
+    drafts: Mapping[str, SavedDraft]
 
     @property
     def is_ignored(self) -> bool:

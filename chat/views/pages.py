@@ -64,6 +64,8 @@ class Pages:
             many_lines=view.many_lines or "\n" in draft.text,
             error=view.error,
             quoted=draft.quoted,
+            saved=draft.version,
+            others=view.others,
             **values,
         )
 
@@ -115,6 +117,7 @@ class Pages:
             failed=view.failed,
             failure=view.failure,
             fields=view.fields,
+            drafts=view.drafts,
             live=False,
         )
 

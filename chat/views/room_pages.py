@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from chat.model.codes import grouped
+from chat.model.drafts import SavedDraft
 from chat.model.members import Member
 from chat.model.rooms import Room
 from chat.views.days import Past
@@ -55,7 +56,8 @@ class RoomView:
     """A room as one member sees it; a page of the past is without the live end.
 
     `people`, among them the member, are here, and `away` is as for `People.roster`. `frozen` says that they
-    may be out of date. `new` is where that begins which the member has not read.
+    may be out of date. `new` is where that begins which the member has not read. `others` are drafts besides
+    the one in the field.
     """
 
     member: Member
@@ -71,6 +73,7 @@ class RoomView:
     frozen: bool = False
     away: tuple[Sequence[Member], int] = NOBODY
     new: NewLine | None = None
+    others: Sequence[SavedDraft] = ()
 
     @property
     def is_usual(self) -> bool:
@@ -127,7 +130,16 @@ GIVEN = (
     "link_quoted",
     "key",
 )
-EMPTY: Values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": "", "quoted": None}
+EMPTY: Values = {
+    "draft": "",
+    "acked": 0,
+    "life": "",
+    "many_lines": False,
+    "error": "",
+    "quoted": None,
+    "saved": 0,
+    "others": (),
+}
 
 
 def _without_zone(look: Look) -> Look:

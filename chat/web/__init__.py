@@ -2,6 +2,7 @@
 
 from chat.web import (
     act,
+    drafts,
     entry,
     errors,
     files,
@@ -28,6 +29,7 @@ from chat.web.socket import sockets
 
 __all__ = [
     "act",
+    "drafts",
     "entry",
     "errors",
     "files",

@@ -69,7 +69,12 @@ def begin_life(chat: Context, connection: Connection, sent: Receipts, pending: b
     HTML out of a cache has none, so a key is never used by two pages, and a text is only stored under a
     key that its page knows.
     """
-    sent.life = sent.life or secrets.token_urlsafe(9)
-    connection.answer("life", chat.render.composer.life(sent.life, connection.look))
+    connection.answer("life", chat.render.composer.life(deal_life(sent), connection.look))
     if pending:
         connection.answer("pending", chat.render.composer.send_pending(connection.look))
+
+
+def deal_life(sent: Receipts) -> str:
+    """The key of the life of a page that has none yet."""
+    sent.life = sent.life or secrets.token_urlsafe(9)
+    return sent.life

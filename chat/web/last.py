@@ -12,6 +12,7 @@ from chat.store.members import seats_of
 from chat.store.messages import own_newest
 from chat.store.transaction import Transaction
 from chat.views.forms import NOTHING
+from chat.web.drafting import begun_on, newest_drafts
 from chat.web.message import seen
 from chat.web.requests import current_chat, current_look, pace_reading, pages, require_member
 
@@ -31,7 +32,8 @@ async def last(code: str) -> ResponseReturnValue:
         return chat.render.alerts.notice(NONE_YET, look)
     if denied := EDIT.denied(await seen(chat, message, seats)):
         return chat.render.alerts.notice(denied, look)
-    return chat.render.forms.show(member.code, EDIT.form, message, None, NOTHING, look)
+    begun = begun_on(await newest_drafts(chat, member), message.id).get(EDIT.form)
+    return chat.render.forms.show(member.code, EDIT.form, message, None, NOTHING, look, begun)
 
 
 async def _read(tx: Transaction, member: Member) -> tuple[Message | None, list[int]]:

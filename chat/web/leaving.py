@@ -96,5 +96,6 @@ def _forgotten(response: WerkzeugResponse) -> WerkzeugResponse:
 
 def _dismiss(chat: Context, member: Member, reason: str) -> None:
     chat.presence.forget(member)
+    chat.drafts.forget(member.code, member.number)
     chat.hub.connections.close(member.code, member.person, Close(POLICY, reason, over=True))
     logs.event("seat-ended", room=chat.codes.logged(member.code), seat=member.number)

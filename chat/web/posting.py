@@ -13,13 +13,14 @@ from chat.context import Context
 from chat.features import posting
 from chat.features.action import NOT_STORED, check_disk, failure_of
 from chat.features.mention import complete
-from chat.model.errors import Forbidden, RateLimited, Refused
+from chat.model.drafts import Note
+from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
-from chat.model.quotes import Quoted, read_reply
+from chat.model.quotes import read_reply
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
-from chat.store.messages import text_message
 from chat.views.forms import Draft
 from chat.web import fields, repeats
+from chat.web.drafting import quoted_by
 from chat.web.errors import error_page
 from chat.web.outcomes import retry_after
 from chat.web.requests import (
@@ -49,7 +50,8 @@ async def post(code: str) -> ResponseReturnValue:
         return draft_page(NOT_STORED, Draft(canonical_code(code), bodies, key, acked, True, replies))
     if member is None:
         return draft_page("You are not in this room any more.", Draft("", bodies), 403)
-    written = Draft(member.code, bodies, key, acked, True, replies)
+    base = fields.number(form.get("draft"))
+    written = Draft(member.code, bodies, key, acked, True, replies, version=base)
     is_help = False
     for index, body in enumerate(bodies):
         try:
@@ -69,6 +71,7 @@ async def post(code: str) -> ResponseReturnValue:
             if isinstance(reason, NotFound):  # the seat ended just now; sent again, it is of a new one
                 return draft_page(NOT_STORED, draft)
             return await _not_sent(chat, member, draft, reason)
+        chat.drafts.note(Note(member.code, member.number, form_key, body, base=base, kind="sent"))
     response = redirect(f"/help?room={member.code}" if is_help else f"/rooms/{member.code}", 303)
     remember_forms(response, member.code, repeats.answered(forms, form_key))
     return response
@@ -86,19 +89,11 @@ async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Excepti
     if failure.field == "reply":
         draft = replace(draft, replies=(0, *draft.replies[1:]))
     try:
-        draft = replace(draft, quoted=await _quoted(chat, member, draft.reply(0)))
+        draft = replace(draft, quoted=await quoted_by(chat, member, draft.reply(0)))
         page = await room_page(chat, member, draft=draft, error=failure.text)
         return page, failure.status, retry_after(failure)
     except (Unavailable, NotFound, RateLimited):
         return draft_page(failure.text, draft, failure.status)
-
-
-async def _quoted(chat: Context, member: Member, reply: int) -> Quoted | None:
-    """What a draft answers, if that is still there. Raises Unavailable."""
-    try:
-        return (await chat.store.read(text_message, member, reply)).as_quoted if reply else None
-    except (NotFound, Forbidden):
-        return None
 
 
 def draft_page(reason: str, draft: Draft, status: int = 503) -> ResponseReturnValue:
@@ -120,7 +115,11 @@ async def composer(code: str) -> ResponseReturnValue:
         spare = fields.number(form.get("spare"))
         return chat.render.composer.switched(text, many_lines, member.code, spare, current_look())
     reply = read_reply((form.getlist("reply") or [""])[-1])
-    draft = Draft(*(member.code, [text], secrets.token_urlsafe(9)), quoted=await _quoted(chat, member, reply))
+    draft = Draft(
+        *(member.code, [text], secrets.token_urlsafe(9)),
+        quoted=await quoted_by(chat, member, reply),
+        version=fields.number(form.get("draft")),
+    )
     try:
         return await room_page(chat, member, draft=draft, many_lines=many_lines)
     except RateLimited as refused:

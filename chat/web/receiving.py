@@ -16,8 +16,9 @@ from chat.model.rooms import Position
 from chat.views.look import shared
 from chat.views.reader import look_named
 from chat.web import fields
-from chat.web.acknowledging import begin_life
+from chat.web.acknowledging import begin_life, deal_life
 from chat.web.act import act_by_frame
+from chat.web.drafting import ask_for_draft, take_draft
 from chat.web.names import show_names
 from chat.web.pacing import answers_sent, pace
 from chat.web.reports import report
@@ -81,7 +82,11 @@ class Receiver:
         return taken
 
     def _take_texts(self, frame: dict[str, Any] | None) -> bool:
-        return frame is not None and "body" in frame and self.intake.take(frame)
+        if frame is None or "body" not in frame:
+            return False
+        if "draft" in frame and self._connection.draft is None:
+            self._connection.draft = fields.number(frame["draft"])
+        return self.intake.take(frame)
 
     def is_idle(self) -> bool:
         """Nothing that came the ordinary way is being handled."""
@@ -116,6 +121,9 @@ class Receiver:
             connection.close(Close(POLICY))
             return
         count_page(chat, connection)
+        if frame and kind == "draft":
+            await take_draft(chat, connection, frame, self._life(frame))
+            return
         if frame and "act" in frame:
             await act_by_frame(chat, connection, frame)
             return
@@ -141,8 +149,17 @@ class Receiver:
         if (frame.get("outage") or "") == "write":
             self.intake.submitter.unstored = True
         await _resume(self._chat, self._connection, frame)
-        if isinstance(life := frame.get("life"), str) and not read_life(life)[0]:
+        life = frame.get("life")
+        if not isinstance(life, str):
+            return
+        if read_life(life)[0]:
+            ask_for_draft(self._chat, self._connection)
+        else:
             begin_life(self._chat, self._connection, self.intake.receipts, pending="body" in frame)
+
+    def _life(self, frame: dict[str, Any]) -> str:
+        """Of a page that types before it has been dealt one."""
+        return "" if frame.get("life") else deal_life(self.intake.receipts)
 
     def _stop(self, task: asyncio.Task[None]) -> None:
         """A fault of ours ends the connection; `end` raises it."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from functools import partial
 from urllib.parse import quote
 
-from quart import Response, abort, make_response, redirect, request
+from quart import Response, abort, after_this_request, make_response, redirect, request
 from quart.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from chat.context import Context
 from chat.model.codes import clean_code
+from chat.model.drafts import SavedDraft
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.store import NotFound, past, rooms
@@ -27,6 +29,7 @@ from chat.views.qr import qr_code
 from chat.views.room_pages import RoomView
 from chat.views.unread import new_line
 from chat.web import repeats
+from chat.web.drafting import opened
 from chat.web.entry import existing_room, invitation
 from chat.web.reading import note_visit
 from chat.web.requests import (
@@ -117,6 +120,9 @@ async def show_room(
 ) -> str:
     member, seats, page, known, read = found
     chat.reading.gather(chat.hub.connections.of(member.person))
+    others: Sequence[SavedDraft] = ()
+    if draft is None and past is None:
+        draft, others = await opened(chat, member)
     draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
     reader, rendered = current_reader(), chat.hub.rendered
     show = partial(from_start, rendered) if past and past.from_start else rendered.page
@@ -138,8 +144,17 @@ async def show_room(
         else new_line(shown.page, chat.reading.known(member, read), (*seats, *member.ignored)),
         frozen=chat.presence.frozen,
         away=await chat.presence.away(member.code, here),
+        others=others,
     )
+    if draft.version:
+        after_this_request(_not_cached)
     return chat.render.pages.room(view, reader)
+
+
+def _not_cached(response: Response | WerkzeugResponse) -> Response | WerkzeugResponse:
+    """Back must not show a draft that was sent meanwhile."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def link_to(code: str) -> str:
@@ -174,6 +189,7 @@ async def earlier(code: str) -> ResponseReturnValue:
 
 @pages.get("/rooms/<code>/messages")
 @pages.get("/rooms/<code>/composer")
+@pages.get("/rooms/<code>/draft")
 async def form_address(code: str) -> ResponseReturnValue:
     """WebKit reloads the error page of a form as if it had been a link."""
     return redirect(f"/rooms/{quote(code, safe='')}", 303)

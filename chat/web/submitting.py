@@ -18,6 +18,7 @@ from chat.model.receipts import BODIES, Receipts
 from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.store.writes import PendingWrite
 from chat.web.acknowledging import acknowledge
+from chat.web.drafting import note_sent
 from chat.web.pacing import answers_sent, bytes_wait, pace
 from chat.web.reports import report
 from chat.web.transport import TextReader
@@ -192,6 +193,7 @@ class Submitter:
             self._refuse(text, self._fault(error))
         elif text.write is not None:
             self._chat.metrics.appended(asyncio.get_running_loop().time() - text.since)
+            note_sent(self._chat, self._connection, text.key, text.body)
         if text.again is not None:
             self._end_refused(text.again)
         elif self.receipts.answer(text.place, text.body, text.generation):

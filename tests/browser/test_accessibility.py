@@ -259,6 +259,7 @@ NO_PAGES = {
         "/rooms/<code>/last",
         "/rooms/<code>/messages",
         "/rooms/<code>/composer",
+        "/rooms/<code>/draft",
         "/rooms/<code>/<id>/<name>",
     ),  # lead to others
     "/rooms/<code>/stream",  # has a test of its own
@@ -315,6 +316,21 @@ async def test_the_live_frame_without_javascript_has_no_violation(people: People
     await expect(ann.page.get_by_text("number 59")).to_be_visible()
     # Its refresh waits for the end of the page, which comes only when the server ends.
     await check(ann, axe, "the live frame", allowed="meta-refresh")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_choice_of_drafts_has_no_violation(people: People, axe: str, scheme: str) -> None:
+    ann = await people.newcomer(scheme=cast(Scheme, scheme), **STILL)
+    url = f"{ann.url}/rooms/{await ann.open_room('Ann')}"
+    for device in ("phone", "desk", "train"):
+        draft: dict[str, str | float | bool] = {"body": f"from the {device} " * 20, "key": device}
+        await ann.page.context.request.post(f"{url}/draft", form=draft, max_redirects=0)
+    await ann.page.goto(url)
+    await expect(ann.page.locator(".drafts form")).to_have_count(2)
+    for width in (1280, 320):
+        await ann.page.set_viewport_size({"width": width, "height": 800})
+        await check(ann, axe, f"a choice of drafts, {width} px wide")
+        assert await ann.page.evaluate("document.documentElement.scrollWidth") == width
 
 
 async def test_a_farewell_is_announced(people: People, axe: str) -> None:

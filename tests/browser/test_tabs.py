@@ -34,6 +34,9 @@ LIVE = "document.querySelector('#life')?.value > ''"
 FRAMED = """[...document.querySelector("iframe")?.contentDocument?.querySelectorAll(".text") ?? []]
   .map(p => p.textContent)"""
 
+ASK = """(window.answered = null, fetch(location.href).then(answer => answer.text())
+  .then(text => { window.answered = text }), 0)"""
+
 
 class Somebody(Visitor):
     """A visitor whose page may have no script: then they press Enter in a form, and read in a frame."""
@@ -246,6 +249,43 @@ async def test_a_text_on_its_way_is_sent_once_after_back(profile: Profile, serve
     await first.shows(["on its way"])
     await first.says("ok", ["on its way", "ok"])
     await first.rest()
+
+
+async def is_kept(tab: Somebody, text: str) -> None:
+    """Wait until the draft of the person is this text."""
+
+    async def look() -> bool | None:
+        await tab.window.evaluate(ASK)
+        found = await tab.window.wait_for("window.answered ?? null")
+        return parse(str(found)).one("#texts [name=body]").value == text or None
+
+    await until(look, f"the draft is {text!r}")
+
+
+@pytest.mark.parametrize("javascript", [True])
+@pytest.mark.parametrize("begins_again", [back, restored, duplicated])
+@pytest.mark.parametrize("browser", PROFILES)
+async def test_a_tab_that_begins_again_has_what_was_begun_once(
+    profile: Profile, server: Server, begins_again: Callable[[Profile, Window], Awaitable[Window]]
+) -> None:
+    """Whatever the browser itself puts back into the field."""
+    first = Somebody(profile.first, server.url, profile)
+    reader = Reader(server.url)
+    await reader.join(await first.open_room("Ann"))
+    await first.in_room()
+    await first.type("begun")
+    await is_kept(first, "begun")
+    tab = Somebody(await begins_again(profile, profile.first), first.url, profile)
+    await tab.in_room()
+    await tab.window.wait_for(f"document.querySelector({FIELD!r})?.value === 'begun' || null")
+    await tab.window.focus(FIELD)
+    await tab.window.type(" and sent\n", 0)
+    await tab.shows(["begun and sent"])
+    await tab.rest()
+    again = Somebody(await begins_again(profile, tab.window), first.url, profile)
+    await again.in_room()
+    await again.shows(["begun and sent"])
+    await again.rest()
 
 
 @pytest.mark.parametrize("javascript", [False])

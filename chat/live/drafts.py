@@ -1,0 +1,114 @@
+"""What is being written on the pages of this node: gathered here, and stored for all every few seconds.
+
+Nobody waits for these writes. A few seconds of them may be lost: their pages still have them, and say them
+again when they come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from chat.model.changes import Change
+from chat.model.drafts import Note
+from chat.store import NO_ROOM, OutcomeUnknown, Store, Unavailable, drafts
+
+EVERY = 3.0  # s between writes
+PAUSE = 0.2  # s between two at least
+PORTION = 50  # notes of one write: texts may wait behind it
+MOST = 20_000  # notes that are held while the store does not take them
+MOST_CHARACTERS = 4 * 2**20  # of them, each of at most four bytes
+
+SENT = -1
+Place = tuple[
+    str, int, str, int
+]  # a code, a seat, a page, and the message that is edited there, or 0, or SENT
+
+
+class Drafts:
+    def __init__(self, store: Store, every: float = EVERY) -> None:
+        self._store = store
+        self._every = every
+        self._due: dict[Place, Note] = {}
+        self._seats: dict[tuple[str, int], int] = {}  # how many notes each has
+        self._characters = 0
+        self._saving = asyncio.Lock()
+        self._hurried = asyncio.Event()
+
+    def has_due(self, code: str, seat: int) -> bool:
+        """Whether something of a seat is yet to be stored."""
+        return (code, seat) in self._seats
+
+    def note(self, note: Note) -> None:
+        """A page says this of its text; it takes the place of what it said before.
+
+        What was sent is kept besides what is written after it.
+        """
+        place = written = note.code, note.seat, note.page, note.edited
+        if note.kind == "sent":
+            place = *written[:3], SENT
+            if (before := self._due.get(written)) and note.sends(before.body):
+                self._forget(written)
+        self._forget(place)
+        if len(self._due) < MOST and self._characters + len(note.body) <= MOST_CHARACTERS:
+            self._due[place] = note
+            self._characters += len(note.body)
+            seat = note.code, note.seat
+            self._seats[seat] = self._seats.get(seat, 0) + 1
+
+    def note_deleted(self, changes: Iterable[Change]) -> None:
+        """What was to replace a text that is deleted is not kept, not even here."""
+        gone = {(change.code, change.message.id) for change in changes if change.message.body is None}
+        if gone and self._due:
+            for place in [one for one in self._due if (one[0], one[3]) in gone]:
+                self._forget(place)
+
+    def forget(self, code: str, seat: int) -> None:
+        """Somebody has left."""
+        if self.has_due(code, seat):
+            for place in [one for one in self._due if one[:2] == (code, seat)]:
+                self._forget(place)
+
+    def _forget(self, place: Place) -> None:
+        note = self._due.pop(place, None)
+        if note is None:
+            return
+        self._characters -= len(note.body)
+        seat = note.code, note.seat
+        self._seats[seat] -= 1
+        if not self._seats[seat]:
+            del self._seats[seat]
+
+    async def run(self) -> None:
+        """Store what is due for as long as this node runs."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurried.wait(), self._every)
+            self._hurried.clear()
+            await self.save()
+            await asyncio.sleep(PAUSE)
+
+    def leave(self, code: str, seat: int) -> None:
+        """A page has gone: on another node it may be said what is newer."""
+        if self.has_due(code, seat):
+            self._hurried.set()
+
+    async def save(self) -> None:
+        """Store what is due, which stays so until it is stored. Waits for a save that has begun."""
+        async with self._saving:
+            due = list(self._due.items())
+            for start in range(0, len(due), PORTION):
+                portion = due[start : start + PORTION]
+                if not await self._stored([note for _, note in portion]):
+                    return
+                for place, note in portion:
+                    if self._due.get(place) is note:
+                        self._forget(place)
+
+    async def _stored(self, notes: Sequence[Note]) -> bool:
+        try:
+            await self._store.write(NO_ROOM, drafts.save, notes)
+        except (Unavailable, OutcomeUnknown):
+            return False
+        return True

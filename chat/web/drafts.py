@@ -1,0 +1,86 @@
+"""Drafts by ordinary forms: kept without JavaScript, and chosen where there are several."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from quart import redirect, request
+from quart.typing import ResponseReturnValue
+
+from chat import limits
+from chat.context import Context
+from chat.features.action import TOO_OFTEN, Failure, failure_of
+from chat.model.drafts import Note, clean_draft
+from chat.model.errors import RateLimited, Refused
+from chat.model.members import Member
+from chat.model.quotes import read_reply
+from chat.store import NO_ROOM, NotFound, OutcomeUnknown, Unavailable, drafts
+from chat.views.forms import Draft
+from chat.web import fields
+from chat.web.drafting import quoted_by
+from chat.web.errors import error_page
+from chat.web.outcomes import retry_after
+from chat.web.posting import draft_page
+from chat.web.requests import current_chat, pages, require_member
+from chat.web.room import room_page
+
+TOO_LONG = "This draft is too long to be kept. Shorten it, or send part of it."
+CHOICES = "use", "drop"
+NO_CHOICE = "Please choose one of the two."
+
+
+@pages.post("/rooms/<code>/draft")
+async def draft(code: str) -> ResponseReturnValue:
+    """Keep what is in the field, or with `choice`, use or drop what was kept of another device."""
+    chat, form = current_chat(), await request.form
+    member = await require_member(chat, code)
+    choice = fields.text(form, "choice")
+    if not choice:
+        failed = await _keep(chat, member)
+        return failed or redirect(f"/rooms/{member.code}", 303)
+    if choice not in CHOICES:
+        return error_page(422, "Not done", NO_CHOICE), 422
+    _pace(chat, member)
+    await chat.drafts.save()
+    asked = member.code, member.number, fields.number(form.get("version")), choice == "use"
+    await chat.store.write(NO_ROOM, drafts.choose, *asked)
+    return redirect(f"/rooms/{member.code}", 303)
+
+
+def _pace(chat: Context, member: Member) -> None:
+    """Raises RateLimited."""
+    if wait := chat.own_limits.take(limits.DRAFTS, member.person):
+        raise RateLimited(TOO_OFTEN, wait)
+
+
+async def _keep(chat: Context, member: Member) -> ResponseReturnValue | None:
+    """Not None if it could not be kept: then the text comes back."""
+    form = await request.form
+    typed, reply = (form.getlist("body") or [""])[-1], read_reply((form.getlist("reply") or [""])[-1])
+    base = fields.number(form.get("draft"))
+    key = fields.text(form, "key") or secrets.token_urlsafe(9)
+    try:
+        _pace(chat, member)
+        body = clean_draft(typed)
+        if body is None:
+            raise Refused(TOO_LONG, "body")
+        chat.quota.take(len(body.encode()), "body")
+        note = Note(member.code, member.number, key, body, max(reply, 0), base=base)
+        await chat.store.write(NO_ROOM, drafts.save, [note])
+    except (Refused, Unavailable, OutcomeUnknown) as error:
+        failure = failure_of(error)
+        return await _not_kept(
+            chat, member, Draft(member.code, [typed], key, replies=[reply], version=base), failure
+        )
+    return None
+
+
+async def _not_kept(chat: Context, member: Member, draft: Draft, failure: Failure) -> ResponseReturnValue:
+    """In the room if that can be shown."""
+    try:
+        draft = replace(draft, quoted=await quoted_by(chat, member, draft.reply(0)))
+        page = await room_page(chat, member, draft=draft, error=failure.text)
+        return page, failure.status, retry_after(failure)
+    except (Unavailable, NotFound, RateLimited):
+        return draft_page(failure.text, draft, failure.status)

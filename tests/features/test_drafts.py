@@ -1,0 +1,398 @@
+"""Drafts: what somebody has begun to write is there on their other devices, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+import pytest
+from dom import Element
+from people import Live, Person, ids, until
+
+from chat.context import Context
+from chat.live.drafts import MOST_CHARACTERS, Drafts
+from chat.model.drafts import Note
+from chat.model.messages import BODY_BYTES
+from chat.store import Unavailable, drafts
+
+FIELD = "#texts [name=body]"
+BASE = "#composer [name=draft]"
+FILLED = "hx-partial[hx-target=#texts:has(>:only-child:placeholder-shown)]"
+
+
+@pytest.fixture
+def page() -> str:
+    """The key of a page's life."""
+    return secrets.token_urlsafe(9)
+
+
+async def types(live: Live, page: str, body: str, chats: list[Context], **more: Any) -> None:
+    """Say what is in the field, and have it taken."""
+    await live.send(k="draft", life=f"{page}.0", body=body, **({"reply": ""} | more))
+    await until(lambda: any(note.body == body for chat in chats for note in chat.drafts._due.values()))
+
+
+async def stored(chats: list[Context]) -> None:
+    for chat in chats:
+        await chat.drafts.save()
+
+
+async def field(person: Person, code: str) -> str:
+    """What the field of a page holds that is opened now."""
+    return (await person.look(code)).one(FIELD).value
+
+
+def others(page: Element) -> list[Element]:
+    """The drafts that may be chosen instead."""
+    return [form for form in page.all("form") if form.all("[name=choice]")]
+
+
+async def test_what_is_typed_is_there_when_the_room_is_opened_again(
+    alice: Person, bob: Person, code: str, chats: list[Context], page: str
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, page, "hel", chats)
+        await types(live, page, "hello", chats)
+        assert await field(alice, code) == "hello", "though it is yet to be stored"
+        await stored(chats)
+        assert await field(alice, code) == "hello"
+        assert await field(bob, code) == ""
+
+
+async def test_several_lines_open_as_several_lines(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, page, "one\ntwo", chats)
+        shown = (await alice.look(code)).one(FIELD)
+        assert (shown.tag, shown.value) == ("textarea", "one\ntwo")
+
+
+async def test_another_node_has_it_once_it_is_stored(
+    alice: Person, bob: Person, code: str, chats: list[Context], page: str
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, page, "hello", chats)
+        await stored(chats)
+        assert await field(alice.at(bob.app), code) == "hello"
+
+
+async def test_a_page_that_has_gone_is_stored_at_once(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    for chat in chats:
+        chat.drafts._every = 3600
+    async with alice.in_room(code) as live:
+        await types(live, page, "hello", chats)
+    async with asyncio.timeout(5):
+        while not await chats[-1].store.read(drafts.drafts_of, code, 1):
+            await asyncio.sleep(0.01)
+
+
+async def test_it_is_said_to_nobody_and_is_no_change(
+    alice: Person, bob: Person, code: str, chats: list[Context], page: str
+) -> None:
+    async with alice.in_room(code) as hers, bob.in_room(code) as his:
+        await types(hers, page, "canary", chats)
+        await stored(chats)
+        await alice.write(code, "that was all")
+        await his.until(".text", "that was all")
+        assert "canary" not in "".join(his.raw)
+        assert "typing" not in "".join(his.raw)
+    assert "canary" not in (await bob.get(f"/rooms/{code}")).text
+    for person in (alice, bob):
+        assert "Nothing found" in (await person.get(f"/rooms/{code}/search?q=canary")).text
+
+
+async def test_a_sent_text_is_no_draft(
+    alice: Person, bob: Person, code: str, chats: list[Context], page: str
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, page, "hello", chats)
+        await stored(chats)
+        await live.send(body="hello there", life=f"{page}.0", reply="")
+        await live.until(".text", "hello there")
+        assert await field(alice, code) == ""
+        assert await field(alice.at(bob.app), code) == "", "where that is yet to be heard of"
+        await stored(chats)
+        assert await field(alice.at(bob.app), code) == ""
+        assert await chats[0].store.read(drafts.drafts_of, code, 1) == []
+
+
+async def test_what_is_begun_after_a_text_is_kept(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, page, "hello", chats)
+        await live.send(body="hello", life=f"{page}.0", reply="")
+        await live.until(".text", "hello")
+        await types(live, page, "next", chats)
+        await stored(chats)
+        assert await field(alice, code) == "next"
+
+
+async def test_a_text_by_the_form_clears_the_draft_that_it_began_with(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, page, "hello", chats)
+        form = (await alice.look(code)).one("#composer")
+    fields = {one["name"]: one.value for one in form.all("input[name]")}
+    assert fields["body"] == "hello"
+    reply = await alice.post(f"/rooms/{code}/messages", fields | {"body": "good morning"})
+    assert reply.status == 303
+    assert await field(alice, code) == ""
+
+
+async def test_an_emptied_field_has_no_draft(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, page, "hello", chats)
+        await stored(chats)
+        await types(live, page, "", chats)
+        assert await field(alice, code) == ""
+
+
+async def test_a_page_goes_on_with_what_it_began_with(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, page, "hello", chats)
+    shown = await alice.look(code)
+    async with alice.in_room(code) as live:
+        await types(live, "another", "hello there", chats, draft=shown.one(BASE).value)
+        again = await alice.look(code)
+    assert again.one(FIELD).value == "hello there"
+    assert not others(again)
+
+
+async def test_of_two_that_were_written_at_once_both_are_shown_and_one_is_chosen(
+    alice: Person, code: str, chats: list[Context]
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, "phone", "from the phone", chats)
+        await stored(chats)
+        await types(live, "desk", "from the desk", chats)
+    shown = await alice.look(code)
+    assert shown.one(FIELD).value == "from the desk"
+    (other,) = others(shown)
+    assert other.one("blockquote").text == "from the phone"
+    version = other.one("[name=version]").value
+    used = await alice.post(other["action"], {"version": version, "choice": "use"})
+    assert (used.status, used.headers["Location"]) == (303, f"/rooms/{code}")
+    shown = await alice.look(code)
+    assert shown.one(FIELD).value == "from the phone"
+    (other,) = others(shown)
+    assert other.one("blockquote").text == "from the desk"
+    version = other.one("[name=version]").value
+    assert (await alice.post(other["action"], {"version": version, "choice": "drop"})).status == 303
+    shown = await alice.look(code)
+    assert shown.one(FIELD).value == "from the phone"
+    assert not others(shown)
+    assert (await alice.post(other["action"], {"version": version, "choice": "else"})).status == 422
+
+
+async def test_a_reply_opens_with_what_it_answers(
+    alice: Person, bob: Person, code: str, chats: list[Context], page: str
+) -> None:
+    await alice.write(code, "Who has the keys?")
+    id = ids(await alice.look(code))[0]
+    async with bob.in_room(code) as live:
+        await types(live, page, "I do, but", chats, reply=str(id))
+        await stored(chats)
+        shown = await bob.look(code)
+        assert shown.one(FIELD).value == "I do, but"
+        assert shown.one("#replies .quote").words == "In reply to: Alice Who has the keys?"
+        form = (await bob.get(f"/rooms/{code}/{id}")).page.one("#reply")
+        assert form.one("textarea").value == "I do, but"
+        await types(live, "other", "something else", chats)
+        assert (await bob.look(code)).one(FIELD).value == "something else"
+        await live.send(act="reply", id=str(id))
+        await live.until(FILLED)
+        assert live.frames[-1].all(FILLED)[-1].one("[name=body]").value == "I do, but"
+
+
+async def test_a_reply_by_its_form_clears_its_draft(
+    alice: Person, bob: Person, code: str, chats: list[Context], page: str
+) -> None:
+    await alice.write(code, "Who has the keys?")
+    id = ids(await alice.look(code))[0]
+    async with bob.in_room(code) as live:
+        await types(live, page, "I do, but", chats, reply=str(id))
+    form = (await bob.get(f"/rooms/{code}/{id}")).page.one("#reply")
+    fields = {one["name"]: one.value for one in form.all("[name]")}
+    assert (await bob.post(form["action"], fields | {"body": "me"})).status == 303
+    assert await field(bob, code) == ""
+
+
+async def test_an_edit_has_a_draft_of_its_own(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    await alice.write(code, "a mesage")
+    id = ids(await alice.look(code))[0]
+    async with alice.in_room(code) as live:
+        form = await live.ask("edit", id)
+        version = form.one("[name=version]").value
+        await types(live, page, "a message", chats, act=f"{id}/edit", version=version)
+        await types(live, page, "something new", chats)
+        form = await live.ask("edit", id)
+        assert (form.one("textarea").value, form.one("[name=version]").value) == ("a message", version)
+        assert (await alice.get(f"/rooms/{code}/{id}")).page.one("#edit textarea").value == "a message"
+        assert await field(alice, code) == "something new"
+        last = await alice.get(f"/rooms/{code}/last", hx_request="true")
+        assert last.page.all("#edit textarea")[-1].value == "a message"
+        await live.send(act=f"{id}/edit", version=version, body="a message, at last")
+        await live.until("li .text", "a message, at last")
+        form = await live.ask("edit", id)
+        assert form.one("textarea").value == "a message, at last"
+
+
+async def test_a_deleted_text_is_in_no_draft(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    await alice.write(code, "canary")
+    id = ids(await alice.look(code))[0]
+    async with alice.in_room(code) as live:
+        version = (await live.ask("edit", id)).one("[name=version]").value
+        await types(live, page, "canary two", chats, act=f"{id}/edit", version=version)
+        await alice.post(f"/rooms/{code}/{id}/delete")
+        await until(
+            lambda: not any("canary" in note.body for chat in chats for note in chat.drafts._due.values())
+        )
+
+
+async def test_who_left_finds_no_draft_when_they_come_back(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, page, "hello", chats)
+        await alice.post(f"/rooms/{code}/leave")
+        await alice.join(code)
+        assert await field(alice, code) == ""
+
+
+async def test_a_page_that_comes_back_says_what_it_holds(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    shown = await alice.look(code)
+    async with alice.live(code) as live:
+        await live.resume(shown, life=f"{page}.0")
+        asked = await live.until("#pending")
+        assert asked["hx-vals"] == '{"k":"draft","again":"1"}'
+        await types(live, page, "typed while nobody listened", chats, again="1")
+        assert await field(alice, code) == "typed while nobody listened"
+
+
+async def test_an_old_page_out_of_a_cache_is_given_the_draft(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    old = await alice.look(code)
+    async with alice.in_room(code) as live:
+        await types(live, page, "hello", chats)
+    async with alice.live(code) as live:
+        await live.resume(old, life="")
+        await live.send(k="draft", again="1", life="", body="", reply="")
+        await live.until(FILLED)
+        assert live.frames[-1].all(FILLED)[-1].one("[name=body]").value == "hello"
+    fresh = await alice.get(f"/rooms/{code}")
+    assert fresh.headers["Cache-Control"] == "no-store", "for it may be sent before Back shows it"
+    async with alice.live(code) as live:
+        await live.resume(fresh.page, life="")
+        await live.send(
+            k="draft", again="1", life="", body="hello", reply="", draft=fresh.page.one(BASE).value
+        )
+        await alice.write(code, "that was all")
+        await live.until(".text", "that was all")
+        assert not any(frame.all(FILLED) for frame in live.frames)
+
+
+async def test_without_javascript_it_is_kept_by_a_button(alice: Person, code: str) -> None:
+    button = (await alice.look(code)).one("#foot noscript button[form=composer]")
+    assert button["formaction"] == f"/rooms/{code}/draft"
+    kept = await alice.post(f"/rooms/{code}/draft", {"body": "hello", "key": "key"})
+    assert (kept.status, kept.headers["Location"]) == (303, f"/rooms/{code}")
+    shown = await alice.look(code)
+    assert shown.one(FIELD).value == "hello"
+    base = shown.one(BASE).value
+    await alice.post(f"/rooms/{code}/draft", {"body": "hello\r\nthere", "key": "other", "draft": base})
+    assert await field(alice, code) == "hello\nthere"
+    base = (await alice.look(code)).one(BASE).value
+    await alice.post(f"/rooms/{code}/draft", {"body": " ", "key": "third", "draft": base})
+    assert await field(alice, code) == ""
+
+
+async def test_a_draft_that_is_too_long_comes_back(alice: Person, code: str) -> None:
+    long = "x" * (BODY_BYTES + 1)
+    reply = await alice.post(f"/rooms/{code}/draft", {"body": long})
+    assert reply.status == 422
+    assert (
+        reply.page.one("[role=alert]").text
+        == "This draft is too long to be kept. Shorten it, or send part of it."
+    )
+    assert reply.page.one(FIELD).value == long
+    assert await field(alice, code) == ""
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"body": "x" * (BODY_BYTES + 1)},
+        {"body": ["a", "b"]},
+        {"body": []},
+        {"body": 7},
+        {},
+        {"body": "x", "life": 7},
+        {"body": "\0\ud800"},
+        {"body": "x", "act": "seven/edit", "version": "-1"},
+    ],
+)
+async def test_what_no_page_says_is_passed_over(
+    alice: Person, code: str, chats: list[Context], page: str, frame: dict[str, Any]
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, page, "hello", chats)
+        await live.send(**({"k": "draft", "life": f"{page}.0"} | frame))
+        await live.send(body="a text", life=f"{page}.0", reply="")
+        await live.until(".text", "a text")
+        assert await alice.texts(code) == ["a text"]
+
+
+# What is held
+
+
+async def test_what_was_sent_is_dropped_whatever_is_written_next(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, "phone", "hello", chats)
+        await stored(chats)
+        await types(live, page, "hello there", chats)
+        await live.send(body="hello there", life=f"{page}.0", reply="")
+        await live.until(".text", "hello there")
+        await types(live, page, "next", chats)
+        await stored(chats)
+        kept = await chats[0].store.read(drafts.drafts_of, code, 1)
+        assert [one.body for one in kept] == ["next"]
+
+
+class Away:
+    """A store that does not answer."""
+
+    async def write(self, *_: Any) -> None:
+        raise Unavailable("away")
+
+
+async def test_what_is_held_is_bounded_and_waits_for_the_store() -> None:
+    held = Drafts(Away())  # type: ignore[arg-type]
+    text = "x" * BODY_BYTES
+    for n in range(1000):
+        held.note(Note("CODE", n, "page", text))
+    await held.save()
+    assert held._characters == sum(len(note.body) for note in held._due.values()) <= MOST_CHARACTERS
+    assert held.has_due("CODE", 0)
+    assert not held.has_due("CODE", 999)
+    for n in range(1000):
+        held.forget("CODE", n)
+    assert (held._due, held._seats, held._characters) == ({}, {}, 0)
