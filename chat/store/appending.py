@@ -20,7 +20,7 @@ Extra = Callable[[Transaction], Coroutine[Any, Any, Meta]]
 async def append(
     tx: Transaction, code: str, author: int, key: str, body: str, extra: Extra | None = None
 ) -> Change:
-    """As `Store.append`; `extra` is asked only if the key is new, and before anything is written."""
+    """As `Store.append`; `extra` is asked only if the key is new, and before the text is written."""
     room, repeats, name, mark, *last = await _place(tx, code, author, key)
     if repeats and (done := await repeated(tx, code, author, key)):
         return done

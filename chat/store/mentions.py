@@ -24,13 +24,13 @@ from chat.model.messages import Message
 from chat.model.sentences import Sentence
 from chat.store import queries
 from chat.store.log import head_of
-from chat.store.records import Head, load_member
+from chat.store.records import load_member
+from chat.store.rooms import find_room, set_meta
 from chat.store.transaction import Transaction
 
 SHOWN = 6  # people at once while a name is typed
 ALIKE = 50  # seats of one name that are looked at
 APART = 60 * 1000  # ms between two calls of more than a few
-LOOKED_BACK = 1000  # revs in which the last one is looked for
 TOLD = 100  # seats that one message may mention in all, however often it is changed
 People = Mapping[str, Sequence[tuple[int, int, str]]]  # by `same` name: mark, number, label
 
@@ -51,7 +51,7 @@ async def mentioned(
     seats = sorted({who.seat for who in named.values()}.difference(own))
     told = sorted({*before.told, *before.mentions}) if before else []
     if EVERYBODY in seats and EVERYBODY not in told:
-        await _check_call(tx, head, is_certain=CERTAINLY_ALL in map(same, named))
+        await _call(tx, member, head.room, is_certain=CERTAINLY_ALL in map(same, named))
     if len(told) >= TOLD:
         told = sorted({*told[:TOLD], *seats})
     return {"mentions": seats or None, "named": named or None, "told": told or None}
@@ -85,11 +85,16 @@ def _first(names: Sequence[str], people: People) -> tuple[str, Named] | None:
     return None
 
 
-async def _check_call(tx: Transaction, head: Head, is_certain: bool) -> None:
-    ((people,),) = await tx.fetch(queries.COUNT_HELD, head.room, CROWD + 1)
+async def _call(tx: Transaction, member: Member, number: int, is_certain: bool) -> None:
+    """When many were called is kept with the room: the text that did may be changed or deleted at once."""
+    ((people,),) = await tx.fetch(queries.COUNT_HELD, number, CROWD + 1)
     if people <= CROWD:
         return
     if not is_certain:
         raise Refused(Sentence(ASK, n=CROWD), "body")
-    if await tx.fetch(queries.CALLED_ALL, head.room, head.rev - LOOKED_BACK, tx.now - APART):
+    room = await find_room(tx, member.code)
+    called = room.meta.get("called") if room else None
+    if type(called) is int and abs(tx.now - called) < APART:  # the clock may have been set back
         raise RateLimited(TOO_SOON, APART / 1000, "body")
+    if room:
+        await set_meta(tx, room, called=tx.now)

@@ -102,9 +102,6 @@ END_SEAT = "UPDATE seat SET ended = $1, present = 0, announced = 2 WHERE room = 
 COUNT_HELD = (  # up to $2
     "SELECT count(*) FROM (SELECT 1 FROM seat WHERE room = $1 AND ended IS NULL LIMIT $2) AS held"
 )
-CALLED_ALL = (
-    "SELECT 1 FROM message WHERE room = $1 AND id > $2 AND at > $3 AND meta LIKE '%\"mentions\":[0%' LIMIT 1"
-)
 IS_PRESENT = "SELECT present FROM seat WHERE room = $1 AND number = $2"
 
 RISE_TO = " ON CONFLICT (room, seat) DO UPDATE SET rev = excluded.rev WHERE read_position.rev < excluded.rev"

@@ -153,6 +153,27 @@ async def test_everybody_of_many_is_called_only_by_who_means_it_and_once_a_minut
     assert await shown(bob, code, "@@all Cake!") == [("0", "@all")]
 
 
+async def test_many_are_called_no_sooner_because_the_text_that_did_is_changed_or_gone(
+    app: Quart, alice: Person, bob: Person, code: str, clock: FakeClock
+) -> None:
+    for n in range(CROWD - 1):
+        await Person(app, f"P{n}", f"192.0.3.{n}").join(code)
+    url = f"/rooms/{code}/messages"
+    await alice.write(code, "An old one")
+    old = ids(await alice.look(code))[-1]
+    for deed, form in (("edit", {"body": "Tea?"}), ("delete", {})):
+        clock.pass_by(APART / 1000 + 1)
+        await alice.write(code, "Tea, @@all?")
+        id = ids(await alice.look(code))[-1]
+        assert (await alice.post(f"/rooms/{code}/{id}/{deed}", form)).status == 303
+        again = await bob.post(url, {"body": "@@all Cake!", "key": f"after {deed}"})
+        assert again.status == 429, deed
+    clock.pass_by(APART / 1000 + 1)
+    called = await alice.post(f"/rooms/{code}/{old}/edit", {"body": "@@all An old one"})
+    assert called.status == 303
+    assert (await bob.post(url, {"body": "@@all Cake!", "key": "after an edit"})).status == 429
+
+
 # Who is told
 
 
