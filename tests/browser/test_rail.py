@@ -76,6 +76,9 @@ async def test_the_way_home_on_a_phone_says_how_much_is_unread_in_other_rooms(pe
     assert badge
     assert title
     assert 0 <= badge["x"] < badge["x"] + badge["width"] <= title["x"], "it covers nothing"
+    arrow = await home.locator("svg path").bounding_box()
+    assert arrow
+    assert badge["y"] + badge["height"] <= arrow["y"], "nor the arrow"
     await home.click()
     await expect(ann.page.locator("#rooms li")).to_have_count(2)
 
