@@ -6,6 +6,7 @@ import asyncio
 import re
 import threading
 from typing import Any
+from unittest import mock
 
 import pytest
 from dom import Element, parse
@@ -157,6 +158,13 @@ HARD = st.sampled_from(
 @given(st.lists(HARD | texts, max_size=6).map("".join))
 def test_the_output_is_always_inside_the_allow_list(body: str) -> None:
     _check(html(body))
+
+
+@given(st.text(st.sampled_from("ab w.W,é日/me👍ℹ©1\n*@:-<&'")) | texts)
+def test_an_ordinary_text_is_what_the_parser_would_make_of_it(body: str) -> None:
+    with mock.patch.object(views, "_ORDINARY", re.compile("(?!)")):
+        parsed = formatted(body)
+    assert formatted(body) == parsed
 
 
 @given(texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -65,6 +66,8 @@ ATTRIBUTES = {
 # Without autocomplete=off, Firefox would tick, after a reload, the box that stands where one was ticked.
 VALUES = {"input": {"type": {"checkbox"}, "autocomplete": {"off"}}}
 CLASSES = {"span": {"big", *(name for _, name in COLOURS)}, "label": {"spoiler"}, "details": {"fold"}}
+# One line in which nothing can be a mark, a name, or a link but one that begins with "www.".
+_ORDINARY = re.compile(r"[^\x00-\x1f/*`~|>:@-][^\x00-\x1f*`~|>:@-]*")
 # A second fence: whatever is wrong above, nothing else than this reaches a page.
 _cleaner = nh3.Cleaner(
     tags=TAGS,
@@ -101,6 +104,8 @@ def _more(lines: int) -> Sentence:
 
 def formatted(body: str) -> Formatted:
     """As people see a text. Most have no marks, and need no parser."""
+    if _ORDINARY.fullmatch(body) and "www." not in body.lower() and not is_a_few_emoji(body):
+        return Formatted(escape(body))
     if not is_marked(body) and not is_long(body) and not is_action(body):
         return _made(_big(body) if is_a_few_emoji(body) else linked(body, plain=with_places))
     tokens = list(_coloured(parse(CONTROLS.sub("", body))))

@@ -33,7 +33,7 @@ class Formatter:
 
     def takes_long(self, body: str | None) -> bool:
         """Whether it would, for the event loop: a text that was made before does not."""
-        if body is None or not is_marked(body) or (len(body) <= SLOW and "```" not in body):
+        if body is None or (len(body) <= SLOW and "```" not in body) or not is_marked(body):
             return False
         return body not in self._ready
 
