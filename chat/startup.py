@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chat.cluster.parts import bus_for, limits_for, redis_for, registry_for
 from chat.context import Context
 from chat.limits import OwnLimits
-from chat.live import unread, unread_marks
+from chat.live import read_signs, unread_marks
 from chat.live.bus import Bus, Others
 from chat.live.connections import SOCKETS
 from chat.live.drafts import Drafts
@@ -94,7 +94,7 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     elsewhere = Elsewhere(store, render.home.replaced_row, render.home.replaced_badge)
     store.listen(_committed(metrics, reading, elsewhere, hub), hub.on_gap, metrics.unknown.inc)
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
-    titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere)
+    titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere, metrics.delivered)
     marks = UnreadMarks(reading, titles, bus, render.unread.focus)
     ignoring = Ignoring(store, bus, hub.feeds, render.ignored.show)
     sounds = Sounds(render.alerts.mention, reading.has_focus)
@@ -161,7 +161,7 @@ def _heard(
     hears: Mapping[str, Callable[[Sign], object]] = {
         TYPING: typing.note,
         IGNORING: lambda sign: ignoring.refresh(sign.code, sign.seat),
-        unread.KIND: titles.hear,
+        read_signs.KIND: titles.hear,
         unread_marks.KIND: marks.hear,
     }
 

@@ -208,6 +208,10 @@ class Feed(Generic[F]):
             return None
         return frame_part(self._rendered.of(self.code, look), self._after(cursor))
 
+    def since(self, cursor: int) -> Part | None:
+        """All that came after `cursor`, as it is now; None if the cursor is too old for the ring."""
+        return self._after(cursor) if cursor >= self._floor else None
+
     def _after(self, cursor: int) -> Part:
         ids: set[int] = set()
         for rev, id in reversed(self._ring):

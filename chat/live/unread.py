@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 
 from chat.live.bus import Bus
 from chat.live.connection import Connection
 from chat.live.elsewhere import Elsewhere
 from chat.live.feed import Feed
+from chat.live.framing import websocket_frame
+from chat.live.last_said import LastSaid
+from chat.live.read_signs import signs_of, told_by
 from chat.live.reading import Reading, Seat
 from chat.model.mentions import EVERYBODY
 from chat.model.rooms import Room
@@ -26,29 +28,32 @@ from chat.store import Store, Unavailable, unread
 from chat.store.my_rooms import COUNTED
 from chat.views.look import Look
 
-KIND = "read"
 EVERY = 1.0  # s between what a page is told
-SPAN = 160  # seats of a room, of which one sign speaks
 SIGNS = 128  # in one go: half of what a bus takes, so that signs of typing are not crowded out
 AT_ONCE = 100  # people whose positions are asked for in one go
-
-LABEL = re.compile(r"[0-9]{1,19} [0-9a-f]{1,40}")  # of a sign: a rev, and a bit for each seat
+FULL = Unread(COUNTED, 0)
 
 log = logging.getLogger("chat")
 
 Render = Callable[[Room, Unread, Look], str]
+Made = tuple[str, bytes]  # a fragment, and its frame
 
 
 class _Page:
     """`shown` is what its title says, and what the room was called then."""
 
-    __slots__ = ("has_focus", "read", "seats", "shown")
+    __slots__ = ("counted", "has_focus", "read", "seats", "shown")
 
     def __init__(self) -> None:
         self.has_focus = False
         self.read: int | None = None  # not known yet
         self.seats: frozenset[int] = frozenset()
         self.shown: tuple[Unread, Room | None] = NOTHING, None
+        self.counted: tuple[int | None, Collection[int]] = None, ()  # after what, and who was ignored
+
+    def is_full(self, ignored: Collection[int]) -> bool:
+        """Whether new texts that mention nobody change nothing of what it says."""
+        return self.shown[0] == FULL and self.counted == (self.read, ignored)
 
 
 class UnreadTitles:
@@ -62,14 +67,17 @@ class UnreadTitles:
         feeds: Mapping[str, Feed[Connection]],
         render: Render,
         elsewhere: Elsewhere,
+        delivered: Callable[[int, int], None],
     ) -> None:
         self._store, self._reading, self._bus = store, reading, bus
         self._feeds = feeds
         self.elsewhere = elsewhere
         self._render = render
+        self._delivered = delivered
         self._rooms: dict[str, dict[Connection, _Page]] = {}
         self._seats: dict[Seat, set[Connection]] = {}  # whose pages these are
         self._counted: dict[str, int] = {}  # up to which rev of each room
+        self._said = LastSaid(store)
 
     def follow(self, connection: Connection) -> None:
         """A page with a title that can be changed is open."""
@@ -90,6 +98,7 @@ class UnreadTitles:
         if not pages:
             self._rooms.pop(code, None)
             self._counted.pop(code, None)
+            self._said.forget(code)
 
     def focus(self, connection: Connection) -> None:
         """Somebody looks at the page: nothing on it is unread any more."""
@@ -98,7 +107,7 @@ class UnreadTitles:
             return
         page.has_focus = True
         if page.shown[0].texts and page.shown[1]:
-            self._show(connection, page, NOTHING, page.shown[1])
+            self._show(connection, page, NOTHING, page.shown[1], {})
 
     def blur(self, connection: Connection) -> None:
         if page := self._page(connection):
@@ -109,7 +118,7 @@ class UnreadTitles:
 
     def hear(self, sign: Sign) -> None:
         """Some have read up to a rev, on another node."""
-        for seat, rev in _signed(sign):
+        for seat, rev in told_by(sign):
             self._read(sign.code, seat, rev)
 
     def _read(self, code: str, seat: int, rev: int) -> None:
@@ -145,7 +154,7 @@ class UnreadTitles:
         risen = self._reading.take_risen()
         for (code, seat), rev in risen.items():
             self._read(code, seat, rev)
-        for sign in islice(_signs(risen), SIGNS):
+        for sign in islice(signs_of(risen), SIGNS):
             self._bus.sign(sign)
         for code in list(self._rooms):
             feed = self._feeds.get(code)
@@ -153,26 +162,38 @@ class UnreadTitles:
                 continue
             self._counted[code] = feed.position.rev
             try:
-                await self._count(code)
+                await self._count(code, feed)
             except Unavailable:
                 self._counted.pop(code, None)
             except Exception:  # one room's fault must not silence the others
                 log.exception("unread-titles-failed")
 
-    async def _count(self, code: str) -> None:
+    async def _count(self, code: str, feed: Feed[Connection]) -> None:
         pages = {c: page for c, page in self._rooms.get(code, {}).items() if not page.has_focus}
         await self._learn(code, pages)
-        known = {c: page for c, page in pages.items() if page.read is not None}
+        new = self._said.new_texts(code, feed)
+        is_calm = new is not None and not any(text.mentions for text in new)
+        known = {
+            c: page
+            for c, page in pages.items()
+            if page.read is not None and not (is_calm and page.is_full(c.member.ignored))
+        }
         if not known:
             return
-        said = await self._store.read(unread.said_last, code, min(page.read or 0 for page in known.values()))
+        after = min(page.read or 0 for page in known.values())
+        said = await self._said.after(code, feed, after)
+        if code not in self._rooms:
+            self._said.forget(code)
         if said is None:
             return
+        made: dict[tuple[Unread, Look], Made] = {}
         for connection, page in known.items():
-            number = _number(said, page, connection.member.ignored)
+            ignored = connection.member.ignored
+            page.counted = page.read, ignored
+            number = _number(said, page, ignored)
             is_some = number.texts or page.shown[0].texts
             if not page.has_focus and (number, said.room) != page.shown and is_some:
-                self._show(connection, page, number, said.room)
+                self._show(connection, page, number, said.room, made)
 
     async def _learn(self, code: str, pages: Mapping[Connection, _Page]) -> None:
         """Up to where people have read whose pages are new; of those beyond some, the next time."""
@@ -186,29 +207,25 @@ class UnreadTitles:
         if len(new) > AT_ONCE:
             self._counted.pop(code, None)
 
-    def _show(self, connection: Connection, page: _Page, number: Unread, room: Room) -> None:
+    def _show(
+        self,
+        connection: Connection,
+        page: _Page,
+        number: Unread,
+        room: Room,
+        made: dict[tuple[Unread, Look], Made],
+    ) -> None:
+        """`made` is what other pages of the room were told: most of them are told the same."""
         page.shown = number, room
-        connection.show("unread", self._render(room, number, connection.look))
-
-
-def _signs(risen: Mapping[Seat, int]) -> Iterator[Sign]:
-    """Of those who have read up to the same rev, one for each span of seats."""
-    masks: dict[tuple[str, int, int], int] = {}
-    for (code, seat), rev in risen.items():
-        span, place = divmod(seat, SPAN)
-        masks[code, span, rev] = masks.get((code, span, rev), 0) | 1 << place
-    return (Sign(KIND, code, span, f"{rev} {mask:x}") for (code, span, rev), mask in masks.items())
-
-
-def _signed(sign: Sign) -> Iterator[tuple[int, int]]:
-    """The seats that a sign speaks of, and up to where they have read."""
-    if not LABEL.fullmatch(sign.label):
-        return
-    rev, mask = sign.label.split(" ")
-    seats = int(mask, 16)
-    for place in range(SPAN):
-        if seats >> place & 1:
-            yield sign.seat * SPAN + place, int(rev)
+        key = number, connection.look
+        if key not in made:
+            html = self._render(room, *key)
+            made[key] = html, websocket_frame(html)
+        html, frame = made[key]
+        if connection.write_now(frame):
+            self._delivered(1, 0)
+        else:
+            connection.show("unread", html)
 
 
 def _number(said: unread.Said, page: _Page, ignored: Collection[int]) -> Unread:

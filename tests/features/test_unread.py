@@ -18,10 +18,14 @@ from streams import read_until, streaming
 from chat.context import Context
 from chat.live.reading import Reading
 from chat.live.unread import AT_ONCE, SIGNS, UnreadTitles
+from chat.model.mentions import EVERYBODY
+from chat.model.messages import Message
+from chat.model.rooms import Position
 from chat.model.signs import LABEL, Sign
 from chat.store import Unavailable, read_positions
 from chat.store import unread as unread_texts
-from chat.store.my_rooms import Home, home_of
+from chat.store.my_rooms import COUNTED, Home, home_of
+from chat.store.windows import Part
 
 NAVIGATION = {"sec_fetch_mode": "navigate"}
 
@@ -417,15 +421,41 @@ class Page:
         self.asked += 1
         return self._member
 
+    def write_now(self, frame: bytes) -> bool:
+        return False
+
     def show(self, slot: str, html: str) -> None:
         self.shown.append(html)
+
+
+class FakeFeed:
+    """All that was said in a room after rev 9."""
+
+    def __init__(self) -> None:
+        self.said: list[Message] = []
+
+    @property
+    def position(self) -> Position:
+        return Position("epoch", self.said[-1].rev if self.said else 9)
+
+    def say(self, *messages: Message) -> None:
+        self.said += messages
+
+    def since(self, cursor: int) -> Part | None:
+        new = [message for message in self.said if message.rev > cursor]
+        changed, created = [m for m in new if m.id <= cursor], [m for m in new if m.id > cursor]
+        return Part(changed, created, self.position.rev) if cursor >= 9 else None
+
+
+def said(id: int, **more: Any) -> Message:
+    return Message(id, more.pop("rev", id), 0, 99, "Ann", 1, "tide", **more)
 
 
 class Rooms:
     """Titles of some rooms, in each of which one text was said, and a store that answers at once."""
 
     def __init__(self, *codes: str) -> None:
-        self.feeds = {code: SimpleNamespace(position=SimpleNamespace(rev=9)) for code in codes}
+        self.feeds = {code: FakeFeed() for code in codes}
         self.asked: Callable[[str], None] = lambda code: None
         self.signs: list[Sign] = []
         store: Any = SimpleNamespace(read=self._read)
@@ -434,7 +464,9 @@ class Rooms:
         feeds: Any = self.feeds
         elsewhere: Any = Mock()
         self.titles = UnreadTitles(
-            store, self.reading, bus, feeds, lambda room, unread, look: f"({unread.texts})", elsewhere
+            *(store, self.reading, bus, feeds, lambda room, unread, look: f"({unread.texts})"),
+            elsewhere,
+            lambda frames, changes: None,
         )
 
     async def _read(self, call: object, code: str, *values: object) -> object:
@@ -473,6 +505,57 @@ async def test_those_who_came_meanwhile_are_read_of_together() -> None:
     await rooms.titles.tick()
     assert all(page.shown == ["(1)"] for page in pages)
     assert len(asked) == 2, "where they have read up to, and what was said"
+
+
+async def test_pages_that_say_the_same_are_rendered_once() -> None:
+    rendered: list[int] = []
+    rooms = Rooms("room")
+    rooms.titles._render = lambda room, unread, look: rendered.append(unread.texts) or ""  # type: ignore[func-returns-value]
+    pages = [rooms.open("room", seat) for seat in range(1, 6)]
+    await rooms.titles.tick()
+    assert [page.shown for page in pages] == [[""]] * 5
+    assert rendered == [1]
+
+
+async def test_what_is_in_memory_is_not_read_again() -> None:
+    asked: list[str] = []
+    rooms = Rooms("room")
+    page = rooms.open("room", 1)
+    await rooms.titles.tick()
+    rooms.reading.note("room", 1, 9)
+    feed = rooms.feeds["room"]
+    feed.say(said(10), said(11))
+    rooms.asked = asked.append
+    await rooms.titles.tick()
+    feed.say(said(12), said(13, meta={"mentions": (1,)}))
+    await rooms.titles.tick()
+    assert page.shown == ["(1)", "(2)", "(4)"]
+    assert not asked
+    for change in (said(10, rev=14, meta={"text_rev": 14}), said(15, kind="notice")):
+        feed.say(change)
+        await rooms.titles.tick()
+        assert asked.pop() == "room", "it may have another title, or fewer texts"
+
+
+async def test_titles_that_say_no_more_are_counted_again_for_a_mention_only() -> None:
+    rooms = Rooms("room")
+    page = rooms.open("room", 1)
+    await rooms.titles.tick()
+    rooms.reading.note("room", 1, 9)
+    feed = rooms.feeds["room"]
+    feed.say(*(said(id) for id in range(10, 10 + COUNTED)))
+    await rooms.titles.tick()
+    assert page.shown == ["(1)", f"({COUNTED})"]
+    counted = Mock(wraps=rooms.titles._said.after)
+    rooms.titles._said.after = counted  # type: ignore[method-assign]
+    for more, count in ((said(200), 0), (said(201, meta={"mentions": (EVERYBODY,)}), 1), (said(202), 2)):
+        feed.say(more)
+        await rooms.titles.tick()
+        assert counted.call_count == count
+    page.member.ignored = (99,)
+    feed.say(said(203))
+    await rooms.titles.tick()
+    assert page.shown[-1] == "(0)"
 
 
 async def test_a_fault_in_one_room_does_not_end_the_titles_of_the_others() -> None:
