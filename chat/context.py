@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chat.limits import Limits, OwnLimits, Queue
+from chat.limits import Limits, OwnLimits
 from chat.live.drafts import Drafts
 from chat.live.goodbyes import Goodbyes
 from chat.live.hub import Hub
@@ -24,6 +24,7 @@ from chat.store import Store
 from chat.store.clock import ClockWatch
 from chat.store.quota import Quota
 from chat.store.write_probe import WriteProbe
+from chat.turns import Turns
 from chat.views.assets import Assets
 from chat.views.renderer import Renderer
 from chat.visitors import Identities
@@ -62,4 +63,4 @@ class Context:
     redis: Redis | None = None
     repeats: Repeats = field(default_factory=Repeats)
     goodbyes: Goodbyes = field(default_factory=Goodbyes)
-    searching: Queue = field(default_factory=lambda: Queue(SEARCHES, WAITING))
+    searching: Turns = field(default_factory=lambda: Turns(SEARCHES, WAITING))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -166,33 +164,6 @@ class Limits:
     async def peek(self, rate: Rate, subject: str) -> float:
         """As `OwnLimits.peek`."""
         return self._own.peek(rate, subject)
-
-
-class Queue:
-    """Those who do something that takes long: a few at the same time, while some wait, each once."""
-
-    def __init__(self, places: int, waiting: int) -> None:
-        self._places = asyncio.Semaphore(places)
-        self._number = places
-        self._most = places + waiting
-        self._subjects: set[str] = set()
-
-    @property
-    def waiting(self) -> int:
-        return max(0, len(self._subjects) - self._number)
-
-    def is_open_for(self, subject: str) -> bool:
-        return subject not in self._subjects and len(self._subjects) < self._most
-
-    @asynccontextmanager
-    async def place(self, subject: str) -> AsyncIterator[None]:
-        """Wait for one, if it is open for them."""
-        self._subjects.add(subject)
-        try:
-            async with self._places:
-                yield
-        finally:
-            self._subjects.discard(subject)
 
 
 async def take_address(

@@ -41,6 +41,7 @@ from chat.store.search import FOREVER, READ, search_some, span_of
 from chat.store.sqlite.store import SQLiteStore
 from chat.store.transaction import Rows, Transaction
 from chat.store.word_index import index_rooms
+from chat.turns import Turn
 from chat.views.look import LOOK
 from chat.views.times import start_of
 
@@ -82,7 +83,7 @@ async def found(store: Store, member: Member, text: str, before: int = 0, limit:
     until = start_of(query.before, LOOK) if query.before else FOREVER
     span = await store.read(span_of, member, since, until)
     span = span._replace(end=before or span.end)
-    return [m.id for m in (await find(store, member, query, span, limit, time.monotonic() + 60)).messages]
+    return [m.id for m in (await find(store, member, query, span, limit, Turn(60))).messages]
 
 
 async def filled(store: Store, member: Member) -> None:

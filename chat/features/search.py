@@ -18,6 +18,7 @@ from chat.model.search import Query
 from chat.store import NotFound, Store
 from chat.store.my_rooms import rooms_by_time
 from chat.store.search import FOREVER, Found, Span, search_some, span_of
+from chat.turns import Turn
 from chat.views.look import Look
 from chat.views.search import excerpt
 from chat.views.times import start_of
@@ -28,6 +29,8 @@ BUDGET = 2.0  # s of one search
 EAGER = 0.1  # s in which a search takes what it needs: nearly all are done then
 REST = 0.02  # s between the later portions of one
 TOO_OFTEN = "You or others in your network searched very often just now."
+BUSY = "Many people are searching right now."
+REPLACED = "This search ended because you began another one."
 
 
 class Hit(NamedTuple):
@@ -55,14 +58,23 @@ def pace_searches(chat: Context, person: str, address: str) -> None:
 
 
 @asynccontextmanager
-async def _turn(chat: Context, person: str) -> AsyncIterator[float]:
-    """When a search is to be over, however long it waited for others. Raises RateLimited."""
-    deadline = time.monotonic() + BUDGET
+async def _turn(chat: Context, person: str) -> AsyncIterator[Turn]:
+    """A search is over after a while, however long it waited for others.
+
+    It also is once the person begins another one: they are looking at that. Raises RateLimited.
+    """
     if not chat.searching.is_open_for(person):
         chat.metrics.refusals.labels("searches").inc()
-        raise RateLimited(TOO_OFTEN, BUDGET, "q")
-    async with chat.searching.place(person):
-        yield deadline
+        raise RateLimited(BUSY, BUDGET, "q")
+    try:
+        async with chat.searching.take(person, BUDGET) as turn:
+            yield turn
+    except TimeoutError:
+        raise _replaced() from None
+
+
+def _replaced() -> RateLimited:
+    return RateLimited(REPLACED, 1.0, "q")
 
 
 async def search_room(
@@ -72,10 +84,10 @@ async def search_room(
 
     Raises RateLimited, NotFound, Forbidden, Unavailable.
     """
-    async with _turn(chat, member.person) as deadline:
+    async with _turn(chat, member.person) as turn:
         span = await _span(chat.store, member, query, look)
         span = span._replace(end=min(before or span.end, span.end))
-        found = await find(chat.store, member, query, span, PAGE + 1, deadline)
+        found = await find(chat.store, member, query, span, PAGE + 1, turn)
         hits = await _shown([Hit(room, message) for message in found.messages[:PAGE]], query)
     if len(found.messages) > PAGE:
         return Hits(hits, hits[-1].message.id)
@@ -87,19 +99,19 @@ async def search_everywhere(chat: Context, person: str, query: Query, page: int,
 
     Raises RateLimited, Unavailable.
     """
-    async with _turn(chat, person) as deadline:
+    async with _turn(chat, person) as turn:
         end = min(max(page, 1), PAGES) * PAGE
         hits: list[Hit] = []
         is_cut = False
         for room, member, newest in await chat.store.read(rooms_by_time, person):
             if len(hits) > end and newest < hits[-1].message.at:
                 continue
-            if time.monotonic() >= deadline:
+            if turn.is_late:
                 is_cut = True
                 break
             try:
                 span = await _span(chat.store, member, query, look)
-                found = await find(chat.store, member, query, span, end + 1, deadline)
+                found = await find(chat.store, member, query, span, end + 1, turn)
             except (Forbidden, NotFound):  # they left it meanwhile, or it is gone
                 continue
             is_cut = is_cut or (found.before > 0 and len(found.messages) <= end)
@@ -122,14 +134,19 @@ async def _span(store: Store, member: Member, query: Query, look: Look) -> Span:
     return await store.read(span_of, member, since, start_of(query.before, look) if query.before else FOREVER)
 
 
-async def find(store: Store, member: Member, query: Query, span: Span, limit: int, deadline: float) -> Found:
-    """In portions, so that everybody else is served in between; a search that takes long leaves more time."""
+async def find(store: Store, member: Member, query: Query, span: Span, limit: int, turn: Turn) -> Found:
+    """In portions, so that everybody else is served in between; a search that takes long leaves more time.
+
+    Raises RateLimited once it is replaced.
+    """
     messages: list[Message] = []
     eager_until = time.monotonic() + EAGER
     while True:
         some = await store.read(search_some, member, query, span, limit - len(messages))
+        if turn.is_replaced:
+            raise _replaced()
         messages += some.messages
-        if len(messages) >= limit or not some.before or time.monotonic() >= deadline:
+        if len(messages) >= limit or not some.before or turn.is_late:
             return Found(messages, some.before)
         span = span._replace(end=some.before)
         await asyncio.sleep(0 if time.monotonic() < eager_until else REST)

@@ -22,6 +22,7 @@ from chat.model.search import Query, parse_query
 from chat.store import Store, store_for
 from chat.store.search import FOREVER, span_of
 from chat.store.word_index import index_rooms
+from chat.turns import Turn
 
 from .deployments import postgres
 from .parts import Row
@@ -122,7 +123,7 @@ async def _asked(store: Store, members: Sequence[Member], texts: Sequence[str], 
 
 async def _first_page(store: Store, member: Member, query: Query) -> None:
     span = await store.read(span_of, member, 0, FOREVER)
-    await find(store, member, query, span, PAGE + 1, time.monotonic() + BUDGET)
+    await find(store, member, query, span, PAGE + 1, Turn(BUDGET))
 
 
 def _room(chance: random.Random) -> int:

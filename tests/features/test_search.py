@@ -28,6 +28,7 @@ from chat.model.words import Piece, pieces_of
 from chat.store import Unavailable
 from chat.store.my_rooms import rooms_by_time
 from chat.store.search import Found, search_some
+from chat.turns import Turn
 from chat.views.reader import COOKIE, Choices
 from chat.views.search import EXCERPT, excerpt
 
@@ -288,8 +289,8 @@ async def test_a_search_in_all_rooms_for_which_there_was_no_time_says_so(
 
     find = search.find
 
-    async def find_once(store: Any, member: Any, query: Any, span: Any, limit: int, _: float) -> Found:
-        return await find(store, member, query, span, limit, 0.0)
+    async def find_once(store: Any, member: Any, query: Any, span: Any, limit: int, _: Turn) -> Found:
+        return await find(store, member, query, span, limit, Turn(0.0))
 
     monkeypatch.setattr(search, "find", find_once)
     page = (await alice.get("/search?q=tide")).page
@@ -378,34 +379,57 @@ def test_an_excerpt_marks_words_and_phrases_wherever_they_are(space: str) -> Non
     assert len(shown) < EXCERPT + 60
 
 
-async def test_a_person_searches_once_at_a_time(
-    alice: Person, bob: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
+def says(reply: Reply) -> str:
+    return reply.page.one("[role=alert]").words
+
+
+async def test_a_search_ends_once_its_person_begins_another(
+    alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await alice.write(code, "the tide")
-    began, go_on = asyncio.Event(), asyncio.Event()
+    began: list[object] = []
+    go_on = asyncio.Event()
 
     async def wait_first(read: Callable[[], Awaitable[object]], *_: object) -> object:
-        began.set()
+        began.append(read)
         await go_on.wait()
         return await read()
 
     calls.intercept(monkeypatch, chats[0].store, search_some, wait_first)
     async with asyncio.TaskGroup() as tasks:
         first = tasks.create_task(ask(alice, code, "tide"))
-        await began.wait()
-        replies = [await ask(alice, code, "tide"), await alice.get("/search?q=tide")]
-        others = tasks.create_task(ask(bob, code, "tide"))
+        await until(lambda: len(began) == 1)
+        second = tasks.create_task(alice.get("/search?q=tide"))
+        await until(lambda: len(began) == 2)
         go_on.set()
-    assert [reply.status for reply in replies] == [429, 429]
-    assert replies[0].page.one("input[name=q]").value == "tide"
-    assert "try again" in replies[0].page.one("[role=alert]").words
-    assert int(replies[0].headers["Retry-After"]) >= 1
-    assert (first.result().status, others.result().status) == (200, 200)
-    assert (await ask(alice, code, "tide")).status == 200
+    reply = first.result()
+    assert reply.status == 429
+    assert "you began another one" in says(reply)
+    assert reply.page.one("input[name=q]").value == "tide"
+    assert int(reply.headers["Retry-After"]) >= 1
+    assert second.result().status == 200
+    assert second.result().page.has("#hits li")
+
+
+async def test_a_search_that_waits_ends_at_once_when_its_person_begins_another(
+    alice: Person, code: str, chats: list[Context]
+) -> None:
+    await alice.write(code, "the tide")
+    chat = chats[0]
+    async with AsyncExitStack() as places:
+        for n in range(SEARCHES):
+            await places.enter_async_context(chat.searching.take(f"person {n}", 60))
+        first = asyncio.create_task(ask(alice, code, "tide"))
+        await until(lambda: chat.searching.waiting == 1)
+        second = asyncio.create_task(ask(alice, code, "tide"))
+        assert "you began another one" in says(await first)
+        assert chat.searching.waiting == 1
+    assert (await second).status == 200
+    assert chat.searching.is_open_for("somebody")
 
 
 async def searching(chat: Context, person: str) -> None:
-    async with chat.searching.place(person):
+    async with chat.searching.take(person, 60):
         await asyncio.Event().wait()
 
 
@@ -413,7 +437,9 @@ async def test_few_searches_wait_for_others(alice: Person, code: str, chats: lis
     chat = chats[0]
     others = [asyncio.create_task(searching(chat, f"person {n}")) for n in range(SEARCHES + WAITING)]
     await until(lambda: not chat.searching.is_open_for("somebody"))
-    assert (await ask(alice, code, "tide")).status == 429
+    reply = await ask(alice, code, "tide")
+    assert reply.status == 429
+    assert "Many people are searching" in says(reply)
     for task in others:
         task.cancel()
     await asyncio.wait(others)
@@ -426,7 +452,7 @@ async def test_the_time_of_a_search_runs_while_it_waits_for_others(
     deadlines: list[float] = []
 
     async def find(*values: Any) -> Found:
-        deadlines.append(values[-1])
+        deadlines.append(values[-1].deadline)
         return Found([], 0)
 
     monkeypatch.setattr(search, "BUDGET", 0.0)
@@ -434,7 +460,7 @@ async def test_the_time_of_a_search_runs_while_it_waits_for_others(
     chat = chats[0]
     async with AsyncExitStack() as places:
         for n in range(SEARCHES):
-            await places.enter_async_context(chat.searching.place(f"person {n}"))
+            await places.enter_async_context(chat.searching.take(f"person {n}", 60))
         waiting = asyncio.create_task(ask(alice, code, "tide"))
         await until(lambda: chat.searching.waiting)
         free_at = time.monotonic()
