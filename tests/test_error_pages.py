@@ -59,3 +59,22 @@ async def test_from_a_message_that_is_gone_a_link_leads_back_to_the_room(alice: 
     reply = await alice.post(f"/rooms/{code}/act", {"act": "99/edit", "body": "changed"})
     assert reply.status == 404
     assert reply.page.one(f"main a[href=/rooms/{code}]").words == "Back to the room"
+
+
+@pytest.mark.parametrize("path", ["99", "99/reactions", "999999999999999", "99?ask=delete"])
+async def test_a_link_to_no_message_says_so_and_leads_back_to_the_room(alice: Person, path: str) -> None:
+    """A member asks, so the code was right."""
+    code = await alice.create()
+    reply = await alice.get(f"/rooms/{code}/{path}")
+    assert (reply.status, reply.page.one("h1").words) == (404, "There is no such message.")
+    assert reply.page.one(f"main a[href=/rooms/{code}]").words == "Back to the room"
+
+
+async def test_nobody_else_is_told_which_messages_there_are(alice: Person, client: Person) -> None:
+    code = await alice.create()
+    await alice.post(f"/rooms/{code}/messages", {"body": "hello", "key": "k"})
+    there, not_there = [await client.get(f"/rooms/{code}/{id}") for id in (1, 99)]
+    assert (there.status, there.text.replace(f"{code}/1", "")) == (
+        not_there.status,
+        not_there.text.replace(f"{code}/99", ""),
+    )

@@ -26,6 +26,10 @@ class NotFound(Exception):
     """The room, seat or message does not exist (any more), or is not the caller's to change."""
 
 
+class NoMessage(NotFound):
+    """The room is there, and the caller may read it."""
+
+
 class AlreadyExists(Exception):
     """A room of this code exists already."""
 

@@ -9,7 +9,7 @@ from chat.model.errors import Forbidden
 from chat.model.members import Member
 from chat.model.messages import NOT_THEIRS, Message, Version
 from chat.model.meta import with_meta
-from chat.store import NotFound, queries, versions
+from chat.store import NoMessage, queries, versions
 from chat.store.log import change_message, head_of
 from chat.store.members import held_room
 from chat.store.records import is_storable, message_of
@@ -46,7 +46,7 @@ async def _own(tx: Transaction, room: int, member: Member, message: Message) -> 
 async def _text(tx: Transaction, room: int, id: int) -> Message:
     message = await _text_or_stub(tx, room, id)
     if message.body is None:
-        raise NotFound(f"There is no text message {id} any more.")
+        raise NoMessage(f"There is no text message {id} any more.")
     return message
 
 
@@ -54,7 +54,7 @@ async def _text_or_stub(tx: Transaction, room: int, id: int) -> Message:
     rows = await tx.fetch(queries.MESSAGE, room, id) if is_storable(id) else ()
     message = message_of(rows[0]) if rows else None
     if message is None or message.kind != "text":
-        raise NotFound(f"There is no text message {id}.")
+        raise NoMessage(f"There is no text message {id}.")
     return message
 
 

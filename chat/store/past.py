@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from chat.model.changes import Page
 from chat.model.messages import Message
-from chat.store import HISTORY, NotFound, queries
+from chat.store import HISTORY, NoMessage, queries
 from chat.store.log import head_of, history, history_of
 from chat.store.queries import LARGEST
 from chat.store.records import Head, is_storable, message_of
@@ -60,11 +60,11 @@ async def or_newest(
 async def around(tx: Transaction, code: str, id: int, count: int) -> Page:
     """A message with as many before and after it. Raises NotFound."""
     if not is_storable(id) or id == LARGEST:
-        raise NotFound("There is no such number.")
+        raise NoMessage("There is no such number.")
     head = await head_of(tx, code)
     page = await history_of(tx, head, id + 1, count + 1, UNBOUNDED)
     if not page.messages or page.messages[-1].id != id:
-        raise NotFound(f"There is no message {id}.")
+        raise NoMessage(f"There is no message {id}.")
     after = await _newer(tx, head, id, count + 1)
     return replace(page, messages=page.messages + after[:count], later=len(after) > count)
 

@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 from chat import logs
 from chat.model.codes import clean_code
 from chat.model.errors import RateLimited, Refused
-from chat.store import NotFound, OutcomeUnknown, Unavailable
+from chat.store import NoMessage, NotFound, OutcomeUnknown, Unavailable
 from chat.views.forms import Draft, Form
 from chat.web import fields
 from chat.web.home import home_page
@@ -43,6 +43,10 @@ def handle_errors(app: Quart) -> None:
     @app.errorhandler(RateLimited)
     async def too_soon(error: RateLimited) -> ResponseReturnValue:
         return *_usual(429, error.text), {"Retry-After": str(round(error.wait) + 1)}
+
+    @app.errorhandler(NoMessage)
+    async def no_message(error: NoMessage) -> ResponseReturnValue:
+        return error_page(404, "There is no such message.", "Perhaps a part of the link is missing."), 404
 
     @app.errorhandler(NotFound)
     async def missing(error: NotFound) -> ResponseReturnValue:
