@@ -91,7 +91,7 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     bus, registry = bus_for(redis, metrics.hinted, metrics.interruptions.inc), registry_for(redis, SOCKETS)
     hub = _hub(store, bus, render, registry, metrics)
     reading, drafts, presence = Reading(store), Drafts(store), Presence(store, hub, render.people.roster)
-    elsewhere = Elsewhere(store, render.home.replaced_row, render.home.replaced_badge)
+    elsewhere = Elsewhere(store, reading, render.home.replaced_row, render.home.replaced_badge)
     store.listen(_committed(metrics, reading, elsewhere, hub), hub.on_gap, metrics.unknown.inc)
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
     titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere, metrics.delivered)

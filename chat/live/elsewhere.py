@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from chat.live.connection import Connection
+from chat.live.reading import Reading
 from chat.store import Store, Unavailable
 from chat.store.my_rooms import MyRoom, my_rooms
 from chat.views.look import Look
 
 SPENT = 0.05  # s of each second in which the store is asked: half a ms for who has few rooms, 2 ms for many
 ROWS = 3  # rooms of which a page is told in a second
+LATER = 5  # s after which a new page is told again: other nodes store what is read within less
 NOTHING = 0, 0
 
 log = logging.getLogger("chat")
@@ -49,13 +51,16 @@ class _Person:
 
 
 class Elsewhere:
-    def __init__(self, store: Store, row: Row, badge: Badge, now: Callable[[], float] = time.time) -> None:
-        self._store, self._now = store, now
+    def __init__(
+        self, store: Store, reading: Reading, row: Row, badge: Badge, now: Callable[[], float] = time.time
+    ) -> None:
+        self._store, self._reading, self._now = store, reading, now
         self._row, self._badge = row, badge
         self._people: dict[str, _Person] = {}
         self._rooms: dict[str, dict[int, str]] = {}  # by seat, who of them has a page here
         self._changed: set[str] = set()  # of these rooms
         self._due: dict[str, None] = {}  # people, who was first comes first
+        self._again: dict[str, int] = {}  # people, and in how many s they are due
 
     def follow(self, connection: Connection) -> None:
         """A page is open that shows other rooms of its person."""
@@ -72,6 +77,7 @@ class Elsewhere:
                 self._keep(person, mine, {})
                 del self._people[person]
                 self._due.pop(person, None)
+                self._again.pop(person, None)
 
     def concerns(self, code: str) -> bool:
         """Whether somebody has a page here who has a seat in this room."""
@@ -101,10 +107,7 @@ class Elsewhere:
 
     async def tick(self) -> None:
         """Tell those whose turn it is."""
-        changed, self._changed = self._changed, set()
-        for code in changed:
-            people = set(self._rooms.get(code, {}).values())
-            self._due |= dict.fromkeys(one for one in people if self._people[one].has_page_outside(code))
+        self._find_due()
         ends = time.monotonic() + SPENT
         for person in list(self._due):
             self._due.pop(person, None)
@@ -118,10 +121,24 @@ class Elsewhere:
             if time.monotonic() >= ends:
                 return
 
+    def _find_due(self) -> None:
+        changed, self._changed = self._changed, set()
+        for code in changed:
+            people = set(self._rooms.get(code, {}).values())
+            self._due |= dict.fromkeys(one for one in people if self._people[one].has_page_outside(code))
+        self._due |= dict.fromkeys(person for person, left in self._again.items() if left <= 1)
+        self._again = {person: left - 1 for person, left in self._again.items() if left > 1}
+
     async def _ask(self, person: str) -> None:
         found = await self._store.snapshot(my_rooms, person)
         if mine := self._people.get(person):
-            self._tell(person, mine, [_as_read(one, mine.rooms.get(one.room.code)) for one in found])
+            self._tell(person, mine, [self._as_read(one, mine.rooms.get(one.room.code)) for one in found])
+
+    def _as_read(self, one: MyRoom, known: _Room | None) -> MyRoom:
+        """With what was read a moment ago, if that is all; else the store will know soon."""
+        read = self._reading.known(one.member, known.read if known else 0)
+        is_all = one.last is not None and read >= one.last.id
+        return one._replace(unread=0, mentions=0) if is_all else one
 
     def _tell(self, person: str, mine: _Person, found: Sequence[MyRoom]) -> None:
         """A page that is new is told of all that is unread: it may have been rendered a moment before."""
@@ -129,6 +146,8 @@ class Elsewhere:
         changed = [one for one in found if _number(one) != mine.rooms[one.room.code].shown]
         unread = [one for one in found if one.unread][:ROWS]
         for page, is_told in mine.pages.items():
+            if unread and not is_told:
+                self._again[person] = LATER
             mine.pages[page] = True
             self._show(page, changed[:ROWS] if is_told else [*changed[:ROWS], *unread], found)
         for one in changed[:ROWS]:
@@ -160,10 +179,3 @@ class Elsewhere:
 
 def _number(one: MyRoom) -> tuple[int, int]:
     return one.unread, one.mentions
-
-
-def _as_read(one: MyRoom, known: _Room | None) -> MyRoom:
-    """With what was read a moment ago, if that is all; else the store will know soon."""
-    if known and one.last and known.read >= one.last.id:
-        return one._replace(unread=0, mentions=0)
-    return one

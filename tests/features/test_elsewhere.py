@@ -268,3 +268,38 @@ async def test_home_has_no_more_connections_than_a_room(
         lives = [await stack.enter_async_context(bob.live("")) for _ in range(SOCKETS + 1)]
         assert await lives[0].ended() == 1008
         await until(lambda: len(list(his.hub.connections)) == SOCKETS)
+
+
+async def test_what_is_deleted_or_said_by_somebody_ignored_is_not_unread(
+    alice: Person, bob: Person, eve: Person, code: str, other: str, his: Context
+) -> None:
+    await eve.join(other, "Eve")
+    assert (await bob.post(f"/rooms/{other}/ignore", {"seat": "3", "on": "1"})).status == 303
+    async with bob.in_room(code) as live:
+        told = Told(live, his)
+        await alice.write(other, "one")
+        await eve.write(other, "not heard")
+        await told.until(lambda: told.badge == "1 unread")
+        assert "Alice: one" in live.frames[-1].one(".last").words
+        id = ids(await alice.look(other))[-2]
+        assert (await alice.post(f"/rooms/{other}/{id}/delete")).status == 303
+        await told.until(lambda: told.badge == "")
+        assert told.rows == {other: ""}
+
+
+async def test_what_is_read_and_not_stored_yet_is_not_told_of_as_unread(
+    alice: Person, bob: Person, code: str, other: str, chats: list[Context], his: Context
+) -> None:
+    await alice.write(other, "one")
+    reader = chats[0]
+    reader.reading.note(other, 2, ids(await alice.look(other))[-1])
+    async with bob.in_room(code) as live:
+        told = Told(live, his)
+        await told.tick()
+        if reader is his:
+            await told.tick()
+            assert not told.frames
+            return
+        await told.until(lambda: told.badge == "1 unread")
+        await reader.reading.save()
+        await told.until(lambda: told.badge == "")
