@@ -102,6 +102,7 @@ async def test_a_text_can_be_marked_as_unread_until_one_comes_back(visitors: Vis
         await bob.sees(text)
     await bob.window.evaluate("(dispatchEvent(new Event('focus')), 0)")
     await choose(bob, "two", "[value=unread]")
+    await bob.window.wait_for("document.querySelector('#notice').textContent === 'Marked as unread.'")
     await bob.window.wait_for(f"document.title === '(2) {title}'")
     assert await bob.window.evaluate("document.querySelector('.by>:checked') === null")
     assert await bob.window.evaluate("document.activeElement.closest('.m')?.textContent.includes('two')")
@@ -111,6 +112,7 @@ async def test_a_text_can_be_marked_as_unread_until_one_comes_back(visitors: Vis
     await bob.window.evaluate("(dispatchEvent(new Event('blur')), dispatchEvent(new Event('focus')), 0)")
     await bob.window.wait_for(f"document.title === '{title}'")
     assert await bob.window.evaluate("document.querySelector('#focus').value") == "1"
+    assert await bob.window.evaluate("document.querySelector('#notice').textContent") == ""
     await choose(bob, "three", "[value=unread]")
     await bob.window.wait_for(f"document.title === '(2) {title}'")
     await bob.window.reload()
