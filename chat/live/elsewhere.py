@@ -41,9 +41,10 @@ class _Room:
 
 @dataclass(slots=True)
 class _Person:
-    """The pages on this node, and whether each was told something, and the rooms by code."""
+    """The pages on this node, which of them are new, and the rooms that some page is not about, by code."""
 
-    pages: dict[Connection, bool] = field(default_factory=dict)
+    pages: list[Connection] = field(default_factory=list)
+    new: Sequence[Connection] = ()
     rooms: dict[str, _Room] = field(default_factory=dict)
 
     def has_page_outside(self, code: str) -> bool:
@@ -65,14 +66,18 @@ class Elsewhere:
     def follow(self, connection: Connection) -> None:
         """A page is open that shows other rooms of its person."""
         person = connection.member.person
-        self._people.setdefault(person, _Person()).pages.setdefault(connection, False)
+        mine = self._people.setdefault(person, _Person())
+        if connection not in mine.pages:
+            mine.pages.append(connection)
+            mine.new = *mine.new, connection
         self._due[person] = None
 
     def leave(self, connection: Connection) -> None:
         """It has ended."""
         person = connection.member.person
         if mine := self._people.get(person):
-            mine.pages.pop(connection, None)
+            if connection in mine.pages:
+                mine.pages.remove(connection)
             if not mine.pages:
                 self._keep(person, mine, {})
                 del self._people[person]
@@ -80,7 +85,7 @@ class Elsewhere:
                 self._again.pop(person, None)
 
     def concerns(self, code: str) -> bool:
-        """Whether somebody has a page here who has a seat in this room."""
+        """Whether somebody with a seat in this room has a page here that is not about it."""
         return code in self._rooms
 
     def note(self, codes: Iterable[str]) -> None:
@@ -142,14 +147,15 @@ class Elsewhere:
 
     def _tell(self, person: str, mine: _Person, found: Sequence[MyRoom]) -> None:
         """A page that is new is told of all that is unread: it may have been rendered a moment before."""
-        self._keep(person, mine, {one.room.code: one.member.number for one in found})
-        changed = [one for one in found if _number(one) != mine.rooms[one.room.code].shown]
-        unread = [one for one in found if one.unread][:ROWS]
-        for page, is_told in mine.pages.items():
-            if unread and not is_told:
-                self._again[person] = LATER
-            mine.pages[page] = True
-            self._show(page, changed[:ROWS] if is_told else [*changed[:ROWS], *unread], found)
+        others = [one for one in found if mine.has_page_outside(one.room.code)]
+        self._keep(person, mine, {one.room.code: one.member.number for one in others})
+        changed = [one for one in others if _number(one) != mine.rooms[one.room.code].shown]
+        unread = [one for one in others if one.unread][:ROWS]
+        for page in mine.pages:
+            self._show(page, [*changed[:ROWS], *unread] if page in mine.new else changed[:ROWS], found)
+        if mine.new and unread:
+            self._again[person] = LATER
+        mine.new = ()
         for one in changed[:ROWS]:
             mine.rooms[one.room.code].shown = _number(one)
         if len(changed) > ROWS:
