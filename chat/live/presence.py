@@ -147,7 +147,7 @@ class Presence:
             self._doubtful = True
             return
         self._expect(await self._registry.missing(logged) or ())
-        seats = {(member.code, member.number) for member in logged}
+        seats = {member.seat for member in logged}
         for code, room in self._rooms.items():
             for number in room.in_log - room.restored - set(room.entering):
                 if (code, number) not in seats:

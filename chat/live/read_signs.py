@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from chat.live.reading import Seat
+from chat.model.members import Seat
 from chat.model.signs import Sign
 
 KIND = "read"

@@ -11,14 +11,12 @@ from collections.abc import Iterable, Mapping
 
 from chat.live.connection import Connection
 from chat.model.changes import Change
-from chat.model.members import Member
+from chat.model.members import Member, Seat
 from chat.store import NO_ROOM, OutcomeUnknown, Store, Unavailable, read_positions
 
 EVERY = 3.0  # s between writes
 PORTION = 500  # positions of one write: texts may wait behind it
 MOST = 50_000  # positions that are held while the store does not take them
-
-Seat = tuple[str, int]  # a code and the number of a seat
 
 
 class Reading:
@@ -37,7 +35,7 @@ class Reading:
 
     def known(self, member: Member, stored: int) -> int:
         """Up to where somebody has read, as far as this node knows; `stored` is what the store says."""
-        return max(stored, self._due.get((member.code, member.number), 0))
+        return max(stored, self._due.get(member.seat, 0))
 
     def note(self, code: str, seat: int, rev: int) -> None:
         """Somebody has read up to `rev`, or written it."""

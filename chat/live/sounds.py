@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from chat.live.connection import Connection
 from chat.model.changes import Change
+from chat.model.members import Seat
 from chat.model.mentions import EVERYBODY
 from chat.model.messages import Message
 from chat.views.look import Render
@@ -25,23 +26,23 @@ class Sounds:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fragment, self._has_focus, self._now = fragment, has_focus, now
-        self._pages: dict[tuple[str, int], list[Connection]] = {}  # by room and seat, the newest last
+        self._pages: dict[Seat, list[Connection]] = {}  # by room and seat, the newest last
         self._next_at: dict[str, float] = {}  # by person; nobody without a page
 
     def add(self, connection: Connection) -> None:
         """The person of this page wants to hear of mentions."""
         member = connection.member
-        self._pages.setdefault((member.code, member.number), []).append(connection)
+        self._pages.setdefault(member.seat, []).append(connection)
         self._next_at.setdefault(member.person, 0.0)
 
     def remove(self, connection: Connection) -> None:
         """It has ended."""
         member = connection.member
-        pages = self._pages.get((member.code, member.number), [])
+        pages = self._pages.get(member.seat, [])
         if connection in pages:
             pages.remove(connection)
         if not pages:
-            self._pages.pop((member.code, member.number), None)
+            self._pages.pop(member.seat, None)
         if not any(one[-1].member.person == member.person for one in self._pages.values()):
             self._next_at.pop(member.person, None)
 

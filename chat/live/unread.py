@@ -19,7 +19,8 @@ from chat.live.feed import Feed
 from chat.live.framing import websocket_frame
 from chat.live.last_said import LastSaid
 from chat.live.read_signs import signs_of, told_by
-from chat.live.reading import Reading, Seat
+from chat.live.reading import Reading
+from chat.model.members import Seat
 from chat.model.mentions import EVERYBODY
 from chat.model.rooms import Room
 from chat.model.signs import Sign
@@ -81,15 +82,15 @@ class UnreadTitles:
 
     def follow(self, connection: Connection) -> None:
         """A page with a title that can be changed is open."""
-        code, number = connection.member.code, connection.member.number
+        code = connection.member.code
         self._rooms.setdefault(code, {}).setdefault(connection, _Page())
-        self._seats.setdefault((code, number), set()).add(connection)
+        self._seats.setdefault(connection.member.seat, set()).add(connection)
         self._counted.pop(code, None)
         self.elsewhere.follow(connection)
 
     def leave(self, connection: Connection) -> None:
         self.elsewhere.leave(connection)
-        code, seat = connection.member.code, (connection.member.code, connection.member.number)
+        code, seat = connection.member.code, connection.member.seat
         pages, of_seat = self._rooms.get(code, {}), self._seats.get(seat, set())
         pages.pop(connection, None)
         of_seat.discard(connection)

@@ -100,5 +100,5 @@ class UnreadMarks:
             return
         written = {(c.code, c.message.author) for c in changes if c.message.rev == c.message.id}
         for connection in list(self._held):
-            if (connection.member.code, connection.member.number) in written:
+            if connection.member.seat in written:
                 self.focus(connection)

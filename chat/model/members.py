@@ -16,6 +16,9 @@ SEAT_DIGITS = 9  # of a number that somebody else says
 IGNORED = 100  # seats that one member ignores; somebody has one for each name
 
 
+Seat = tuple[str, int]  # the code of a room, and a number there
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A seat: one person's stay in one room under one name.
@@ -30,6 +33,10 @@ class Member:
     name: str
     mark: int
     meta: Meta = field(default_factory=no_meta, compare=False)
+
+    @property
+    def seat(self) -> Seat:
+        return self.code, self.number
 
     @property
     def ignored(self) -> tuple[int, ...]:

@@ -115,7 +115,7 @@ async def _home_of(chat: Context, person: str | None, rate: Rate = limits.PAGES_
 
 
 def _is_behind(chat: Context, rooms: Sequence[MyRoom]) -> bool:
-    return any(chat.reading.due.get((one.room.code, one.member.number), 0) > one.read for one in rooms)
+    return any(chat.reading.due.get(one.member.seat, 0) > one.read for one in rooms)
 
 
 def _now() -> int:

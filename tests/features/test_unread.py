@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock, Mock
@@ -18,6 +19,7 @@ from streams import read_until, streaming
 from chat.context import Context
 from chat.live.reading import Reading
 from chat.live.unread import AT_ONCE, SIGNS, UnreadTitles
+from chat.model.members import Member
 from chat.model.mentions import EVERYBODY
 from chat.model.messages import Message
 from chat.model.rooms import Position
@@ -414,10 +416,10 @@ class Page:
         self.asked = 0
         self.shown: list[str] = []
         self.look = None
-        self._member = SimpleNamespace(code=code, number=seat, person=f"p{seat}", ignored=())
+        self._member = Member(code, seat, f"p{seat}", "Ann", 1)
 
     @property
-    def member(self) -> SimpleNamespace:
+    def member(self) -> Member:
         self.asked += 1
         return self._member
 
@@ -552,7 +554,7 @@ async def test_titles_that_say_no_more_are_counted_again_for_a_mention_only() ->
         feed.say(more)
         await rooms.titles.tick()
         assert counted.call_count == count
-    page.member.ignored = (99,)
+    page._member = replace(page.member, meta={"ignored": (99,)})
     feed.say(said(203))
     await rooms.titles.tick()
     assert page.shown[-1] == "(0)"
