@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import calls
 import pytest
@@ -17,6 +18,8 @@ from chat.model.messages import Delete, Edit
 from chat.store import NO_ROOM, Store, read_positions
 from chat.store.my_rooms import COUNTED, MyRoom, home_of, my_rooms
 from chat.store.rooms import UNUSED
+from chat.store.transaction import Rows, Transaction
+from chat.store.unread import Reader, readers_of
 
 ROOM, OTHER = "BCDFGHJK", "22222222"
 ME = "person-a"
@@ -115,6 +118,37 @@ async def test_it_does_not_count_what_cannot_be_unread(store: Store, alice: Memb
     assert (await room(store)).unread == 1
     await read(store, alice, edited.message.id)  # of a seat that has ended
     assert (await room(store)).unread == 1
+
+
+async def test_readers_are_found_all_at_once(store: Store, alice: Member, bob: Member) -> None:
+    """With every seat of their person, and where they have read nothing too."""
+    said = await say(store, bob)
+    await calls.rename_seat(store, ROOM, ME, "Ann")
+    ann = await calls.find_seat(store, ROOM, ME)
+    assert ann
+    await read(store, ann, said.message.id)
+    asked: list[str] = []
+    numbers = [ann.number, bob.number, 777]
+    assert await store.read(_counted, asked, numbers) == {
+        ann.number: Reader(said.message.id, frozenset({alice.number, ann.number})),
+        bob.number: Reader(0, frozenset({bob.number})),
+    }
+    assert len(asked) == 1
+
+
+async def _counted(tx: Transaction, asked: list[str], numbers: Sequence[int]) -> dict[int, Reader]:
+    return await readers_of(cast("Transaction", Counting(tx, asked)), ROOM, numbers)
+
+
+class Counting:
+    """A transaction that keeps what it is asked."""
+
+    def __init__(self, tx: Transaction, asked: list[str]) -> None:
+        self._tx, self._asked, self.dialect = tx, asked, tx.dialect
+
+    async def fetch(self, sql: str, *values: Any) -> Rows:
+        self._asked.append(sql)
+        return await self._tx.fetch(sql, *values)
 
 
 async def test_reading_is_no_change_of_the_room(store: Store, alice: Member, bob: Member) -> None:

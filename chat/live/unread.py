@@ -201,9 +201,10 @@ class UnreadTitles:
         new = [(c.member, page) for c, page in pages.items() if page.read is None]
         if not new:
             return
-        asked = [(member.number, member.person) for member, _ in new[:AT_ONCE]]
-        found = await self._store.read(unread.readers_of, code, asked)
-        for (member, page), reader in zip(new, found, strict=False):
+        some = new[:AT_ONCE]
+        found = await self._store.read(unread.readers_of, code, [member.number for member, _ in some])
+        for member, page in some:
+            reader = found.get(member.number, unread.NOBODY)
             page.read, page.seats = self._reading.known(member, reader.read), reader.seats
         if len(new) > AT_ONCE:
             self._counted.pop(code, None)

@@ -116,6 +116,12 @@ SET_BACK = (
 READ_UP_TO = (
     "SELECT read_position.rev FROM read_position JOIN room ON room.id = room WHERE code = $1 AND seat = $2"
 )
+READERS = (  # a seat, up to where its person has read, and one of that person's seats
+    "SELECT seat.number, coalesce(read_position.rev, 0), own.number FROM room "
+    "JOIN seat ON seat.room = room.id JOIN seat AS own ON own.room = seat.room AND own.person = seat.person "
+    "LEFT JOIN read_position ON read_position.room = seat.room AND read_position.seat = seat.number "
+    "WHERE code = $1 AND seat.number "
+)
 START_READING = (
     "INSERT INTO read_position (room, seat, rev) SELECT id, $2, rev FROM room WHERE id = $1" + RISE_TO  # noqa: S608
 )

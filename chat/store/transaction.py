@@ -24,6 +24,7 @@ class Dialect:
     heads: str  # of the rooms with the codes $1: code, epoch, rev
     asked_seats: str  # of room code $1 marked as present or not by $2, of the numbers $3, in that order
     asked_messages: str  # of room $1 with the ids $2, the newest first
+    readers: str  # of room code $1, of the seats with the numbers $2, as in READERS
     numbered_seats: str  # of room code $1, of the numbers $2
     mark_seats: str  # as present or not by $1, of room $2, the numbers $3; and as announced
     insert: str  # what `records.columns` says

@@ -12,7 +12,6 @@ from chat.store import queries
 from chat.store.members import seats_of
 from chat.store.messages import text_message
 from chat.store.my_rooms import COUNTED, LOOKED_AT
-from chat.store.read_positions import read_up_to
 from chat.store.records import load_meta
 from chat.store.rooms import find_room
 from chat.store.transaction import Transaction
@@ -40,6 +39,9 @@ class Reader(NamedTuple):
     seats: frozenset[int]
 
 
+NOBODY = Reader(0, frozenset())
+
+
 async def said_last(tx: Transaction, code: str, after: int) -> Said | None:
     """After a rev, however much else happened since."""
     room = await find_room(tx, code)
@@ -57,9 +59,11 @@ async def can_be_unread(tx: Transaction, member: Member, id: int) -> bool:
     return any(author not in hidden for _, author, _ in rows)
 
 
-async def readers_of(tx: Transaction, code: str, people: Sequence[tuple[int, str]]) -> list[Reader]:
-    """Of each seat and its person, in their order."""
-    return [
-        Reader(await read_up_to(tx, code, seat), frozenset(await seats_of(tx, code, person)))
-        for seat, person in people
-    ]
+async def readers_of(tx: Transaction, code: str, seats: Sequence[int]) -> dict[int, Reader]:
+    """The person of each of these seats that there is."""
+    rows = await tx.fetch(tx.dialect.readers, code, seats)
+    read = {seat: rev for seat, rev, _ in rows}
+    held: dict[int, set[int]] = {seat: set() for seat in read}
+    for seat, _, other in rows:
+        held[seat].add(other)
+    return {seat: Reader(rev, frozenset(held[seat])) for seat, rev in read.items()}

@@ -476,7 +476,7 @@ class Rooms:
         if call is unread_texts.readers_of:
             [readers] = values
             assert isinstance(readers, list)
-            return [unread_texts.Reader(0, frozenset())] * len(readers)
+            return dict.fromkeys(readers, unread_texts.Reader(0, frozenset()))
         room: Any = SimpleNamespace(code=code)
         return unread_texts.Said(room, [unread_texts.Text(7, 99, ())])
 

@@ -25,6 +25,7 @@ DIALECT = Dialect(
         "WHERE code = $1 AND ended IS NULL AND present = $2 ORDER BY place"
     ),
     asked_messages=f"{queries.ENTRIES}AND id = ANY($2::bigint[]) ORDER BY id DESC",
+    readers=f"{queries.READERS}= ANY($2::bigint[])",
     numbered_seats=f"{queries.SEATS}code = $1 AND number = ANY($2::bigint[])",
     mark_seats="UPDATE seat SET present = $1, announced = 1 WHERE room = $2 AND number = ANY($3::bigint[])",
     insert=(

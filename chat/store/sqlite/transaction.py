@@ -23,6 +23,7 @@ DIALECT = Dialect(
         "WHERE code = $1 AND ended IS NULL AND present = $2 ORDER BY asked.key"
     ),
     asked_messages=queries.ENTRIES + "AND id IN (SELECT value FROM json_each($2)) ORDER BY id DESC",  # noqa: S608
+    readers=queries.READERS + "IN (SELECT value FROM json_each($2))",  # noqa: S608
     numbered_seats=queries.SEATS + "code = $1 AND number IN (SELECT value FROM json_each($2))",  # noqa: S608
     mark_seats=(
         "UPDATE seat SET present = $1, announced = 1 "
