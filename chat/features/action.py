@@ -37,7 +37,7 @@ class Asked(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A message that somebody with these seats looks at, `age` ms after it was sent."""
+    """A message that somebody with these seats looks at, `age` ms after it was sent if they did."""
 
     chat: Context
     message: Message

@@ -109,6 +109,8 @@ async def _read_page(tx: Transaction, member: Member, id: int) -> Found:
 
 async def seen(chat: Context, message: Message, seats: Sequence[int]) -> Seen:
     """A message as somebody with these seats has it before them."""
+    if message.author not in seats:  # its age makes no difference
+        return Seen(chat, message, seats, 0)
     return Seen(chat, message, seats, int(await chat.store.time() * 1000) - message.at)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from unittest.mock import AsyncMock
 
 import pytest
 from deployments import ONE, within
@@ -11,6 +12,7 @@ from dom import Element
 from people import FakeClock, Person, ids
 
 from chat import limits
+from chat.context import Context
 from chat.model.invisible import is_blank
 from chat.model.messages import BODY_TYPED
 from chat.settings import Settings
@@ -39,6 +41,18 @@ async def test_the_time_of_a_message_leads_to_its_page(
         assert page.one("[aria-current=true]")["id"] == f"message-{id}"
         assert [text.text for text in page.all("li .text")] == ["before", "frist", "after"]
         assert page.has("#edit") == (person is alice)  # a personal page: only its author is offered that
+
+
+async def test_the_store_is_asked_for_the_time_only_for_its_author(
+    alice: Person, bob: Person, code: str, id: int, chats: list[Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [AsyncMock(wraps=chat.store.time) for chat in chats]
+    for chat, time in zip(chats, asked, strict=True):
+        monkeypatch.setattr(chat.store, "time", time)
+    assert not (await _page(bob, code, id)).has("#edit")
+    assert sum(time.await_count for time in asked) == 0
+    assert (await _page(alice, code, id)).has("#edit")
+    assert sum(time.await_count for time in asked) == 1
 
 
 async def test_an_author_changes_a_text_by_the_form(alice: Person, bob: Person, code: str, id: int) -> None:
