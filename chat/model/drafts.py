@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from chat.model.invisible import is_blank
-from chat.model.messages import BODY_BYTES, BODY_TYPED, CONTROLS
+from chat.model.messages import BODY_BYTES, BODY_TYPED, without_controls
 
 Kind = Literal["typed", "held", "sent"]
 
@@ -49,7 +49,7 @@ def clean_draft(text: str) -> str | None:
     """A text as it is kept; empty if there is nothing to see, None if it is too long to be sent."""
     if len(text) > BODY_TYPED:
         return None
-    body = CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    body = without_controls(text)
     if len(body.encode()) > BODY_BYTES:
         return None
     return "" if is_blank(body) else body

@@ -166,14 +166,17 @@ def clean_body(text: str, too_long: TooLong = NOT_SENT) -> str:
         body = text.rstrip()  # as most texts; the rest changes nothing about it
         if body:
             return body
-    body = text.replace("\r\n", "\n").replace("\r", "\n")
-    body = CONTROLS.sub("", body)
-    body = body.strip("\n").rstrip()
+    body = without_controls(text).strip("\n").rstrip()
     if len(body.encode()) > BODY_BYTES:
         raise _refused(body, text, too_long)
     if is_blank(body):
         raise Refused("Please write something first.", "body")
     return body
+
+
+def without_controls(text: str) -> str:
+    """A text whose lines end with \\n."""
+    return CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _refused(body: str, typed: str, too_long: TooLong) -> Refused:
