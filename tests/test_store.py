@@ -37,6 +37,7 @@ from chat.store import (
     Unavailable,
     log,
     members,
+    messages,
     past,
     read_positions,
     rooms,
@@ -845,6 +846,20 @@ async def test_a_reply_shows_what_it_answers_as_that_is_now(
     gone = await calls.amend(store, ROOM, reply.id, Delete())
     assert (gone.message.quoted, gone.message.meta) == (None, {})
     assert (await everything(store))[1] == gone.message
+
+
+async def test_the_replies_to_some_messages_are_found_together(store: Store, alice: Member) -> None:
+    first, second = (await say(store, alice, "one")).message.id, (await say(store, alice, "two")).message.id
+    for n, id in enumerate((second, first, first)):
+        await store.append(ROOM, alice.number, f"key-{n}", "yes", partial(answer, id=id))
+
+    async def replies(*ids: int, since: int = 0, limit: int = 9) -> list[int]:
+        found = await store.snapshot(messages.replies_to, ROOM, ids, since, limit)
+        return [message.id for message in found]
+
+    assert await replies(first, second) == [4, 5, 3]
+    assert await replies(first, second, since=4) == [4, 5]
+    assert await replies(second, first, limit=2) == [3, 4]
 
 
 async def test_an_empty_room_has_an_empty_page(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from chat.model.changes import Change
@@ -58,10 +59,14 @@ async def _text_or_stub(tx: Transaction, room: int, id: int) -> Message:
     return message
 
 
-async def replies_to(tx: Transaction, code: str, id: int, first: int, limit: int) -> list[Message]:
-    """The oldest of the messages from `first` on that answer this one. Raises NotFound."""
-    rows = await tx.fetch(queries.REPLIES, (await head_of(tx, code)).room, id, first, limit)
-    return [message_of(row) for row in rows]
+async def replies_to(tx: Transaction, code: str, ids: Iterable[int], first: int, limit: int) -> list[Message]:
+    """Messages from `first` on that answer one of these, `limit` at most. Raises NotFound."""
+    room, found = (await head_of(tx, code)).room, list[Message]()
+    for id in ids:
+        if len(found) < limit:
+            rows = await tx.fetch(queries.REPLIES, room, id, first, limit - len(found))
+            found.extend(map(message_of, rows))
+    return found
 
 
 async def own_newest(tx: Transaction, member: Member) -> Message | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from itertools import chain
 
 from quart import make_response, request
@@ -24,7 +24,7 @@ from chat.views.unread import NewLine, new_line
 from chat.web.requests import asked_number, current_chat, current_reader, pace_reading, pages, require_member
 from chat.web.sending import has_left
 
-ANSWERS = 50  # that are written again because what they answer has changed
+ANSWERS = 50  # that are written again because what they answer has changed, in one go
 
 
 @pages.get("/rooms/<code>/stream")
@@ -103,19 +103,20 @@ async def _lines(
 ) -> list[str]:
     """Messages that are new or have changed, and those that show what has changed about another one."""
     html = chat.hub.rendered.of(connection.member.code, connection.look).message
-    answers = [answer for m in part.changed for answer in await _answers(chat, connection, lines, m, since)]
+    answers = await _answers(chat, connection, lines, part.changed, since)
     shown = {m.id: m for m in chain(answers, part.changed, part.created)}
     return list(lines.of((message, html(message)) for message in shown.values()))
 
 
 async def _answers(
-    chat: Context, connection: Connection, lines: StreamLines, message: Message, since: int
+    chat: Context, connection: Connection, lines: StreamLines, changed: Iterable[Message], since: int
 ) -> list[Message]:
-    """Those on the page that show the first words of a message whose text has changed."""
-    if message.text_rev <= since or not lines.answers(message):
+    """Those on the page that show the first words of messages whose texts have changed."""
+    ids = [message.id for message in changed if message.text_rev > since and lines.answers(message)]
+    if not ids:
         return []
     code = connection.member.code
-    answers = await chat.store.snapshot(replies_to, code, message.id, lines.first, ANSWERS + 1)
+    answers = await chat.store.snapshot(replies_to, code, ids, lines.first, ANSWERS + 1)
     if len(answers) > ANSWERS or sum(map(weight, answers)) > PAGE:
         connection.close(Close(POLICY))  # the page reloads itself, which is less
         return []
