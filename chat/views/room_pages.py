@@ -26,27 +26,30 @@ KINDS = 64  # of the past, with earlier and later messages, with a text, in a zo
 
 # Characters that Unicode keeps free of meaning: no page holds them.
 CODE = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4"
-HOLES: Values = {
-    "code": CODE,
-    "grouped": grouped(CODE),
+GIVEN: Values = {  # by whoever makes the view
     "style": Markup("\ufde1"),
     "page_look": "\ufde4",
     "own_style": "\ufdd5",
     "link": "\ufdd6",
     "link_quoted": "\ufde0",
     "key": "\ufdd7",
-    "epoch": "\ufdd8",
     "messages": Markup("\ufdd9"),
     "roster": Markup("\ufdda"),
     "heading": Markup("\ufdde"),
     "name": "\ufddf",
-    "oldest": 10**9 + 1,
-    "newest": 10**9 + 3,
     "count": 10**9 + 2,
     "me": Markup("\ufde2"),
     "new_head": Markup("\ufde6"),
     "new_trigger": Markup("\ufde7"),
     "stream": "\ufde8",
+}
+HOLES: Values = {
+    **GIVEN,
+    "code": CODE,
+    "grouped": grouped(CODE),
+    "epoch": "\ufdd8",
+    "oldest": 10**9 + 1,
+    "newest": 10**9 + 3,
 }
 SOMEBODY = Member(CODE, 0, "\ufddb", "\ufddc", 1)
 
@@ -109,27 +112,9 @@ class RoomPages:
         messages = [SimpleNamespace(id=HOLES[name], kind=kind) for name in ("oldest", "newest")]
         position = SimpleNamespace(epoch=HOLES["epoch"])
         page: Any = SimpleNamespace(more=more, later=later, messages=messages, position=position)
-        given = {name: HOLES[name] for name in GIVEN}
-        return Stencil(self._render(look, member=SOMEBODY, page=page, past=past, **EMPTY, **given), HOLES)
+        return Stencil(self._render(look, member=SOMEBODY, page=page, past=past, **EMPTY, **GIVEN), HOLES)
 
 
-GIVEN = (
-    "style",
-    "page_look",
-    "me",
-    "new_head",
-    "new_trigger",
-    "stream",
-    "own_style",
-    "messages",
-    "roster",
-    "count",
-    "heading",
-    "name",
-    "link",
-    "link_quoted",
-    "key",
-)
 EMPTY: Values = {
     "draft": "",
     "acked": 0,
