@@ -41,7 +41,6 @@ async def post(code: str) -> ResponseReturnValue:
     chat, form = current_chat(), await request.form
     acked, bodies = fields.number(form.get("acked")), form.getlist("body") or [""]
     replies = [read_reply(id) for id in form.getlist("reply")[: len(bodies)]]
-    formatter = chat.render.messages.formatter
     form_key, forms = fields.text(form, "key"), request.cookies.get(repeats.COOKIE, "")
     key = repeats.key_of(forms, form_key) if form_key else secrets.token_urlsafe(9)
     try:
@@ -55,26 +54,30 @@ async def post(code: str) -> ResponseReturnValue:
     is_help = False
     for index, body in enumerate(bodies):
         try:
-            if wait := await chat.limits.take(limits.MESSAGES, member.person):
-                raise RateLimited("Not sent yet: a few too many at once.", wait)
-            if posting.asks_for_help(body):
-                is_help = True
-                continue
-            check_disk(chat, member, client_info().address, quota.cost(body))
-            await posting.format_first(formatter, body)
-            reply = written.reply(index)
-            await posting.post_message(chat.store, formatter, member, key, acked + index, body, reply)
+            is_stored = await _send(chat, member, written, index)
         except (Refused, Unavailable, OutcomeUnknown, NotFound) as reason:
-            if isinstance(reason, RateLimited):
-                chat.metrics.refusals.labels("messages").inc()
-            draft = written.after(index)
-            if isinstance(reason, NotFound):  # the seat ended just now; sent again, it is of a new one
-                return draft_page(NOT_STORED, draft)
-            return await _not_sent(chat, member, draft, reason)
-        chat.drafts.note(Note(member.code, member.number, form_key, body, base=base, kind="sent"))
+            return await _not_sent(chat, member, written.after(index), reason)
+        if is_stored:
+            chat.drafts.note(Note(member.code, member.number, form_key, body, base=base, kind="sent"))
+        else:
+            is_help = True
     response = redirect(f"/help?room={member.code}" if is_help else f"/rooms/{member.code}", 303)
     remember_forms(response, member.code, repeats.answered(forms, form_key))
     return response
+
+
+async def _send(chat: Context, member: Member, written: Draft, index: int) -> bool:
+    """Store one of the texts; False if it is no message. Raises as `post_message`."""
+    body, formatter = written.bodies[index], chat.render.messages.formatter
+    if wait := await chat.limits.take(limits.MESSAGES, member.person):
+        raise RateLimited("Not sent yet: a few too many at once.", wait)
+    if posting.asks_for_help(body):
+        return False
+    check_disk(chat, member, client_info().address, quota.cost(body))
+    await posting.format_first(formatter, body)
+    place, reply = written.acked + index, written.reply(index)
+    await posting.post_message(chat.store, formatter, member, written.key, place, body, reply)
+    return True
 
 
 async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Exception) -> ResponseReturnValue:
@@ -82,6 +85,10 @@ async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Excepti
 
     It keeps its key: sent again after an unknown outcome, it must not be stored twice.
     """
+    if isinstance(reason, RateLimited):
+        chat.metrics.refusals.labels("messages").inc()
+    if isinstance(reason, NotFound):  # the seat ended just now; sent again, it is of a new one
+        return draft_page(NOT_STORED, draft)
     if not isinstance(reason, Refused) and len(draft.bodies) > 1:
         # Joined in the room's one field, they would be another text.
         return draft_page(NOT_STORED, draft)
