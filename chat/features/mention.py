@@ -8,6 +8,7 @@ from chat import limits
 from chat.context import Context
 from chat.model.members import Member
 from chat.model.mentions import begun
+from chat.model.messages import CONTROLS
 from chat.store import NotFound
 from chat.store.members import seats_numbered
 from chat.store.mentions import beginning_with
@@ -16,7 +17,7 @@ from chat.store.mentions import beginning_with
 async def suggest(chat: Context, member: Member, text: str) -> Sequence[Member] | None:
     """Who may be meant at the end of a text; None if no name begins there, or this is asked too often."""
     name = begun(text)
-    if name is None or chat.own_limits.take(limits.NAMES, member.person):
+    if name is None or CONTROLS.search(name) or chat.own_limits.take(limits.NAMES, member.person):
         return None
     return await chat.store.read(beginning_with, member, name)
 

@@ -380,6 +380,17 @@ async def test_names_are_offered_at_a_bounded_rate_and_to_members_only(
     assert "Bob" not in reply.text
 
 
+@pytest.mark.parametrize("half", ["@\ud800", "@An\udfff", "@\0"])
+async def test_half_a_character_is_no_beginning_of_a_name(
+    alice: Person, code: str, half: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with alice.in_room(code) as live:
+        await live.send(k="names", body=half)
+        await live.say("Next")
+        await live.until("li.m", "Next")
+    assert "frame-failed" not in caplog.text
+
+
 def test_no_text_has_many_possible_names() -> None:
     assert sum(map(len, possible(["李" * 38] * 20))) == LOOKED_AT
     assert possible(["Ann Lee, hi", "Bob"]) == [["Ann Lee, hi", "Ann Lee,", "Ann Lee", "Ann"], ["Bob"]]
