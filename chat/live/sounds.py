@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
 from chat.live.connection import Connection
@@ -28,22 +29,26 @@ class Sounds:
         self._fragment, self._has_focus, self._now = fragment, has_focus, now
         self._pages: dict[Seat, list[Connection]] = {}  # by room and seat, the newest last
         self._next_at: dict[str, float] = {}  # by person; nobody without a page
+        self._open: Counter[str] = Counter()  # pages, by person
 
     def add(self, connection: Connection) -> None:
         """The person of this page wants to hear of mentions."""
         member = connection.member
         self._pages.setdefault(member.seat, []).append(connection)
-        self._next_at.setdefault(member.person, 0.0)
+        self._open[member.person] += 1
 
     def remove(self, connection: Connection) -> None:
         """It has ended."""
         member = connection.member
         pages = self._pages.get(member.seat, [])
-        if connection in pages:
-            pages.remove(connection)
+        if connection not in pages:
+            return
+        pages.remove(connection)
         if not pages:
-            self._pages.pop(member.seat, None)
-        if not any(one[-1].member.person == member.person for one in self._pages.values()):
+            del self._pages[member.seat]
+        self._open[member.person] -= 1
+        if not self._open[member.person]:
+            del self._open[member.person]
             self._next_at.pop(member.person, None)
 
     def note(self, changes: Iterable[Change]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,11 +10,14 @@ import sound
 from people import FakeClock, Live, Person, until
 
 from chat.context import Context
-from chat.live.sounds import APART
+from chat.live.connection import Connection
+from chat.live.sounds import APART, Sounds
 from chat.model.changes import Change
+from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.meta import frozen
 from chat.model.rooms import Position
+from chat.views.look import LOOK
 
 PUSHED = "hx-partial audio"
 ALICE, BOB = 1, 2
@@ -153,3 +157,16 @@ async def test_a_player_may_ask_for_a_part(
     assert reply.headers["Content-Type"] == "audio/wav"
     assert reply.headers["Accept-Ranges"] == "bytes"
     assert int(reply.headers["Content-Length"]) == len(reply.body)
+
+
+def test_ten_thousand_people_go_at_once() -> None:
+    sounds = Sounds(lambda look: "", lambda connection: False)
+    pages = [Connection(Member("code", n, f"person {n}", "Ann", 1), LOOK) for n in range(10_000)]
+    for page in pages:
+        sounds.add(page)
+    start = time.perf_counter()
+    for page in pages:
+        sounds.remove(page)
+    assert time.perf_counter() - start < 0.5
+    assert not sounds._pages
+    assert not sounds._open
