@@ -98,7 +98,10 @@ class UnreadMarks:
         """Who has sent a text reads on."""
         if not self._held:
             return
-        written = {(c.code, c.message.author) for c in changes if c.message.rev == c.message.id}
-        for connection in list(self._held):
-            if connection.member.seat in written:
-                self.focus(connection)
+        for change in changes:
+            message = change.message
+            if message.author is None or message.rev != message.id:
+                continue
+            for connection in self._titles.pages_of(change.code, message.author):
+                if connection in self._held:
+                    self.focus(connection)
