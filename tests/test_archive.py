@@ -7,6 +7,7 @@ import fcntl
 import itertools
 import json
 import os
+import re
 import resource
 import signal
 import stat
@@ -483,6 +484,8 @@ def added(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
          "read-positions.jsonl, line 1: the room has not come to rev 90"),
         (MEMBERS, lambda data: data.replace(b'"name":"Ian"', b'"name":"I\\u0000n"', 1),
          "members.jsonl, line 1: name has a NUL in it"),
+        (MESSAGES, lambda data: re.sub(rb'"meta":{', b'"meta":{"mentions":[NaN],', data, count=1),
+         "messages.jsonl, line .*: NaN is no JSON"),
     ],
 )  # fmt: skip
 async def test_lines_that_refer_to_nothing_or_that_a_database_cannot_keep(

@@ -83,7 +83,7 @@ class LineCheck:
 
 def _record(part: Part, line: Line) -> dict[str, Any]:
     """What a line says that is exactly as `parts.dump_row` writes it. Raises ValueError."""
-    record = json.loads(line.decode())
+    record = json.loads(line.decode(), parse_constant=_refuse)
     if not isinstance(record, dict) or list(record) != list(part.fields):
         raise ValueError(f"the fields are not {part.columns}")
     for (name, value), type_ in zip(record.items(), part.fields.values(), strict=True):
@@ -94,3 +94,7 @@ def _record(part: Part, line: Line) -> dict[str, Any]:
     if line_of(record) != line:
         raise ValueError("it is written in another way")
     return record
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
