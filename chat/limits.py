@@ -30,6 +30,7 @@ NAMES = Rate("names", 1 / 2, 20)  # looked up while they are typed, per person; 
 EDITS = Rate("edits", 1.0, 20)  # per person
 DRAFTS = Rate("drafts", 1.0, 20)  # per person; beyond it they count as messages
 DRAFT_BYTES = Rate("draft-bytes", 60 / 1_000_000, 1_000_000)  # per person; each may be one of disk
+DRAFT_BYTES_OF_ADDRESS = Rate("draft-bytes-of-address", 60 / 8_000_000, 8_000_000)  # new people are free
 DELETIONS = Rate("deletions", 1 / 2, 30)  # per person
 UNREAD_MARKS = Rate("unread-marks", 1.0, 20)  # per person
 TITLES = Rate("titles", 60.0, 3)  # per room, each a line in it

@@ -40,11 +40,17 @@ async def take_draft(chat: Context, connection: Connection, frame: dict[str, Any
         return
     if not note.body and connection.draft is None:
         return  # the page has none
-    if chat.own_limits.take(limits.DRAFT_BYTES, connection.member.person, count=len(note.body.encode())):
+    if draft_bytes_wait(chat, connection.member, connection.address, note.body):
         return
     if not note.edited:
         connection.draft = note.base
     chat.drafts.note(note)
+
+
+def draft_bytes_wait(chat: Context, member: Member, address: str, body: str) -> float:
+    """Seconds until so much may be written; if that is now, it counts."""
+    person, place = (limits.DRAFT_BYTES, member.person), (limits.DRAFT_BYTES_OF_ADDRESS, address)
+    return chat.own_limits.take_both(person, place, count=len(body.encode()))
 
 
 def _note_of(member: Member, frame: dict[str, Any], life: str) -> Note | None:

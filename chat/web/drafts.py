@@ -18,11 +18,11 @@ from chat.model.quotes import read_reply
 from chat.store import NO_ROOM, NotFound, OutcomeUnknown, Unavailable, drafts
 from chat.views.forms import Draft
 from chat.web import fields
-from chat.web.drafting import quoted_by
+from chat.web.drafting import draft_bytes_wait, quoted_by
 from chat.web.errors import error_page
 from chat.web.outcomes import retry_after
 from chat.web.posting import draft_page
-from chat.web.requests import current_chat, pages, require_member
+from chat.web.requests import client_info, current_chat, pages, require_member
 from chat.web.room import room_page
 
 TOO_LONG = "This draft is too long to be kept. Shorten it, or send part of it."
@@ -65,6 +65,8 @@ async def _keep(chat: Context, member: Member) -> ResponseReturnValue | None:
         body = clean_draft(typed)
         if body is None:
             raise Refused(TOO_LONG, "body")
+        if wait := draft_bytes_wait(chat, member, client_info().address, body):
+            raise RateLimited(TOO_OFTEN, wait)
         chat.quota.take(len(body.encode()), "body")
         note = Note(member.code, member.number, key, body, max(reply, 0), base=base)
         await chat.store.write(NO_ROOM, drafts.save, [note])

@@ -10,6 +10,7 @@ import pytest
 from dom import Element
 from people import Live, Person, ids, until
 
+from chat import limits
 from chat.context import Context
 from chat.live.drafts import MOST_CHARACTERS, Drafts
 from chat.model.drafts import Note
@@ -321,6 +322,22 @@ async def test_without_javascript_it_is_kept_by_a_button(alice: Person, code: st
     base = (await alice.look(code)).one(BASE).value
     await alice.post(f"/rooms/{code}/draft", {"body": " ", "key": "third", "draft": base})
     assert await field(alice, code) == ""
+
+
+async def test_new_people_at_an_address_write_no_more_drafts(
+    alice: Person, bob: Person, code: str, chats: list[Context], page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DRAFT_BYTES_OF_ADDRESS", limits.Rate("draft-bytes-of-address", 60.0, 10))
+    for chat in chats:
+        chat.own_limits.take(limits.DRAFT_BYTES_OF_ADDRESS, "192.0.2.1", count=10)
+    async with bob.in_room(code) as live:
+        await live.send(k="draft", life=f"{page}.0", body="too much", reply="")
+        await live.say("Next")
+        await live.until("li.m", "Next")
+    assert not any("too much" in note.body for chat in chats for note in chat.drafts._due.values())
+    refused = await alice.post(f"/rooms/{code}/draft", {"body": "too much", "key": "one"})
+    assert refused.status == 429
+    assert refused.page.one(FIELD).value == "too much"
 
 
 async def test_a_draft_that_is_too_long_comes_back(alice: Person, code: str) -> None:
