@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from chat.model.inline import UNSPACED, is_joined
@@ -66,7 +67,8 @@ def named_in(meta: Meta) -> Mapping[str, Named]:
     named = meta.get("named")
     if not isinstance(named, Mapping):
         return {}
-    return {typed: Named(*who) for typed, who in named.items() if typed and _is_named(who)}
+    some = islice(named.items(), MENTIONS)  # an archive may say anything
+    return {typed: Named(*who) for typed, who in some if typed and _is_named(who)}
 
 
 def _is_named(value: object) -> bool:

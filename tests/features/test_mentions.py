@@ -15,7 +15,9 @@ from quart import Quart
 
 from chat.context import Context
 from chat.model.codes import grouped
-from chat.model.mentions import CROWD, LOOKED_AT, Named, possible
+from chat.model.mentions import CROWD, LOOKED_AT, MENTIONS, Named, possible
+from chat.model.messages import Message
+from chat.model.meta import with_meta
 from chat.store import log
 from chat.store.mentions import APART
 from chat.views.formatted import formatted
@@ -389,6 +391,14 @@ async def test_half_a_character_is_no_beginning_of_a_name(
         await live.say("Next")
         await live.until("li.m", "Next")
     assert "frame-failed" not in caplog.text
+
+
+def test_of_what_an_archive_says_of_names_no_more_is_looked_at_than_texts_have() -> None:
+    meta = with_meta({}, named={f"P{n}": [n, f"P{n}"] for n in range(40_000)})
+    text = Message(1, 1, 0, 1, "Alice", 1, "@P1 @P19 @P20 " * 500, meta=meta)
+    assert len(text.named) == MENTIONS
+    shown = parse(formatted(text.body or "")(LOOK, text.named))
+    assert {one.text for one in shown.all("b.at")} == {"@P1", "@P19"}
 
 
 def test_no_text_has_many_possible_names() -> None:
