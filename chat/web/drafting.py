@@ -36,11 +36,11 @@ async def take_draft(chat: Context, connection: Connection, frame: dict[str, Any
         if note is not None and not note.body:
             await offer_draft(chat, connection, note.base)
             return
-    if note is None or chat.quota.full:
-        return
-    if not note.body and connection.draft is None:
+    if note is None or (not note.body and connection.draft is None):
         return  # the page has none
-    if draft_bytes_wait(chat, connection.member, connection.address, note.body):
+    if note.body and (
+        chat.quota.full or draft_bytes_wait(chat, connection.member, connection.address, note.body)
+    ):
         return
     if not note.edited:
         connection.draft = note.base

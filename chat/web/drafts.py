@@ -65,9 +65,10 @@ async def _keep(chat: Context, member: Member) -> ResponseReturnValue | None:
         body = clean_draft(typed)
         if body is None:
             raise Refused(TOO_LONG, "body")
-        if wait := draft_bytes_wait(chat, member, client_info().address, body):
+        if body and (wait := draft_bytes_wait(chat, member, client_info().address, body)):
             raise RateLimited(TOO_OFTEN, wait)
-        chat.quota.take(len(body.encode()), "body")
+        if body:  # an emptied field gives something back
+            chat.quota.take(len(body.encode()), "body")
         note = Note(member.code, member.number, key, body, max(reply, 0), base=base)
         await chat.store.write(NO_ROOM, drafts.save, [note])
     except (Refused, Unavailable, OutcomeUnknown) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from typing import Any
 
@@ -152,6 +153,19 @@ async def test_an_emptied_field_has_no_draft(
     async with alice.in_room(code) as live:
         await types(live, page, "hello", chats)
         await stored(chats)
+        await types(live, page, "", chats)
+        assert await field(alice, code) == ""
+
+
+async def test_an_emptied_field_has_no_draft_though_nothing_new_is_taken(
+    alice: Person, code: str, chats: list[Context], page: str
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, page, "hello", chats)
+        await stored(chats)
+        for chat in chats:
+            chat.quota._limit, chat.quota.used = 1, 2
+            chat.own_limits.take(limits.DRAFT_BYTES_OF_ADDRESS, "192.0.2.1", math.inf, 10_000_000)
         await types(live, page, "", chats)
         assert await field(alice, code) == ""
 
