@@ -92,7 +92,7 @@ async def message_page(
         failed.form if failed else "",
         failure,
         given,
-        begun_on(await newest_drafts(chat, member), id),
+        {} if failure else begun_on(await newest_drafts(chat, member), id),
     )
     return chat.render.pages.message(view, current_reader())
 

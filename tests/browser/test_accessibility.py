@@ -253,7 +253,7 @@ PAGES = {
 NO_PAGES = {
     *("/favicon.ico", "/healthz", "/metrics", "/static/<path:path>", "/seats/<numbers>.css"),
     *("/seats/<version>/<numbers>.css", "/seats/<version>/ignored/<numbers>.css"),
-    *("/rooms/<code>/qr.svg", "/rooms/<code>/live"),
+    *("/rooms/<code>/qr.svg", "/rooms/<code>/live", "/live"),
     *("/rooms", "/rooms/<code>/earlier", "/rooms/<code>/later"),  # parts of pages
     *(
         "/rooms/<code>/last",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from dom import parse
 from people import Person, ids, texts
+from shown import dom_of
 
 from chat.context import Context
 from chat.views.formatted import formatted
@@ -26,12 +27,12 @@ async def test_a_text_looks_the_same_on_a_page_pushed_and_after_a_gap(
         for text in TEXTS:
             await alice.write(code, text)
         await live.until("li .text", "plain")
-        pushed = {item["id"]: str(item) for frame in live.frames for item in frame.all(".m[data-by]")}
+        pushed = {item["id"]: dom_of(item) for frame in live.frames for item in frame.all(".m[data-by]")}
     async with bob.live(code) as live:
         await live.resume(before)
         await live.until("li .text", "plain")
-        caught_up = {item["id"]: str(item) for frame in live.frames for item in frame.all(".m[data-by]")}
-    shown = {item["id"]: str(item) for item in (await bob.look(code)).all(".m[data-by]")}
+        caught_up = {item["id"]: dom_of(item) for frame in live.frames for item in frame.all(".m[data-by]")}
+    shown = {item["id"]: dom_of(item) for item in (await bob.look(code)).all(".m[data-by]")}
     assert len(shown) == len(TEXTS)
     assert shown == pushed == caught_up
 
