@@ -16,7 +16,7 @@ EVERYBODY = 0  # in place of the number of a seat
 ALL, CERTAINLY_ALL = "all", "@all"  # behind the "@"
 CROWD = 20  # people whom one may call without being asked back
 LOOKED_AT = 256  # possible names in one text: each takes some 10 µs, and a script without spaces has many
-MENTIONS = 20  # of one text; whoever else is named is not told
+MENTIONS = 20  # of one text; other people it names are not told
 LONGEST = NAME_LENGTH + 6  # characters of a name with the number that tells look-alikes apart
 
 ASK = (

@@ -2,8 +2,8 @@
 
 A segment of a room is a span of ids. What is known of it stands in SHARDS parts, one for all words of like
 beginnings. A part is a sorted list of pairs, each the number of a word and a message, in four bytes. Words
-share numbers: whoever looks one up has to read the messages. One more part, after the shards, has a bit for
-each message of the segment: those that were edited since it was indexed are always read.
+share numbers, so a search has to read the messages that it finds. One more part, after the shards, has a
+bit for each message of the segment: those that were edited since it was indexed are always read.
 """
 
 from __future__ import annotations

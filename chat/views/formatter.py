@@ -38,7 +38,7 @@ class Formatter:
         return body not in self._ready
 
     async def warm(self, bodies: Iterable[str | None]) -> None:
-        """Format those that take long; whoever shows them within seconds finds them made."""
+        """Format those that take long. The results are kept for the seconds until they are shown."""
         for body in bodies:
             if body is not None and self.takes_long(body):
                 await asyncio.shield(self._task(body))

@@ -26,7 +26,7 @@ KINDS = 64  # of the past, with earlier and later messages, with a text, in a zo
 
 # Characters that Unicode keeps free of meaning: no page holds them.
 CODE = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4"
-GIVEN: Values = {  # by whoever makes the view
+GIVEN: Values = {  # by the caller of `page`
     "style": Markup("\ufde1"),
     "page_look": "\ufde4",
     "own_style": "\ufdd5",

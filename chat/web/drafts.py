@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 
 from quart import redirect, request
 from quart.typing import ResponseReturnValue
 
 from chat import limits
 from chat.context import Context
-from chat.features.action import TOO_OFTEN, Failure, failure_of
+from chat.features.action import TOO_OFTEN, failure_of
 from chat.model.drafts import Note, clean_draft
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.model.quotes import read_reply
-from chat.store import NO_ROOM, NotFound, OutcomeUnknown, Unavailable, drafts
+from chat.store import NO_ROOM, OutcomeUnknown, Unavailable, drafts
 from chat.views.forms import Draft
 from chat.web import fields
-from chat.web.drafting import draft_bytes_wait, quoted_by
+from chat.web.drafting import draft_bytes_wait
 from chat.web.errors import error_page
-from chat.web.outcomes import retry_after
-from chat.web.posting import draft_page
+from chat.web.posting import kept_page
 from chat.web.requests import client_info, current_chat, pages, require_member
-from chat.web.room import room_page
 
 TOO_LONG = "This draft is too long to be kept. Shorten it, or send part of it."
 CHOICES = "use", "drop"
@@ -72,18 +69,6 @@ async def _keep(chat: Context, member: Member) -> ResponseReturnValue | None:
         note = Note(member.code, member.number, key, body, max(reply, 0), base=base)
         await chat.store.write(NO_ROOM, drafts.save, [note])
     except (Refused, Unavailable, OutcomeUnknown) as error:
-        failure = failure_of(error)
-        return await _not_kept(
-            chat, member, Draft(member.code, [typed], key, replies=[reply], version=base), failure
-        )
+        written = Draft(member.code, [typed], key, replies=[reply], version=base)
+        return await kept_page(chat, member, written, failure_of(error))
     return None
-
-
-async def _not_kept(chat: Context, member: Member, draft: Draft, failure: Failure) -> ResponseReturnValue:
-    """In the room if that can be shown."""
-    try:
-        draft = replace(draft, quoted=await quoted_by(chat, member, draft.reply(0)))
-        page = await room_page(chat, member, draft=draft, error=failure.text)
-        return page, failure.status, retry_after(failure)
-    except (Unavailable, NotFound, RateLimited):
-        return draft_page(failure.text, draft, failure.status)

@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-from quart import current_app, websocket
+from quart import current_app
 
 from chat.context import Context
 from chat.live.connection import POLICY, Connection
 from chat.model.members import Member
 from chat.views.look import Look
-from chat.visitors import parse_client
 from chat.web.requests import current_reader
 from chat.web.sending import send
-from chat.web.socket import check_origin, check_rate, go_on, sockets
+from chat.web.socket import accept, check_rate, go_on, identify, sockets
 from chat.web.transport import Socket
 
 
 @sockets.websocket("/live")
 async def live_home() -> None:
     chat: Context = current_app.extensions["chat"]
-    client = parse_client(
-        websocket.headers,
-        websocket.remote_addr or "",
-        websocket.scheme,
-        websocket.headers.get("Host", ""),
-        chat.settings.trusted_proxies,
-    )
-    ours = check_origin(chat, client)
-    found = chat.identities.find(websocket.cookies, client.scheme)
-    person = found.person if found and ours else None
+    client, ours, found = identify(chat)
+    person = found if ours else None
     check_rate(chat, person, client.address)
-    frames: Any = websocket.scope.get("chat.frames")
-    if frames is not None:
-        frames.belongs_to(person, client.address)
-    await websocket.accept()
+    await accept(person, client.address)
     go_on(partial(_follow, chat, person, client.address, current_reader().look))
 
 

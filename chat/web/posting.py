@@ -11,7 +11,7 @@ from quart.typing import ResponseReturnValue
 from chat import limits
 from chat.context import Context
 from chat.features import posting
-from chat.features.action import NOT_STORED, check_disk, failure_of
+from chat.features.action import NOT_STORED, Failure, check_disk, failure_of
 from chat.features.mention import complete
 from chat.model.drafts import Note
 from chat.model.errors import RateLimited, Refused
@@ -95,6 +95,11 @@ async def _not_sent(chat: Context, member: Member, draft: Draft, reason: Excepti
     failure = failure_of(reason)
     if failure.field == "reply":
         draft = replace(draft, replies=(0, *draft.replies[1:]))
+    return await kept_page(chat, member, draft, failure)
+
+
+async def kept_page(chat: Context, member: Member, draft: Draft, failure: Failure) -> ResponseReturnValue:
+    """What was written and why it was not taken, in the room if that can be shown."""
     try:
         draft = replace(draft, quoted=await quoted_by(chat, member, draft.reply(0)))
         page = await room_page(chat, member, draft=draft, error=failure.text)

@@ -32,7 +32,7 @@ def typing(chat: Context, connection: Connection) -> None:
     chat.unread_marks.typed(connection)
 
 
-# What a page says of its window, and of whoever is at it, by the kind of the frame.
+# What a page says of its window and its reader, by the kind of the frame.
 SIGNS: dict[object, Callable[[Context, Connection], None]] = {
     "focus": lambda chat, connection: chat.unread_marks.focus(connection),
     "blur": lambda chat, connection: chat.unread_marks.blur(connection),

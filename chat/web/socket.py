@@ -36,26 +36,14 @@ sockets = Blueprint("sockets", __name__)
 async def live(code: str) -> None:
     """Admit a visitor, then serve the connection until either side closes it."""
     chat: Context = current_app.extensions["chat"]
-    client = parse_client(
-        websocket.headers,
-        websocket.remote_addr or "",
-        websocket.scheme,
-        websocket.headers.get("Host", ""),
-        chat.settings.trusted_proxies,
-    )
-    ours = check_origin(chat, client)
+    client, ours, person = identify(chat)
     try:
         code = clean_code(code[: fields.LIMITS["code"]])
     except Refused:
         code = ""  # nobody has a seat there
-    found = chat.identities.find(websocket.cookies, client.scheme)
-    person = None if found is None else found.person
     member = None if person is None else await _member(chat, code, person)
     check_rate(chat, person if member else None, client.address)
-    frames: Any = websocket.scope.get("chat.frames")
-    if frames is not None:
-        frames.belongs_to(person, client.address)
-    await websocket.accept()
+    await accept(person, client.address)
     reader = current_reader()
     look, sounds = reader.look, reader.choices.sound == "on"
     if not ours:
@@ -66,6 +54,28 @@ async def live(code: str) -> None:
         go_on(partial(_say_goodbye, chat, code, close, person, look))
     else:
         go_on(partial(_converse, chat, member, client.address, look, sounds))
+
+
+def identify(chat: Context) -> tuple[ClientInfo, bool, str | None]:
+    """The client, whether it is a page of ours as `check_origin` says, and the person, if there is one."""
+    client = parse_client(
+        websocket.headers,
+        websocket.remote_addr or "",
+        websocket.scheme,
+        websocket.headers.get("Host", ""),
+        chat.settings.trusted_proxies,
+    )
+    ours = check_origin(chat, client)
+    found = chat.identities.find(websocket.cookies, client.scheme)
+    return client, ours, found.person if found else None
+
+
+async def accept(person: str | None, address: str) -> None:
+    """End the handshake; what the socket sends counts for its person and address from now on."""
+    frames: Any = websocket.scope.get("chat.frames")
+    if frames is not None:
+        frames.belongs_to(person, address)
+    await websocket.accept()
 
 
 def go_on(conversation: Callable[[Socket], Awaitable[None]]) -> None:

@@ -126,6 +126,12 @@ async def test_no_more_than_so_many_are_mentioned_by_one_text(app: Quart, alice:
 # Everybody
 
 
+async def fill(app: Quart, code: str) -> None:
+    """More people than one may call without being asked back."""
+    for n in range(CROWD - 1):
+        await Person(app, f"P{n}", f"192.0.3.{n}").join(code)
+
+
 async def test_everybody_of_a_few_is_called_by_one_word(alice: Person, code: str) -> None:
     assert await shown(alice, code, "Tea, @all?") == [("0", "@all")]
     assert await shown(alice, code, "Tea, @All!") == [("0", "@all")]
@@ -135,8 +141,7 @@ async def test_everybody_of_a_few_is_called_by_one_word(alice: Person, code: str
 async def test_everybody_of_many_is_called_only_by_who_means_it_and_once_a_minute(
     app: Quart, alice: Person, bob: Person, code: str, clock: FakeClock
 ) -> None:
-    for n in range(CROWD - 1):
-        await Person(app, f"P{n}", f"192.0.3.{n}").join(code)
+    await fill(app, code)
     url = f"/rooms/{code}/messages"
     asked = await alice.post(url, {"body": "Tea, @all?", "key": "one"})
     assert asked.status == 422
@@ -158,8 +163,7 @@ async def test_everybody_of_many_is_called_only_by_who_means_it_and_once_a_minut
 async def test_many_are_called_no_sooner_because_the_text_that_did_is_changed_or_gone(
     app: Quart, alice: Person, bob: Person, code: str, clock: FakeClock
 ) -> None:
-    for n in range(CROWD - 1):
-        await Person(app, f"P{n}", f"192.0.3.{n}").join(code)
+    await fill(app, code)
     url = f"/rooms/{code}/messages"
     await alice.write(code, "An old one")
     old = ids(await alice.look(code))[-1]
