@@ -23,7 +23,7 @@ MARK = "\x03"  # no text has this
 AT = re.compile(rf"{START}(?=\S)")
 # Of a field: what is in it does not end with the beginning of a name, as browsers see it.
 NO_NAME = r"(?!.*(?<![\w@\/])@[^\s@]{0,32}$).*"
-PLACE = re.compile(rf"{MARK}@([^<{MARK}]{{1,{LONGEST * len('&#34;')}}})")  # a name of quotes is so long
+PLACE = re.compile(rf"{MARK}@((?:&[#\w]+;|[^<{MARK}]){{1,{LONGEST}}})")  # in HTML, as it was escaped
 
 
 def with_places(text: str) -> Markup:
@@ -38,18 +38,20 @@ def without_places(html: str) -> str:
 def spoken(places: str) -> Sequence[str]:
     """What stands behind the first few "@" that may begin a name."""
     found = islice(PLACE.finditer(places), MENTIONS)
-    return list(dict.fromkeys(entities.unescape(place[1])[:LONGEST] for place in found))
+    return list(dict.fromkeys(entities.unescape(place[1]) for place in found))
 
 
 def with_names(places: str, named: Mapping[str, Named]) -> str:
     """The HTML with each of these names as a mention."""
-    known = [(str(escape(typed)), who) for typed, who in sorted(named.items(), key=lambda one: -len(one[0]))]
+    known = sorted(named.items(), key=lambda one: -len(one[0]))
     return without_places(PLACE.sub(lambda place: _named(place, known), places, PLACES))
 
 
 def _named(place: re.Match[str], known: Sequence[tuple[str, Named]]) -> str:
-    behind = place[1]
+    behind = entities.unescape(place[1])  # there is more than one way to escape a quote
     for typed, who in known:
         if behind.startswith(typed) and not is_joined(typed[-1], behind[len(typed) : len(typed) + 1]):
-            return f'<b class="at" data-at="{who.seat:d}">@{escape(who.label)}</b>{behind[len(typed) :]}'
+            return (
+                f'<b class="at" data-at="{who.seat:d}">@{escape(who.label)}</b>{escape(behind[len(typed) :])}'
+            )
     return place[0]

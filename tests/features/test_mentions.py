@@ -74,6 +74,7 @@ NAMES: Mapping[str, list[tuple[str, str]]] = {
     "@محمد صباح الخير": [("8", "@محمد")],
     "@Zoe\u0308 @zoë @Zoe": [("9", "@Zoë"), ("9", "@Zoë")],
     "@O'Hara & <b> it is": [("10", "@O'Hara & <b>")],
+    "**hi** @O'Hara & <b> it is": [("10", "@O'Hara & <b>")],
     "@J. K.": [("11", "@J.")],
     "@Ann (2) and @Ann (3)": [("12", "@Ann (2)"), ("3", "@Ann")],
     "ann@example.org a@Ann.example @@Ann /@Ann x_@Ann": [],
