@@ -85,6 +85,8 @@ async def test_a_page_that_has_gone_is_stored_at_once(
 ) -> None:
     for chat in chats:
         chat.drafts._every = 3600
+        chat.drafts._hurried.set()  # else it would still wait for the usual time
+    await until(lambda: not any(chat.drafts._hurried.is_set() for chat in chats))
     async with alice.in_room(code) as live:
         await types(live, page, "hello", chats)
     async with asyncio.timeout(5):
@@ -267,6 +269,8 @@ async def test_a_deleted_text_is_in_no_draft(
         await until(
             lambda: not any("canary" in note.body for chat in chats for note in chat.drafts._due.values())
         )
+        await stored(chats)
+        assert not await chats[-1].store.read(drafts.drafts_of, code, 1)
 
 
 async def test_who_left_finds_no_draft_when_they_come_back(
