@@ -132,8 +132,19 @@ async def test_no_frames_cost_the_chat_more_than_a_mebibyte_of_memory_a_connecti
     assert most < 20 * MIB
 
 
-async def _enter(server: Server) -> Socket:
-    """A socket of a new member, in a room of its own."""
+async def test_what_a_page_of_home_sends_is_not_kept(chat: Server) -> None:
+    """Else its reader would wait for ever, and what waits would fill what all sockets share."""
+    async with asyncio.timeout(20), await _enter(chat, "/live") as socket:
+        for _ in range(2 * bounds.INBOX):
+            await socket.send_text("x" * 1000)
+        await socket.close()
+        while isinstance(said := await socket.recv(), str):
+            pass
+    assert said == 1000
+
+
+async def _enter(server: Server, path: str = "") -> Socket:
+    """A socket of a new member, in a room of its own, or at another path."""
     body = b"name=Eve&create=1"
     async with await Wire.open(server.port) as wire:
         start = [
@@ -146,7 +157,8 @@ async def _enter(server: Server) -> Socket:
         await wire.send("\r\n".join([*start, "", ""]).encode() + body)
         response = await wire.head()
     name, _, value = response.headers["set-cookie"].partition(";")[0].partition("=")
-    return await Socket.connect(server.port, response.headers["location"] + "/live", cookies={name: value})
+    path = path or response.headers["location"] + "/live"
+    return await Socket.connect(server.port, path, cookies={name: value})
 
 
 # --- Counting ---

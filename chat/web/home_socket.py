@@ -13,7 +13,7 @@ from chat.views.look import Look
 from chat.web.requests import current_reader
 from chat.web.sending import send
 from chat.web.socket import accept, check_rate, go_on, identify, sockets
-from chat.web.transport import Socket
+from chat.web.transport import Inbox, Socket
 
 
 @sockets.websocket("/live")
@@ -35,6 +35,8 @@ async def _follow(chat: Context, person: str | None, address: str, look: Look, s
     chat.hub.connections.admit(connection, counts=False)
     chat.metrics.connections.inc()
     chat.unread_titles.elsewhere.follow(connection)
+    socket.inbox.on_arrival = partial(_discard, socket.inbox)
+    _discard(socket.inbox)
     try:
         await send(chat, connection, socket)
         if connection.closing is not None:
@@ -43,3 +45,10 @@ async def _follow(chat: Context, person: str | None, address: str, look: Look, s
         chat.unread_titles.elsewhere.leave(connection)
         chat.hub.release(connection)
         chat.metrics.connections.dec()
+
+
+def _discard(inbox: Inbox) -> None:
+    """What nobody reads is not kept either: it would fill what all sockets share."""
+    while not inbox.empty():
+        inbox.take_nowait()
+    inbox.done()
