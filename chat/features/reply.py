@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from chat import limits
 from chat.features.action import Action, Answer, Asked, no_text
-from chat.store.drafts import drafts_of
 from chat.store.messages import text_message
 
 
@@ -16,7 +15,7 @@ async def run(asked: Asked) -> Answer:
     chat, member = asked.chat, asked.member
     message = await chat.store.read(text_message, member, asked.id)
     fragment = chat.render.composer.replying(message.as_quoted, asked.look)
-    begun = await chat.store.read(drafts_of, member.code, member.number)
+    begun = await chat.drafts.of(member)
     if draft := next((one for one in begun if one.reply == asked.id), None):
         fragment += chat.render.composer.fill(member.code, draft, message.as_quoted, asked.look)
     return Answer(f"/{asked.id}#to-reply", fragment)

@@ -46,9 +46,9 @@ async def rename(chat: Context, member: Member, name: str) -> None:
 
     Raises Refused, NotFound.
     """
-    code, person = member.code, member.person
-    await chat.drafts.save()  # of the seat that ends
-    change = await chat.store.write(code, members.rename_seat, code, person, clean_name(name))
+    code, person, name = member.code, member.person, clean_name(name)
+    await chat.drafts.save_of(member)
+    change = await chat.store.write(code, members.rename_seat, code, person, name)
     if change is None:
         return
     if notice := change.message.notice:  # another seat, if another tab has given them a name meanwhile

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from chat.model.changes import Change
-from chat.model.drafts import Note
+from chat.model.drafts import Note, SavedDraft
+from chat.model.members import Member, Seat
 from chat.store import NO_ROOM, OutcomeUnknown, Store, Unavailable, drafts
 
 EVERY = 3.0  # s between writes
@@ -59,8 +60,11 @@ class Drafts:
 
     def note_deleted(self, changes: Iterable[Change]) -> None:
         """What was to replace a text that is deleted is not kept, not even here."""
-        gone = {(change.code, change.message.id) for change in changes if change.message.body is None}
-        if gone and self._due:
+        if not self._due:
+            return
+        messages = [(change.code, change.message) for change in changes]
+        gone = {(code, one.id) for code, one in messages if one.kind == "text" and one.body is None}
+        if gone:
             for place in [one for one in self._due if (one[0], one[3]) in gone]:
                 self._forget(place)
 
@@ -94,10 +98,20 @@ class Drafts:
         if self.has_due(code, seat):
             self._hurried.set()
 
-    async def save(self) -> None:
+    async def of(self, member: Member) -> Sequence[SavedDraft]:
+        """All of a seat, the newest first, also what is yet to be stored. Raises Unavailable."""
+        await self.save_of(member)
+        return await self._store.read(drafts.drafts_of, member.code, member.number)
+
+    async def save_of(self, member: Member) -> None:
+        """Store what is due of a seat alone."""
+        if self.has_due(*member.seat):
+            await self.save(member.seat)
+
+    async def save(self, seat: Seat | None = None) -> None:
         """Store what is due, which stays so until it is stored. Waits for a save that has begun."""
         async with self._saving:
-            due = list(self._due.items())
+            due = [one for one in self._due.items() if seat is None or one[0][:2] == seat]
             for start in range(0, len(due), PORTION):
                 portion = due[start : start + PORTION]
                 if not await self._stored([note for _, note in portion]):

@@ -22,7 +22,7 @@ from chat.store.messages import text_message
 from chat.store.transaction import Transaction
 from chat.views.forms import Draft
 from chat.web import fields, outcomes
-from chat.web.drafting import begun_on, newest_drafts
+from chat.web.drafting import begun_on
 from chat.web.errors import error_page
 from chat.web.message import message_page, seen
 from chat.web.pacing import pace
@@ -174,7 +174,7 @@ async def _form(
         return ""
     if denied := action.denied(await seen(chat, found, seats)):
         return "" if failure else chat.render.alerts.notice(denied, connection.look)
-    begun = None if failure else begun_on(await newest_drafts(chat, member), found.id).get(action.form)
+    begun = None if failure else begun_on(await chat.drafts.of(member), found.id).get(action.form)
     return chat.render.forms.show(
         member.code, action.form, found, failure, call.fields, connection.look, begun
     )

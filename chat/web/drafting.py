@@ -19,7 +19,6 @@ from chat.model.members import Member
 from chat.model.quotes import Quoted
 from chat.model.receipts import read_life
 from chat.store import NotFound, Unavailable
-from chat.store.drafts import drafts_of
 from chat.store.messages import text_message
 from chat.views.forms import Draft
 from chat.web import fields
@@ -83,20 +82,13 @@ def note_sent(chat: Context, connection: Connection, key: str, body: str) -> Non
 
 async def opened(chat: Context, member: Member) -> tuple[Draft | None, Sequence[SavedDraft]]:
     """What stands in the field of a member who opens the page, and what they have begun besides."""
-    kept = [one for one in await newest_drafts(chat, member) if not one.edited]
+    kept = [one for one in await chat.drafts.of(member) if not one.edited]
     if not kept:
         return None, ()
     newest = kept[0]
     quoted = await quoted_by(chat, member, newest.reply)
     key = secrets.token_urlsafe(9)
     return Draft(member.code, [newest.body], key, quoted=quoted, version=newest.version), kept[1:]
-
-
-async def newest_drafts(chat: Context, member: Member) -> Sequence[SavedDraft]:
-    """All of a seat, the newest first, also what is yet to be stored. Raises Unavailable."""
-    if chat.drafts.has_due(member.code, member.number):
-        await chat.drafts.save()
-    return await chat.store.read(drafts_of, member.code, member.number)
 
 
 def begun_on(kept: Sequence[SavedDraft], id: int) -> dict[str, SavedDraft]:
@@ -130,7 +122,7 @@ async def offer_draft(chat: Context, connection: Connection, version: int) -> No
     """
     member = connection.member
     with suppress(Unavailable):
-        kept = [one for one in await newest_drafts(chat, member) if not one.edited]
+        kept = [one for one in await chat.drafts.of(member) if not one.edited]
         if kept and kept[0].version > version:
             quoted = await quoted_by(chat, member, kept[0].reply)
             filled = chat.render.composer.fill(member.code, kept[0], quoted, connection.look)

@@ -39,7 +39,7 @@ async def draft(code: str) -> ResponseReturnValue:
     if choice not in CHOICES:
         return error_page(422, "Not done", NO_CHOICE), 422
     _pace(chat, member)
-    await chat.drafts.save()
+    await chat.drafts.save_of(member)
     asked = member.code, member.number, fields.number(form.get("version")), choice == "use"
     await chat.store.write(NO_ROOM, drafts.choose, *asked)
     return redirect(f"/rooms/{member.code}", 303)

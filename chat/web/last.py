@@ -12,7 +12,7 @@ from chat.store.members import seats_of
 from chat.store.messages import own_newest
 from chat.store.transaction import Transaction
 from chat.views.forms import NOTHING
-from chat.web.drafting import begun_on, newest_drafts
+from chat.web.drafting import begun_on
 from chat.web.message import seen
 from chat.web.requests import current_chat, current_look, pace_reading, pages, require_member
 
@@ -32,7 +32,7 @@ async def last(code: str) -> ResponseReturnValue:
         return chat.render.alerts.notice(NONE_YET, look)
     if denied := EDIT.denied(await seen(chat, message, seats)):
         return chat.render.alerts.notice(denied, look)
-    begun = begun_on(await newest_drafts(chat, member), message.id).get(EDIT.form)
+    begun = begun_on(await chat.drafts.of(member), message.id).get(EDIT.form)
     return chat.render.forms.show(member.code, EDIT.form, message, None, NOTHING, look, begun)
 
 

@@ -26,7 +26,7 @@ from chat.views.forms import NOTHING
 from chat.views.message_view import MessageView, Surroundings
 from chat.views.messages import PAGE
 from chat.web import fields
-from chat.web.drafting import begun_on, newest_drafts
+from chat.web.drafting import begun_on
 from chat.web.message_details import Details, details_of
 from chat.web.requests import (
     current_chat,
@@ -92,7 +92,7 @@ async def message_page(
         failed.form if failed else "",
         failure,
         given,
-        {} if failure else begun_on(await newest_drafts(chat, member), id),
+        {} if failure else begun_on(await chat.drafts.of(member), id),
     )
     return chat.render.pages.message(view, current_reader())
 

@@ -97,13 +97,13 @@ def check_origin(chat: Context, client: ClientInfo) -> bool:
     return False
 
 
-def check_rate(chat: Context, member: str | None, address: str) -> None:
+def check_rate(chat: Context, person: str | None, address: str) -> None:
     """Opening a socket costs more than any frame sent over it. A browser that is refused tries again later.
 
     Strangers at an address have a rate of their own: members do not pay for them.
     """
-    rate = limits.OPENINGS_OF_STRANGERS if member is None else limits.OPENINGS_OF_ADDRESS
-    if chat.own_limits.take_both((limits.OPENINGS, member), (rate, address)):
+    rate = limits.OPENINGS_OF_STRANGERS if person is None else limits.OPENINGS_OF_ADDRESS
+    if chat.own_limits.take_both((limits.OPENINGS, person), (rate, address)):
         chat.metrics.refusals.labels("openings").inc()
         abort(429)
 

@@ -235,6 +235,20 @@ async def test_a_reply_by_its_form_clears_its_draft(
     assert await field(bob, code) == ""
 
 
+async def test_a_reply_that_is_begun_elsewhere_is_there_before_it_is_stored(
+    alice: Person, bob: Person, code: str, chats: list[Context], page: str
+) -> None:
+    await alice.write(code, "Who has the keys?")
+    id = ids(await alice.look(code))[0]
+    async with bob.in_room(code) as live:
+        await types(live, page, "I do, but", chats, reply=str(id))
+    async with bob.in_room(code) as live:
+        await types(live, "another", "I do, but not here", chats, reply=str(id))
+        await live.send(act=f"{id}/reply")
+        await live.until(FILLED)
+        assert live.frames[-1].all("[name=body]")[-1].value == "I do, but not here"
+
+
 async def test_an_edit_has_a_draft_of_its_own(
     alice: Person, code: str, chats: list[Context], page: str
 ) -> None:
