@@ -105,10 +105,11 @@ class Elsewhere:
             self._due[person] = None
 
     def set_back(self, code: str, seat: int) -> None:
-        """Somebody has read less than was known, and the store knows."""
+        """Somebody has read less than was known; what another node says, the store may know later."""
         if person := self._rooms.get(code, {}).get(seat):
             self._people[person].rooms[code].read = 0
             self._changed.add(code)
+            self._again[person] = LATER
 
     async def tick(self) -> None:
         """Tell those whose turn it is."""
@@ -116,6 +117,8 @@ class Elsewhere:
         ends = time.monotonic() + SPENT
         for person in list(self._due):
             self._due.pop(person, None)
+            if person not in self._people:
+                continue  # they left meanwhile
             try:
                 await self._ask(person)
             except Unavailable:

@@ -70,6 +70,7 @@ class Reading:
 
     async def set_back(self, code: str, seat: int, rev: int) -> None:
         """Somebody has read no further than this. Raises store errors."""
+        self._risen.pop((code, seat), None)  # nothing higher may be told meanwhile
         async with self._saving:
             await self._store.write(NO_ROOM, read_positions.set_back, code, seat, rev)
             self.lower(code, seat, rev)

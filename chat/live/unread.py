@@ -166,6 +166,7 @@ class UnreadTitles:
                 await self._count(code, feed)
             except Unavailable:
                 self._counted.pop(code, None)
+                self._said.forget(code)  # what was new is looked at again
             except Exception:  # one room's fault must not silence the others
                 log.exception("unread-titles-failed")
 

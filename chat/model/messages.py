@@ -91,9 +91,7 @@ class Message:
     @property
     def newly_mentioned(self) -> frozenset[int]:
         """Those that it did not name before its last change."""
-        if self.rev == self.id:
-            return frozenset(self.mentions)
-        return frozenset(self.mentions).difference(self.told if self.rev == self.text_rev else self.mentions)
+        return frozenset(self.mentions).difference(self.told) if self.rev == self.text_rev else frozenset()
 
     @property
     def told(self) -> tuple[int, ...]:

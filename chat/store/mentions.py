@@ -42,16 +42,16 @@ async def mentioned(
 
     `before` is the message whose text it is to be from now on. Raises Refused for a call of too many.
     """
-    head = await head_of(tx, member.code)
+    room = (await head_of(tx, member.code)).room if spoken else 0
     places = possible(spoken)
-    people = await _people(tx, head.room, places) if places else {}
+    people = await _people(tx, room, places) if places else {}
     found = [one for names in places if (one := _first(names, people))]
     named = dict(found)
     own = {member.number, before.author if before else None}
     seats = sorted({who.seat for who in named.values()}.difference(own))
     told = sorted({*before.told, *before.mentions}) if before else []
     if EVERYBODY in seats and EVERYBODY not in told:
-        await _call(tx, member, head.room, is_certain=CERTAINLY_ALL in map(same, named))
+        await _call(tx, member, room, is_certain=CERTAINLY_ALL in map(same, named))
     if len(told) >= TOLD:
         told = sorted({*told[:TOLD], *seats})
     return {"mentions": seats or None, "named": named or None, "told": told or None}

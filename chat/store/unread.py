@@ -53,8 +53,10 @@ async def said_last(tx: Transaction, code: str, after: int) -> Said | None:
 
 async def can_be_unread(tx: Transaction, member: Member, id: int) -> bool:
     """Whether a text, or anything after it, can be new to a member. Raises NotFound, Forbidden."""
-    await text_message(tx, member, id)
+    message = await text_message(tx, member, id)
     hidden = {*await seats_of(tx, member.code, member.person), *member.ignored}
+    if message.author not in hidden:
+        return True
     rows = await tx.fetch(queries.NEWEST_TEXTS, member.code, id - 1, LOOKED_AT, TEXTS)
     return any(author not in hidden for _, author, _ in rows)
 

@@ -210,6 +210,21 @@ async def test_what_is_being_stored_is_not_shown_as_unread(
     await saving
 
 
+async def test_nothing_higher_is_told_while_something_is_marked_as_unread(
+    code: str, his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = Reading(his.store)
+
+    async def write(original: Callable[[], Awaitable[None]], *_: object) -> None:
+        assert reading.take_risen() == {}
+        await original()
+
+    calls.intercept(monkeypatch, his.store, read_positions.set_back, write)
+    reading.note(code, 2, 9)
+    await reading.set_back(code, 2, 3)
+    assert reading.due == {(code, 2): 3}
+
+
 async def test_what_cannot_be_stored_stays_due(
     code: str, his: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

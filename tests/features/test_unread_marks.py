@@ -225,3 +225,15 @@ async def test_a_sign_of_another_kind_marks_nothing(
         await until(lambda: focused(his))
         his.unread_marks.hear(Sign(unread_marks.KIND, code, 2, label))
         assert focused(his)
+
+
+async def test_a_text_of_somebody_else_can_be_unread_however_much_one_wrote_after_it(
+    alice: Person, bob: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.store.unread.TEXTS", 2)
+    await alice.write(code, "one")
+    id = ids(await bob.look(code))[-1]
+    for n in range(3):
+        await bob.write(code, f"mine {n}")
+    await mark(bob, code, id)
+    assert await unread(bob) == "1 unread"
