@@ -70,16 +70,15 @@ class Reading:
 
     async def set_back(self, code: str, seat: int, rev: int) -> None:
         """Somebody has read no further than this. Raises store errors."""
-        self._risen.pop((code, seat), None)  # nothing higher may be told meanwhile
+        _lower(self._risen, (code, seat), rev)  # nothing higher may be told meanwhile
         async with self._saving:
             await self._store.write(NO_ROOM, read_positions.set_back, code, seat, rev)
             self.lower(code, seat, rev)
 
     def lower(self, code: str, seat: int, rev: int) -> None:
         """The same of what is yet to be stored, and told."""
-        for noted in (self._due, self._risen):
-            if (code, seat) in noted:
-                noted[code, seat] = min(noted[code, seat], rev)
+        _lower(self._due, (code, seat), rev)
+        _lower(self._risen, (code, seat), rev)
 
     def gather(self, connections: Iterable[Connection]) -> None:
         """Note what these pages show now, if they are read."""
@@ -110,3 +109,8 @@ class Reading:
                 for seat, rev in portion:
                     if self._due[seat] == rev:
                         del self._due[seat]
+
+
+def _lower(noted: dict[Seat, int], seat: Seat, rev: int) -> None:
+    if seat in noted:
+        noted[seat] = min(noted[seat], rev)

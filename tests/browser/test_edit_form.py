@@ -136,6 +136,7 @@ async def test_two_tabs_of_one_person_show_the_same_and_neither_loses_its_text(p
     await second.live()
 
     async def choose(tab: Tab, button: str) -> None:
+        await expect(tab.page.locator(".by > :checked")).to_have_count(0)  # the last choice is answered
         await tab.page.locator(".by > input").last.check()
         await tab.page.locator("#pal").get_by_role("button", name=button).click()
 

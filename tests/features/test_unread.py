@@ -216,7 +216,7 @@ async def test_nothing_higher_is_told_while_something_is_marked_as_unread(
     reading = Reading(his.store)
 
     async def write(original: Callable[[], Awaitable[None]], *_: object) -> None:
-        assert reading.take_risen() == {}
+        assert reading.take_risen() == {(code, 2): 3}
         await original()
 
     calls.intercept(monkeypatch, his.store, read_positions.set_back, write)
