@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 from contextlib import suppress
 from pathlib import Path
 
-from playwright.async_api import BrowserContext, Error, Page, Worker, async_playwright
+from playwright.async_api import BrowserContext, Error, Page, TimeoutError, Worker, async_playwright
 
 from browser.drivers.chromium import OPTIONS, PROGRAM, ChromiumWindow
 from browser.drivers.profile import DiscardingProfile, until
@@ -23,6 +23,7 @@ EXTENSION = {
     "permissions": ["tabs", "sessions"],
 }
 BLOCKED = 2  # a content setting
+START = 60  # s that it may take to start
 LAST, NEW = 1, 5  # what is there after a start: the last session, or a new tab
 ACTIVE = "async () => (await chrome.tabs.query({active: true}))[0].id"
 DUPLICATE = f"async () => {{ await chrome.tabs.duplicate(await ({ACTIVE})()) }}"
@@ -55,9 +56,17 @@ class ChromiumProfile(DiscardingProfile):
         self.first = ChromiumWindow(self._context.pages[0])
 
     async def _launch(self, *without: str) -> BrowserContext:
+        """A Chromium that hangs while it starts on a kept profile is started once more."""
+        try:
+            return await self._launch_once(*without)
+        except TimeoutError:
+            return await self._launch_once(*without)
+
+    async def _launch_once(self, *without: str) -> BrowserContext:
         return await self._playwright.chromium.launch_persistent_context(
             self._profile,
             executable_path=PROGRAM,
+            timeout=START * 1000,
             args=[*OPTIONS, f"--load-extension={self._extension}"],
             ignore_default_args=["--disable-back-forward-cache", "--disable-extensions", *without],
         )
