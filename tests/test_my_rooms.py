@@ -10,6 +10,7 @@ from typing import Any, cast
 import calls
 import pytest
 from store_model import Clock
+from test_records import put
 from test_store import BACKENDS
 
 from chat.model.changes import Change
@@ -17,6 +18,7 @@ from chat.model.members import Member
 from chat.model.messages import Delete, Edit
 from chat.store import NO_ROOM, Store, read_positions
 from chat.store.my_rooms import COUNTED, MyRoom, home_of, my_rooms
+from chat.store.records import dump_meta
 from chat.store.rooms import UNUSED
 from chat.store.transaction import Rows, Transaction
 from chat.store.unread import Reader, readers_of
@@ -254,6 +256,21 @@ async def test_a_name_is_known_after_the_last_room_was_left(
     await calls.end_seat(store, ROOM, ME)
     assert await store.snapshot(home_of, ME) == ("Ann", [])
     assert await store.snapshot(home_of, "nobody") == ("", [])
+
+
+async def test_a_nul_in_a_meta_is_no_fault(store: Store, alice: Member, bob: Member) -> None:
+    """An archive may say anything. The texts that JSON escapes in the same letters stay as they are."""
+    for strange in ("\0", "\0\0", "\\u0000", "\\\0", "\x01\x1f"):
+        meta = {"mentions": [alice.number, strange], strange: strange}
+        await store.write(ROOM, put, ROOM, "text", meta, "@Alice", bob.number)
+    await store.write(ROOM, _set_meta, alice, {"ignored": ["\0"], "\0": "\0"})
+    found = await room(store)
+    assert (found.unread, found.mentions) == (5, 5)
+
+
+async def _set_meta(tx: Transaction, member: Member, meta: dict[str, Any]) -> None:
+    sql = "UPDATE seat SET meta = $1 WHERE person = $2 AND number = $3"
+    await tx.fetch(sql, dump_meta(meta), member.person, member.number)
 
 
 async def test_few_of_many_rooms_are_shown(

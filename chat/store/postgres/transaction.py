@@ -14,6 +14,9 @@ from chat.store.transaction import Dialect, Rows, Transaction
 T = TypeVar("T")
 NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
+# jsonb has no NUL, which a feature that is not known here may have kept; of META only numbers are looked at.
+VALUES = r"CAST(replace(META, '\u0000', '\u0020') AS jsonb)"
+
 Question = Callable[[Transaction], Awaitable[T]]
 
 DIALECT = Dialect(
@@ -44,7 +47,7 @@ DIALECT = Dialect(
     share=" FOR SHARE",
     free_place=f"{queries.FREE_PLACE} FOR UPDATE SKIP LOCKED",
     erase_draft="UPDATE draft_text SET body = '' WHERE serial = $1",
-    ignores="coalesce(CAST(META AS jsonb) -> 'ignored' @> to_jsonb(author), false)",
+    ignores=f"coalesce({VALUES} -> 'ignored' @> to_jsonb(author), false)",
     held_names=(
         "SELECT held.* FROM unnest($2::text[]) AS asked (folded) CROSS JOIN LATERAL "
         '(SELECT number, name, mark FROM seat WHERE room = $1 AND seat.folded COLLATE "C" = asked.folded '
@@ -55,7 +58,7 @@ DIALECT = Dialect(
         "WHERE seat.room = (SELECT id FROM room WHERE code = $1) AND ended IS NULL "
         'AND folded COLLATE "C" >= $2 AND folded COLLATE "C" < $3 ORDER BY folded COLLATE "C", mark LIMIT $4'
     ),
-    names="coalesce(CAST(META AS jsonb) -> 'mentions' @> to_jsonb(NUMBER), false)",
+    names=f"coalesce({VALUES} -> 'mentions' @> to_jsonb(NUMBER), false)",
     rewrite="UPDATE message SET rev = $1, body = $2, meta = $3, reply = $4 WHERE room = $5 AND id = $6",
 )
 
