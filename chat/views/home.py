@@ -74,7 +74,7 @@ class HomePages:
     def _badge(self, template: str, rooms: Sequence[MyRoom], look: Look, current: str) -> str:
         others = [one for one in rooms if one.room.code != current]
         unread, mentions = sum(one.unread for one in others), sum(one.mentions for one in others)
-        values = {"unread": counted(unread) if unread else "", "mentions": mentions, "counted": counted}
+        values = {"unread": unread, "mentions": mentions, "counted": counted}
         return self._render(template, look, current=current, **values)
 
 

@@ -193,7 +193,7 @@ async def listed(person: Person, code: str) -> str:
 
 async def test_home_counts_mentions_apart(alice: Person, bob: Person, code: str) -> None:
     await alice.write(code, "one", "@Bob two", "@Alice three", "@Bob four @Bob", "@all five")
-    assert await listed(bob, code) == "@3 3 texts mention you, | 5 unread"
+    assert await listed(bob, code) == "@3 3 texts mention you, 5 unread | 5"
     badge = await bob.get("/rooms?badge=", hx_request="true")
     assert badge.page.one(".badge").words == "@3 3 texts mention you, 5 unread"
     assert await listed(alice, code) == ""
@@ -207,11 +207,11 @@ async def test_a_mention_that_is_deleted_or_ignored_or_changed_is_none(
     await alice.write(code, "@Bob one", "@Bob two", "three")
     one, two, three = ids(await alice.look(code))
     await alice.post(f"/rooms/{code}/{one}/delete")
-    assert await listed(bob, code) == "@1 1 text mentions you, | 2 unread"
+    assert await listed(bob, code) == "@1 1 text mentions you, 2 unread | 2"
     await alice.post(f"/rooms/{code}/{two}/edit", {"body": "nobody"})
     assert await listed(bob, code) == "2 unread"
     await alice.post(f"/rooms/{code}/{three}/edit", {"body": "@Bob three"})
-    assert await listed(bob, code) == "@1 1 text mentions you, | 2 unread"
+    assert await listed(bob, code) == "@1 1 text mentions you, 2 unread | 2"
     await bob.post(f"/rooms/{code}/ignore", {"seat": "1", "on": "1"})
     assert await listed(bob, code) == ""
 
