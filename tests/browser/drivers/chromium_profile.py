@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
-import signal
+from asyncio.subprocess import DEVNULL
 from collections.abc import Sequence, Set
-from contextlib import suppress
 from pathlib import Path
 
-from playwright.async_api import BrowserContext, Error, Page, TimeoutError, Worker, async_playwright
+from playwright.async_api import Page, Worker, async_playwright
 
 from browser.drivers.chromium import OPTIONS, PROGRAM, ChromiumWindow
 from browser.drivers.profile import DiscardingProfile, until
@@ -23,8 +22,15 @@ EXTENSION = {
     "permissions": ["tabs", "sessions"],
 }
 BLOCKED = 2  # a content setting
-START = 60  # s that it may take to start
-LAST, NEW = 1, 5  # what is there after a start: the last session, or a new tab
+LAST = 1  # what is in the first window: the last session
+# The first window is opened when Playwright is there: it waits for ever for a tab that is being restored when
+# it comes, if it asks while that gets its document.
+STARTED = [
+    *OPTIONS, "--headless", "--no-startup-window", "--remote-debugging-port=0", "--window-size=1280,720",
+    "--password-store=basic", "--disable-breakpad", "--disable-dev-shm-usage", "--disable-popup-blocking",
+    "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
+]  # fmt: skip
 ACTIVE = "async () => (await chrome.tabs.query({active: true}))[0].id"
 DUPLICATE = f"async () => {{ await chrome.tabs.duplicate(await ({ACTIVE})()) }}"
 # Only a tab in the background can be discarded, and the id of a discarded one is another.
@@ -47,29 +53,38 @@ class ChromiumProfile(DiscardingProfile):
         (self._extension / "nothing.js").touch()
         self._profile = self.folder / "profile"
         (self._profile / "Default").mkdir(parents=True)
-        preferences: dict[str, object] = {"session": {"restore_on_startup": LAST if self.javascript else NEW}}
+        preferences: dict[str, object] = {"session": {"restore_on_startup": LAST}}
         if not self.javascript:
             preferences["profile"] = {"default_content_setting_values": {"javascript": BLOCKED}}
         (self._profile / "Default" / "Preferences").write_text(json.dumps(preferences))
         self._playwright = await async_playwright().start()
-        self._context = await self._launch()
-        self.first = ChromiumWindow(self._context.pages[0])
+        await self._launch()
+        self.first = ChromiumWindow(await self._context.new_page())
 
-    async def _launch(self, *without: str) -> BrowserContext:
-        """A Chromium that hangs while it starts on a kept profile is started once more."""
-        try:
-            return await self._launch_once(*without)
-        except TimeoutError:
-            return await self._launch_once(*without)
-
-    async def _launch_once(self, *without: str) -> BrowserContext:
-        return await self._playwright.chromium.launch_persistent_context(
-            self._profile,
-            executable_path=PROGRAM,
-            timeout=START * 1000,
-            args=[*OPTIONS, f"--load-extension={self._extension}"],
-            ignore_default_args=["--disable-back-forward-cache", "--disable-extensions", *without],
+    async def _launch(self) -> None:
+        """Without any window."""
+        address = self._profile / "DevToolsActivePort"
+        address.unlink(missing_ok=True)
+        self._process = await asyncio.create_subprocess_exec(
+            str(PROGRAM),
+            *STARTED,
+            f"--user-data-dir={self._profile}",
+            f"--load-extension={self._extension}",
+            stdout=DEVNULL,
+            stderr=DEVNULL,
         )
+
+        async def look() -> list[str] | None:
+            lines = address.read_text().splitlines() if address.exists() else []
+            return lines if len(lines) == 2 else None
+
+        port, path = await until(look, "Chromium has started")
+        self._browser = await self._playwright.chromium.connect_over_cdp(f"ws://127.0.0.1:{port}{path}")
+        [self._context] = self._browser.contexts
+
+    async def _end(self) -> None:
+        await (await self._browser.new_browser_cdp_session()).send("Browser.close")
+        await self._process.wait()
 
     async def _worker(self) -> Worker:
         workers = self._context.service_workers
@@ -89,27 +104,21 @@ class ChromiumProfile(DiscardingProfile):
         return again
 
     async def _relaunch(self) -> ChromiumWindow:
-        """Without a blank tab in front of the restored one, which could then wait long to be loaded.
-
-        Playwright would wait for a tab that is there at the start and never ends loading, as without
-        JavaScript; so that one is restored by the command that people have in their history.
-        """
-        if self.javascript:
-            self._context = await self._launch("about:blank")
-        else:
-            self._context = await self._launch()
-            await (await self._worker()).evaluate("async () => { await chrome.sessions.restore() }")
-        return ChromiumWindow(await self._room())
+        """Behind the blank tab of a new window, the restored one could wait long to be loaded."""
+        await self._launch()
+        blank = await self._context.new_page()
+        room = await self._room()
+        await blank.close()
+        return ChromiumWindow(room)
 
     async def restore(self) -> Window:
         """First ended in order, because Chromium writes cookies to disk every 30 seconds, and then killed."""
         [url] = [page.url for page in self._context.pages if "/rooms/" in page.url]
-        await self._context.close()
+        await self._end()
         await self._relaunch()
         await until(lambda: self._saved(url), "the session is on disk")
-        os.kill(int(os.readlink(self._profile / "SingletonLock").rpartition("-")[2]), signal.SIGKILL)
-        with suppress(Error):
-            await self._context.close()
+        self._process.kill()
+        await self._process.wait()
         return await self._relaunch()
 
     async def _room(self, known: Set[Page] = frozenset()) -> Page:
@@ -125,7 +134,7 @@ class ChromiumProfile(DiscardingProfile):
         return url.encode() in newest.read_bytes() or None
 
     async def quit(self) -> None:
-        await self._context.close()
+        await self._end()
         await self._playwright.stop()
 
 
