@@ -56,7 +56,7 @@ class Postgres:
         self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", str(self._data / "log"))
 
     def trust(self, network: str) -> None:
-        """Let in whoever comes from there, besides this machine."""
+        """Accept connections from there, besides those of this machine."""
         with open(self._data / "pg_hba.conf", "a") as file:
             file.write(f"host all all {network} trust\n")
         self._run("pg_ctl", "reload", "-D", str(self._data))

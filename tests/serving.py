@@ -221,7 +221,7 @@ def _pidfd(pid: int) -> int | None:
 
 
 def _wait_all(pidfds: list[int], timeout: float) -> None:
-    """A pidfd is readable from the moment its process has ended, whoever its parent is."""
+    """A pidfd is readable from the moment its process has ended, also of one whose parent is another."""
     deadline = time.monotonic() + timeout
     for fd in pidfds:
         poll = select.poll()

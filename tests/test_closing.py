@@ -1,4 +1,4 @@
-"""How a real server closes a connection: whoever is still writing hears why, and is not cut off."""
+"""How a real server closes a connection: a peer that is still writing hears why, and is not cut off."""
 
 from __future__ import annotations
 

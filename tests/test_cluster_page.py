@@ -152,7 +152,7 @@ def test_the_line_that_it_shows_is_in_our_format() -> None:
 
 
 def _parts(sentence: str) -> list[str]:
-    """The fixed parts, without the ends that whoever says them adds."""
+    """The fixed parts, without the ends that their callers add."""
     parts = (part.strip(" .:") for piece in sentence.split("…") for part in piece.split(". "))
     return [part for part in parts if len(part) > 3]
 

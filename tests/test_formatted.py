@@ -1,4 +1,4 @@
-"""Texts as HTML: nothing but what is allowed, in the reader's words, the same whoever makes it and where."""
+"""Texts as HTML: nothing but what is allowed, in the reader's words, the same wherever they are made."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def ms(text: str) -> int:
 
 @contextmanager
 def of(look: Look) -> Iterator[None]:
-    """Whoever asks meanwhile has this look."""
+    """A caller that asks meanwhile has this look."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("chat.views.reader.reader_for", lambda *_: Reader(look))
         yield
@@ -202,7 +202,7 @@ async def test_what_looks_have_in_common_is_made_once_for_a_flush() -> None:
 
 
 def test_everything_is_rendered_for_a_look(compiled: tuple[object, Renderer]) -> None:
-    """None has a usual look: whoever forgets that of the reader is told by mypy."""
+    """None has a usual look: mypy finds a caller that forgets that of the reader."""
     for name, part in vars(compiled[1]).items():
         for method, function in inspect.getmembers(part, inspect.ismethod):
             if not method.startswith("_") and get_type_hints(function)["return"] != Callable[[Look], str]:

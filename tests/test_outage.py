@@ -214,7 +214,7 @@ async def test_a_page_asked_for_while_the_database_is_away_asks_again_by_itself(
 async def test_a_message_whose_outcome_was_unknown_is_shown_when_the_database_answers_again(
     nodes: Cluster, ann: Person, bob: Person, code: str
 ) -> None:
-    """It was committed and nobody was told: whoever is on the node must not wait for the next comparison."""
+    """It was committed and nobody was told: people on the node must not wait for the next comparison."""
     cat = Person(nodes.apps[0], "Cat")
     await cat.join(code)
     hub = nodes.chat(0).hub

@@ -255,7 +255,7 @@ def test_one_worker_refused_ends_those_that_serve(
 
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_a_fault_at_the_start_shows_its_traceback_and_is_no_clean_end(workers: str, tmp_path: Path) -> None:
-    """Not a wrong setting but a bug: whoever reports it needs the traceback."""
+    """Not a wrong setting but a bug: a report of it needs the traceback."""
     (tmp_path / "broken.py").write_text(
         "import chat.app\n"
         "async def open_context(settings): raise RuntimeError('a bug')\n"

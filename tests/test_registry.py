@@ -584,7 +584,7 @@ async def test_without_redis_presence_stands_still_and_says_so_then_goes_on(
 async def test_an_outage_longer_than_the_lease_ends_nobody_s_stay(
     house: House, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis keeps its clock and its leases: whoever comes back first must not bury the others."""
+    """Redis keeps its clock and its leases: the node that comes back first must not remove the others."""
     monkeypatch.setattr("chat.cluster.registry.FREEZE", 0.3)
     async with Proxy(server.port) as proxy:
         one, two = await house.node(proxy.through(server.url)), await house.node(proxy.through(server.url))

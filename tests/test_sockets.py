@@ -357,7 +357,7 @@ async def test_a_repeated_frame_stores_nothing_and_removes_no_second_control(
 
 
 async def test_two_different_texts_under_one_key_are_both_kept(alice: Person, code: str) -> None:
-    """A page cannot say this, but whoever does must not lose a text; no control but the first one goes."""
+    """A page cannot say this, but a client may; no text is lost, and no control but the first one goes."""
     async with alice.in_room(code) as live:
         await live.say("one")
         await live.say("two")

@@ -648,7 +648,7 @@ async def test_a_rename_ends_one_seat_takes_another_and_tells_the_room_in_one_wr
     assert renamed
     assert (renamed.number, renamed.name, renamed.mark) == (3, "Bob", 2)
     assert await calls.present(store, ROOM) == [renamed], (
-        "whoever was here still is, and nobody is announced again"
+        "those who were here still are, and nobody is announced again"
     )
     with pytest.raises(NotFound):
         await say(store, alice, "from a seat that ended")

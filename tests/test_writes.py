@@ -96,7 +96,7 @@ async def test_what_an_author_wrote_behind_a_failure_fails_too(error: Exception)
 
 
 async def test_one_that_was_given_up_fails_with_the_one_before_it_all_the_same() -> None:
-    """Whoever is told of the first failure gives the others up, before the store has come to them."""
+    """A caller that hears of the first failure gives the others up, before the store has come to them."""
     order, writes = AuthorOrder(), [_write() for _ in range(3)]
     for write in writes:
         order.append(ALICE, write)

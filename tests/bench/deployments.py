@@ -66,7 +66,7 @@ class Crowd:
     """Everybody of a deployment, neighbours in a room on different nodes; the first of each room writes."""
 
     at: list[list[Member]]  # by node
-    timed: bool  # whoever reads notes when; it has to be `write` that sends
+    timed: bool  # the reader notes the time; it has to be `write` that sends
     senders: list[Sender] = field(default_factory=list)
     sent: list[array[float]] = field(default_factory=list)  # by room
     near: array[float] = field(

@@ -1,4 +1,4 @@
-"""Reading: pinned to the newest, still for whoever reads older messages, and older ones without a jump."""
+"""Reading: pinned to the newest, still where older messages are read, and older ones without a jump."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def rounds() -> int:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """As durable as an operator's, and started again by whoever kills it."""
+    """As durable as an operator's, and started again by the test that kills it."""
     with running() as postgres:
         yield postgres
 

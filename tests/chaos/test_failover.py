@@ -40,7 +40,7 @@ async def replicated() -> AsyncIterator[Pair]:
         finally:
             standby.stop()
             if not primary.runs:
-                primary.start()  # for whoever stops it
+                primary.start()  # the end of the fixture stops it
 
 
 @pytest.fixture

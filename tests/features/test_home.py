@@ -1,4 +1,4 @@
-"""Home: the rooms of whoever comes back, and the form of everybody."""
+"""Home: the rooms of a person who comes back, and the form of everybody."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ async def test_the_list_is_no_page_of_its_own(bob: Person, client: Person, code:
 async def test_home_in_another_tab_forgets_the_rooms_when_there_are_none_left(
     bob: Person, code: str, way: str
 ) -> None:
-    """Else the last line of each would stay there for whoever uses the computer next."""
+    """Else the last line of each would stay there for the next person at the computer."""
     trigger = (await bob.get("/")).page.one("i[hx-get]")
     await bob.post(way.replace("CODE", code))
     reply = await bob.get(trigger["hx-get"], hx_request="true")
