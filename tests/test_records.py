@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_store import BACKENDS
 
-from chat.cluster.publications import dump_publications, load_publication
+from chat.cluster.publications import dump_publications, load_changes, split_publication
 from chat.model.changes import Change
 from chat.model.messages import Delete, Edit, Message, Previous
 from chat.model.meta import with_meta
@@ -59,7 +59,9 @@ async def put(
 
 def over_the_bus(change: Change) -> Change:
     (payload,) = dump_publications("one", [change])
-    (heard,) = load_publication(payload.encode(), "two", {change.code})
+    codes, changes = split_publication(payload.encode(), "two")
+    assert codes == [change.code]
+    (heard,) = load_changes(changes)
     return heard
 
 

@@ -18,7 +18,7 @@ from itertools import chain, islice
 from typing import TypeVar
 
 from chat.cluster.connection import Redis, RedisUnavailable
-from chat.cluster.publications import codes_in, dump_publications, load_publication
+from chat.cluster.publications import dump_publications, load_changes, split_publication
 from chat.cluster.signs import FORMAT as SIGNS_FORMAT
 from chat.cluster.signs import SIGNS, dump_signs, load_signs
 from chat.cluster.subscriber import PING, SILENCE, Subscriber
@@ -147,8 +147,9 @@ class RedisBus:
                 for sign in load_signs(payload, self._node, self._heeds):
                     self._on_sign(sign)
                 return
-            self._others.changed(codes_in(payload, self._node))
-            changes = load_publication(payload, self._node, self._watched)
+            codes, content = split_publication(payload, self._node)
+            self._others.changed(codes)
+            changes = [] if self._watched.isdisjoint(codes) else load_changes(content)
         except (ValueError, TypeError, KeyError, RecursionError):
             log.warning("hint-ignored bytes=%d", len(payload))
         else:

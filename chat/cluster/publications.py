@@ -34,19 +34,18 @@ def _publication(node: str, codes: dict[str, None], lines: list[str]) -> str:
     return f"{' '.join([FORMAT, node, *codes])}\n[{','.join(lines)}]"
 
 
-def codes_in(payload: bytes, node: str) -> list[str]:
-    """The rooms that a publication of another node tells of. Raises ValueError for what is none."""
+def split_publication(payload: bytes, node: str) -> tuple[list[str], bytes]:
+    """The rooms that a publication of another node tells of, and what `load_changes` takes.
+
+    No rooms if it is this node's own. Raises ValueError for what is none.
+    """
     if len(payload) > HEED_BYTES:
         raise ValueError("too long")
-    form, sender, *codes = payload.partition(b"\n")[0].decode().split(" ")
-    return [] if form != FORMAT or sender == node else codes
+    line, _, content = payload.partition(b"\n")
+    form, sender, *codes = line.decode().split(" ")
+    return [] if form != FORMAT or sender == node else codes, content
 
 
-def load_publication(payload: bytes, node: str, watched: set[str]) -> list[Change]:
-    """The changes of a publication, unless it is this node's own or of rooms that nobody here watches.
-
-    Raises ValueError, TypeError or KeyError for what is none.
-    """
-    if watched.isdisjoint(codes_in(payload, node)):
-        return []
-    return [load_change(fields) for fields in json.loads(payload.partition(b"\n")[2])]
+def load_changes(content: bytes) -> list[Change]:
+    """Raises ValueError, TypeError or KeyError for what is none."""
+    return [load_change(fields) for fields in json.loads(content)]
