@@ -54,8 +54,7 @@ DIALECT = Dialect(
         "AND ended IS NULL ORDER BY mark LIMIT $3) AS held"
     ),
     held_like=(
-        "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
-        "WHERE seat.room = (SELECT id FROM room WHERE code = $1) AND ended IS NULL "
+        f"{queries.SEATS_IN_ROOM}ended IS NULL "
         'AND folded COLLATE "C" >= $2 AND folded COLLATE "C" < $3 ORDER BY folded COLLATE "C", mark LIMIT $4'
     ),
     names=f"coalesce({VALUES} -> 'mentions' @> to_jsonb(NUMBER), false)",

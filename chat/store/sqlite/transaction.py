@@ -54,8 +54,7 @@ DIALECT = Dialect(
         "ORDER BY mark LIMIT $3)"
     ),
     held_like=(
-        "SELECT code, number, person, name, mark, seat.meta FROM seat JOIN room ON room.id = seat.room "
-        "WHERE seat.room = (SELECT id FROM room WHERE code = $1) AND ended IS NULL "
+        f"{queries.SEATS_IN_ROOM}ended IS NULL "
         "AND folded >= $2 AND folded < $3 ORDER BY folded, mark LIMIT $4"
     ),
     names="NUMBER IN (SELECT value FROM json_each(META, '$.mentions'))",
