@@ -212,7 +212,7 @@ UNINDEXED = (
     "WHERE id > $1 AND rev + 1 >= (indexed + 1) * $2 AND coalesce(expires, 1) > 0 ORDER BY id LIMIT $3"
 )
 TO_INDEX = "SELECT indexed FROM room WHERE id = $1 AND coalesce(expires, 1) > 0"
-INDEXED = "SELECT rev, indexed FROM room WHERE id = $1"
+INDEXED = "SELECT indexed FROM room WHERE id = $1"
 SET_INDEXED = "UPDATE room SET indexed = $1 WHERE id = $2"
 TEXTS = (
     "SELECT id, name, body FROM entry "

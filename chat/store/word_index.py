@@ -88,7 +88,7 @@ async def replace(tx: Transaction, room: int, message: Message, body: str | None
     by every search from then on.
     """
     number = message.id // SEGMENT
-    ((_, indexed),) = await tx.fetch(queries.INDEXED, room)
+    ((indexed,),) = await tx.fetch(queries.INDEXED, room)
     if number >= indexed:
         return
     rows = await tx.fetch(queries.PLACES_TO_READ, room, number)
