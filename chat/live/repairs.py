@@ -124,7 +124,7 @@ class Repairs:
             feed.start_at(head)
         self._catching_up.drop(feed.code)
         for connection in feed.connections:
-            connection.cursor = -1
+            connection.start_at(-1, feed.position.rev)
             connection.wake()
 
     def check_soon(self) -> None:
