@@ -171,9 +171,8 @@ async def _finish(response: Response) -> Response:
         response.headers["Strict-Transport-Security"] = HSTS
     if response.mimetype == "text/html" and request.endpoint != "pages.static":
         # What answers a form holds its key, and must not come out of a cache beside a page that uses it.
-        if response.headers.get("Cache-Control") != "no-store":
-            kept = "no-store" if request.method == "POST" else "private, no-cache"
-            response.headers["Cache-Control"] = kept
+        kept = "no-store" if request.method == "POST" else "private, no-cache"
+        response.headers.setdefault("Cache-Control", kept)
         response.vary.update(["Cookie", "Accept-Encoding", "Accept-Language", "HX-Request"])
         if request.method == "GET" and (known := found_identity()) and known.renew:
             give_cookie(response, known.person)
