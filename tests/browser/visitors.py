@@ -30,12 +30,7 @@ class Visitor:
     def __init__(self, window: Window, url: str) -> None:
         self.window = window
         self.url = url
-        self.expected: list[str] = [
-            "Autofocus processing was blocked",
-            "Clear-Site-Data header on",
-            # Firefox, of what a page had asked for when somebody left it.
-            "htmx:error: NetworkError when attempting to fetch resource",
-        ]
+        self.expected: list[str] = ["Autofocus processing was blocked", "Clear-Site-Data header on"]
 
     @property
     def noise(self) -> list[str]:

@@ -21,6 +21,8 @@ from browser.drivers.window import TIMEOUT, Engine, NoDocument, Scheme, Window, 
 
 PROGRAM = shutil.which("firefox-esr") or shutil.which("firefox")
 STYLED = "[...document.querySelectorAll('link[rel=stylesheet]')].every(link => link.sheet)"
+LEAVES, COMES = "browsingContext.navigationStarted", "browsingContext.domContentLoaded"
+CUT_SHORT = "htmx:error: NetworkError when attempting to fetch"  # by a page that was left meanwhile
 # Nothing of Firefox's own may go out, come up or be remembered.
 PREFERENCES = {
     "app.update.enabled": False,
@@ -57,7 +59,7 @@ class Connection:
         async for frame in self._frames():
             answer = json.loads(frame)
             if answer["type"] == "event":
-                self._hear(answer["params"])
+                self._hear(answer["method"], answer["params"])
             elif waiting := self._waiting.pop(answer.get("id"), None):
                 if waiting.cancelled():
                     continue
@@ -66,10 +68,9 @@ class Connection:
                 else:
                     waiting.set_result(answer["result"])
 
-    def _hear(self, entry: dict[str, Any]) -> None:
-        window = self.listeners.get(entry["source"].get("context", ""))
-        if window and entry["level"] in ("warn", "error"):
-            window.console.append(f"{entry['level']}: {entry['text']}")
+    def _hear(self, event: str, params: dict[str, Any]) -> None:
+        if window := self.listeners.get(params.get("source", params).get("context", "")):
+            window.hear(event, params)
 
     async def ask(self, method: str, **params: Any) -> Any:
         number = next(self._numbers)
@@ -90,6 +91,13 @@ class FirefoxWindow(Window):
         self._connection = connection
         self._context = context
         self._user = user
+        self._is_left = False  # its page, for the next one
+
+    def hear(self, event: str, params: dict[str, Any]) -> None:
+        if event != "log.entryAdded":
+            self._is_left = event == LEAVES
+        elif params["level"] in ("warn", "error") and not (self._is_left and CUT_SHORT in params["text"]):
+            self.console.append(f"{params['level']}: {params['text']}")
 
     async def _ask(self, method: str, **params: Any) -> Any:
         return await self._connection.ask(method, context=self._context, **params)
@@ -177,7 +185,7 @@ class Process:
         address = await asyncio.wait_for(self._address(), 60)
         self.connection = Connection(await connect(f"{address}/session", max_size=None, ping_interval=None))
         await self.connection.ask("session.new", capabilities={})
-        await self.connection.ask("session.subscribe", events=["log.entryAdded"])
+        await self.connection.ask("session.subscribe", events=["log.entryAdded", LEAVES, COMES])
         self._drain = asyncio.create_task(self._process.communicate())
 
     async def _address(self) -> str:
