@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from chat import limits
 from chat.context import Context
+from chat.model.lookalikes import skeleton
 from chat.model.members import Member
 from chat.model.mentions import begun
 from chat.model.messages import CONTROLS
@@ -15,17 +16,22 @@ from chat.store.mentions import beginning_with
 
 
 async def suggest(chat: Context, member: Member, text: str) -> Sequence[Member] | None:
-    """Who may be meant at the end of a text; None if no name begins there, or this is asked too often."""
+    """Who may be meant at the end of a text; None if that is asked too often."""
     name = begun(text)
-    if name is None or CONTROLS.search(name) or chat.own_limits.take(limits.NAMES, member.person):
+    if name is None or CONTROLS.search(name):
+        return ()
+    if chat.own_limits.take(limits.NAMES, member.person):
         return None
     return await chat.store.read(beginning_with, member, name)
 
 
 async def complete(chat: Context, member: Member, text: str, seat: int) -> str:
-    """The text with the whole name of that seat in place of its beginning. Raises NotFound."""
+    """The text with the name of that seat: in place of its beginning, or at the end. Raises NotFound."""
     known = await chat.store.read(seats_numbered, member.code, [seat])
-    if seat not in known:
-        raise NotFound("There is no such seat.")
-    name = begun(text)
-    return text if name is None else f"{text.removesuffix(name)}{known[seat].label} "
+    if seat not in known or seat == member.number:
+        raise NotFound("There is no such seat of somebody else.")
+    name, label = begun(text), known[seat].label
+    if name is not None and skeleton(label).folded.startswith(skeleton(name).folded):
+        return f"{text.removesuffix(name)}{label} "
+    between = " " if text and not text[-1].isspace() else ""
+    return f"{text}{between}@{label} "

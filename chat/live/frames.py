@@ -28,6 +28,7 @@ KNOWN = frozenset(
         "acked",
         "since",
         "draft",
+        "lines",
     )
 )
 TOKEN = KEY_LENGTH  # characters of the longest of them

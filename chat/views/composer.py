@@ -70,9 +70,9 @@ class Composer:
         """Above the field, the people who may be meant by what is typed at its end."""
         return self._render("mention/names.html", look, code=code, names=names)
 
-    def completed(self, draft: str, look: Look) -> str:
+    def completed(self, draft: str, many_lines: bool, look: Look) -> str:
         """What is in the field, with a name that was chosen."""
-        return self._render("mention/complete.html", look, draft=draft)
+        return self._render("mention/complete.html", look, draft=draft, many_lines=many_lines)
 
     def refused(
         self, code: str, id: str, key: str, place: int, body: str, reason: str, look: Look, reply: int = 0

@@ -13,9 +13,12 @@ SLOT = "names"
 
 
 async def show_names(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:
-    """Answer a page that says what is in its field now. Raises store errors."""
+    """Answer a page that says what is in its field now. Raises store errors.
+
+    One that saves a draft shows no names, so it need not hear that there are none.
+    """
     bodies = frame.get("body")
     *_, text = bodies if isinstance(bodies, Texts) and len(bodies) else [""]
     names = await suggest(chat, connection.member, text)
-    if names is not None:
+    if names or (names is not None and frame.get("k") == "names"):
         connection.answer(SLOT, chat.render.composer.names(connection.member.code, names, connection.look))

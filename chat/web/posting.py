@@ -115,14 +115,16 @@ def draft_page(reason: str, draft: Draft, status: int = 503) -> ResponseReturnVa
 
 @pages.post("/rooms/<code>/composer")
 async def composer(code: str) -> ResponseReturnValue:
-    """Switch between one line and many, keeping the draft."""
+    """Switch between one line and many, or name somebody, keeping the draft."""
     chat = current_chat()
     member = await require_member(chat, code)
     form = await request.form
     text, many_lines = (form.getlist("body") or [""])[-1], fields.text(form, "lines") == "many"
-    if "HX-Request" in request.headers and "at" in form:
+    if "at" in form:
         text = await complete(chat, member, text, fields.number(form.get("at")))
-        return chat.render.composer.completed(text, current_look())
+    if "HX-Request" in request.headers and "at" in form:
+        # The switch leads to the other kind of field.
+        return chat.render.composer.completed(text, fields.text(form, "lines") == "one", current_look())
     if "HX-Request" in request.headers:
         spare = fields.number(form.get("spare"))
         return chat.render.composer.switched(text, many_lines, member.code, spare, current_look())

@@ -123,6 +123,8 @@ class Receiver:
         count_page(chat, connection)
         if frame and kind == "draft":
             await take_draft(chat, connection, frame, self._life(frame))
+            if "lines" in frame:
+                await show_names(chat, connection, frame)
             return
         if frame and "act" in frame:
             await act_by_frame(chat, connection, frame)

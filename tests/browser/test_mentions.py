@@ -5,6 +5,9 @@ from __future__ import annotations
 from playwright.async_api import Locator, expect
 
 from browser.people import People, Tab
+from browser.visitors import FIELD, Visitors
+
+NAMES = "[...document.querySelectorAll('#hint .names button')].map(one => one.textContent).join()"
 
 
 def names(tab: Tab) -> Locator:
@@ -50,3 +53,27 @@ async def test_names_go_when_none_is_typed_any_more(people: People) -> None:
     await ann.shows(["@Bob and @b"])
     await expect(names(ann)).to_have_count(0)
     await expect(ann.field).to_have_value("")
+
+
+async def test_names_are_offered_in_a_field_of_several_lines_by_what_is_saved_of_it(
+    visitors: Visitors,
+) -> None:
+    ann, bob = await visitors.two()
+    await ann.window.click("#switch")
+    await ann.window.wait_for("document.querySelector('#texts textarea')")
+    await ann.type("Tea\nHello @b")
+    await ann.window.wait_for(f"{NAMES} === '@Bob'")
+    await ann.window.type("x")
+    await ann.window.wait_for(f"{NAMES} === ''", timeout=2)  # sooner than the next draft
+    await ann.window.press("Backspace")
+    await ann.window.wait_for(f"{NAMES} === '@Bob'")
+    await ann.window.click("#hint .names button")
+    await ann.window.wait_for(f"document.querySelector({FIELD!r}).value === 'Tea\\nHello @Bob '")
+    await ann.window.wait_for(f"document.activeElement === document.querySelector({FIELD!r})")
+    await ann.window.type("tea?\n@b")
+    await ann.window.wait_for(f"document.querySelector({FIELD!r}).value === 'Tea\\nHello @Bob tea?\\n@b'")
+    await ann.window.wait_for(f"{NAMES} === '@Bob'")
+    await ann.window.click(".send")
+    await bob.sees("Tea\nHello @Bob tea?\n@b")
+    await ann.window.wait_for(f"{NAMES} === ''")
+    assert await ann.window.evaluate(f"document.querySelector({FIELD!r}).tagName") == "TEXTAREA"

@@ -346,10 +346,9 @@ async def test_names_are_offered_while_one_is_typed(
         assert await offered(live, "@nobody") == []
         assert await offered(live, "@alice") == []  # oneself
         for nothing in ("Hello", "@Bob ", "a@bo", "", None, 7, [], ["@bo", "x"], "@" * 9999):
-            await live.send(k="names", body=nothing)
+            assert await offered(live, nothing) == []
         await live.say("marker")
         await live.until("li", "marker")
-        assert sum(frame.has("hx-partial[hx-target=#hint]") for frame in live.frames) == 6
     assert await alice.texts(code) == ["marker"]  # what was asked about was not sent
 
 
@@ -361,14 +360,41 @@ async def test_a_name_that_is_chosen_is_completed_in_the_field(
     for typed, seat, completed in [
         ("Hello @bo", "2", "Hello @Bob "),
         ("Hello @", "4", "Hello @Ann (2) "),
-        ("nobody here", "2", "nobody here"),
+        ("nobody here", "2", "nobody here @Bob "),
+        ("Hello @an", "2", "Hello @an @Bob "),
+        ("Hello ", "4", "Hello @Ann (2) "),
+        ("", "2", "@Bob "),
     ]:
-        reply = await alice.post(url, {"body": typed, "at": seat}, hx_request="true")
-        assert reply.status == 200
-        assert reply.page.all("input[name=body]")[-1].value == completed
-    for wrong in ("9", "-1", "x", "9" * 30, ""):
+        for lines, kind in (("many", "input"), ("one", "textarea")):  # the kind that it is not
+            form = {"body": typed, "at": seat, "lines": lines}
+            reply = await alice.post(url, form, hx_request="true")
+            assert reply.status == 200
+            assert reply.page.all(f"{kind}[name=body]")[-1].value == completed
+        field = (await alice.post(url, {"body": f"one\n{typed}", "at": seat})).page.one("#texts [name=body]")
+        assert (field.tag, field.value) == ("textarea", f"one\n{completed}".replace("\n ", "\n"))
+    for wrong in ("1", "9", "-1", "x", "9" * 30, ""):
         reply = await alice.post(url, {"body": "@bo", "at": wrong}, hx_request="true")
         assert reply.status == 404, wrong
+
+
+async def test_a_draft_of_several_lines_is_answered_with_the_names_at_its_end(
+    alice: Person, bob: Person, code: str
+) -> None:
+    async with alice.in_room(code) as live:
+        for body, more in [
+            ("one\n@bo", {}),  # a field of one line asks by itself
+            ("one\ntwo", {"lines": "one"}),
+            ("@bo\ntwo", {"lines": "one"}),
+            ("one\n@nobody", {"lines": "one"}),
+        ]:
+            await live.send(k="draft", life="a.0", body=body, reply="", **more)
+        await live.say("marker")
+        await live.until("li", "marker")
+        assert not any(frame.has("hx-partial[hx-target=#hint]") for frame in live.frames)
+        await live.send(k="draft", life="a.0", body="one\n@bo", reply="", lines="one")
+        frame = await live.until("hx-partial[hx-target=#hint]")
+        assert [button.text for button in frame.all("button")] == ["@Bob"]
+    assert await alice.texts(code) == ["marker"]
 
 
 async def test_names_are_offered_at_a_bounded_rate_and_to_members_only(
