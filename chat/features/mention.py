@@ -11,8 +11,10 @@ from chat.model.members import Member
 from chat.model.mentions import begun
 from chat.model.messages import CONTROLS
 from chat.store import NotFound
-from chat.store.members import seats_numbered
+from chat.store.members import seated, seats_numbered
 from chat.store.mentions import beginning_with
+
+OFFERED = 100  # people at once where no name was typed
 
 
 async def suggest(chat: Context, member: Member, text: str) -> Sequence[Member] | None:
@@ -23,6 +25,12 @@ async def suggest(chat: Context, member: Member, text: str) -> Sequence[Member] 
     if chat.own_limits.take(limits.NAMES, member.person):
         return None
     return await chat.store.read(beginning_with, member, name)
+
+
+async def others(chat: Context, member: Member) -> Sequence[Member]:
+    """Whom a member may mention, by name."""
+    held = await chat.store.read(seated, member.code, OFFERED + 1)
+    return [one for one in held if one.number != member.number][:OFFERED]
 
 
 async def complete(chat: Context, member: Member, text: str, seat: int) -> str:

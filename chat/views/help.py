@@ -41,7 +41,10 @@ WAYS = (
     ),
     (
         Sentence("Mention somebody"),
-        Sentence("Type @ and their name. They see it marked and counted apart. @all mentions everybody."),
+        Sentence(
+            "Type @ and their name, or choose them in the list of people. They see it marked and counted "
+            "apart. @all mentions everybody."
+        ),
     ),
     (
         Sentence("Come back to what you began"),

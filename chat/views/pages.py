@@ -66,6 +66,7 @@ class Pages:
             quoted=draft.quoted,
             saved=draft.version,
             others=view.others,
+            offered=view.offered,
             **values,
         )
 

@@ -24,6 +24,8 @@ body:has([data-by="SEAT"] .by>:checked) #pal:valid .own{display:inline-block}
 [data-r~="SEAT"][aria-pressed=true]{display:inline-block}
 #roster [data-by="SEAT"]{order:-1}
 #roster [data-by="SEAT"]::after{content:var(--you," (you)")}
+#roster [data-by="SEAT"] button{visibility:hidden;pointer-events:none}
+#roster [data-by="SEAT"] bdi{visibility:visible}
 """
 OWN_VERSION = version_of(OWN.encode())
 
@@ -57,7 +59,8 @@ class People:
         absent, missing = away
         code = next((one.code for one in (*people[:1], *absent[:1])), "")
         here = {"people": people[:ROSTER], "count": len(people), "frozen": frozen, "code": code}
-        return self._render(template, look, **here, away=absent, missing=missing)
+        live = template == "room/replace_roster.html"
+        return self._render(template, look, **here, away=absent, missing=missing, live=live)
 
     def typing(self, labels: Sequence[str], look: Look) -> str:
         """Who is typing, in place of who was."""

@@ -60,7 +60,7 @@ class RoomView:
 
     `people`, among them the member, are here, and `away` is as for `People.roster`. `frozen` says that they
     may be out of date. `new` is where that begins which the member has not read. `others` are drafts besides
-    the one in the field.
+    the one in the field, `offered` those of whom one is to be mentioned.
     """
 
     member: Member
@@ -77,13 +77,15 @@ class RoomView:
     away: tuple[Sequence[Member], int] = NOBODY
     new: NewLine | None = None
     others: Sequence[SavedDraft] = ()
+    offered: Sequence[Member] | None = None
 
     @property
     def is_usual(self) -> bool:
         """Whether its field is empty and of one line, and nothing is wrong."""
         draft = self.draft
         typed = draft.text or draft.acked or draft.posted or draft.quoted
-        return not (self.error or self.many_lines or typed or self.past not in (None, Past()))
+        asked = self.many_lines or self.offered is not None
+        return not (self.error or asked or typed or self.past not in (None, Past()))
 
 
 class RoomPages:
@@ -124,6 +126,7 @@ EMPTY: Values = {
     "quoted": None,
     "saved": 0,
     "others": (),
+    "offered": None,
 }
 
 

@@ -12,7 +12,7 @@ from chat import limits
 from chat.context import Context
 from chat.features import posting
 from chat.features.action import NOT_STORED, Failure, check_disk, failure_of
-from chat.features.mention import complete
+from chat.features.mention import complete, others
 from chat.model.drafts import Note
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
@@ -135,6 +135,7 @@ async def composer(code: str) -> ResponseReturnValue:
         version=fields.number(form.get("draft")),
     )
     try:
-        return await room_page(chat, member, draft=draft, many_lines=many_lines)
+        offered = await others(chat, member) if "names" in form else None
+        return await room_page(chat, member, draft=draft, many_lines=many_lines, offered=offered)
     except RateLimited as refused:
         return draft_page(refused.text, draft, 429)

@@ -101,12 +101,13 @@ async def room_page(
     draft: Draft | None = None,
     many_lines: bool = False,
     error: str = "",
+    offered: Sequence[Member] | None = None,
 ) -> str:
     """Raises RateLimited, and NotFound if they have left meanwhile."""
     found = await find_visit(chat, member.code)
     if found is None:
         raise NotFound("They have left.")
-    return await show_room(chat, found, draft=draft, many_lines=many_lines, error=error)
+    return await show_room(chat, found, draft=draft, many_lines=many_lines, error=error, offered=offered)
 
 
 async def show_room(
@@ -116,6 +117,7 @@ async def show_room(
     draft: Draft | None = None,
     many_lines: bool = False,
     error: str = "",
+    offered: Sequence[Member] | None = None,
     past: Past | None = None,
 ) -> str:
     member, seats, page, known, read = found
@@ -145,6 +147,7 @@ async def show_room(
         frozen=chat.presence.frozen,
         away=await chat.presence.away(member.code, here),
         others=others,
+        offered=offered,
     )
     if draft.version:
         after_this_request(_not_cached)

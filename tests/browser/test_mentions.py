@@ -77,3 +77,51 @@ async def test_names_are_offered_in_a_field_of_several_lines_by_what_is_saved_of
     await bob.sees("Tea\nHello @Bob tea?\n@b")
     await ann.window.wait_for(f"{NAMES} === ''")
     assert await ann.window.evaluate(f"document.querySelector({FIELD!r}).tagName") == "TEXTAREA"
+
+
+async def test_somebody_is_chosen_in_the_list_of_people(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.type("Tea")
+    await ann.window.wait_for("document.querySelector('#roster [data-by=\"2\"] button')")
+    await ann.window.click('#roster [data-by="2"] button')
+    await ann.window.wait_for(f"document.querySelector({FIELD!r}).value === 'Tea @Bob '")
+    await ann.window.wait_for(f"document.activeElement === document.querySelector({FIELD!r})")
+    await ann.window.type("?")
+    await ann.window.click("#switch")
+    await ann.window.wait_for("document.querySelector('#texts textarea')")
+    await ann.window.type("\nCake")
+    await ann.window.click('#roster [data-by="2"] button')
+    await ann.window.wait_for(f"document.querySelector({FIELD!r}).value === 'Tea @Bob ?\\nCake @Bob '")
+    await ann.window.type("?")
+    await ann.window.click(".send")
+    await bob.sees("Tea @Bob ?\nCake @Bob ?")
+
+
+async def test_on_a_phone_the_list_of_people_closes_when_somebody_is_chosen(visitors: Visitors) -> None:
+    ann, bob = await visitors.two(width=390)
+    await ann.window.wait_for("document.querySelector('#roster [data-by=\"2\"] button')")
+    for times in (1, 2):
+        await ann.window.click("[popovertarget=roster]")
+        await ann.window.wait_for("document.querySelector('#roster:popover-open')")
+        await ann.window.click('#roster [data-by="2"] button')
+        wanted = "@Bob " * times
+        await ann.window.wait_for(f"document.querySelector({FIELD!r}).value === {wanted!r}")
+        await ann.window.wait_for("!document.querySelector('#roster:popover-open')")
+        await ann.window.wait_for(f"document.activeElement === document.querySelector({FIELD!r})")
+    await ann.window.type("tea?\n")
+    await bob.sees("@Bob @Bob tea?")
+    await bob.leave()
+    await ann.window.wait_for("!document.querySelector('#roster [data-by=\"2\"]')")
+
+
+async def test_who_looks_for_oneself_in_the_list_finds_no_button(people: People) -> None:
+    ann, _ = await people.two()
+    await expect(ann.page.locator("#roster li button")).to_have_count(2)
+    await expect(ann.page.locator("#roster").get_by_role("button")).to_have_text(["Bob"])
+    await expect(ann.page.locator("#roster li bdi").first).to_be_visible()
+    await ann.page.locator("#roster").focus()
+    await ann.page.keyboard.press("Tab")
+    await expect(ann.page.locator("#roster").get_by_role("button", name="Bob")).to_be_focused()
+    await ann.page.keyboard.press("Enter")
+    await expect(ann.field).to_have_value("@Bob ")
+    await expect(ann.field).to_be_focused()

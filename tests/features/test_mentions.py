@@ -10,7 +10,7 @@ import pytest
 from dom import Element, parse
 from hypothesis import given
 from hypothesis import strategies as st
-from people import FakeClock, Live, Person, ids, until
+from people import FakeClock, Live, Person, Turn, ids, until
 from quart import Quart
 
 from chat.context import Context
@@ -395,6 +395,48 @@ async def test_a_draft_of_several_lines_is_answered_with_the_names_at_its_end(
         frame = await live.until("hx-partial[hx-target=#hint]")
         assert [button.text for button in frame.all("button")] == ["@Bob"]
     assert await alice.texts(code) == ["marker"]
+
+
+async def test_everybody_on_a_live_page_may_be_chosen_by_their_name_in_the_list_of_people(
+    app: Quart, alice: Person, bob: Person, code: str, turn: Turn
+) -> None:
+    await join(app, code, "Alice")
+    async with alice.in_room(code) as live, bob.in_room(code):
+        await turn(2)
+        await live.until("hx-partial[hx-target=#roster] button", "Bob")
+        form = live.frames[-1].one("hx-partial[hx-target=#roster] form")
+        assert form["hx-post"] == f"/rooms/{code}/composer"
+        assert [(one["name"], one["value"], one.text) for one in form.all("button")] == [
+            *(("at", "1", "Alice"), ("at", "2", "Bob")),
+        ]
+        assert not (await bob.look(code)).has("#roster button"), "without a script it would do nothing"
+
+
+async def test_without_a_script_somebody_is_chosen_and_nothing_typed_is_lost(
+    app: Quart, alice: Person, bob: Person, code: str
+) -> None:
+    await join(app, code, "Ann", "Ann")
+    await bob.write(code, "tea?")
+    typed = {"body": "Hello", "reply": str(ids(await alice.look(code))[-1]), "key": "k"}
+    url = f"/rooms/{code}/composer"
+    asked = (await alice.post(url, typed | {"names": ""})).page
+    buttons = asked.all("#foot section button")
+    assert [(one["name"], one["value"], one.text) for one in buttons] == [
+        *(("at", "3", "@Ann"), ("at", "4", "@Ann (2)"), ("at", "2", "@Bob")),
+    ]
+    assert {(one["form"], one["formaction"]) for one in buttons} == {("composer", url)}
+    chosen = (await alice.post(url, typed | {"at": "4"})).page
+    assert not chosen.has("#foot section")
+    for page, text in ((asked, "Hello"), (chosen, "Hello @Ann (2) ")):
+        assert page.one("#texts [name=body]").value == text
+        assert page.one("#composer [name=reply]").value == typed["reply"]
+
+
+async def test_there_is_nobody_to_be_chosen_where_one_is_alone(app: Quart) -> None:
+    zoe = Person(app, "Zoe")
+    code = await zoe.create()
+    asked = (await zoe.post(f"/rooms/{code}/composer", {"body": "Hello", "names": ""})).page
+    assert asked.one("#foot section").words == "Nobody else is in this room."
 
 
 async def test_names_are_offered_at_a_bounded_rate_and_to_members_only(
