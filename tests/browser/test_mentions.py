@@ -64,7 +64,7 @@ async def test_names_are_offered_in_a_field_of_several_lines_by_what_is_saved_of
     await ann.type("Tea\nHello @b")
     await ann.window.wait_for(f"{NAMES} === '@Bob'")
     await ann.window.type("x")
-    await ann.window.wait_for(f"{NAMES} === ''", timeout=2)  # sooner than the next draft
+    await ann.window.wait_for(f"{NAMES} === ''")
     await ann.window.press("Backspace")
     await ann.window.wait_for(f"{NAMES} === '@Bob'")
     await ann.window.click("#hint .names button")
