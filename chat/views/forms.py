@@ -88,3 +88,7 @@ class ActionForms:
     def done(self, id: int, look: Look, stays: bool = True) -> str:
         """The form of an action to this message goes. The message takes the focus if it stays."""
         return self._render("actions/form_done.html", look, id=id, stays=stays)
+
+    def closed(self, id: int, look: Look) -> str:
+        """The palette goes, which this message was chosen for."""
+        return self._render("actions/_unpick.html", look, id=id, focused=True)

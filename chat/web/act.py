@@ -129,11 +129,11 @@ async def act_by_frame(chat: Context, connection: Connection, frame: dict[str, A
     typed = {**frame, "body": "".join(frame.get("body") or ())}
     given = {name: _short(name, typed[name]) for name in FIELDS if isinstance(typed.get(name), str)}
     call = call_of(str(frame["act"]), frame.get("id"), given)
-    action = ACTIONS.get(call.name)
+    action, slot = ACTIONS.get(call.name), f"act {call.id}"
     if action is None or not call.id:
-        await pace(chat, connection)
+        if not await pace(chat, connection) and call.id and call.name == "close":
+            connection.answer(slot, chat.render.forms.closed(call.id, connection.look))
         return
-    slot = f"act {call.id}"
     answer = await _perform_or_ask(chat, connection, action, call)
     if isinstance(answer, Answer):
         connection.answer(slot, answer.fragment)

@@ -187,7 +187,7 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
         await check(ann, axe, f"the form to {button}")
         await ann.page.locator(".by > input").last.check()
     await ann.page.locator("#pal").get_by_role("button", name="Another emoji").click()
-    await expect(ann.page.locator("#emojis button").first).to_be_visible()
+    await expect(ann.page.locator("#emojis input").first).to_be_visible()
     await check(ann, axe, "the form to react")
     await ann.page.locator(".by > input").last.check()
     await ann.page.locator("#pal").get_by_role("button", name="Thumbs up").click()

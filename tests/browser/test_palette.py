@@ -50,7 +50,7 @@ async def choose(visitor: Visitor, text: str, button: str) -> None:
 
 
 GIVEN = "document.querySelector('#messages .reacts')?.textContent.includes('🍕 1')"
-PIZZA = "[...document.querySelectorAll('#emojis button')].find(b => b.value === '🍕')"
+PIZZA = "[...document.querySelectorAll('#emojis input')].find(b => b.value === '🍕')"
 
 
 async def test_a_reaction_is_chosen_from_all_emoji(visitors: Visitors) -> None:
@@ -60,10 +60,10 @@ async def test_a_reaction_is_chosen_from_all_emoji(visitors: Visitors) -> None:
     await ann.say("who is hungry?")
     await bob.shows(["who is hungry?"])
     await choose(bob, "who is hungry?", "[value='reactions?ask']")
-    await bob.window.wait_for("document.querySelectorAll('#emojis button').length > 100")
-    await bob.window.click(".groups button:nth-child(4)")
+    await bob.window.wait_for("document.querySelectorAll('#emojis input').length > 100")
+    await bob.window.click(".groups label:nth-child(4)")
     await bob.window.wait_for(PIZZA)
-    await bob.window.evaluate(f"{PIZZA}.click()")
+    await bob.window.evaluate(f"{PIZZA}.parentElement.click()")
     for visitor in (ann, bob):
         await visitor.window.wait_for(
             "document.querySelector('#messages .reacts')?.textContent.includes('🍕 1')"

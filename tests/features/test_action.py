@@ -81,6 +81,22 @@ async def test_nobody_is_shown_the_form_of_what_they_may_not_do(
             assert "a text" not in shown.text
 
 
+async def test_who_closes_the_palette_has_the_message_unchosen_without_a_read(
+    alice: Person, code: str, id: int, chat: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with alice.in_room(code) as live:
+        questions: list[Any] = []
+        for kind in ("read", "snapshot", "write"):
+            monkeypatch.setattr(chat.store, kind, _counted(getattr(chat.store, kind), questions))
+        for number in ("", "0", "x", "9" * 60):
+            await live.send(act="close", id=number)
+        await live.send(act="close", id=str(id))
+        radios = (await live.frame()).all("hx-partial input")
+        assert [radio["value"] for radio in radios] == [str(id)] * 2, "with the focus, or without"
+        assert ["autofocus" in radio for radio in radios] == [True, False]
+        assert not questions
+
+
 async def test_a_button_without_a_script_leads_to_the_page_with_the_form(
     alice: Person, client: Person, code: str, id: int
 ) -> None:
