@@ -91,13 +91,13 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     bus, registry = bus_for(redis, metrics.hinted, metrics.interruptions.inc), registry_for(redis, SOCKETS)
     hub = _hub(store, bus, render, registry, metrics)
     reading, drafts, presence = Reading(store), Drafts(store), Presence(store, hub, render.people.roster)
-    elsewhere = Elsewhere(store, reading, render.home.replaced_row, render.home.replaced_badge)
+    sounds, home = Sounds(render.alerts.mention, reading.has_focus), render.home
+    elsewhere = Elsewhere(store, reading, home.replaced_row, home.replaced_badge, sounds.sound_elsewhere)
     store.listen(_committed(metrics, reading, elsewhere, hub), hub.on_gap, metrics.unknown.inc)
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
     titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere, metrics.delivered)
     marks = UnreadMarks(reading, titles, bus, render.unread.focus)
     ignoring = Ignoring(store, bus, hub.feeds, render.ignored.show)
-    sounds = Sounds(render.alerts.mention, reading.has_focus)
     heard, others = _heard(typing, ignoring, titles, marks), Others(elsewhere.concerns, elsewhere.note)
     heeds = typing.note_written, ignoring.note, sounds.note, marks.note, drafts.note_deleted, hub.receive
     bus.open(_received(*heeds), hub.on_gap, heard, others)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from chat.live.connection import Connection
@@ -32,11 +32,25 @@ Badge = Callable[[Sequence[MyRoom], Look, str], str]  # the code of the room tha
 
 @dataclass(slots=True)
 class _Room:
-    """`read` was heard and may not be stored yet, `shown` how many texts and mentions pages call unread."""
+    """`read` was heard and may not be stored yet, `shown` how many texts and mentions pages call unread.
+
+    `mentions` are those that have been noticed, None before the first look: `ignored` were not among them.
+    While it is `set_back`, some become unread again.
+    """
 
     seat: int
     read: int = 0
     shown: tuple[int, int] = NOTHING
+    mentions: int | None = None
+    ignored: Collection[int] = ()
+    set_back: bool = False
+
+    def is_new(self, one: MyRoom) -> bool:
+        """Whether there are more mentions than the last time because somebody has written one."""
+        before, ignored = self.mentions, self.ignored
+        self.mentions, self.ignored = one.mentions, one.member.ignored
+        is_known = before is not None and ignored == self.ignored and not self.set_back
+        return is_known and one.mentions > (before or 0)
 
 
 @dataclass(slots=True)
@@ -50,12 +64,23 @@ class _Person:
     def has_page_outside(self, code: str) -> bool:
         return any(page.member.code != code for page in self.pages)
 
+    def has_page_of(self, code: str) -> bool:
+        return any(page.member.code == code for page in self.pages)
+
 
 class Elsewhere:
+    """`sound` lets a person hear that they are mentioned in a room of which they have no page here."""
+
     def __init__(
-        self, store: Store, reading: Reading, row: Row, badge: Badge, now: Callable[[], float] = time.time
+        self,
+        store: Store,
+        reading: Reading,
+        row: Row,
+        badge: Badge,
+        sound: Callable[[str], None],
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self._store, self._reading, self._now = store, reading, now
+        self._store, self._reading, self._sound, self._now = store, reading, sound, now
         self._row, self._badge = row, badge
         self._people: dict[str, _Person] = {}
         self._rooms: dict[str, dict[int, str]] = {}  # by seat, who of them has a page here
@@ -107,7 +132,8 @@ class Elsewhere:
     def set_back(self, code: str, seat: int) -> None:
         """Somebody has read less than was known; what another node says, the store may know later."""
         if person := self._rooms.get(code, {}).get(seat):
-            self._people[person].rooms[code].read = 0
+            room = self._people[person].rooms[code]
+            room.read, room.set_back = 0, True
             self._changed.add(code)
             self._again[person] = LATER
 
@@ -140,13 +166,18 @@ class Elsewhere:
     async def _ask(self, person: str) -> None:
         found = await self._store.snapshot(my_rooms, person)
         if mine := self._people.get(person):
-            self._tell(person, mine, [self._as_read(one, mine.rooms.get(one.room.code)) for one in found])
+            found = [self._as_read(one, mine.rooms.get(one.room.code)) for one in found]
+            self._tell(person, mine, found)
+            self._listen(person, mine, found)
 
     def _as_read(self, one: MyRoom, known: _Room | None) -> MyRoom:
         """With what was read a moment ago, if that is all; else the store will know soon."""
-        read = self._reading.known(one.member, known.read if known else 0)
+        read = self._read_up_to(one, known)
         is_all = one.last is not None and read >= one.last.id
-        return one._replace(unread=0, mentions=0) if is_all else one
+        return one._replace(unread=0, mentions=0, read=read) if is_all else one
+
+    def _read_up_to(self, one: MyRoom, known: _Room | None) -> int:
+        return self._reading.known(one.member, known.read if known else 0)
 
     def _tell(self, person: str, mine: _Person, found: Sequence[MyRoom]) -> None:
         """A page that is new is told of all that is unread: it may have been rendered a moment before."""
@@ -163,6 +194,24 @@ class Elsewhere:
             mine.rooms[one.room.code].shown = _number(one)
         if len(changed) > ROWS:
             self._due[person] = None
+
+    def _listen(self, person: str, mine: _Person, found: Iterable[MyRoom]) -> None:
+        """What is new of mentions is heard, but by the pages of that room itself where there are some."""
+        rooms = [(one, mine.rooms[one.room.code]) for one in found if one.room.code in mine.rooms]
+        new = [one for one, room in rooms if self._is_certain(person, one, room) and room.is_new(one)]
+        if not all(mine.has_page_of(one.room.code) for one in new):
+            self._sound(person)
+        if person not in self._again:
+            for _, room in rooms:
+                room.set_back = False
+
+    def _is_certain(self, person: str, one: MyRoom, room: _Room) -> bool:
+        """Whether the store counts no mention that has been read; if it does, it is asked again, once."""
+        if not one.mentions or self._read_up_to(one, room) <= one.read:
+            return True
+        room.read = 0
+        self._again.setdefault(person, LATER)
+        return False
 
     def _keep(self, person: str, mine: _Person, seats: dict[str, int]) -> None:
         """These are the rooms of a person now, and the number of the seat in each."""

@@ -23,16 +23,21 @@ async def live_home() -> None:
     person = found if ours else None
     check_rate(chat, person, client.address)
     await accept(person, client.address)
-    go_on(partial(_follow, chat, person, client.address, current_reader().look))
+    reader = current_reader()
+    go_on(partial(_follow, chat, person, client.address, reader.look, reader.choices.sound == "on"))
 
 
-async def _follow(chat: Context, person: str | None, address: str, look: Look, socket: Socket) -> None:
+async def _follow(
+    chat: Context, person: str | None, address: str, look: Look, sounds: bool, socket: Socket
+) -> None:
     """Send what is unread in the rooms of a person until there is a reason to stop."""
     if person is None:
         await socket.close(POLICY)
         return
     connection = Connection(Member("", 0, person, "", 1), look, address, socket.write_frame)
     chat.hub.connections.admit(connection, counts=False)
+    if sounds:
+        chat.sounds.add(connection)
     chat.metrics.connections.inc()
     chat.unread_titles.elsewhere.follow(connection)
     socket.inbox.on_arrival = partial(_discard, socket.inbox)
@@ -42,6 +47,7 @@ async def _follow(chat: Context, person: str | None, address: str, look: Look, s
         if connection.closing is not None:
             await socket.close(connection.closing.code)
     finally:
+        chat.sounds.remove(connection)
         chat.unread_titles.elsewhere.leave(connection)
         chat.hub.release(connection)
         chat.metrics.connections.dec()
