@@ -91,14 +91,14 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     bus, registry = bus_for(redis, metrics.hinted, metrics.interruptions.inc), registry_for(redis, SOCKETS)
     hub = _hub(store, bus, render, registry, metrics)
     reading, drafts, presence = Reading(store), Drafts(store), Presence(store, hub, render.people.roster)
-    sounds, home = Sounds(render.alerts.mention, reading.has_focus), render.home
-    elsewhere = Elsewhere(store, reading, home.replaced_row, home.replaced_badge, sounds.sound_elsewhere)
-    store.listen(_committed(metrics, reading, elsewhere, hub), hub.on_gap, metrics.unknown.inc)
+    sounds = Sounds(render.alerts.mention, reading.has_focus)
+    titles = _titles(store, reading, bus, hub, render, sounds, metrics)
+    store.listen(_committed(metrics, reading, titles.elsewhere, hub), hub.on_gap, metrics.unknown.inc)
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
-    titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere, metrics.delivered)
     marks = UnreadMarks(reading, titles, bus, render.unread.focus)
     ignoring = Ignoring(store, bus, hub.feeds, render.ignored.show)
-    heard, others = _heard(typing, ignoring, titles, marks), Others(elsewhere.concerns, elsewhere.note)
+    heard = _heard(typing, ignoring, titles, marks)
+    others = Others(titles.elsewhere.concerns, titles.elsewhere.note)
     heeds = typing.note_written, ignoring.note, sounds.note, marks.note, drafts.note_deleted, hub.receive
     bus.open(_received(*heeds), hub.on_gap, heard, others)
     registry.open(listeners(hub, presence))
@@ -138,6 +138,15 @@ def _hub(store: Store, bus: Bus, render: Renderer, registry: PresenceRegistry, m
         repaired=metrics.repairs.inc,
         title=render.rooms.title,
     )
+
+
+def _titles(
+    store: Store, reading: Reading, bus: Bus, hub: Hub, render: Renderer, sounds: Sounds, metrics: Metrics
+) -> UnreadTitles:
+    """What pages are told of what is unread, in their own room and in others."""
+    shown = render.home.replaced_row, render.home.replaced_badge, render.rooms.unread_at_home
+    elsewhere = Elsewhere(store, reading, *shown, sounds.sound_elsewhere)
+    return UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere, metrics.delivered)
 
 
 def _committed(

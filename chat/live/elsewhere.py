@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 
 from chat.live.connection import Connection
+from chat.live.other_rooms import OtherRoom, PersonPages
 from chat.live.reading import Reading
+from chat.model.rooms import Room
+from chat.model.unread import NOTHING, Unread
 from chat.store import Store, Unavailable
 from chat.store.my_rooms import MyRoom, my_rooms
 from chat.views.look import Look
@@ -22,54 +24,19 @@ from chat.views.look import Look
 SPENT = 0.05  # s of each second in which the store is asked: half a ms for who has few rooms, 2 ms for many
 ROWS = 3  # rooms of which a page is told in a second
 LATER = 5  # s after which a new page is told again: other nodes store what is read within less
-NOTHING = 0, 0
 
 log = logging.getLogger("chat")
 
 Row = Callable[[MyRoom, int, Look], str]  # the time in ms
 Badge = Callable[[Sequence[MyRoom], Look, str], str]  # the code of the room that the page is about
-
-
-@dataclass(slots=True)
-class _Room:
-    """`read` was heard and may not be stored yet, `shown` how many texts and mentions pages call unread.
-
-    `mentions` are those that have been noticed, None before the first look: `ignored` were not among them.
-    While it is `set_back`, some become unread again.
-    """
-
-    seat: int
-    read: int = 0
-    shown: tuple[int, int] = NOTHING
-    mentions: int | None = None
-    ignored: Collection[int] = ()
-    set_back: bool = False
-
-    def is_new(self, one: MyRoom) -> bool:
-        """Whether there are more mentions than the last time because somebody has written one."""
-        before, ignored = self.mentions, self.ignored
-        self.mentions, self.ignored = one.mentions, one.member.ignored
-        is_known = before is not None and ignored == self.ignored and not self.set_back
-        return is_known and one.mentions > (before or 0)
-
-
-@dataclass(slots=True)
-class _Person:
-    """The pages on this node, which of them are new, and the rooms that some page is not about, by code."""
-
-    pages: list[Connection] = field(default_factory=list)
-    new: Sequence[Connection] = ()
-    rooms: dict[str, _Room] = field(default_factory=dict)
-
-    def has_page_outside(self, code: str) -> bool:
-        return any(page.member.code != code for page in self.pages)
-
-    def has_page_of(self, code: str) -> bool:
-        return any(page.member.code == code for page in self.pages)
+Title = Callable[[Unread, Look], str]  # of home
 
 
 class Elsewhere:
-    """`sound` lets a person hear that they are mentioned in a room of which they have no page here."""
+    """`sound` lets a person hear that they are mentioned in a room of which they have no page here.
+
+    `retitle` is set by who knows the rest of the title of a page of that room.
+    """
 
     def __init__(
         self,
@@ -77,12 +44,14 @@ class Elsewhere:
         reading: Reading,
         row: Row,
         badge: Badge,
+        title: Title,
         sound: Callable[[str], None],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store, self._reading, self._sound, self._now = store, reading, sound, now
-        self._row, self._badge = row, badge
-        self._people: dict[str, _Person] = {}
+        self._row, self._badge, self._title = row, badge, title
+        self.retitle: Callable[[Connection, Room], None] = lambda connection, room: None
+        self._people: dict[str, PersonPages] = {}
         self._rooms: dict[str, dict[int, str]] = {}  # by seat, who of them has a page here
         self._changed: set[str] = set()  # of these rooms
         self._due: dict[str, None] = {}  # people, who was first comes first
@@ -91,7 +60,7 @@ class Elsewhere:
     def follow(self, connection: Connection) -> None:
         """A page is open that shows other rooms of its person."""
         person = connection.member.person
-        mine = self._people.setdefault(person, _Person())
+        mine = self._people.setdefault(person, PersonPages())
         if connection not in mine.pages:
             mine.pages.append(connection)
             mine.new = *mine.new, connection
@@ -103,11 +72,17 @@ class Elsewhere:
         if mine := self._people.get(person):
             if connection in mine.pages:
                 mine.pages.remove(connection)
+            mine.titles.pop(connection, None)
             if not mine.pages:
                 self._keep(person, mine, {})
                 del self._people[person]
                 self._due.pop(person, None)
                 self._again.pop(person, None)
+
+    def mentions(self, connection: Connection) -> int:
+        """How many the title of a page is to count, besides those of its own room."""
+        mine = self._people.get(connection.member.person)
+        return mine.titles.get(connection, NOTHING).mentions if mine else 0
 
     def concerns(self, code: str) -> bool:
         """Whether somebody with a seat in this room has a page here that is not about it."""
@@ -170,16 +145,16 @@ class Elsewhere:
             self._tell(person, mine, found)
             self._listen(person, mine, found)
 
-    def _as_read(self, one: MyRoom, known: _Room | None) -> MyRoom:
+    def _as_read(self, one: MyRoom, known: OtherRoom | None) -> MyRoom:
         """With what was read a moment ago, if that is all; else the store will know soon."""
         read = self._read_up_to(one, known)
         is_all = one.last is not None and read >= one.last.id
         return one._replace(unread=0, mentions=0, read=read) if is_all else one
 
-    def _read_up_to(self, one: MyRoom, known: _Room | None) -> int:
+    def _read_up_to(self, one: MyRoom, known: OtherRoom | None) -> int:
         return self._reading.known(one.member, known.read if known else 0)
 
-    def _tell(self, person: str, mine: _Person, found: Sequence[MyRoom]) -> None:
+    def _tell(self, person: str, mine: PersonPages, found: Sequence[MyRoom]) -> None:
         """A page that is new is told of all that is unread: it may have been rendered a moment before."""
         others = [one for one in found if mine.has_page_outside(one.room.code)]
         self._keep(person, mine, {one.room.code: one.member.number for one in others})
@@ -187,6 +162,7 @@ class Elsewhere:
         unread = [one for one in others if one.unread][:ROWS]
         for page in mine.pages:
             self._show(page, [*changed[:ROWS], *unread] if page in mine.new else changed[:ROWS], found)
+            self._entitle(page, mine, found)
         if mine.new and unread:
             self._again[person] = LATER
         mine.new = ()
@@ -195,7 +171,7 @@ class Elsewhere:
         if len(changed) > ROWS:
             self._due[person] = None
 
-    def _listen(self, person: str, mine: _Person, found: Iterable[MyRoom]) -> None:
+    def _listen(self, person: str, mine: PersonPages, found: Iterable[MyRoom]) -> None:
         """What is new of mentions is heard, but by the pages of that room itself where there are some."""
         rooms = [(one, mine.rooms[one.room.code]) for one in found if one.room.code in mine.rooms]
         new = [one for one, room in rooms if self._is_certain(person, one, room) and room.is_new(one)]
@@ -205,7 +181,7 @@ class Elsewhere:
             for _, room in rooms:
                 room.set_back = False
 
-    def _is_certain(self, person: str, one: MyRoom, room: _Room) -> bool:
+    def _is_certain(self, person: str, one: MyRoom, room: OtherRoom) -> bool:
         """Whether the store counts no mention that has been read; if it does, it is asked again, once."""
         if not one.mentions or self._read_up_to(one, room) <= one.read:
             return True
@@ -213,7 +189,7 @@ class Elsewhere:
         self._again.setdefault(person, LATER)
         return False
 
-    def _keep(self, person: str, mine: _Person, seats: dict[str, int]) -> None:
+    def _keep(self, person: str, mine: PersonPages, seats: dict[str, int]) -> None:
         """These are the rooms of a person now, and the number of the seat in each."""
         for code, room in mine.rooms.items():
             if seats.get(code) != room.seat:
@@ -221,7 +197,7 @@ class Elsewhere:
                 if not self._rooms[code]:
                     del self._rooms[code]
         known = {code: room for code, room in mine.rooms.items() if seats.get(code) == room.seat}
-        mine.rooms = {code: known.get(code) or _Room(seat) for code, seat in seats.items()}
+        mine.rooms = {code: known.get(code) or OtherRoom(seat) for code, seat in seats.items()}
         for code, seat in seats.items():
             self._rooms.setdefault(code, {})[seat] = person
 
@@ -234,6 +210,20 @@ class Elsewhere:
         if others and here:
             page.show("elsewhere", self._badge(found, look, here))
 
+    def _entitle(self, page: Connection, mine: PersonPages, found: Sequence[MyRoom]) -> None:
+        """The title counts mentions wherever they are, and at home the texts as well."""
+        here = page.member.code
+        others = [one for one in found if one.room.code != here]
+        unread = Unread(0 if here else sum(one.unread for one in others), sum(one.mentions for one in others))
+        if unread == mine.titles.get(page, NOTHING):
+            return
+        mine.titles[page] = unread
+        if not here:
+            page.show("unread", self._title(unread, page.look))
+        for one in found:
+            if one.room.code == here:
+                self.retitle(page, one.room)
 
-def _number(one: MyRoom) -> tuple[int, int]:
-    return one.unread, one.mentions
+
+def _number(one: MyRoom) -> Unread:
+    return Unread(one.unread, one.mentions)

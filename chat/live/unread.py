@@ -73,6 +73,7 @@ class UnreadTitles:
         self._store, self._reading, self._bus = store, reading, bus
         self._feeds = feeds
         self.elsewhere = elsewhere
+        elsewhere.retitle = self._retitle
         self._render = render
         self._delivered = delivered
         self._rooms: dict[str, dict[Connection, _Page]] = {}
@@ -193,7 +194,7 @@ class UnreadTitles:
             ignored = connection.member.ignored
             page.counted = page.read, ignored
             number = _number(said, page, ignored)
-            is_some = number.texts or page.shown[0].texts
+            is_some = number.texts or page.shown[0].texts or self.elsewhere.mentions(connection)
             if not page.has_focus and (number, said.room) != page.shown and is_some:
                 self._show(connection, page, number, said.room, made)
 
@@ -210,6 +211,12 @@ class UnreadTitles:
         if len(new) > AT_ONCE:
             self._counted.pop(code, None)
 
+    def _retitle(self, connection: Connection, room: Room) -> None:
+        """The same, but for what is elsewhere."""
+        if page := self._page(connection):
+            number, shown = page.shown
+            self._show(connection, page, number, shown or room, {})
+
     def _show(
         self,
         connection: Connection,
@@ -220,7 +227,8 @@ class UnreadTitles:
     ) -> None:
         """`made` is what other pages of the room were told: most of them are told the same."""
         page.shown = number, room
-        key = number, connection.look
+        mentions = number.mentions + self.elsewhere.mentions(connection)
+        key = number._replace(mentions=mentions), connection.look
         if key not in made:
             html = self._render(room, *key)
             made[key] = html, websocket_frame(html)

@@ -37,8 +37,14 @@ class Rooms:
 
     def unread(self, room: Room, unread: Unread, look: Look) -> str:
         """The title and the icon of a window that shows how much is unread; the usual ones for nothing."""
+        return self._unread(name_of(room), unread, look)
+
+    def unread_at_home(self, unread: Unread, look: Look) -> str:
+        return self._unread("", unread, look)
+
+    def _unread(self, name: str, unread: Unread, look: Look) -> str:
         numbers = {"number": counted(unread.texts), "mentions": counted(unread.mentions)}
-        return self._render("room/replace_unread.html", look, name=name_of(room), unread=unread, **numbers)
+        return self._render("room/replace_unread.html", look, name=name, unread=unread, **numbers)
 
     def form(
         self,

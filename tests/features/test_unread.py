@@ -479,7 +479,7 @@ class Rooms:
         bus: Any = SimpleNamespace(sign=self.signs.append)
         self.reading = Reading(store)
         feeds: Any = self.feeds
-        elsewhere: Any = Mock()
+        elsewhere: Any = Mock(mentions=lambda connection: 0)
         self.titles = UnreadTitles(
             *(store, self.reading, bus, feeds, lambda room, unread, look: f"({unread.texts})"),
             elsewhere,

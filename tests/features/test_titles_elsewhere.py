@@ -1,0 +1,99 @@
+"""The title of a page says how often its person is mentioned, in whatever room."""
+
+from __future__ import annotations
+
+from people import Live, Person, ids, until
+from quart import Quart
+
+from chat.context import Context
+
+from .test_elsewhere import Told, his, other
+from .test_unread import focused
+
+__all__ = ["his", "other"]
+
+
+class Titled(Told):
+    """What the title says, and which icon there is, besides what the page shows."""
+
+    def __init__(self, live: Live, chat: Context, title: str) -> None:
+        super().__init__(live, chat)
+        self.page, self._first = live, title
+
+    @property
+    def title(self) -> str:
+        titles = [title.words for frame in self.page.frames for title in frame.all("title")]
+        return titles[-1] if titles else self._first
+
+    @property
+    def icon(self) -> str:
+        return [icon["href"] for frame in self.page.frames for icon in frame.all("link[rel=icon]")][-1]
+
+
+async def name_of(person: Person, path: str) -> str:
+    return (await person.get(path)).page.one("title").words
+
+
+async def test_mentions_in_other_rooms_are_in_the_title_and_texts_are_not(
+    alice: Person, bob: Person, code: str, other: str, his: Context
+) -> None:
+    name = await name_of(bob, f"/rooms/{code}")
+    async with bob.in_room(code) as live:
+        page = Titled(live, his, name)
+        await alice.write(other, "one")
+        await page.until(lambda: page.badge)
+        assert page.title == name
+        await alice.write(other, "@Bob two")
+        await page.until(lambda: page.title == f"(@1) {name}")
+        assert "icon-new" in page.icon
+        await alice.write(code, "@Bob three", "four")
+        await page.until(lambda: page.title == f"(@2) (2) {name}")
+        await live.send(k="focus")
+        await until(lambda: focused(his))
+        await page.until(lambda: page.title == f"(@1) {name}")
+        id = ids(await alice.look(other))[-1]
+        assert (await bob.post(f"/rooms/{other}/read", {"id": str(id)})).status == 303
+        await page.until(lambda: page.title == name)
+        assert "icon-new" not in page.icon
+
+
+async def test_a_page_that_is_opened_then_has_them_in_its_title_and_keeps_them_when_the_room_is_renamed(
+    alice: Person, bob: Person, code: str, other: str, his: Context
+) -> None:
+    await alice.write(other, "@Bob one")
+    async with bob.in_room(code) as live:
+        page = Titled(live, his, "")
+        await page.until(lambda: page.title.startswith("(@1) "))
+        await alice.post(f"/rooms/{code}/title", {"title": "Regatta"})
+        await page.until(lambda: page.title == "(@1) Regatta · Room chat")
+
+
+async def test_the_title_of_home_counts_all_that_is_unread(
+    alice: Person, bob: Person, code: str, other: str, his: Context, apps: list[Quart], chats: list[Context]
+) -> None:
+    async with bob.live("") as live:
+        home = Titled(live, his, await name_of(bob, "/"))
+        assert home.title == "Room chat"
+        await alice.write(code, "one")
+        await alice.write(other, "@Bob two", "three")
+        await home.until(lambda: home.title == "(@1) (3) Room chat")
+        assert "icon-new" in home.icon
+        for room in (code, other):
+            id = ids(await alice.look(room))[-1]
+            await bob.at(apps[0]).post(f"/rooms/{room}/read", {"id": str(id)})
+        await chats[0].unread_titles.tick()
+        await home.until(lambda: home.title == "Room chat")
+        assert "icon-new" not in home.icon
+
+
+async def test_who_is_ignored_is_in_no_title(
+    alice: Person, bob: Person, code: str, other: str, his: Context
+) -> None:
+    assert (await bob.post(f"/rooms/{other}/ignore", {"seat": "1", "on": "1"})).status == 303
+    async with bob.in_room(code) as live:
+        page = Titled(live, his, "as it was")
+        await page.tick()
+        await alice.write(other, "@Bob one")
+        await until(lambda: other in his.unread_titles.elsewhere._changed)
+        await page.tick()
+        assert page.title == "as it was"
