@@ -20,6 +20,7 @@ from chat.features.search import BUDGET, find
 from chat.model.errors import Forbidden
 from chat.model.members import Member
 from chat.model.messages import Delete, Edit
+from chat.model.meta import frozen
 from chat.model.search import parse_query
 from chat.store import Store, word_index
 from chat.store.archive import move
@@ -138,6 +139,9 @@ async def test_what_is_found_does_not_depend_on_what_is_indexed(store: Store, an
         "has:link": [4],
         "from:bob": [5, 3, 1],
         "from:bob tide": [5],
+        "from:bo": [5, 3, 1],
+        "from:me tide": [0],
+        "tid hig": [0],
         "fl": [1],
         "flut ebbe": [1],
         "ta": [5],
@@ -157,6 +161,32 @@ async def test_what_is_found_does_not_depend_on_what_is_indexed(store: Store, an
     later = await say(store, bob, "a tide again")
     assert (await found(store, ann, "tide"))[0] == later[0]
     assert await index_rooms(store, rest=0) == 0
+
+
+async def test_one_s_own_texts_are_found_under_every_name_one_had(store: Store, ann: Member) -> None:
+    bob = await calls.take_seat(store, ROOM, "bob", "Bob")
+    (first,) = await say(store, ann, "tide one")
+    await say(store, bob, "tide two")
+    await calls.end_seat(store, ROOM, "ann")
+    anna = await calls.take_seat(store, ROOM, "ann", "Anna")
+    (last,) = await say(store, anna, "tide three")
+    questions = {"from:me": [last, first], "from:me one": [first], "from:ann tide": [first]}
+    for text, ids in questions.items():
+        assert await found(store, anna, text) == ids, text
+    await filled(store, bob)
+    for text, ids in questions.items():
+        assert await found(store, anna, text) == ids, text
+
+
+async def test_mentions_are_found_however_many_others_there_are(store: Store, ann: Member) -> None:
+    bob = await calls.take_seat(store, ROOM, "bob", "Bob")
+    (meant,) = await say(store, ann, "hello")
+    await calls.amend(store, ROOM, meant, Edit("@Bob", frozen({"mentions": [bob.number]})))
+    for id in await say(store, ann, *["others"] * (2 * READ)):
+        await calls.amend(store, ROOM, id, Edit("@Cat", frozen({"mentions": [999]})))
+    assert await found(store, bob, "mentions:me") == [meant]
+    assert await found(store, ann, "mentions:me") == []
+    assert await portions(store, bob, "mentions:me") == [meant]
 
 
 async def test_a_page_ends_where_the_next_one_begins(store: Store, ann: Member) -> None:

@@ -104,6 +104,8 @@ async def search_everywhere(chat: Context, person: str, query: Query, page: int,
         hits: list[Hit] = []
         is_cut = False
         for room, member, newest in await chat.store.read(rooms_by_time, person):
+            if not query.may_be_in(room.title, room.code):
+                continue
             if len(hits) > end and newest < hits[-1].message.at:
                 continue
             if turn.is_late:

@@ -120,8 +120,14 @@ def toggled(bits: bytes, id: int) -> bytes:
 def keys_of(query: Query) -> list[Key]:
     """What each message that it finds has. None if that can be any."""
     keys = [key for term in query.terms for key in _keys(term)]
-    keys += [_key(AUTHOR + word) for term in query.authors for word in term.words]
+    keys += [key for author in query.authors for key in author_keys(author.term)]
     return list(dict.fromkeys([*keys, _key(HAS_LINK)] if query.has_link else keys))
+
+
+def author_keys(name: Term) -> list[Key]:
+    """What each message has whose author's name has these words."""
+    *words, last = (AUTHOR + word for word in name.words)
+    return [*map(_key, words), _prefix(last) if name.is_open else _key(last)]
 
 
 def _keys(term: Term) -> Iterator[Key]:

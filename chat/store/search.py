@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 
 from chat.model.members import Member
 from chat.model.messages import Message
-from chat.model.search import Query
+from chat.model.meta import seats_in
+from chat.model.search import Query, calls
 from chat.store import queries
+from chat.store.asked import Asked, asked_of
 from chat.store.members import room_held
-from chat.store.postings import SEGMENT, Key, keys_of, marked, places
+from chat.store.postings import SEGMENT, Key, marked, places
 from chat.store.queries import SHARDS
-from chat.store.records import message_of
+from chat.store.records import load_meta, message_of
 from chat.store.transaction import Rows, Transaction
 
 BODY = 6  # its place in a row
@@ -50,12 +52,13 @@ class _Search:
     """One of a room, and how far back it has come."""
 
     def __init__(
-        self, tx: Transaction, room: int, member: Member, query: Query, span: Span, limit: int
+        self, tx: Transaction, room: int, member: Member, asked: Asked, span: Span, limit: int
     ) -> None:
         self._tx = tx
         self._room = room
         self._ignored = frozenset(member.ignored)
-        self._query = query
+        self._query = asked.query
+        self._own = asked.own
         self._span = span
         self._limit = limit
         self._deadline = time.monotonic() + PORTION
@@ -67,6 +70,10 @@ class _Search:
     def is_over(self) -> bool:
         late = self._has_asked and time.monotonic() >= self._deadline
         return late or self._is_cut or len(self.found) >= self._limit
+
+    @property
+    def result(self) -> Found:
+        return Found(self.found, self.before if self.before > self._span.first else 0)
 
     def look_at(self, rows: Iterable[Sequence[Any]]) -> None:
         """However long it took to read these, there is time to look at some."""
@@ -83,7 +90,7 @@ class _Search:
 
     def _is_meant(self, message: Message) -> bool:
         is_shown = message.author not in self._ignored and self._span.since <= message.at < self._span.until
-        return is_shown and self._query.matches(message)
+        return is_shown and self._query.matches(message, self._own)
 
     async def read_all(self, first: int) -> None:
         """Look at every message from `first` on."""
@@ -95,14 +102,29 @@ class _Search:
                 return
             self.before, number = start, min(2 * number, MOST)
 
-    async def read_indexed(self, first: int, keys: Sequence[Key]) -> None:
-        """Look at those messages from `first` on that the index names."""
+    async def read_mentions(self, first: int) -> None:
+        """Look at those messages from `first` on that mention the member."""
+        number = READ
+        while self.before > first and not self.is_over:
+            rows = await self._fetch(queries.MENTIONING_BETWEEN, first, self.before, number)
+            ids = [id for id, author, meta in rows if self._is_called(author, meta)]
+            if not await self._look_at_named(ids):
+                return
+            self.before = rows[-1][0] if len(rows) == number else first
+            number = min(2 * number, MOST)
+
+    def _is_called(self, author: int | None, meta: str) -> bool:
+        return author not in self._own and calls(seats_in(load_meta(meta), "mentions"), self._own)
+
+    async def read_indexed(self, first: int, ways: Sequence[Sequence[Key]]) -> None:
+        """Look at those messages from `first` on that the index names, in any of these ways."""
         span, most = SEGMENTS
         while self.before > first and not self.is_over:
             end = -(-self.before // SEGMENT)
             start = max(first // SEGMENT, end - span)
-            ids = await self._named(start, end, keys)
-            if not await self._look_at_named([id for id in ids if first <= id < self.before]):
+            ids = {id for keys in ways for id in await self._named(start, end, keys)}
+            asked = sorted((id for id in ids if first <= id < self.before), reverse=True)
+            if not await self._look_at_named(asked):
                 return
             self.before = max(first, start * SEGMENT)
             span = min(2 * span, most)
@@ -124,7 +146,7 @@ class _Search:
         return True
 
     async def _named(self, start: int, end: int, keys: Sequence[Key]) -> list[int]:
-        """Ids of the messages in these segments that were edited, or have all keys, the newest first."""
+        """Ids of the messages in these segments that were edited, or have all keys."""
         shards = [SHARDS, *dict.fromkeys(key.shard for key in keys)]
         parts = await self._parts(shards[:2], start, end)
         named: Places | None = None
@@ -138,10 +160,7 @@ class _Search:
         named = named or {}
         for segment, bits in parts[SHARDS]:
             named.setdefault(segment, set()).update(marked(bits))
-        return sorted(
-            (segment * SEGMENT + place for segment, some in named.items() for place in some),
-            reverse=True,
-        )
+        return [segment * SEGMENT + place for segment, some in named.items() for place in some]
 
     async def _parts(self, shards: Sequence[int], start: int, end: int) -> dict[int, list[tuple[int, bytes]]]:
         """Of one shard or two; more would be read in vain where the first words name no message."""
@@ -184,8 +203,12 @@ async def search_some(tx: Transaction, member: Member, query: Query, span: Span,
     NotFound, or Forbidden if they have left.
     """
     room, _, indexed = await room_held(tx, member)
-    search, keys = _Search(tx, room, member, query, span, limit), keys_of(query)
-    await search.read_all(max(span.first, indexed * SEGMENT) if keys else span.first)
-    if keys:
-        await search.read_indexed(span.first, keys)
-    return Found(search.found, search.before if search.before > span.first else 0)
+    asked = await asked_of(tx, room, member, query)
+    search, ways = _Search(tx, room, member, asked, span, limit), asked.ways
+    if query.mentions_me:
+        await search.read_mentions(span.first)
+        return search.result
+    await search.read_all(max(span.first, indexed * SEGMENT) if ways else span.first)
+    if ways:
+        await search.read_indexed(span.first, ways)
+    return search.result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlencode
 
 from quart import abort, redirect, request
 from quart.typing import ResponseReturnValue
@@ -10,7 +11,7 @@ from quart.typing import ResponseReturnValue
 from chat.context import Context
 from chat.features.search import Hits, pace_searches, search_everywhere, search_room
 from chat.model.errors import Forbidden, RateLimited, Refused
-from chat.model.search import Query, parse_query
+from chat.model.search import Query, names_rooms, parse_query
 from chat.views.search import Outcome
 from chat.web import fields
 from chat.web.requests import (
@@ -32,6 +33,8 @@ async def search_in_room(code: str) -> ResponseReturnValue:
     member = await require_member(chat, code)
     if member.code != code:
         return redirect(f"/rooms/{member.code}/search?{request.query_string.decode()}", 301)
+    if names_rooms(_typed()):
+        return redirect(f"/search?{urlencode({'q': _typed()})}", 303)
     room = await room_of(chat, member)
     before = fields.number(request.args.get("before"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import random
 import sqlite3
 import time
@@ -30,6 +31,7 @@ from .servers import Options, cpu, database, sqlite
 
 ROOMS = 200
 PEOPLE = 20  # of each
+MENTIONING = 20
 EVERY = 20_000  # ms between messages
 CHARACTERS = "日月火水木金土山川田人口車門雨花草虫貝足手目耳心力刀糸竹米羽"
 QUESTIONS = {
@@ -38,6 +40,10 @@ QUESTIONS = {
     "two words": ('"w12" "w40"', '"w5" "w900"'),
     "a phrase": ('"w1 w2"', '"w30 w8"'),
     "two letters of a word": ("ra", "hi"),
+    "the beginnings of two words": ("w12 w40", "rare1 w17", "w1 w2 rar"),
+    "the beginning of a name": ("from:mem", "from:member1 w30"),
+    "my own": ("from:me", "from:me w3"),
+    "what mentions me": ("mentions:me", "mentions:me w1"),
     "Chinese characters": ("日月", "竹米羽", "花"),
     "who and when": ("from:member7", "from:member3 before:2026-11-01 w1"),
     "a link": ("has:link", "has:link w2"),
@@ -148,7 +154,7 @@ def _written(messages: int) -> Iterator[tuple[int, int, int, str]]:
 async def _fill(path: Path | None, url: str, members: Sequence[Member], messages: int) -> None:
     start = int(time.time() * 1000) - messages * EVERY // ROOMS
     rows = (
-        (n, room, id + 1000, id + 1000, start + n * EVERY // ROOMS, author, text)
+        (n, room, id + 1000, id + 1000, start + n * EVERY // ROOMS, author, text, _meta(n))
         for n, (room, id, author, text) in enumerate(_written(messages), 1)
     )
     if path:
@@ -157,18 +163,24 @@ async def _fill(path: Path | None, url: str, members: Sequence[Member], messages
         await _fill_postgres(url, rows)
 
 
-Rows = Iterator[tuple[int, int, int, int, int, int, str]]
+Rows = Iterator[tuple[int, int, int, int, int, int, str, str | None]]
+
+
+def _meta(number: int) -> str | None:
+    """One in twenty mentions somebody, and one in twenty of these the one who asks."""
+    seat = number // MENTIONING % PEOPLE + 1
+    return json.dumps({"mentions": [seat]}) if number % MENTIONING == 0 else None
 
 
 def _fill_sqlite(path: Path, rows: Rows) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = OFF")
         db.execute("BEGIN")
-        for n, room, id, rev, at, author, text in rows:
+        for n, room, id, rev, at, author, text, meta in rows:
             db.execute("INSERT INTO text (serial, body) VALUES (?, ?)", (n, text))
             db.execute(
-                "INSERT INTO message (room, id, rev, at, author, text) VALUES (?, ?, ?, ?, ?, ?)",
-                (room, id, rev, at, author, n),
+                "INSERT INTO message (room, id, rev, at, author, text, meta) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (room, id, rev, at, author, n, meta),
             )
         db.execute(f"UPDATE room SET rev = {NEWEST}")
         db.execute("COMMIT")
@@ -180,7 +192,7 @@ NEWEST = "(SELECT coalesce(max(id), 1000) FROM message WHERE message.room = room
 
 async def _fill_postgres(url: str, rows: Rows) -> None:
     db = await asyncpg.connect(url)
-    columns = ["room", "id", "rev", "at", "author", "body"]
+    columns = ["room", "id", "rev", "at", "author", "body", "meta"]
     await db.copy_records_to_table("message", records=(row[1:] for row in rows), columns=columns)
     await db.execute(f"UPDATE room SET rev = {NEWEST}")
     await db.execute("VACUUM ANALYZE")

@@ -89,6 +89,8 @@ async def test_no_text_of_a_search_is_a_command(alice: Person, code: str, text: 
         ("before:soon", "as in before:2026-11-22"),
         ("has:cake", "has:link"),
         ("from:", "right after"),
+        ("in:", "title or the code"),
+        ("mentions:bob", "mentions:me"),
         ("?", "letters or digits"),
         ("x" * 300, "at most 200 characters"),
         ("a " * 17, "at most 16 words"),
@@ -116,6 +118,94 @@ async def test_filters_stand_alone_or_with_words(alice: Person, bob: Person, cod
     assert await found(alice, code, f"before:{TODAY}") == []
     assert await found(alice, code, f"before:{TODAY} tide") == []
     assert len(await found(alice, code, "tide before:2027-01-16 after:2027-01-14")) == 3
+
+
+async def test_a_name_is_found_by_its_beginning_but_first_by_the_whole(
+    alice: Person, bob: Person, client: Person, code: str
+) -> None:
+    await bob.write(code, "of Bob")
+    assert await found(alice, code, "from:bo") == ["of Bob"]
+    assert await found(alice, code, "from:b") == []
+    await client.join(code, "Bo")
+    await client.write(code, "of Bo")
+    assert await found(alice, code, "from:bo") == ["of Bo"]
+    assert await found(alice, code, "from:BOB") == ["of Bob"]
+
+
+async def test_me_is_the_reader_under_every_name(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "of Alice")
+    await alice.post(f"/rooms/{code}/name", {"name": "Alicia"})
+    await alice.write(code, "of Alicia")
+    await bob.write(code, "of Bob")
+    assert await found(alice, code, "from:me") == ["of Alicia", "of Alice"]
+    assert await found(bob, code, "from:ME of") == ["of Bob"]
+    assert await found(bob, code, 'from:"me"') == []
+
+
+async def test_texts_that_mention_me_are_found_and_led_to(alice: Person, bob: Person, code: str) -> None:
+    await alice.write(code, "@Bob one", "nobody", "@all two", "@Alice herself")
+    await bob.write(code, "@all three", "@Alice four")
+    assert await found(bob, code, "mentions:me") == ["@all two", "@Bob one"]
+    assert await found(alice, code, "mentions:me") == ["@Alice four", "@all three"]
+    assert await found(bob, code, "mentions:me one") == ["@Bob one"]
+    assert await found(bob, code, "mentions:me from:me") == []
+    page = await bob.look(code)
+    assert [link["href"] for link in page.all("#menu a") if link.words == "Mentions"] == [
+        f"/rooms/{code}/search?q=mentions:me"
+    ]
+    (everywhere,) = [link for link in (await bob.get("/")).page.all("a") if link.words == "Mentions"]
+    page = (await bob.get(everywhere["href"])).page
+    assert [hit.one(".excerpt").words for hit in page.all("#hits li")] == ["@all two", "@Bob one"]
+    assert page.one("input[name=q]").value == "mentions:me"
+
+
+async def test_a_mention_that_is_edited_away_deleted_or_ignored_is_not_found(
+    alice: Person, bob: Person, code: str
+) -> None:
+    await alice.write(code, "@Bob one", "@Bob two", "three", "@Bob four")
+    first, second, third, _ = ids(await alice.look(code))
+    await alice.post(f"/rooms/{code}/{first}/delete")
+    await alice.post(f"/rooms/{code}/{second}/edit", {"body": "nobody"})
+    await alice.post(f"/rooms/{code}/{third}/edit", {"body": "@Bob three"})
+    assert await found(bob, code, "mentions:me") == ["@Bob four", "@Bob three"]
+    await ignored_by(bob, code, 1)
+    assert await found(bob, code, "mentions:me") == []
+
+
+async def test_some_of_all_my_rooms_are_searched_by_title_or_code(alice: Person, code: str) -> None:
+    club, boats = await alice.create(), await alice.create()
+    await alice.post(f"/rooms/{club}/title", {"title": "Book Club"})
+    await alice.post(f"/rooms/{boats}/title", {"title": "Boats"})
+    for room, text in ((code, "a tide"), (club, "club tide"), (boats, "boat tide")):
+        await alice.write(room, text)
+
+    async def everywhere(text: str) -> list[str]:
+        page = (await alice.get(f"/search?q={quote(text)}")).page
+        return sorted(hit.one(".excerpt").words for hit in page.all("#hits li"))
+
+    assert await everywhere("in:clu tide") == ["club tide"]
+    assert await everywhere('in:"book cl"') == ["club tide"]
+    assert await everywhere("IN:bo") == ["boat tide", "club tide"]
+    assert await everywhere(f"in:{code.lower()} tide") == ["a tide"]
+    assert await everywhere("in:boats in:book ebb") == []
+    assert await everywhere("tide in:nowhere") == []
+    assert "in:club" in (await alice.get("/search")).page.one("#q-hint").words
+    assert "in:club" not in (await alice.get(f"/rooms/{code}/search")).page.one("#q-hint").words
+    reply = await ask(alice, code, "in:boats tide")
+    assert (reply.status, reply.headers["Location"]) == (303, "/search?q=in%3Aboats+tide")
+
+
+async def test_every_word_may_be_the_beginning_of_one(alice: Person, code: str) -> None:
+    await alice.write(code, "hello world", "he works")
+    assert await found(alice, code, "wor hel") == ["hello world"]
+    assert await found(alice, code, "he wor") == ["he works"], "a short one is whole"
+    assert await found(alice, code, '"wor" hel') == []
+
+
+async def test_a_word_with_a_colon_that_is_no_filter_is_text(alice: Person, code: str) -> None:
+    await alice.write(code, "todo: buy milk", "begin:here")
+    assert await found(alice, code, "todo:buy") == ["todo: buy milk"]
+    assert await found(alice, code, "begin:here") == ["begin:here"]
 
 
 async def test_days_are_those_of_the_reader(alice: Person, code: str) -> None:

@@ -1,0 +1,49 @@
+"""What a search means in one room: whose seats are "me", and whose names were typed whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from chat.model.lookalikes import skeleton
+from chat.model.members import Member
+from chat.model.search import Author, Query, Term
+from chat.model.words import words_of
+from chat.store import queries
+from chat.store.postings import Key, author_keys, keys_of
+from chat.store.transaction import Transaction
+
+ALIKE = 20  # names of one look that are compared
+NAMES = 8  # of one's own, from which the index is asked; with more, it is not asked for them
+
+
+class Asked(NamedTuple):
+    """`own` are the member's seats. What is found has all keys of one of the `ways`, if there are any."""
+
+    query: Query
+    own: frozenset[int]
+    ways: Sequence[Sequence[Key]]
+
+
+async def asked_of(tx: Transaction, room: int, member: Member, query: Query) -> Asked:
+    authors = [await _meant(tx, room, author) for author in query.authors]
+    query = replace(query, authors=tuple(authors)) if authors else query
+    rows = await tx.fetch(queries.OWN_SEATS, room, member.person) if query.names_me else []
+    names = {tuple(words_of(name)) for _, name in rows} if query.is_from_me else set()
+    return Asked(query, frozenset(number for number, _ in rows), _ways(keys_of(query), names))
+
+
+async def _meant(tx: Transaction, room: int, author: Author) -> Author:
+    """A name that is somebody's is no start of others."""
+    if not author.term.is_open:
+        return author
+    rows = await tx.fetch(queries.NAMES_FOLDED, room, skeleton(author.name).folded, ALIKE)
+    is_whole = any(tuple(words_of(name)) == author.term.words for (name,) in rows)
+    return author.exactly if is_whole else author
+
+
+def _ways(keys: list[Key], names: set[tuple[str, ...]]) -> list[list[Key]]:
+    if names and all(names) and len(names) <= NAMES:
+        return [[*keys, *author_keys(Term(name))] for name in sorted(names)]
+    return [keys] if keys else []
