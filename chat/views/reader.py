@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from chat.languages import LANGUAGES, language_for
+from chat.languages import LANGUAGES, hours_for, language_for
 from chat.settings import Settings
 from chat.views.look import LOOK, Look
 from chat.zones import UNKNOWN, same_clock, zone_named
@@ -104,7 +104,7 @@ def reader_for(choices: Choices, accept_language: str, settings: Settings) -> Re
     look = Look(
         choices.language or language_for(accept_language, settings.language),
         same_clock(choices.zone or settings.timezone or UNKNOWN),
-        choices.clock or "24",
+        choices.clock or hours_for(accept_language),
     )
     return Reader(look, choices)
 
