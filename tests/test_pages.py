@@ -426,6 +426,14 @@ async def test_a_screen_reader_finds_each_part_of_the_room_once(alice: Person, c
     assert headings[2][1] == page.one(".m h2").words
 
 
+async def test_what_is_said_is_put_into_regions_that_are_there_before(alice: Person, code: str) -> None:
+    """A screen reader passes over a region that comes together with its text."""
+    page = await alice.look(code)
+    for id in ("notice", "hint"):
+        region = page.one(f"#{id}")
+        assert (region["role"], region.words) == ("status", "")
+
+
 async def test_every_page_has_a_key_of_its_own(alice: Person, code: str) -> None:
     keys = {(await alice.look(code)).one("#composer [name=key]").value for _ in range(5)}
     assert len(keys) == 5

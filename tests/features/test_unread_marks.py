@@ -97,7 +97,8 @@ async def test_an_open_page_says_so_and_counts_in_its_title_until_one_comes_back
         await live.send(k="focus")
         await until(lambda: focused(his))
         await live.send(act="unread", id=str(three[1]))
-        assert (await live.until("[role=status]")).words == "Marked as unread."
+        assert (await live.until("hx-partial[hx-target=#notice] .hint")).words == "Marked as unread."
+        assert not live.frames[-1].has("[role=status]"), "the region is there before"
         assert (await told(live, his)).startswith("(2) ")
         await say(alice, code, live, "four")
         assert (await told(live, his)).startswith("(3) ")
