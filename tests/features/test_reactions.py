@@ -176,7 +176,11 @@ async def test_who_reacted_is_on_the_page_of_the_message(
     await react(bob, code, id, "🎉")
     await bob.post(f"/rooms/{code}", {"name": "Bobby", "choice": "rename"})
     await react(bob, code, id, "✅")
-    page = (await alice.get(f"/rooms/{code}/{id}")).page
+    link = (await alice.look(code)).one(f"#row-{id} a")
+    assert link.words == "Who?"
+    address, _, place = link["href"].partition("#")
+    page = (await alice.get(address)).page
+    assert page.one(f"#{place} h2").words == "Who reacted"
     assert [item.words for item in page.all("#who .who ul")] == ["Alice Bob", "Bob", "Bobby"]
     assert "Bobby" not in str((await alice.look(code)).one(f"#row-{id}"))  # everybody gets those bytes
     monkeypatch.setattr(message_details, "NAMED", 1)
