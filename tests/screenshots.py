@@ -43,6 +43,7 @@ FORMATTED = (
     ("Jo Weaver", "```python\ndef start(boats):\n    for boat in boats:  # every class\n"
      '        print(f"{boat} starts at 11")\n```'),
 )  # fmt: skip
+NEWS = "Who brings the new rope?", "And the *big* fenders?", "@Ann Hart will you be there at nine?"
 OTHER_ROOMS = ("Boat repairs", "Juniors’ parents", "Committee")
 DESK, PHONE, SMALL = (1400, 875), (390, 780), (320, 568)
 
@@ -148,9 +149,31 @@ class Camera:
         for name, text in FORMATTED:
             await (await self._people.request(name)).post(self._people.room, form={"name": name})
             await self._people.say(name, text)
-        await self.room("formatted-desk", DESK)
-        await self.room("formatted-desk-dark", DESK, color_scheme="dark")
-        await self.room("formatted-phone", PHONE)
+        shots = ("desk", DESK, "light"), ("desk-dark", DESK, "dark"), ("phone", PHONE, "light")
+        for kind, size, scheme in shots:
+            page = await self.room(f"formatted-{kind}", size, color_scheme=scheme)
+            await page.context.close()
+
+    async def unread(self) -> None:
+        """What came while somebody was away: the line above it, and how they answer."""
+        for size, kind in ((DESK, "desk"), (PHONE, "phone")):
+            for text in NEWS:
+                await self._people.say("Bruno Keller", text)
+            page = await self.room(f"unread-{kind}", size)
+            await page.locator(".m", has_text="rope").last.locator(".by > input").check(force=True)
+            await page.locator("#pal").get_by_role("button", name="Another emoji").click()
+            await page.locator("#emojis").wait_for()
+            await self.shoot(page, f"picker-{kind}")
+            await page.locator("#acting").get_by_role("button", name="Cancel").click()
+            await page.locator(".m", has_text="rope").last.locator(".by > input").check(force=True)
+            await page.locator("#pal").get_by_role("button", name="Reply").click()
+            await page.locator("#texts > :last-child").press_sequentially("I have one. So has @pri")
+            await page.locator("#hint .names").wait_for()
+            await self.shoot(page, f"reply-{kind}")
+            await page.locator("#hint .names button").click()
+            await page.locator("#texts > :last-child").press("Enter")
+            await page.locator(".m .quote").last.wait_for()
+            await page.context.close()
 
     async def _page(self, name: str, who: str, path: str) -> None:
         for size, kind in ((DESK, "desk"), (PHONE, "phone")):
@@ -224,6 +247,7 @@ async def main(folder: Path) -> None:
                 await camera.states(server)
                 await camera.pages()
                 await camera.formatted()
+                await camera.unread()
                 await browser.close()
 
 
