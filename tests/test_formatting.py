@@ -74,6 +74,8 @@ MARKED = {
     "> ```\n> x\n> ```": "<q><pre>x</pre></q>",
     ":tada: :100: :clock1030:! (:+1:) :tada::heart:": "🎉 💯 🕥! (👍) 🎉❤️",
     "**:thumbs_up:** :Red_Heart:": "<b>👍</b> ❤️",
+    "(:+1:)": "(👍)",
+    "|:tada:|": "|🎉|",
     "/me waves *wildly*": "waves <i>wildly</i>",
 }
 

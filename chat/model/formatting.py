@@ -13,7 +13,9 @@ BLOCKS = {"quote", "list", "item"}
 
 _ACTION = re.compile(r"/me[ \t]+(?P<does>\S.*)")
 _POSSIBLE = re.compile(r"[*`~|>:-]")
-_MARKED = re.compile(r"[*`]|~~|\|\||^[ ]{0,12}(?:>|- )|(?<!\S):[a-z0-9+-]", re.IGNORECASE | re.MULTILINE)
+_MARKED = re.compile(
+    r"[*`]|~~|\|\||^[ ]{0,12}(?:>|- )|(?<![^\s(*~|]):[a-z0-9+-]", re.IGNORECASE | re.MULTILINE
+)
 _MARK = re.compile(r"[*`]|~~|\|\||:[a-z0-9+-]", re.IGNORECASE)
 # Possessive: else many blanks would take time in the square of their number.
 _FENCE = re.compile(r" {0,3}(?P<ticks>`{3,}+)[ \t]*+(?P<info>[^`]*+)")

@@ -135,9 +135,20 @@ async def test_what_a_message_said_before_is_on_its_page_for_every_member(
         assert details.has(f"ol#{place}")  # a browser opens it for what is inside
         assert "2 earlier versions" in details.one("summary").words
         assert [text.text for text in details.all(".was")] == ["<b>second", "frist"]
-        assert [time["datetime"][11:19] for time in details.all("time")] == ["08:17:40", "08:16:40"]
+        assert details.one("summary time")["datetime"][11:19] == "08:18:40"
+        assert [time["datetime"][11:19] for time in details.all("li time")] == ["08:17:40", "08:16:40"]
     assert (await client.get(f"/rooms/{code}/{id}")).status == 403
     assert "frist" not in (await bob.get(f"/rooms/{code}")).text
+
+
+async def test_what_a_message_said_before_is_formatted_so_that_no_spoiler_is_shown(
+    alice: Person, code: str, id: int
+) -> None:
+    for text in ("the killer is ||the *butler*||", "/me knows `who`", "known"):
+        assert (await alice.post(f"/rooms/{code}/{id}/edit", {"body": text})).status == 303
+    done, spoiler, _ = (await _page(alice, code, id)).all(".was")
+    assert done.one(".me").text == "Alice knows who"
+    assert spoiler.one(".spoiler span[hidden] em").text == "butler"
 
 
 async def test_what_a_deleted_message_said_before_is_nowhere(
