@@ -54,6 +54,58 @@ async def test_who_has_no_seat_can_join_again(alice: Person, client: Person) -> 
     )
 
 
+NOT_THERE = [
+    *((f"{id}/edit", {}) for id in ("0", "-1", "abc", "1e3", "1.5", "+1", "9" * 30, "99")),
+    ("act", {"act": "99/edit"}),
+    ("act", {"act": "1/nothing"}),
+    ("1/nothing", {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "form"), [*NOT_THERE, ("messages", {}), ("draft", {}), ("composer", {}), ("1/edit", {})]
+)
+async def test_a_stranger_is_given_back_what_they_typed(
+    alice: Person, client: Person, path: str, form: dict[str, str]
+) -> None:
+    code = await alice.create()
+    await is_given_back(client, f"/rooms/{code}/{path}", {**form, "body": "precious"})
+
+
+@pytest.mark.parametrize(("path", "form"), NOT_THERE)
+async def test_a_member_is_given_back_what_is_for_no_message(
+    alice: Person, path: str, form: dict[str, str]
+) -> None:
+    code = await alice.create()
+    await is_given_back(alice, f"/rooms/{code}/{path}", {**form, "body": "precious"})
+
+
+@pytest.mark.parametrize(("path", "field"), [("title", "title"), ("title", "topic"), ("name", "name")])
+async def test_a_stranger_is_given_back_what_a_room_was_to_be_called(
+    alice: Person, client: Person, path: str, field: str
+) -> None:
+    code = await alice.create()
+    await is_given_back(client, f"/rooms/{code}/{path}", {field: "precious"})
+
+
+async def is_given_back(person: Person, path: str, form: dict[str, str]) -> None:
+    reply = await person.post(path, form)
+    assert reply.status in (403, 404)
+    assert reply.page.one("[role=alert]").words
+    assert "precious" in [field.value for field in reply.page.all("textarea")]
+
+
+@pytest.mark.parametrize(
+    ("path", "form"), [("read", {"id": "1"}), ("1/delete", {}), ("act", {"act": "1/reactions"})]
+)
+async def test_a_refused_form_without_a_text_says_why(
+    alice: Person, client: Person, path: str, form: dict[str, str]
+) -> None:
+    code = await alice.create()
+    reply = await client.post(f"/rooms/{code}/{path}", form)
+    assert (reply.status, reply.page.one("[role=alert]").words > "") == (403, True)
+
+
 async def test_from_a_message_that_is_gone_a_link_leads_back_to_the_room(alice: Person) -> None:
     code = await alice.create()
     reply = await alice.post(f"/rooms/{code}/act", {"act": "99/edit", "body": "changed"})

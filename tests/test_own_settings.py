@@ -56,6 +56,15 @@ async def test_an_unknown_value_is_refused_and_changes_nothing(client: Person, f
         assert not reply.cookies
 
 
+async def test_what_was_chosen_beside_it_is_kept(client: Person) -> None:
+    form = {"language": "fr", "clock": "12", "theme": "pink", "density": "compact"}
+    page = (await client.post("/settings", form)).page
+    checked = {radio["name"]: radio["value"] for radio in page.all("input[type=radio][checked]")}
+    usual = {"theme": "auto", "comings": "shown", "sound": "off"}
+    assert checked == {**usual, "clock": "12", "density": "compact"}
+    assert page.one("#language option[selected]")["value"] == "fr"
+
+
 async def test_the_way_back_is_to_the_room(alice: Person, code: str) -> None:
     room = (await alice.get(f"/rooms/{code}")).page
     link = next(a for a in room.all("#utc a") if "Set my time" in a.words)

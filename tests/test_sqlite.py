@@ -534,6 +534,17 @@ async def test_a_deleted_text_and_what_it_was_before_are_not_in_the_files(
     assert set(found.decode().split()) == wanted
 
 
+async def test_who_deletes_texts_hears_of_it_when_they_are_in_no_byte(
+    store: SQLiteStore, alice: Member, path: Path
+) -> None:
+    for n in range(3):
+        said = await say(store, alice, f"secret-{n}")
+        await calls.amend(store, ROOM, said.message.id, Delete())
+        for suffix in ("", "-wal"):
+            found = await asyncio.to_thread(subprocess.run, ["grep", "-ac", "secret", f"{path}{suffix}"])
+            assert found.returncode == 1
+
+
 async def test_a_reader_delays_the_wiping_and_not_the_writers(
     store: SQLiteStore, alice: Member, path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from chat.languages import LANGUAGES
 from chat.views.engine import Engine
 from chat.views.language import locale_of
 from chat.views.places import likely_offset, place_name, places, present_times
-from chat.views.reader import Reader
+from chat.views.reader import Choices, Reader
 from chat.zones import offset
 
 
@@ -19,6 +19,7 @@ class Shown:
     room: str = ""  # to go back to
     offset: int | None = None  # the time that it is there, as minutes ahead of UTC
     saved: bool = False
+    given: Choices | None = None  # by the form, if not all of it was taken
     failed: str = ""  # the field that was not taken
     error: str = ""
 
@@ -35,7 +36,7 @@ class OwnSettings:
             "settings.html",
             reader,
             shown=shown,
-            chosen=choices,
+            chosen=shown.given or choices,
             languages=LANGUAGES,
             now=now,
             place=place_name(choices.zone, locale_of(look.language)) if choices.zone else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -40,6 +41,14 @@ class Choices(NamedTuple):
                 except ValueError:
                     raise ValueError(field) from None
         return self._replace(**chosen)
+
+    def with_what_fits(self, fields: Mapping[str, str]) -> Choices:
+        """The same, but what cannot be chosen counts as not said."""
+        choices = self
+        for field in CHECKS:
+            with suppress(ValueError):
+                choices = choices.with_fields({field: fields.get(field, "")})
+        return choices
 
     @property
     def cookie(self) -> str:
@@ -88,15 +97,9 @@ CHECKS: Mapping[str, Callable[[str], str]] = {
 @lru_cache(1024)
 def load_choices(cookie: str) -> Choices:
     """What a cookie holds. A part that cannot be chosen, or no longer, counts as not chosen."""
-    choices = Choices()
     if len(cookie) > COOKIE_LENGTH:
-        return choices
-    for field, text in zip(Choices._fields, cookie.split(SEPARATOR), strict=False):
-        try:
-            choices = choices.with_fields({field: text})
-        except ValueError:
-            pass
-    return choices
+        return Choices()
+    return Choices().with_what_fits(dict(zip(Choices._fields, cookie.split(SEPARATOR), strict=False)))
 
 
 def reader_for(choices: Choices, accept_language: str, settings: Settings) -> Reader:

@@ -93,7 +93,7 @@ async def form_of_act(code: str, id: str, name: str) -> ResponseReturnValue:
 async def _answer(code: str, call: Call) -> ResponseReturnValue:
     chat, action = current_chat(), ACTIONS.get(call.name)
     if action is None or not call.id:
-        abort(404)
+        return _kept(Failure(404, NOT_THERE), call) if call.fields.get("body") else abort(404)
     try:
         member = await find_member(chat, code)
     except Unavailable as error:
@@ -118,10 +118,14 @@ async def _failed(
             return page, failure.status, headers
         except (NotFound, RateLimited):
             pass
+    return _kept(failure, call)
+
+
+def _kept(failure: Failure, call: Call) -> ResponseReturnValue:
+    """The reason, and what was typed, to be copied: sent again, it would be another message."""
     body = call.fields.get("body")
-    draft = Draft("", [body]) if body else None  # to be copied: sent again, it would be another message
-    page = error_page(failure.status, "Not done", failure.text, draft)
-    return page, failure.status, headers
+    page = error_page(failure.status, "Not done", failure.text, Draft("", [body]) if body else None)
+    return page, failure.status, outcomes.retry_after(failure)
 
 
 async def act_by_frame(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:

@@ -19,8 +19,8 @@ from chat.views.forms import Draft
 from chat.web import fields
 from chat.web.drafting import draft_bytes_wait
 from chat.web.errors import error_page
-from chat.web.posting import kept_page
-from chat.web.requests import client_info, current_chat, pages, require_member
+from chat.web.posting import kept_page, left_page
+from chat.web.requests import client_info, current_chat, find_member, pages
 
 TOO_LONG = "This draft is too long to be kept. Shorten it, or send part of it."
 CHOICES = "use", "drop"
@@ -31,7 +31,9 @@ NO_CHOICE = "Please choose one of the two."
 async def draft(code: str) -> ResponseReturnValue:
     """Keep what is in the field, or with `choice`, use or drop what was kept of another device."""
     chat, form = current_chat(), await request.form
-    member = await require_member(chat, code)
+    member = await find_member(chat, code)
+    if member is None:
+        return left_page((form.getlist("body") or [""])[-1:])
     choice = fields.text(form, "choice")
     if not choice:
         failed = await _keep(chat, member)

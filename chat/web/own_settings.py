@@ -45,7 +45,8 @@ async def save_settings() -> ResponseReturnValue:
     try:
         choices = current_reader().choices.with_fields(given)
     except ValueError as error:
-        return _page(Shown(room=room, failed=str(error), error=Sentence(NOT_OFFERED))), 422
+        typed = current_reader().choices.with_what_fits(given)
+        return _page(Shown(room=room, given=typed, failed=str(error), error=Sentence(NOT_OFFERED))), 422
     response = redirect(f"/rooms/{room}" if room else "/settings?saved", 303)
     _remember(response, choices)
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 
 from quart import redirect, request
@@ -30,7 +31,6 @@ from chat.web.requests import (
     current_look,
     find_member,
     pages,
-    require_member,
 )
 from chat.web.room import remember_forms, room_page
 
@@ -48,7 +48,7 @@ async def post(code: str) -> ResponseReturnValue:
     except Unavailable:
         return draft_page(NOT_STORED, Draft(canonical_code(code), bodies, key, acked, True, replies))
     if member is None:
-        return draft_page("You are not in this room any more.", Draft("", bodies), 403)
+        return left_page(bodies)
     base = fields.number(form.get("draft"))
     written = Draft(member.code, bodies, key, acked, True, replies, version=base)
     is_help = False
@@ -113,12 +113,18 @@ def draft_page(reason: str, draft: Draft, status: int = 503) -> ResponseReturnVa
     return error_page(status, "Not sent", reason, draft), status
 
 
+def left_page(bodies: Sequence[str]) -> ResponseReturnValue:
+    """For somebody who has no seat any more."""
+    return draft_page("You are not in this room any more.", Draft("", bodies), 403)
+
+
 @pages.post("/rooms/<code>/composer")
 async def composer(code: str) -> ResponseReturnValue:
     """Switch between one line and many, or name somebody, keeping the draft."""
-    chat = current_chat()
-    member = await require_member(chat, code)
-    form = await request.form
+    chat, form = current_chat(), await request.form
+    member = await find_member(chat, code)
+    if member is None:
+        return left_page((form.getlist("body") or [""])[-1:])
     text, many_lines = (form.getlist("body") or [""])[-1], fields.text(form, "lines") == "many"
     if "at" in form:
         text = await complete(chat, member, text, fields.number(form.get("at")))

@@ -32,7 +32,12 @@ async def read(code: str) -> ResponseReturnValue:
 
 
 def note_visit(chat: Context, member: Member, rev: int) -> None:
-    """To go to the newest page is to read it; to fetch it ahead is not. Only browsers tell the two apart."""
-    ahead = request.headers.get("Sec-Purpose", "") or request.headers.get("Purpose", "")
-    if request.headers.get("Sec-Fetch-Mode") == "navigate" and "prefetch" not in ahead:
+    """To go to the newest page is to read it; to fetch it ahead is not.
+
+    Browsers say which it is, but over plain HTTP only to this machine.
+    """
+    headers = request.headers
+    ahead = headers.get("Sec-Purpose", "") or headers.get("Purpose", "")
+    goes = headers.get("Sec-Fetch-Mode", "navigate") == "navigate" and "HX-Request" not in headers
+    if goes and "prefetch" not in ahead:
         chat.reading.note(member.code, member.number, rev)

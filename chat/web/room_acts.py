@@ -11,6 +11,7 @@ from chat.context import Context
 from chat.features import ROOM_ACTIONS
 from chat.features.action import Action, Failure, Fields
 from chat.model.rooms import Room
+from chat.views.forms import Draft
 from chat.web import fields, outcomes
 from chat.web.errors import error_page
 from chat.web.requests import (
@@ -24,6 +25,7 @@ from chat.web.requests import (
     room_of,
 )
 
+TYPED = "title", "topic", "name"
 FIELDS = ("title", "topic", "former_title", "former_topic", "name", "on")  # that an action may look at
 
 
@@ -62,7 +64,8 @@ def _failed(
         return _form(chat, room, action, given, failure), failure.status, headers
     if "HX-Request" in request.headers:
         return chat.render.rooms.refused(failure, current_look()), failure.status, headers
-    page = error_page(failure.status, "Not done", failure.text)
+    typed = [given[field] for field in TYPED if given.get(field)]
+    page = error_page(failure.status, "Not done", failure.text, Draft("", typed) if typed else None)
     return page, failure.status, headers
 
 

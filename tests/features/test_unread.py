@@ -112,8 +112,9 @@ async def test_who_writes_has_read(alice: Person, bob: Person, code: str) -> Non
 async def test_to_go_to_the_newest_page_is_to_read_it(alice: Person, bob: Person, code: str) -> None:
     await alice.write(code, "one")
     for headers in (
-        {},
+        {"hx_request": "true"},
         {"sec_fetch_mode": "cors"},
+        {"sec_purpose": "prefetch"},
         NAVIGATION | {"sec_purpose": "prefetch;prerender"},
         NAVIGATION | {"purpose": "prefetch"},
     ):
@@ -122,6 +123,14 @@ async def test_to_go_to_the_newest_page_is_to_read_it(alice: Person, bob: Person
     await bob.get(f"/rooms/{code}?before=1", **NAVIGATION)
     assert await unread(bob) == "1 unread"
     await bob.get(f"/rooms/{code}", **NAVIGATION)
+    assert await unread(bob) == ""
+
+
+async def test_over_plain_http_browsers_do_not_say_that_somebody_goes_to_a_page(
+    alice: Person, bob: Person, code: str
+) -> None:
+    await alice.write(code, "one")
+    await bob.get(f"/rooms/{code}")
     assert await unread(bob) == ""
 
 
