@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -16,6 +17,7 @@ from people import Exchange, FakeClock, Person, Turn
 from postgres import the_server
 from quart import Quart
 from redis_server import RedisCluster, RedisServer
+from werkzeug.routing import Rule
 
 from chat.app import create_app
 from chat.cluster.connection import Redis
@@ -62,8 +64,24 @@ def compiled() -> tuple[Assets, Renderer]:
     return assets, Renderer(folder("templates"), assets)
 
 
+@pytest.fixture(scope="session")
+def routes() -> Iterator[None]:
+    """What Werkzeug compiles for a route is the same in every app, and most of the work of making one."""
+    compiled: dict[Any, Any] = {}
+
+    def once(rule: Any, append_unknown: bool = True, compile: Any = Rule._compile_builder) -> Any:
+        key = rule.rule, str(rule._trace), str(rule.defaults), append_unknown
+        if key not in compiled:
+            compiled[key] = compile(rule, append_unknown)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", once)
+        yield
+
+
 @pytest.fixture
-def ready(compiled: tuple[Assets, Renderer], monkeypatch: pytest.MonkeyPatch) -> None:
+def ready(compiled: tuple[Assets, Renderer], routes: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every app that is started uses what is compiled."""
     monkeypatch.setattr("chat.startup.Assets", lambda folder: compiled[0])
     monkeypatch.setattr("chat.startup.Renderer", lambda *settings: compiled[1])
