@@ -123,6 +123,7 @@ async def test_refused_text_is_reached_by_keyboard(people: People) -> None:
     await ann.page.keyboard.insert_text("x" * 9000)
     await ann.page.keyboard.press("Enter")
     await expect(ann.page.locator("#refused form")).to_be_visible()
+    await expect(ann.page.locator("#texts > *")).to_have_count(1)
     assert await tab_to(ann, "Message that was not sent", "Shift+Tab") == [
         "Throw away", "Send again", "Message that was not sent"
     ]  # fmt: skip
@@ -131,3 +132,20 @@ async def test_refused_text_is_reached_by_keyboard(people: People) -> None:
     await tab_to(ann, "Send again")
     await ann.page.keyboard.press("Enter")
     await ann.shows(["short"])
+    await expect(ann.field).to_be_focused()
+
+
+async def test_after_a_refused_text_was_thrown_away_one_goes_on_writing(people: People) -> None:
+    ann = await people.newcomer()
+    await ann.open_room("Ann")
+    await ann.live()
+    await ann.page.keyboard.insert_text("x" * 9000)
+    await ann.page.keyboard.press("Enter")
+    await expect(ann.page.locator("#refused form")).to_be_visible()
+    await expect(ann.page.locator("#texts > *")).to_have_count(1)
+    await ann.page.keyboard.type("next")
+    await tab_to(ann, "Throw away", "Shift+Tab")
+    await ann.page.keyboard.press("Enter")
+    await expect(ann.page.locator("#refused form")).to_have_count(0)
+    await expect(ann.field).to_be_focused()
+    await expect(ann.field).to_have_value("next")

@@ -115,7 +115,12 @@ async def test_the_close_button_gives_the_focus_back_to_the_message(visitors: Vi
 
 async def test_enter_on_a_message_replies_to_it(visitors: Visitors) -> None:
     ann = await one_text(visitors)
+    await ann.say("two")
+    await ann.rest()
     await focus_newest(ann)
+    await ann.window.press("Enter")
+    assert await ann.window.evaluate(f"document.activeElement === {dots('two')}"), "none is chosen yet"
+    await ann.window.evaluate(f"{dots('one')}.focus()")
     await ann.window.press("Space")
     await ann.window.wait_for(SHOWN)
     await ann.window.press("Enter")
