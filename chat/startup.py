@@ -17,6 +17,7 @@ from chat.live.elsewhere import Elsewhere
 from chat.live.hub import Hub
 from chat.live.ignoring import KIND as IGNORING
 from chat.live.ignoring import Ignoring
+from chat.live.new_lines import NewLines
 from chat.live.presence import Presence
 from chat.live.reading import Reading
 from chat.live.registry import Listeners, PresenceRegistry
@@ -146,7 +147,9 @@ def _titles(
     """What pages are told of what is unread, in their own room and in others."""
     shown = render.home.replaced_row, render.home.replaced_badge, render.rooms.unread_at_home
     elsewhere = Elsewhere(store, reading, *shown, sounds.sound_elsewhere)
-    return UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere, metrics.delivered)
+    told = metrics.delivered
+    lines = NewLines(render.unread.line, told)
+    return UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere, lines, told)
 
 
 def _committed(

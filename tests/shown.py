@@ -11,6 +11,7 @@ from dom import Element, parse
 WHOLE = re.compile(r"#message-(\d+)")
 ROW_IS_MISSING = re.compile(r"#message-(\d+):not\(:has\(#row-\1\)\)")
 ROW = re.compile(r"#row-(\d+)")
+TOP = re.compile(r"#messages:not\(:has\(#(message-\d+)\)\) #earlier")
 QUOTES = re.compile(r"#messages \.quote\[href\$='(/\d+)'\]")
 OF_STREAMS = ("role", "slot")  # attributes
 
@@ -20,6 +21,7 @@ class ShownMessages:
 
     def __init__(self, page: Element) -> None:
         self.items = {item.id: item for item in messages_of(page)}
+        self.line = line_of(page)
 
     def take(self, frame: Element) -> None:
         parts = [part for part in frame.children if isinstance(part, Element)]
@@ -32,7 +34,14 @@ class ShownMessages:
                 _replace_quotes([self.items[id] for id in there], quotes[1], part.one("a.quote"))
             elif part.attributes.get("hx-target") == "#messages":
                 self.items = {item.id: item for item in messages_of(part)}
+                self.line = line_of(part)
                 there = []
+            elif part.attributes.get("hx-target") == "#messages .new":
+                self.line = ""
+            elif target and part["hx-swap"] == "beforebegin":
+                self.line = target.id
+            elif (top := TOP.fullmatch(part.attributes.get("hx-target", ""))) and top[1] not in there:
+                self.line = there[0]
             elif target:
                 _swap(self.items, target, part)
 
@@ -80,6 +89,14 @@ def _replace_quotes(items: Iterable[Element], address: str, quote: Element) -> N
 def messages_of(page: Element) -> list[Element]:
     """In the order of the page; an item of a list inside a text is none."""
     return [item for item in page.all("li") if item.id.startswith("message-")]
+
+
+def line_of(page: Element) -> str:
+    """The id of the message after the line of what is new; nothing without one."""
+    items = page.all("li")
+    places = [place for place, item in enumerate(items) if "new" in item.classes]
+    assert len(places) <= 1
+    return items[places[0] + 1].id if places else ""
 
 
 def streamed(html: str) -> list[Any]:

@@ -23,6 +23,7 @@ KNOWN = frozenset(
         "again",
         "epoch",
         "focus",
+        "new",
         "look",
         "outage",
         "acked",

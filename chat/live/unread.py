@@ -18,10 +18,11 @@ from chat.live.elsewhere import Elsewhere
 from chat.live.feed import Feed
 from chat.live.framing import websocket_frame
 from chat.live.last_said import LastSaid
+from chat.live.new_lines import NewLines
 from chat.live.read_signs import signs_of, told_by
 from chat.live.reading import Reading
+from chat.live.unread_page import UnreadPage
 from chat.model.members import Seat
-from chat.model.mentions import EVERYBODY
 from chat.model.rooms import Room
 from chat.model.signs import Sign
 from chat.model.unread import NOTHING, Unread
@@ -32,29 +33,11 @@ from chat.views.look import Look
 EVERY = 1.0  # s between what a page is told
 SIGNS = 128  # in one go: half of what a bus takes, so that signs of typing are not crowded out
 AT_ONCE = 100  # people whose positions are asked for in one go
-FULL = Unread(COUNTED, 0)
 
 log = logging.getLogger("chat")
 
 Render = Callable[[Room, Unread, Look], str]
 Made = tuple[str, bytes]  # a fragment, and its frame
-
-
-class _Page:
-    """`shown` is what its title says, and what the room was called then."""
-
-    __slots__ = ("counted", "has_focus", "read", "seats", "shown")
-
-    def __init__(self) -> None:
-        self.has_focus = False
-        self.read: int | None = None  # not known yet
-        self.seats: frozenset[int] = frozenset()
-        self.shown: tuple[Unread, Room | None] = NOTHING, None
-        self.counted: tuple[int | None, Collection[int]] = None, ()  # after what, and who was ignored
-
-    def is_full(self, ignored: Collection[int]) -> bool:
-        """Whether new texts that mention nobody change nothing of what it says."""
-        return self.shown[0] == FULL and self.counted == (self.read, ignored)
 
 
 class UnreadTitles:
@@ -68,6 +51,7 @@ class UnreadTitles:
         feeds: Mapping[str, Feed[Connection]],
         render: Render,
         elsewhere: Elsewhere,
+        lines: NewLines,
         delivered: Callable[[int, int], None],
     ) -> None:
         self._store, self._reading, self._bus = store, reading, bus
@@ -75,16 +59,17 @@ class UnreadTitles:
         self.elsewhere = elsewhere
         elsewhere.retitle = self._retitle
         self._render = render
+        self._lines = lines
         self._delivered = delivered
-        self._rooms: dict[str, dict[Connection, _Page]] = {}
+        self._rooms: dict[str, dict[Connection, UnreadPage]] = {}
         self._seats: dict[Seat, set[Connection]] = {}  # whose pages these are
         self._counted: dict[str, int] = {}  # up to which rev of each room
         self._said = LastSaid(store)
 
-    def follow(self, connection: Connection) -> None:
-        """A page with a title that can be changed is open."""
+    def follow(self, connection: Connection, line: int = 0) -> None:
+        """A page with a title that can be changed is open; it has a line before this message."""
         code = connection.member.code
-        self._rooms.setdefault(code, {}).setdefault(connection, _Page())
+        self._rooms.setdefault(code, {}).setdefault(connection, UnreadPage(line))
         self._seats.setdefault(connection.member.seat, set()).add(connection)
         self._counted.pop(code, None)
         self.elsewhere.follow(connection)
@@ -108,6 +93,8 @@ class UnreadTitles:
         if page is None:
             return
         page.has_focus = True
+        if page.shown[0].texts == COUNTED:
+            self._lines.put(connection, page.line)  # which may have gone with what grew too long
         if page.shown[0].texts and page.shown[1]:
             self._show(connection, page, NOTHING, page.shown[1], {})
 
@@ -115,7 +102,7 @@ class UnreadTitles:
         if page := self._page(connection):
             page.has_focus = False
 
-    def _page(self, connection: Connection) -> _Page | None:
+    def _page(self, connection: Connection) -> UnreadPage | None:
         return self._rooms.get(connection.member.code, {}).get(connection)
 
     def hear(self, sign: Sign) -> None:
@@ -140,7 +127,7 @@ class UnreadTitles:
         for connection in self.pages_of(code, seat):
             page = self._page(connection)
             if page is not None and page.read is not None:
-                page.read = min(page.read, rev)
+                page.read, page.line = min(page.read, rev), 0
         self._counted.pop(code, None)
         self.elsewhere.set_back(code, seat)
 
@@ -192,13 +179,22 @@ class UnreadTitles:
         made: dict[tuple[Unread, Look], Made] = {}
         for connection, page in known.items():
             ignored = connection.member.ignored
-            page.counted = page.read, ignored
-            number = _number(said, page, ignored)
+            number, line = page.count(said, ignored)
+            if page.has_focus:
+                continue
+            if line != page.line:
+                self._move_line(connection, page, line)
             is_some = number.texts or page.shown[0].texts or self.elsewhere.mentions(connection)
-            if not page.has_focus and (number, said.room) != page.shown and is_some:
+            if (number, said.room) != page.shown and is_some:
                 self._show(connection, page, number, said.room, made)
 
-    async def _learn(self, code: str, pages: Mapping[Connection, _Page]) -> None:
+    def _move_line(self, connection: Connection, page: UnreadPage, line: int) -> None:
+        if self._lines.put(connection, line):
+            page.line = line
+        else:
+            self._counted.pop(connection.member.code, None)  # the next time
+
+    async def _learn(self, code: str, pages: Mapping[Connection, UnreadPage]) -> None:
         """Up to where people have read whose pages are new; of those beyond some, the next time."""
         new = [(c.member, page) for c, page in pages.items() if page.read is None]
         if not new:
@@ -220,7 +216,7 @@ class UnreadTitles:
     def _show(
         self,
         connection: Connection,
-        page: _Page,
+        page: UnreadPage,
         number: Unread,
         room: Room,
         made: dict[tuple[Unread, Look], Made],
@@ -237,16 +233,3 @@ class UnreadTitles:
             self._delivered(1, 0)
         else:
             connection.show("unread", html)
-
-
-def _number(said: unread.Said, page: _Page, ignored: Collection[int]) -> Unread:
-    """Of the unread texts, but for those of ignored seats; COUNTED stands for that many or more."""
-    number = mentions = 0
-    seats = {EVERYBODY, *page.seats}
-    for id, author, mentioned in said.texts:
-        if id <= (page.read or 0) or number == COUNTED:
-            break
-        if author not in page.seats and author not in ignored:
-            number += 1
-            mentions += not seats.isdisjoint(mentioned)
-    return Unread(number, mentions)

@@ -24,9 +24,10 @@ class NewLine(NamedTuple):
     """Of the messages of a page, `place` is that of the first unread one, before which the line stands."""
 
     place: int
-    number: int  # of unread ones on the page
+    number: int  # of unread ones on the page; 0 if that is not said
     read: int  # up to where everything is read
     is_beyond: bool  # there may be others before the page
+    first: int  # the id of the message after it
 
 
 def new_line(page: Page, read: int, seats: Container[int]) -> NewLine | None:
@@ -38,7 +39,8 @@ def new_line(page: Page, read: int, seats: Container[int]) -> NewLine | None:
     if not new:
         return None
     is_beyond = page.more and page.messages[0].id > read + 1
-    return NewLine(0 if is_beyond else new[0], len(new), read, is_beyond)
+    place = 0 if is_beyond else new[0]
+    return NewLine(place, len(new), read, is_beyond, page.messages[place].id)
 
 
 def is_unread(message: Message, read: int, seats: Container[int]) -> bool:
@@ -73,11 +75,11 @@ class NewLines:
         return Markup(str(html).replace("<li", f"<li role=listitem slot={SLOT}", 1))  # noqa: S704
 
     def _part(self, template: str, line: NewLine | None, look: Look, code: str = "") -> Markup:
-        return Markup(self._render(template, look, line=line, code=code) if line else "")  # noqa: S704
+        return Markup(self._render(template, look, line=line, code=code, is_live=False) if line else "")  # noqa: S704
 
 
 class UnreadFragments:
-    """What a live page is shown when its reader marks something as unread."""
+    """What a live page is shown of what is unread there."""
 
     def __init__(self, engine: Engine) -> None:
         self._render = engine.render
@@ -85,6 +87,13 @@ class UnreadFragments:
     def marked(self, id: int, look: Look) -> str:
         """The message is chosen no more, and it is said what that does."""
         return self._render("unread/marked.html", look, id=id)
+
+    def line(self, code: str, first: int, look: Look) -> str:
+        """The line before a message, or at the top of a page that does not have it; none for 0."""
+        there, beyond = (NewLine(0, 0, first - 1, is_beyond, first) for is_beyond in (False, True))
+        return self._render(
+            "unread/replace_line.html", look, code=code, first=first, there=there, beyond=beyond
+        )
 
     def focus(self, is_said: bool, look: Look) -> str:
         """Whether the page says that it has the focus when it comes back."""

@@ -194,7 +194,7 @@ async def _attempt(chat: Context, connection: Connection, work: Coroutine[Any, A
 
 async def _resume(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:
     """Bring the page up to date from what it says it has, and follow the room from there."""
-    chat.unread_titles.follow(connection)
+    chat.unread_titles.follow(connection, fields.number(frame.get("new")))
     if frame.get("focus"):
         chat.unread_marks.focus(connection)
     elif "focus" in frame:

@@ -354,3 +354,16 @@ async def test_only_new_messages_are_announced(people: People) -> None:
     log: Any = bob.page.get_by_role("log")
     await expect(log).to_have_count(1)
     await expect(log.locator(".text")).to_have_text(["new"])
+
+
+async def test_the_line_before_what_is_new_is_a_heading_and_not_announced(people: People, axe: str) -> None:
+    ann, bob = await people.newcomer(), await people.newcomer(**STILL)
+    await bob.join_room(await ann.open_room("Ann"), "Bob")
+    await bob.live()
+    await bob.page.evaluate("(dispatchEvent(new Event('focus')), dispatchEvent(new Event('blur')))")
+    await ann.say("new")
+    log: Any = bob.page.get_by_role("log")
+    line = log.get_by_role("listitem").filter(has=bob.page.get_by_role("heading", name="New messages"))
+    await expect(line).to_have_count(1)
+    await expect(line).to_have_attribute("aria-live", "off")
+    await check(bob, axe, "new")

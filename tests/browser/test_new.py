@@ -94,6 +94,33 @@ async def test_a_window_without_the_focus_says_how_much_is_new(visitors: Visitor
     assert await bob.window.evaluate("document.querySelectorAll('[rel=icon]').length") == 1
 
 
+LEAVE = "(dispatchEvent(new Event('focus')), dispatchEvent(new Event('blur')), 0)"
+COME_BACK = "(dispatchEvent(new Event('focus')), 0)"
+NEXT = "document.querySelector('#new')?.closest('li').nextElementSibling?.querySelector('.text')?.textContent"
+
+
+async def test_what_came_while_one_was_at_another_window_has_a_line(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("one")
+    await bob.sees("one")
+    await bob.window.evaluate(LEAVE)
+    for text in ("two", "three"):
+        await ann.say(text)
+    await bob.window.wait_for(f"{NEXT} === 'two'")
+    await bob.window.evaluate(COME_BACK)
+    await ann.say("four")
+    await at_newest(bob, "four")
+    assert await bob.window.evaluate(f"{NEXT} === 'two'"), "it stays while one reads"
+    assert await bob.window.evaluate(IN_VIEW)
+    assert await bob.window.evaluate(f"{LINE}.textContent") == "New messages"
+    assert await bob.window.evaluate(f"getComputedStyle({LINE}.parentElement).display") == "flex"
+    await bob.window.evaluate(LEAVE)
+    await ann.say("five")
+    await bob.window.wait_for(f"{NEXT} === 'five'")
+    assert await bob.window.evaluate("document.querySelectorAll('.new').length") == 1
+    await bob.shows(["one", "two", "three", "four", "five"])
+
+
 async def test_a_text_can_be_marked_as_unread_until_one_comes_back(visitors: Visitors) -> None:
     ann, bob = await visitors.two()
     title = await bob.window.evaluate("document.title")
@@ -107,6 +134,7 @@ async def test_a_text_can_be_marked_as_unread_until_one_comes_back(visitors: Vis
     assert await bob.window.evaluate("document.querySelector('.by>:checked') === null")
     assert await bob.window.evaluate("document.activeElement.closest('.m')?.textContent.includes('two')")
     assert await bob.window.evaluate("document.querySelector('#focus').value") == ""
+    await bob.window.wait_for(f"{NEXT} === 'two'")
     await ann.say("four")
     await bob.window.wait_for(f"document.title === '(3) {title}'")
     await bob.window.evaluate("(dispatchEvent(new Event('blur')), dispatchEvent(new Event('focus')), 0)")

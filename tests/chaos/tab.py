@@ -208,6 +208,7 @@ class Tab:
         since = (self.live or self.earlier)[-1:]
         resume = {"k": "resume", "epoch": self.epoch} | ({"since": str(since[0].rev)} if since else {})
         resume |= {"outage": self.outage} if self.outage else {}
+        resume |= {"new": self._shown.line.removeprefix("message-")} if self._shown.line else {}
         self._send(socket, json.dumps(resume | self._unacknowledged()))
         self._socket = socket
         try:

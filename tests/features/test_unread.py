@@ -17,6 +17,7 @@ from quart import Quart
 from streams import read_until, streaming
 
 from chat.context import Context
+from chat.live.new_lines import NewLines
 from chat.live.reading import Reading
 from chat.live.unread import AT_ONCE, SIGNS, UnreadTitles
 from chat.model.members import Member
@@ -438,7 +439,10 @@ class Page:
 
     def __init__(self, code: str, seat: int) -> None:
         self.asked = 0
-        self.shown: list[str] = []
+        self.shown: list[str] = []  # in its title
+        self.lines: list[str] = []
+        self.cursor = 10**6
+        self.idle = True
         self.look = None
         self._member = Member(code, seat, f"p{seat}", "Ann", 1)
 
@@ -451,7 +455,7 @@ class Page:
         return False
 
     def show(self, slot: str, html: str) -> None:
-        self.shown.append(html)
+        (self.lines if slot == "new" else self.shown).append(html)
 
 
 class FakeFeed:
@@ -489,9 +493,10 @@ class Rooms:
         self.reading = Reading(store)
         feeds: Any = self.feeds
         elsewhere: Any = Mock(mentions=lambda connection: 0)
+        self.lines = NewLines(lambda code, first, look: f"new before {first}", lambda frames, changes: None)
         self.titles = UnreadTitles(
             *(store, self.reading, bus, feeds, lambda room, unread, look: f"({unread.texts})"),
-            elsewhere,
+            *(elsewhere, self.lines),
             lambda frames, changes: None,
         )
 
@@ -582,6 +587,34 @@ async def test_titles_that_say_no_more_are_counted_again_for_a_mention_only() ->
     feed.say(said(203))
     await rooms.titles.tick()
     assert page.shown[-1] == "(0)"
+
+
+async def test_the_line_waits_until_its_message_is_on_the_page() -> None:
+    """A frame looks up what it changes before it appends anything."""
+    rooms = Rooms("room")
+    page = rooms.open("room", 1)
+    for page.idle, page.cursor in ((True, 6), (False, 7)):
+        await rooms.titles.tick()
+        assert not page.lines
+    page.idle = True
+    for _ in range(2):
+        await rooms.titles.tick()
+        assert page.lines == ["new before 7"]
+
+
+async def test_who_comes_back_to_very_much_is_shown_the_line_again() -> None:
+    """It may have gone with the oldest messages of the page."""
+    rooms = Rooms("room")
+    page = rooms.open("room", 1)
+    await rooms.titles.tick()
+    rooms.titles.focus(page)
+    rooms.titles.blur(page)
+    rooms.reading.note("room", 1, 9)
+    rooms.feeds["room"].say(*(said(id) for id in range(10, 10 + COUNTED)))
+    await rooms.titles.tick()
+    assert (page.shown[-1], page.lines) == (f"({COUNTED})", ["new before 7", "new before 10"])
+    rooms.titles.focus(page)
+    assert page.lines[2:] == ["new before 10"]
 
 
 async def test_a_fault_in_one_room_does_not_end_the_titles_of_the_others() -> None:
