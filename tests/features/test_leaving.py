@@ -120,3 +120,5 @@ async def test_home_needs_no_store(
 async def test_asked_and_answered_no_nothing_is_announced(alice: Person, bob: Person, code: str) -> None:
     await bob.get(f"/rooms/{code}/leave")
     assert notices(await alice.look(code)) == []
+    await leave(bob, code)
+    assert notices(await alice.look(code)) == ["Bob left for good"]

@@ -305,10 +305,10 @@ async def test_a_name_is_found_with_and_without_its_sign(alice: Person, bob: Per
 
 async def test_a_deleted_text_keeps_no_name(alice: Person, bob: Person, code: str, chat: Context) -> None:
     await alice.write(code, "@Bob")
+    assert (await chat.store.read(log.history, code)).messages[-1].meta
     [id] = ids(await alice.look(code))
     await alice.post(f"/rooms/{code}/{id}/delete")
-    page = await chat.store.read(log.history, code)
-    assert not page.messages[-1].meta
+    assert not (await chat.store.read(log.history, code)).messages[-1].meta
 
 
 async def test_a_reply_mentions_too(alice: Person, bob: Person, code: str) -> None:

@@ -333,6 +333,7 @@ async def test_a_page_of_the_past_and_one_after_a_fault_have_no_line(
         (await bob.post(f"/rooms/{code}/messages", {"body": " ", "key": "k"})).page,
     ):
         assert not line(page)
+    assert line(await bob.look(code))
 
 
 # The title and the icon of a window without focus
