@@ -19,8 +19,8 @@ IGNORED = """\
 .m[data-by="SEAT"]::after{content:var(--hidden,"Hidden message") / "";font-size:.8rem;color:var(--soft)}
 .quote[data-of="SEAT"]>*{display:none}
 .quote[data-of="SEAT"]::after{content:var(--hidden,"Hidden message")}
-#roster [data-by="SEAT"]{color:var(--soft)}
-#roster [data-by="SEAT"] bdi::after{content:var(--ignored," (ignored)")}
+#by-SEAT{color:var(--soft)}
+#by-SEAT bdi::after{content:var(--ignored," (ignored)")}
 """
 VERSION = version_of(IGNORED.encode())
 

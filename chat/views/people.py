@@ -22,10 +22,10 @@ OWN = """\
 body:has([data-by="SEAT"] .by>:checked) #pal:valid .own{display:inline-block}
 [data-r~="SEAT"][aria-pressed=false]{display:none}
 [data-r~="SEAT"][aria-pressed=true]{display:inline-block}
-#roster [data-by="SEAT"]{order:-1}
-#roster [data-by="SEAT"]::after{content:var(--you," (you)")}
-#roster [data-by="SEAT"] button{visibility:hidden;pointer-events:none}
-#roster [data-by="SEAT"] bdi{visibility:visible}
+#by-SEAT{order:-1}
+#by-SEAT::after{content:var(--you," (you)")}
+#by-SEAT button{visibility:hidden;pointer-events:none}
+#by-SEAT bdi{visibility:visible}
 """
 OWN_VERSION = version_of(OWN.encode())
 

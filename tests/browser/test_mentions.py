@@ -82,15 +82,15 @@ async def test_names_are_offered_in_a_field_of_several_lines_by_what_is_saved_of
 async def test_somebody_is_chosen_in_the_list_of_people(visitors: Visitors) -> None:
     ann, bob = await visitors.two()
     await ann.type("Tea")
-    await ann.window.wait_for("document.querySelector('#roster [data-by=\"2\"] button')")
-    await ann.window.click('#roster [data-by="2"] button')
+    await ann.window.wait_for("document.querySelector('#by-2 button')")
+    await ann.window.click("#by-2 button")
     await ann.window.wait_for(f"document.querySelector({FIELD!r}).value === 'Tea @Bob '")
     await ann.window.wait_for(f"document.activeElement === document.querySelector({FIELD!r})")
     await ann.window.type("?")
     await ann.window.click("#switch")
     await ann.window.wait_for("document.querySelector('#texts textarea')")
     await ann.window.type("\nCake")
-    await ann.window.click('#roster [data-by="2"] button')
+    await ann.window.click("#by-2 button")
     await ann.window.wait_for(f"document.querySelector({FIELD!r}).value === 'Tea @Bob ?\\nCake @Bob '")
     await ann.window.type("?")
     await ann.window.click(".send")
@@ -99,11 +99,11 @@ async def test_somebody_is_chosen_in_the_list_of_people(visitors: Visitors) -> N
 
 async def test_on_a_phone_the_list_of_people_closes_when_somebody_is_chosen(visitors: Visitors) -> None:
     ann, bob = await visitors.two(width=390)
-    await ann.window.wait_for("document.querySelector('#roster [data-by=\"2\"] button')")
+    await ann.window.wait_for("document.querySelector('#by-2 button')")
     for wanted in ("@Bob ", "@Bob ! @Bob "):
         await ann.window.click("[popovertarget=roster]")
         await ann.window.wait_for("document.querySelector('#roster:popover-open')")
-        await ann.window.click('#roster [data-by="2"] button')
+        await ann.window.click("#by-2 button")
         await ann.window.wait_for(f"document.querySelector({FIELD!r}).value === {wanted!r}")
         await ann.window.wait_for("!document.querySelector('#roster:popover-open')")
         await ann.window.wait_for(f"document.activeElement === document.querySelector({FIELD!r})")
@@ -111,7 +111,7 @@ async def test_on_a_phone_the_list_of_people_closes_when_somebody_is_chosen(visi
     await ann.window.type("\n")
     await bob.sees("@Bob ! @Bob !")
     await bob.leave()
-    await ann.window.wait_for("!document.querySelector('#roster [data-by=\"2\"]')")
+    await ann.window.wait_for("!document.querySelector('#by-2')")
 
 
 async def test_who_looks_for_oneself_in_the_list_finds_no_button(people: People) -> None:
@@ -125,3 +125,34 @@ async def test_who_looks_for_oneself_in_the_list_finds_no_button(people: People)
     await ann.page.keyboard.press("Enter")
     await expect(ann.field).to_have_value("@Bob ")
     await expect(ann.field).to_be_focused()
+
+
+async def test_the_list_of_people_changes_and_leaves_the_focus_at_the_person(people: People) -> None:
+    ann, bob = await people.two()
+    cat = await (await people.newcomer()).join_room(ann.code, "Cat")
+    button = ann.page.locator("#roster").get_by_role("button", name="Cat")
+    await button.focus()
+    await bob.leave()
+    await expect(ann.page.locator("#roster").get_by_role("button")).to_have_text(["Cat"])
+    await expect(button).to_be_focused()
+    await cat.say("here")
+    await expect(button).to_be_focused()
+
+
+# Names have come again since this was asked for.
+ANSWERED = """window.answered = new Promise(done => addEventListener("htmx:ws:after:message:incoming",
+  event => event.detail.message.data.includes('"#hint') && done(true))), 1"""
+
+
+async def test_names_stay_while_one_of_them_has_the_focus(people: People) -> None:
+    ann, _ = await people.two()
+    await (await people.newcomer()).join_room(ann.code, "Cat")
+    await ann.type("@")
+    await expect(names(ann)).to_have_text(["@Bob", "@Cat"])
+    await ann.page.evaluate(ANSWERED)
+    await ann.page.keyboard.type("c")
+    await ann.page.keyboard.press("Shift+Tab")
+    await ann.page.evaluate("answered")
+    await expect(names(ann).last).to_be_focused()
+    await ann.page.keyboard.press("Enter")
+    await expect(ann.field).to_have_value("@Cat ")

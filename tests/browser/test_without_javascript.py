@@ -56,6 +56,22 @@ async def test_refused_text_comes_back_and_many_lines_keep_the_draft(people: Peo
     await expect(cat.field).to_have_value("x" * 9000)
 
 
+async def test_somebody_is_chosen_below_the_field_and_enter_sends(people: People) -> None:
+    ann, cat = await people.newcomer(), await people.newcomer(javascript=False)
+    await cat.join_room(await ann.open_room("Ann"), "Cat")
+    await ann.live()
+    await cat.field.fill("Tea")
+    await cat.page.get_by_role("button", name="Mention somebody").click()
+    await expect(cat.field).to_have_value("Tea")
+    await cat.page.get_by_role("button", name="@Ann").click()
+    await expect(cat.field).to_have_value("Tea @Ann ")
+    await cat.page.get_by_role("button", name="Mention somebody").click()
+    await expect(cat.page.get_by_role("button", name="@Ann")).to_be_visible()
+    await cat.field.press("Enter")
+    await ann.sees("Tea @Ann")
+    await expect(ann.page.locator(".at")).to_have_text("@Ann")
+
+
 async def test_the_live_frame_says_how_to_go_on_if_it_was_cut(people: People) -> None:
     cat = await people.newcomer(javascript=False)
     await cat.open_room("Cat")

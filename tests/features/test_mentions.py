@@ -25,6 +25,7 @@ from chat.views.look import LOOK
 from chat.views.mentions import spoken
 
 ALICE, BOB = 1, 2
+NAMES_SHOWN = "hx-partial[hx-target=#hint:not(:has(:focus))]"
 
 
 async def join(app: Quart, code: str, *names: str) -> list[Person]:
@@ -327,7 +328,7 @@ async def offered(live: Live, text: object) -> list[str]:
     """The names above the field, once it says what it holds."""
     before = len(live.frames)
     await live.send(k="names", body=text)
-    while not any(frame.has("hx-partial[hx-target=#hint]") for frame in live.frames[before:]):
+    while not any(frame.has(NAMES_SHOWN) for frame in live.frames[before:]):
         await live.frame()
     return [button.text for button in live.frames[-1].all("#hint button") or live.frames[-1].all("button")]
 
@@ -390,9 +391,9 @@ async def test_a_draft_of_several_lines_is_answered_with_the_names_at_its_end(
             await live.send(k="draft", life="a.0", body=body, reply="", **more)
         await live.say("marker")
         await live.until("li", "marker")
-        assert not any(frame.has("hx-partial[hx-target=#hint]") for frame in live.frames)
+        assert not any(frame.has(NAMES_SHOWN) for frame in live.frames)
         await live.send(k="draft", life="a.0", body="one\n@bo", reply="", lines="one")
-        frame = await live.until("hx-partial[hx-target=#hint]")
+        frame = await live.until(NAMES_SHOWN)
         assert [button.text for button in frame.all("button")] == ["@Bob"]
     assert await alice.texts(code) == ["marker"]
 
@@ -449,7 +450,7 @@ async def test_names_are_offered_at_a_bounded_rate_and_to_members_only(
         await live.until("li", "marker")
         while not live.quiet:
             await live.frame()
-        assert sum(frame.has("hx-partial[hx-target=#hint]") for frame in live.frames) <= 25
+        assert sum(frame.has(NAMES_SHOWN) for frame in live.frames) <= 25
     eve = Person(app, "Eve")
     reply = await eve.post(f"/rooms/{code}/composer", {"body": "@bo", "at": "2"}, hx_request="true")
     assert "Bob" not in reply.text
