@@ -41,5 +41,10 @@ async def complete(chat: Context, member: Member, text: str, seat: int) -> str:
     name, label = begun(text), known[seat].label
     if name is not None and skeleton(label).folded.startswith(skeleton(name).folded):
         return f"{text.removesuffix(name)}{label} "
+    return f"{begin(text)}{label} "
+
+
+def begin(text: str) -> str:
+    """The text with the beginning of a name at its end."""
     between = " " if text and not text[-1].isspace() else ""
-    return f"{text}{between}@{label} "
+    return f"{text}{between}@"

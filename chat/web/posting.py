@@ -13,10 +13,11 @@ from chat import limits
 from chat.context import Context
 from chat.features import posting
 from chat.features.action import NOT_STORED, Failure, check_disk, failure_of
-from chat.features.mention import complete, others
+from chat.features.mention import begin, complete, others, suggest
 from chat.model.drafts import Note
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
+from chat.model.mentions import begun
 from chat.model.quotes import read_reply
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
 from chat.views.forms import Draft
@@ -126,6 +127,8 @@ async def composer(code: str) -> ResponseReturnValue:
     if member is None:
         return left_page((form.getlist("body") or [""])[-1:])
     text, many_lines = (form.getlist("body") or [""])[-1], fields.text(form, "lines") == "many"
+    if "HX-Request" in request.headers and "names" in form:
+        return await _begin_name(chat, member, text, fields.text(form, "lines") == "one")
     if "at" in form:
         text = await complete(chat, member, text, fields.number(form.get("at")))
     if "HX-Request" in request.headers and "at" in form:
@@ -145,3 +148,11 @@ async def composer(code: str) -> ResponseReturnValue:
         return await room_page(chat, member, draft=draft, many_lines=many_lines, offered=offered)
     except RateLimited as refused:
         return draft_page(refused.text, draft, 429)
+
+
+async def _begin_name(chat: Context, member: Member, text: str, many_lines: bool) -> str:
+    """Somebody is to be named behind a text: whom one may mean stands above its field."""
+    text, look = text if begun(text) is not None else begin(text), current_look()
+    names = await suggest(chat, member, text)
+    field = chat.render.composer.completed(text, many_lines, look)
+    return field + chat.render.composer.names(member.code, names or (), look)

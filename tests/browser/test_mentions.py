@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import Locator, expect
 
 from browser.people import People, Tab
@@ -117,14 +118,33 @@ async def test_on_a_phone_the_list_of_people_closes_when_somebody_is_chosen(visi
 async def test_who_looks_for_oneself_in_the_list_finds_no_button(people: People) -> None:
     ann, _ = await people.two()
     await expect(ann.page.locator("#roster li button")).to_have_count(2)
-    await expect(ann.page.locator("#roster").get_by_role("button")).to_have_text(["Bob"])
+    await expect(ann.page.locator("#roster").get_by_role("button")).to_have_text(["Bob", "Mention somebody"])
     await expect(ann.page.locator("#roster li bdi").first).to_be_visible()
+
+
+@pytest.mark.parametrize("kind", ["one line", "several lines"])
+async def test_the_list_of_people_is_one_button_for_keys(people: People, kind: str) -> None:
+    ann, _ = await people.two()
+    if kind != "one line":
+        await ann.page.locator("#switch").click()
+        await expect(ann.page.locator("#texts textarea")).to_be_visible()
+    button = ann.page.get_by_role("button", name="Mention somebody")
+    await expect(button).to_be_visible()
+    await ann.type("Hello")
     await ann.page.locator("#roster").focus()
     await ann.page.keyboard.press("Tab")
-    await expect(ann.page.locator("#roster").get_by_role("button", name="Bob")).to_be_focused()
+    await expect(button).to_be_focused()
     await ann.page.keyboard.press("Enter")
-    await expect(ann.field).to_have_value("@Bob ")
+    await expect(ann.field).to_have_value("Hello @")
     await expect(ann.field).to_be_focused()
+    await expect(names(ann)).to_have_text(["@Bob"])
+    await ann.page.keyboard.press("Shift+Tab")
+    await ann.page.keyboard.press("Enter")
+    await expect(ann.field).to_have_value("Hello @Bob ")
+    await ann.page.locator("#roster").focus()
+    await ann.page.keyboard.press("Tab")
+    await ann.page.keyboard.press("Tab")
+    await expect(ann.page.get_by_role("link", name="Ignore somebody")).to_be_focused()
 
 
 async def test_the_list_of_people_changes_and_leaves_the_focus_at_the_person(people: People) -> None:
@@ -133,7 +153,7 @@ async def test_the_list_of_people_changes_and_leaves_the_focus_at_the_person(peo
     button = ann.page.locator("#roster").get_by_role("button", name="Cat")
     await button.focus()
     await bob.leave()
-    await expect(ann.page.locator("#roster").get_by_role("button")).to_have_text(["Cat"])
+    await expect(ann.page.locator("#roster").get_by_role("button")).to_have_text(["Cat", "Mention somebody"])
     await expect(button).to_be_focused()
     await cat.say("here")
     await expect(button).to_be_focused()

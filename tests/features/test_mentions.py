@@ -112,9 +112,9 @@ async def test_who_has_left_or_has_another_name_is_not_meant(alice: Person, bob:
     "text", ["@a" * 4096, " @a" * 2730, "@李" * 2000, "@" * 8192, "@a @'&\"<" * 900, "@x " + "y " * 4000]
 )
 async def test_a_text_of_nothing_but_at_signs_takes_no_longer(alice: Person, code: str, text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()  # others may be at work on the machine
     await alice.write(code, text[:8192].encode()[:8192].decode(errors="ignore"))
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 async def test_no_more_than_so_many_are_mentioned_by_one_text(app: Quart, alice: Person, code: str) -> None:
@@ -407,10 +407,23 @@ async def test_everybody_on_a_live_page_may_be_chosen_by_their_name_in_the_list_
         await live.until("hx-partial[hx-target=#roster] button", "Bob")
         form = live.frames[-1].one("hx-partial[hx-target=#roster] form")
         assert form["hx-post"] == f"/rooms/{code}/composer"
-        assert [(one["name"], one["value"], one.text) for one in form.all("button")] == [
-            *(("at", "1", "Alice"), ("at", "2", "Bob")),
+        assert [(one["name"], one.attributes.get("value"), one.text) for one in form.all("button")] == [
+            *(("at", "1", "Alice"), ("at", "2", "Bob"), ("names", None, "Mention somebody")),
         ]
         assert not (await bob.look(code)).has("#roster button"), "without a script it would do nothing"
+
+
+async def test_a_name_is_begun_behind_the_text_and_names_are_offered(
+    alice: Person, bob: Person, code: str
+) -> None:
+    for typed, begun, offers in [
+        *(("", "@", ["@Bob"]), ("Tea", "Tea @", ["@Bob"]), ("Tea ", "Tea @", ["@Bob"])),
+        *(("Tea @b", "Tea @b", ["@Bob"]), ("@x", "@x", [])),
+    ]:
+        form = {"body": typed, "names": "", "lines": "many"}
+        page = (await alice.post(f"/rooms/{code}/composer", form, hx_request="true")).page
+        assert page.all("input[name=body]")[-1].value == begun
+        assert [one.text for one in page.one(NAMES_SHOWN).all("button")] == offers
 
 
 async def test_without_a_script_somebody_is_chosen_and_nothing_typed_is_lost(
