@@ -21,6 +21,7 @@ class SavedDraft(NamedTuple):
     reply: int = 0  # the id of the message that it answers
     edited: int = 0  # the id of the message whose text it is to replace
     text_rev: int = 0  # at which that had the text that was changed here
+    page: str = ""  # the key of the life of the one that it is written on
 
 
 class Note(NamedTuple):
@@ -40,9 +41,10 @@ class Note(NamedTuple):
     base: int = 0
     kind: Kind = "typed"
 
-    def sends(self, body: str) -> bool:
-        """Whether what was sent here may be what this had become."""
-        return bool(start := body.strip()) and self.body.lstrip().startswith(start)
+
+def became(begun: str, sent: str) -> bool:
+    """Whether what was sent may be what this had become."""
+    return bool(start := begun.strip()) and sent.lstrip().startswith(start)
 
 
 def clean_draft(text: str) -> str | None:

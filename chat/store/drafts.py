@@ -6,10 +6,11 @@ what 001.sql of SQLite says of texts. They are written without the lock of the r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from chat.model.drafts import Note, SavedDraft
+from chat.model.drafts import Note, SavedDraft, became
+from chat.model.members import Seat
 from chat.model.messages import Message
 from chat.store import queries
 from chat.store.records import decode_text, is_storable, message_of
@@ -24,7 +25,6 @@ EXPIRED = 500  # that are removed at a time
 class _Kept(NamedTuple):
     serial: int
     width: int
-    page: str
     draft: SavedDraft
 
     @property
@@ -32,18 +32,25 @@ class _Kept(NamedTuple):
         return self.draft.version
 
 
-async def drafts_of(tx: Transaction, code: str, seat: int) -> list[SavedDraft]:
-    """Those of a seat, the newest first, but for what was sent: the node that knows of it may have ended."""
+class Begun(NamedTuple):
+    """The drafts of a seat, the newest first."""
+
+    drafts: Sequence[SavedDraft]
+    sent: Sequence[SavedDraft] = ()  # since, and yet to be dropped: the node that knows of it may have ended
+
+
+async def drafts_of(tx: Transaction, code: str, seat: int) -> Begun:
     rows = await tx.fetch(queries.HEAD, code)
-    kept = await _kept(tx, rows[0][0], seat) if rows else []
-    if not any(not one.draft.edited for one in kept):
-        return [one.draft for one in kept]
-    sent = [(at, Note(code, seat, "", body)) for at, body in await _said_lately(tx, rows[0][0], seat)]
-    return [one.draft for one in kept if one.draft.edited or not _is_one_of(sent, one.draft)]
+    drafts = [one.draft for one in await _kept(tx, rows[0][0], seat)] if rows else []
+    if all(one.edited for one in drafts):
+        return Begun(drafts)
+    said = await _said_lately(tx, rows[0][0], seat)
+    sent = [one for one in drafts if not one.edited and _is_one_of(said, one)]
+    return Begun([one for one in drafts if one not in sent], sent)
 
 
-def _is_one_of(sent: Sequence[tuple[int, Note]], draft: SavedDraft) -> bool:
-    return any(at >= draft.version and note.sends(draft.body) for at, note in sent)
+def _is_one_of(said: Sequence[tuple[int, str]], draft: SavedDraft) -> bool:
+    return any(at >= draft.version and became(draft.body, body) for at, body in said)
 
 
 async def _said_lately(tx: Transaction, room: int, seat: int) -> list[tuple[int, str]]:
@@ -51,15 +58,24 @@ async def _said_lately(tx: Transaction, room: int, seat: int) -> list[tuple[int,
     return [(at, decode_text(body) or "") for at, body in rows]
 
 
-async def save(tx: Transaction, notes: Sequence[Note]) -> None:
+async def save(tx: Transaction, notes: Sequence[Note]) -> Mapping[Seat, int]:
     """Keep what is being written, and drop what was sent. What cannot be kept is passed over.
 
+    Returns the seats whose other pages may show something else now, and how many new texts each has begun.
     All that may change meanwhile is locked before the first draft is touched, in one order: two nodes never
     wait for one another, and neither does somebody who deletes a message.
     """
     checked = [await _checked(tx, note) for note in sorted(notes, key=_turn)]
+    changed = {}
     for room, note in filter(None, checked):
-        await _keep(tx, room, note)
+        if await _keep(tx, room, note) and not note.edited:
+            changed[note.code, note.seat] = await _number(tx, room, note.seat)
+    return changed
+
+
+async def _number(tx: Transaction, room: int, seat: int) -> int:
+    ((number,),) = await tx.fetch(queries.NEW_TEXTS, room, seat)
+    return int(number)
 
 
 def _turn(note: Note) -> tuple[str, int, bool]:
@@ -92,37 +108,41 @@ async def _text(tx: Transaction, room: int, id: int) -> Message | None:
     return message if message.is_text else None
 
 
-async def _keep(tx: Transaction, room: int, note: Note) -> None:
+async def _keep(tx: Transaction, room: int, note: Note) -> bool:
+    """Whether there is one more or less, or another than its own has a new text beside it."""
     kept = await _kept(tx, room, note.seat)
     alike = [one for one in kept if one.draft.edited == note.edited]
     own = _own(alike, note)
     if note.kind == "sent":
-        for one in alike:
-            if one is own or note.sends(one.draft.body):
-                await _drop(tx, one)
-    elif not note.body:
+        gone = [one for one in alike if one is own or became(one.draft.body, note.body)]
+        for one in gone:
+            await _drop(tx, one)
+        return bool(gone)
+    if not note.body:
         if own:
             await _erase(tx, own.serial)
-    elif own or note.kind == "typed" or not (note.base or await _was_sent(tx, room, note)):
-        await _put(tx, room, note, own, kept)
+        return own is not None
+    if own or note.kind == "typed" or not (note.base or await _was_sent(tx, room, note)):
+        return await _put(tx, room, note, own, kept) and (own is None or len(alike) > 1)
+    return False
 
 
 def _own(alike: Sequence[_Kept], note: Note) -> _Kept | None:
     """The draft of this page, or the one that it began with and nobody has changed since."""
-    mine = (one for one in alike if one.page == note.page)
+    mine = (one for one in alike if one.draft.page == note.page)
     return next(mine, None) or next((one for one in alike if one.version == note.base), None)
 
 
 async def _was_sent(tx: Transaction, room: int, note: Note) -> bool:
     """Whether a page that comes back may hold what was sent from another one meanwhile."""
     lately = await _said_lately(tx, room, note.seat)
-    return any(note._replace(body=body).sends(note.body) for _, body in lately)
+    return any(became(note.body, body) for _, body in lately)
 
 
-async def _put(tx: Transaction, room: int, note: Note, own: _Kept | None, kept: Sequence[_Kept]) -> None:
+async def _put(tx: Transaction, room: int, note: Note, own: _Kept | None, kept: Sequence[_Kept]) -> bool:
     draft = SavedDraft(0, note.body, note.reply, note.edited, note.text_rev)
-    if own and own.draft._replace(version=0) == draft:
-        return
+    if own and own.draft._replace(version=0, page="") == draft:
+        return False
     data = note.body.encode()
     width = next(width for width in WIDTHS if width >= len(data))
     if own and own.width != width:
@@ -134,6 +154,7 @@ async def _put(tx: Transaction, room: int, note: Note, own: _Kept | None, kept: 
     await tx.fetch(queries.SET_DRAFT, room, note.seat, *about, version, len(data), serial)
     for one in [one for one in kept if one is not own][KEPT - 1 :]:
         await _erase(tx, one.serial)
+    return True
 
 
 async def _place(tx: Transaction, width: int) -> int:
@@ -148,8 +169,8 @@ async def _place(tx: Transaction, width: int) -> int:
 async def _kept(tx: Transaction, room: int, seat: int) -> list[_Kept]:
     """The newest first."""
     return [
-        _Kept(serial, width, page, SavedDraft(version, bytes(text[:size]).decode(), *about))
-        for serial, width, page, version, size, text, *about in await tx.fetch(queries.DRAFTS, room, seat)
+        _Kept(serial, width, SavedDraft(version, bytes(text[:size]).decode(), *about))
+        for serial, width, version, size, text, *about in await tx.fetch(queries.DRAFTS, room, seat)
     ]
 
 
@@ -171,15 +192,17 @@ async def _erase_all(tx: Transaction, rows: Rows) -> int:
     return len(rows)
 
 
-async def choose(tx: Transaction, code: str, seat: int, version: int, use: bool) -> None:
-    """Make one the newest, or remove it, if it is still as it was seen."""
+async def choose(tx: Transaction, code: str, seat: int, version: int, use: bool) -> Mapping[Seat, int]:
+    """Make one the newest, or remove it, if it is still as it was seen. Returns what `save` does."""
     rows = await tx.fetch(queries.HEAD, code)
     kept = await _kept(tx, rows[0][0], seat) if rows else []
-    for one in kept:
-        if one.version == version and use:
+    for one in [one for one in kept if one.version == version]:
+        if use:
             await tx.fetch(queries.RAISE_DRAFT, max(tx.now, kept[0].version + 1), one.serial)
-        elif one.version == version:
+        else:
             await _erase(tx, one.serial)
+        return {(code, seat): await _number(tx, rows[0][0], seat)}
+    return {}
 
 
 async def carry_over(tx: Transaction, room: int, old: int, new: int) -> None:

@@ -42,7 +42,7 @@ async def take_draft(chat: Context, connection: Connection, frame: dict[str, Any
     ):
         return
     if not note.edited:
-        connection.draft = note.base
+        connection.draft, connection.life = note.base, note.page
     chat.drafts.note(note)
 
 

@@ -14,7 +14,7 @@ from chat.model.drafts import Note, clean_draft
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.model.quotes import read_reply
-from chat.store import NO_ROOM, OutcomeUnknown, Unavailable, drafts
+from chat.store import OutcomeUnknown, Unavailable
 from chat.views.forms import Draft
 from chat.web import fields
 from chat.web.drafting import draft_bytes_wait
@@ -41,9 +41,7 @@ async def draft(code: str) -> ResponseReturnValue:
     if choice not in CHOICES:
         return error_page(422, "Not done", NO_CHOICE), 422
     _pace(chat, member)
-    await chat.drafts.save_of(member)
-    asked = member.code, member.number, fields.number(form.get("version")), choice == "use"
-    await chat.store.write(NO_ROOM, drafts.choose, *asked)
+    await chat.drafts.choose(member, fields.number(form.get("version")), choice == "use")
     return redirect(f"/rooms/{member.code}", 303)
 
 
@@ -69,7 +67,7 @@ async def _keep(chat: Context, member: Member) -> ResponseReturnValue | None:
         if body:  # an emptied field gives something back
             chat.quota.take(len(body.encode()), "body")
         note = Note(member.code, member.number, key, body, max(reply, 0), base=base)
-        await chat.store.write(NO_ROOM, drafts.save, [note])
+        await chat.drafts.keep([note])
     except (Refused, Unavailable, OutcomeUnknown) as error:
         written = Draft(member.code, [typed], key, replies=[reply], version=base)
         return await kept_page(chat, member, written, failure_of(error))

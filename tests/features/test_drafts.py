@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import secrets
 from typing import Any
 
 import pytest
@@ -21,12 +20,6 @@ from chat.store import Unavailable, drafts
 FIELD = "#texts [name=body]"
 BASE = "#composer [name=draft]"
 FILLED = "hx-partial[hx-target=#texts:has(>:only-child:placeholder-shown)]"
-
-
-@pytest.fixture
-def page() -> str:
-    """The key of a page's life."""
-    return secrets.token_urlsafe(9)
 
 
 async def types(live: Live, page: str, body: str, chats: list[Context], **more: Any) -> None:
@@ -121,7 +114,7 @@ async def test_a_sent_text_is_no_draft(
         assert await field(alice.at(bob.app), code) == "", "where that is yet to be heard of"
         await stored(chats)
         assert await field(alice.at(bob.app), code) == ""
-        assert await chats[0].store.read(drafts.drafts_of, code, 1) == []
+        assert await chats[0].store.read(drafts.drafts_of, code, 1) == ([], ())
 
 
 async def test_what_is_begun_after_a_text_is_kept(
@@ -284,7 +277,7 @@ async def test_a_deleted_text_is_in_no_draft(
             lambda: not any("canary" in note.body for chat in chats for note in chat.drafts._due.values())
         )
         await stored(chats)
-        assert not await chats[-1].store.read(drafts.drafts_of, code, 1)
+        assert await chats[-1].store.read(drafts.drafts_of, code, 1) == ([], ())
 
 
 async def test_who_left_finds_no_draft_when_they_come_back(
@@ -414,7 +407,7 @@ async def test_what_was_sent_is_dropped_whatever_is_written_next(
         await types(live, page, "next", chats)
         await stored(chats)
         kept = await chats[0].store.read(drafts.drafts_of, code, 1)
-        assert [one.body for one in kept] == ["next"]
+        assert [one.body for one in kept.drafts] == ["next"]
 
 
 class Away:
@@ -425,7 +418,7 @@ class Away:
 
 
 async def test_what_is_held_is_bounded_and_waits_for_the_store() -> None:
-    held = Drafts(Away())  # type: ignore[arg-type]
+    held = Drafts(Away(), None)  # type: ignore[arg-type]
     text = "x" * BODY_BYTES
     for n in range(1000):
         held.note(Note("CODE", n, "page", text))

@@ -137,6 +137,8 @@ CREATE TABLE draft (
 ) WITH (fillfactor = 50); -- as those of rooms
 
 CREATE UNIQUE INDEX draft_page ON draft (room, seat, edited, page);
+CREATE INDEX draft_edited ON draft (room, edited) WHERE edited <> 0;
+CREATE INDEX draft_reply ON draft (room, reply) WHERE reply <> 0;
 CREATE INDEX draft_free ON draft (width) WHERE room IS NULL;
 CREATE INDEX draft_version ON draft (version) WHERE version IS NOT NULL;
 

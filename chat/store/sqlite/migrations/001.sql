@@ -135,6 +135,8 @@ CREATE TABLE draft (
 ) STRICT;
 
 CREATE UNIQUE INDEX draft_page ON draft (room, seat, edited, page);
+CREATE INDEX draft_edited ON draft (room, edited) WHERE edited <> 0; -- for those that are about a message
+CREATE INDEX draft_reply ON draft (room, reply) WHERE reply <> 0;
 CREATE INDEX draft_free ON draft (width) WHERE room IS NULL;
 CREATE INDEX draft_version ON draft (version) WHERE version IS NOT NULL; -- for those that are old
 
