@@ -19,7 +19,8 @@ from chat.model.drafts import Note, SavedDraft, clean_draft
 from chat.model.members import Member, Seat
 from chat.model.messages import BODY_BYTES, BODY_TYPED, Delete, Edit
 from chat.store import NO_ROOM, Store, drafts
-from chat.store.drafts import AGE, KEPT, WIDTHS
+from chat.store.draft_places import WIDTHS
+from chat.store.drafts import AGE, KEPT
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
 from chat.store.transaction import Transaction

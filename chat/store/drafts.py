@@ -1,7 +1,6 @@
 """Drafts, by seat and page: kept beside the log, of which they are no change.
 
-Their texts are in places of a few widths, which are emptied and used again but never removed or resized, for
-what 001.sql of SQLite says of texts. They are written without the lock of the room.
+They are written without the lock of the room.
 """
 
 from __future__ import annotations
@@ -13,23 +12,13 @@ from chat.model.drafts import Note, SavedDraft, became
 from chat.model.members import Seat
 from chat.model.messages import Message
 from chat.store import queries
+from chat.store.draft_places import Kept, drop, erase, erase_all, kept_of, place, width_of, write
 from chat.store.records import decode_text, is_storable, message_of
-from chat.store.transaction import Rows, Transaction
+from chat.store.transaction import Transaction
 
-WIDTHS = 128, 512, 2048, 8192  # bytes, the last those of the longest text
 KEPT = 10  # of one seat; then the oldest goes
 AGE = 30 * 24 * 3600 * 1000  # ms that one is kept
 EXPIRED = 500  # that are removed at a time
-
-
-class _Kept(NamedTuple):
-    serial: int
-    width: int
-    draft: SavedDraft
-
-    @property
-    def version(self) -> int:
-        return self.draft.version
 
 
 class Begun(NamedTuple):
@@ -41,7 +30,7 @@ class Begun(NamedTuple):
 
 async def drafts_of(tx: Transaction, code: str, seat: int) -> Begun:
     rows = await tx.fetch(queries.HEAD, code)
-    drafts = [one.draft for one in await _kept(tx, rows[0][0], seat)] if rows else []
+    drafts = [one.draft for one in await kept_of(tx, rows[0][0], seat)] if rows else []
     if all(one.edited for one in drafts):
         return Begun(drafts)
     said = await _said_lately(tx, rows[0][0], seat)
@@ -110,24 +99,24 @@ async def _text(tx: Transaction, room: int, id: int) -> Message | None:
 
 async def _keep(tx: Transaction, room: int, note: Note) -> bool:
     """Whether there is one more or less, or another than its own has a new text beside it."""
-    kept = await _kept(tx, room, note.seat)
+    kept = await kept_of(tx, room, note.seat)
     alike = [one for one in kept if one.draft.edited == note.edited]
     own = _own(alike, note)
     if note.kind == "sent":
         gone = [one for one in alike if one is own or became(one.draft.body, note.body)]
         for one in gone:
-            await _drop(tx, one)
+            await drop(tx, one)
         return bool(gone)
     if not note.body:
         if own:
-            await _erase(tx, own.serial)
+            await erase(tx, own.serial)
         return own is not None
     if own or note.kind == "typed" or not (note.base or await _was_sent(tx, room, note)):
         return await _put(tx, room, note, own, kept) and (own is None or len(alike) > 1)
     return False
 
 
-def _own(alike: Sequence[_Kept], note: Note) -> _Kept | None:
+def _own(alike: Sequence[Kept], note: Note) -> Kept | None:
     """The draft of this page, or the one that it began with and nobody has changed since."""
     mine = (one for one in alike if one.draft.page == note.page)
     return next(mine, None) or next((one for one in alike if one.version == note.base), None)
@@ -139,68 +128,30 @@ async def _was_sent(tx: Transaction, room: int, note: Note) -> bool:
     return any(became(note.body, body) for _, body in lately)
 
 
-async def _put(tx: Transaction, room: int, note: Note, own: _Kept | None, kept: Sequence[_Kept]) -> bool:
+async def _put(tx: Transaction, room: int, note: Note, own: Kept | None, kept: Sequence[Kept]) -> bool:
     draft = SavedDraft(0, note.body, note.reply, note.edited, note.text_rev)
     if own and own.draft._replace(version=0, page="") == draft:
         return False
-    data = note.body.encode()
-    width = next(width for width in WIDTHS if width >= len(data))
+    width = width_of(note.body)
     if own and own.width != width:
-        await _drop(tx, own)
-    serial = own.serial if own and own.width == width else await _place(tx, width)
+        await drop(tx, own)
+    serial = own.serial if own and own.width == width else await place(tx, width)
     version = max([tx.now, *(one.version + 1 for one in kept)])
-    await tx.fetch(queries.SET_DRAFT_TEXT, data.ljust(width, b"\0"), serial)
-    about = note.page, note.edited, note.reply, note.text_rev
-    await tx.fetch(queries.SET_DRAFT, room, note.seat, *about, version, len(data), serial)
+    await write(tx, serial, width, room, note.seat, draft._replace(version=version, page=note.page))
     for one in [one for one in kept if one is not own][KEPT - 1 :]:
-        await _erase(tx, one.serial)
+        await erase(tx, one.serial)
     return True
-
-
-async def _place(tx: Transaction, width: int) -> int:
-    """One that is free, or a new one."""
-    if rows := await tx.fetch(tx.dialect.free_place, width):
-        return int(rows[0][0])
-    ((serial,),) = await tx.fetch(queries.NEW_DRAFT_TEXT, bytes(width))
-    await tx.fetch(queries.NEW_DRAFT, serial, width)
-    return int(serial)
-
-
-async def _kept(tx: Transaction, room: int, seat: int) -> list[_Kept]:
-    """The newest first."""
-    return [
-        _Kept(serial, width, SavedDraft(version, bytes(text[:size]).decode(), *about))
-        for serial, width, version, size, text, *about in await tx.fetch(queries.DRAFTS, room, seat)
-    ]
-
-
-async def _drop(tx: Transaction, one: _Kept) -> None:
-    """It is no secret: it was sent, or goes elsewhere."""
-    await tx.fetch(queries.SET_DRAFT_TEXT, bytes(one.width), one.serial)
-    await tx.fetch(queries.FREE_DRAFT, one.serial)
-
-
-async def _erase(tx: Transaction, serial: int) -> None:
-    """In every byte."""
-    await tx.fetch(tx.dialect.erase_draft, serial)
-    await tx.fetch(queries.FREE_DRAFT, serial)
-
-
-async def _erase_all(tx: Transaction, rows: Rows) -> int:
-    for (serial,) in rows:
-        await _erase(tx, serial)
-    return len(rows)
 
 
 async def choose(tx: Transaction, code: str, seat: int, version: int, use: bool) -> Mapping[Seat, int]:
     """Make one the newest, or remove it, if it is still as it was seen. Returns what `save` does."""
     rows = await tx.fetch(queries.HEAD, code)
-    kept = await _kept(tx, rows[0][0], seat) if rows else []
+    kept = await kept_of(tx, rows[0][0], seat) if rows else []
     for one in [one for one in kept if one.version == version]:
         if use:
             await tx.fetch(queries.RAISE_DRAFT, max(tx.now, kept[0].version + 1), one.serial)
         else:
-            await _erase(tx, one.serial)
+            await erase(tx, one.serial)
         return {(code, seat): await _number(tx, rows[0][0], seat)}
     return {}
 
@@ -211,24 +162,24 @@ async def carry_over(tx: Transaction, room: int, old: int, new: int) -> None:
 
 
 async def forget_seat(tx: Transaction, room: int, seat: int) -> None:
-    await _erase_all(tx, await tx.fetch(queries.DRAFTS_OF_SEAT, room, seat))
+    await erase_all(tx, await tx.fetch(queries.DRAFTS_OF_SEAT, room, seat))
 
 
 async def forget_message(tx: Transaction, room: int, id: int) -> None:
     """Its text was deleted: so is what was to replace it, or to answer it."""
-    await _erase_all(tx, await tx.fetch(queries.DRAFTS_ABOUT, room, id))
+    await erase_all(tx, await tx.fetch(queries.DRAFTS_ABOUT, room, id))
 
 
 async def forget_edits(tx: Transaction, room: int, seat: int, id: int) -> None:
     """Somebody has given a message another text."""
-    await _erase_all(tx, await tx.fetch(queries.DRAFTS_OF_EDIT, room, seat, id))
+    await erase_all(tx, await tx.fetch(queries.DRAFTS_OF_EDIT, room, seat, id))
 
 
 async def forget_room(tx: Transaction, room: int, limit: int) -> int:
     """At most so many. Returns how many."""
-    return await _erase_all(tx, await tx.fetch(queries.DRAFTS_OF_ROOM, room, limit))
+    return await erase_all(tx, await tx.fetch(queries.DRAFTS_OF_ROOM, room, limit))
 
 
 async def expire(tx: Transaction) -> int:
     """Remove some that are too old. Returns how many."""
-    return await _erase_all(tx, await tx.fetch(queries.OLD_DRAFTS, tx.now - AGE, EXPIRED))
+    return await erase_all(tx, await tx.fetch(queries.OLD_DRAFTS, tx.now - AGE, EXPIRED))

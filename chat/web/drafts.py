@@ -14,6 +14,7 @@ from chat.model.drafts import Note, clean_draft
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.model.quotes import read_reply
+from chat.model.receipts import read_life
 from chat.store import OutcomeUnknown, Unavailable
 from chat.views.forms import Draft
 from chat.web import fields
@@ -56,7 +57,7 @@ async def _keep(chat: Context, member: Member) -> ResponseReturnValue | None:
     form = await request.form
     typed, reply = (form.getlist("body") or [""])[-1], read_reply((form.getlist("reply") or [""])[-1])
     base = fields.number(form.get("draft"))
-    key = fields.text(form, "key") or secrets.token_urlsafe(9)
+    key = read_life(f"{fields.text(form, 'key')}.0")[0] or secrets.token_urlsafe(9)
     try:
         _pace(chat, member)
         body = clean_draft(typed)

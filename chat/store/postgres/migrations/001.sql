@@ -128,7 +128,7 @@ CREATE TABLE draft (
   width bigint NOT NULL,
   room bigint,
   seat bigint,
-  page text,
+  page text COLLATE "C",
   edited bigint,
   reply bigint,
   text_rev bigint,
@@ -220,3 +220,8 @@ BEGIN
   FROM known LEFT JOIN fresh USING (place)
   ORDER BY place;
 END $$;
+
+CREATE VIEW saved_draft AS
+SELECT room, seat, edited, page, reply, text_rev, version,
+  (SELECT convert_from(substring(body FROM 1 FOR draft.size::int), 'UTF8') FROM draft_text WHERE draft_text.serial = draft.serial) AS body
+FROM draft WHERE room IS NOT NULL;

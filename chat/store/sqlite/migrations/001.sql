@@ -167,3 +167,8 @@ LEFT JOIN text ON text.serial = message.text
 LEFT JOIN message AS original ON original.room = message.room AND original.id = message.reply
 LEFT JOIN seat AS quoted ON quoted.room = message.room AND quoted.number = original.author
 LEFT JOIN text AS answered ON answered.serial = original.text;
+
+CREATE VIEW saved_draft AS
+SELECT room, seat, edited, page, reply, text_rev, version,
+  (SELECT CAST(substr(body, 1, draft.size) AS TEXT) FROM draft_text WHERE draft_text.serial = draft.serial) AS body
+FROM draft WHERE room IS NOT NULL;
