@@ -209,6 +209,18 @@ async def test_it_says_whose_other_pages_show_something_else_now(
     assert await save(store, note(bob, "his", "better", edited=id, text_rev=id)) == {}
 
 
+async def test_what_arrives_after_the_text_that_it_became_is_too_late(store: Store, ann: Member) -> None:
+    await save(store, note(ann, "page", "hello", kind="posted"))
+    (begun,) = await kept(store, ann)
+    await say(store, ann, "hello there")
+    await save(store, note(ann, "page", "hello there", kind="sent"))
+    for base in (0, begun.version):
+        await save(store, note(ann, "page", "hello the", base=base, kind="posted"))
+        assert await bodies(store, ann) == []
+    await save(store, note(ann, "page", "something else", base=begun.version, kind="posted"))
+    assert await bodies(store, ann) == ["something else"]
+
+
 async def test_what_was_typed_while_nobody_listened_is_kept(store: Store, ann: Member) -> None:
     await save(store, note(ann, "phone", "hello", kind="held"))
     await save(store, note(ann, "phone", "hello there", kind="held"))

@@ -95,8 +95,8 @@ class Drafts:
             await self.save()
             await asyncio.sleep(PAUSE)
 
-    def leave(self, code: str, seat: int) -> None:
-        """A page has gone: on another node it may be said what is newer."""
+    def hurry(self, code: str, seat: int) -> None:
+        """The next page may be of another node."""
         if self.has_due(code, seat):
             self._hurried.set()
 

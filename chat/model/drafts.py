@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from chat.model.invisible import is_blank
 from chat.model.messages import BODY_BYTES, BODY_TYPED, without_controls
 
-Kind = Literal["typed", "held", "sent"]
+Kind = Literal["typed", "posted", "held", "sent"]
 
 
 class SavedDraft(NamedTuple):
@@ -27,7 +27,8 @@ class SavedDraft(NamedTuple):
 class Note(NamedTuple):
     """What a page says of the text that is written on it.
 
-    It was `typed` just now; or is `held` by a page that comes back; or was `sent`. `base` is the version of
+    It was `typed` just now; or so, but is `posted`, so it may arrive after the text that it became; or is
+    `held` by a page that comes back; or was `sent`. `base` is the version of
     the draft that the page began with.
     """
 

@@ -10,6 +10,7 @@ from quart.typing import ResponseReturnValue
 from chat import limits
 from chat.context import Context
 from chat.features.action import TOO_OFTEN, failure_of
+from chat.live.frames import Texts
 from chat.model.drafts import Note, clean_draft
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
@@ -18,7 +19,7 @@ from chat.model.receipts import read_life
 from chat.store import OutcomeUnknown, Unavailable
 from chat.views.forms import Draft
 from chat.web import fields
-from chat.web.drafting import draft_bytes_wait
+from chat.web.drafting import draft_bytes_wait, note_of
 from chat.web.errors import error_page
 from chat.web.posting import kept_page, left_page
 from chat.web.requests import client_info, current_chat, find_member, pages
@@ -35,6 +36,9 @@ async def draft(code: str) -> ResponseReturnValue:
     member = await find_member(chat, code)
     if member is None:
         return left_page((form.getlist("body") or [""])[-1:])
+    if "HX-Request" in request.headers:
+        await _note(chat, member)
+        return "", 204
     choice = fields.text(form, "choice")
     if not choice:
         failed = await _keep(chat, member)
@@ -52,12 +56,33 @@ def _pace(chat: Context, member: Member) -> None:
         raise RateLimited(TOO_OFTEN, wait)
 
 
+async def _note(chat: Context, member: Member) -> None:
+    """What is being typed on the page of a message, which has no socket. Raises RateLimited."""
+    form = await request.form
+    _pace(chat, member)
+    texts = Texts(form.getlist("body")[:2], [read_reply(form.get("reply"))])
+    frame = {"body": texts, "draft": form.get("draft")}
+    frame |= {name: fields.text(form, name) for name in ("act", "version")}
+    note = note_of(member, frame, _page_of(form))
+    if note is None:
+        return
+    if note.body and (chat.quota.full or draft_bytes_wait(chat, member, client_info().address, note.body)):
+        return
+    chat.drafts.note(note._replace(kind="posted"))
+    chat.drafts.hurry(*member.seat)
+
+
+def _page_of(form: fields.Values) -> str:
+    """The key of its form, if it can be one."""
+    return read_life(f"{fields.text(form, 'key')}.0")[0]
+
+
 async def _keep(chat: Context, member: Member) -> ResponseReturnValue | None:
     """Not None if it could not be kept: then the text comes back."""
     form = await request.form
     typed, reply = (form.getlist("body") or [""])[-1], read_reply((form.getlist("reply") or [""])[-1])
     base = fields.number(form.get("draft"))
-    key = read_life(f"{fields.text(form, 'key')}.0")[0] or secrets.token_urlsafe(9)
+    key = _page_of(form) or secrets.token_urlsafe(9)
     try:
         _pace(chat, member)
         body = clean_draft(typed)

@@ -325,6 +325,73 @@ async def test_an_old_page_out_of_a_cache_is_given_the_draft(
         assert not any(frame.all(FILLED) for frame in live.frames)
 
 
+def typed_into(form: Element, body: str) -> dict[str, str]:
+    """What the page of a message says of one of its forms while somebody types there."""
+    return {one["name"]: one.value for one in form.all("[name]")} | {"body": body}
+
+
+async def test_the_page_of_a_message_says_what_is_typed_there(
+    alice: Person, bob: Person, code: str, chats: list[Context]
+) -> None:
+    await alice.write(code, "Who has the keys?")
+    id = ids(await alice.look(code))[0]
+    path = f"/rooms/{code}/{id}"
+    shown = (await alice.get(path)).page
+    for form in (shown.one("#reply"), shown.one("#edit")):
+        says = form.one("[hx-post]")
+        assert says["hx-post"] == f"/rooms/{code}/draft"
+        for body in ("I", f"I do, in #{form.id}"):
+            noted = await alice.post(says["hx-post"], typed_into(form, body), hx_request="true")
+            assert (noted.status, noted.text) == (204, "")
+    again = await alice.get(path)
+    assert again.headers["Cache-Control"] == "no-store"
+    assert [again.page.one(f"#{name} textarea").value for name in ("reply", "edit")] == [
+        "I do, in #reply",
+        "I do, in #edit",
+    ]
+    await stored(chats)
+    assert (await alice.at(bob.app).get(path)).page.one("#reply textarea").value == "I do, in #reply"
+    assert await field(alice, code) == "I do, in #reply"
+    assert (await bob.get(path)).page.one("#reply textarea").value == ""
+    form = again.page.one("#reply")
+    await alice.post(f"/rooms/{code}/draft", typed_into(form, ""), hx_request="true")
+    assert (await alice.get(path)).page.one("#reply textarea").value == ""
+
+
+async def test_what_a_page_says_late_of_a_text_that_was_sent_is_too_late(
+    alice: Person, code: str, chats: list[Context]
+) -> None:
+    await alice.write(code, "Who has the keys?")
+    id = ids(await alice.look(code))[0]
+    form = (await alice.get(f"/rooms/{code}/{id}")).page.one("#reply")
+    fields = typed_into(form, "I do")
+    await alice.post(f"/rooms/{code}/draft", fields, hx_request="true")
+    assert (await alice.post(form["action"], fields)).status == 303
+    for _ in range(2):
+        await alice.post(f"/rooms/{code}/draft", fields, hx_request="true")
+        await stored(chats)
+        assert await chats[0].store.read(drafts.drafts_of, code, 1) == ([], ())
+    form = (await alice.get(f"/rooms/{code}/{id}")).page.one("#edit")
+    fields = typed_into(form, "Who has got the keys?")
+    await alice.post(f"/rooms/{code}/draft", fields, hx_request="true")
+    assert (await alice.post(form["action"], fields)).status == 303
+    await alice.post(f"/rooms/{code}/draft", fields, hx_request="true")
+    await stored(chats)
+    assert await chats[0].store.read(drafts.drafts_of, code, 1) == ([], ())
+
+
+async def test_a_page_of_a_message_says_no_more_than_others(alice: Person, code: str) -> None:
+    long = {"body": "x" * (BODY_BYTES + 1), "key": "one"}
+    assert (await alice.post(f"/rooms/{code}/draft", long, hx_request="true")).status == 204
+    assert await field(alice, code) == ""
+    statuses = [
+        (await alice.post(f"/rooms/{code}/draft", {"body": "x", "key": "one"}, hx_request="true")).status
+        for _ in range(limits.DRAFTS.burst + 1)
+    ]
+    assert (statuses[0], statuses[-1]) == (204, 429)
+    assert (await alice.post(f"/rooms/{code}/draft", {"body": "x"}, hx_request="true")).status in (204, 429)
+
+
 async def test_without_javascript_it_is_kept_by_a_button(alice: Person, code: str) -> None:
     button = (await alice.look(code)).one("#foot noscript button[form=composer]")
     assert button["formaction"] == f"/rooms/{code}/draft"
