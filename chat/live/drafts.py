@@ -134,9 +134,11 @@ class Drafts:
 
     async def keep(self, notes: Sequence[Note]) -> None:
         """Store them now. Raises store errors."""
-        self.offers.tell(await self._store.write(NO_ROOM, drafts.save, notes))
+        changed = await self._store.write(NO_ROOM, drafts.save, notes)
+        self.offers.tell(changed)
 
     async def choose(self, member: Member, version: int, use: bool) -> None:
         """Have one of them stand in the field, or none of it. Raises store errors."""
         await self.save_of(member)
-        self.offers.tell(await self._store.write(NO_ROOM, drafts.choose, *member.seat, version, use))
+        changed = await self._store.write(NO_ROOM, drafts.choose, *member.seat, version, use)
+        self.offers.tell(changed)

@@ -22,7 +22,7 @@ from chat.web import fields
 from chat.web.drafting import draft_bytes_wait, note_of
 from chat.web.errors import error_page
 from chat.web.posting import kept_page, left_page
-from chat.web.requests import client_info, current_chat, find_member, pages
+from chat.web.requests import client_info, current_chat, current_look, find_member, pages
 
 TOO_LONG = "This draft is too long to be kept. Shorten it, or send part of it."
 CHOICES = "use", "drop"
@@ -31,23 +31,35 @@ NO_CHOICE = "Please choose one of the two."
 
 @pages.post("/rooms/<code>/draft")
 async def draft(code: str) -> ResponseReturnValue:
-    """Keep what is in the field, or with `choice`, use or drop what was kept of another device."""
+    """Keep what is in the field. With `choice`, then use or drop the version of what was begun elsewhere."""
     chat, form = current_chat(), await request.form
     member = await find_member(chat, code)
     if member is None:
         return left_page((form.getlist("body") or [""])[-1:])
+    choice, _, version = fields.text(form, "choice").partition("/")
+    if choice:
+        return await _choose(chat, member, choice, fields.number(version))
     if "HX-Request" in request.headers:
+        _pace(chat, member)
         await _note(chat, member)
         return "", 204
-    choice = fields.text(form, "choice")
-    if not choice:
-        failed = await _keep(chat, member)
-        return failed or redirect(f"/rooms/{member.code}", 303)
+    failed = await _keep(chat, member)
+    return failed or redirect(f"/rooms/{member.code}", 303)
+
+
+async def _choose(chat: Context, member: Member, choice: str, version: int) -> ResponseReturnValue:
     if choice not in CHOICES:
         return error_page(422, "Not done", NO_CHOICE), 422
-    _pace(chat, member)
-    await chat.drafts.choose(member, fields.number(form.get("version")), choice == "use")
-    return redirect(f"/rooms/{member.code}", 303)
+    is_live = "HX-Request" in request.headers
+    try:
+        _pace(chat, member)
+        await _note(chat, member)
+        await chat.drafts.choose(member, version, choice == "use")
+    except (RateLimited, Unavailable, OutcomeUnknown) as error:
+        if not is_live:
+            raise
+        return chat.render.alerts.notice(failure_of(error).text, current_look())
+    return ("", 204, {"HX-Refresh": "true"}) if is_live else redirect(f"/rooms/{member.code}", 303)
 
 
 def _pace(chat: Context, member: Member) -> None:
@@ -57,10 +69,9 @@ def _pace(chat: Context, member: Member) -> None:
 
 
 async def _note(chat: Context, member: Member) -> None:
-    """What is being typed on the page of a message, which has no socket. Raises RateLimited."""
+    """What is in a field just now, on the page of a message, or where something else is chosen."""
     form = await request.form
-    _pace(chat, member)
-    texts = Texts(form.getlist("body")[:2], [read_reply(form.get("reply"))])
+    texts = Texts(form.getlist("body")[-1:], [read_reply((form.getlist("reply") or [""])[-1])])
     frame = {"body": texts, "draft": form.get("draft")}
     frame |= {name: fields.text(form, name) for name in ("act", "version")}
     note = note_of(member, frame, _page_of(form))
@@ -73,8 +84,8 @@ async def _note(chat: Context, member: Member) -> None:
 
 
 def _page_of(form: fields.Values) -> str:
-    """The key of its form, if it can be one."""
-    return read_life(f"{fields.text(form, 'key')}.0")[0]
+    """The key of its life, or of its form."""
+    return read_life(fields.text(form, "life"))[0] or read_life(f"{fields.text(form, 'key')}.0")[0]
 
 
 async def _keep(chat: Context, member: Member) -> ResponseReturnValue | None:

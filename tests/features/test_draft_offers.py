@@ -152,9 +152,9 @@ async def test_what_is_offered_can_be_chosen(alice: Person, code: str, chats: li
         await stored(chats)
         told = Told(live, chats)
         await told.until(lambda: bool(told.others))
-        form = live.frames[-1].one(f"{PUT} form")
-        version = form.one("[name=version]").value
-        assert (await alice.post(form["action"], {"version": version, "choice": "drop"})).status == 303
+        _, drop = live.frames[-1].all(f"{PUT} button")
+        fields = {"choice": drop.value, "body": "at the desk", "life": "desk.0"}
+        assert (await alice.post(drop["hx-post"], fields)).status == 303
         await told.until(lambda: told.others == [])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from dom import Element
-from people import Live, Person, ids, until
+from people import Live, Person, Reply, ids, until
 
 from chat import limits
 from chat.context import Context
@@ -40,7 +40,17 @@ async def field(person: Person, code: str) -> str:
 
 def others(page: Element) -> list[Element]:
     """The drafts that may be chosen instead."""
-    return [form for form in page.all("form") if form.all("[name=choice]")]
+    return page.all(".drafts .buttons")
+
+
+async def choose(person: Person, code: str, choice: str, body: str | None = None, **more: str) -> Reply:
+    """Press a button below the field, beside the newest of the other drafts."""
+    shown = await person.look(code)
+    form = {one["name"]: one.value for one in shown.all("#composer input[name]")}
+    button = next(one for one in others(shown)[0].all("button") if one.value.startswith(choice))
+    assert button["form"] == "composer"
+    typed = {} if body is None else {"body": body}
+    return await person.post(button["formaction"], {**form, **typed, "choice": button.value}, **more)
 
 
 async def test_what_is_typed_is_there_when_the_room_is_opened_again(
@@ -178,21 +188,51 @@ async def test_of_two_that_were_written_at_once_both_are_shown_and_one_is_chosen
         await types(live, "desk", "from the desk", chats)
     shown = await alice.look(code)
     assert shown.one(FIELD).value == "from the desk"
-    (other,) = others(shown)
-    assert other.one("blockquote").text == "from the phone"
-    version = other.one("[name=version]").value
-    used = await alice.post(other["action"], {"version": version, "choice": "use"})
+    assert [one.text for one in shown.all(".drafts blockquote")] == ["from the phone"]
+    used = await choose(alice, code, "use")
     assert (used.status, used.headers["Location"]) == (303, f"/rooms/{code}")
     shown = await alice.look(code)
     assert shown.one(FIELD).value == "from the phone"
-    (other,) = others(shown)
-    assert other.one("blockquote").text == "from the desk"
-    version = other.one("[name=version]").value
-    assert (await alice.post(other["action"], {"version": version, "choice": "drop"})).status == 303
+    assert [one.text for one in shown.all(".drafts blockquote")] == ["from the desk"]
+    assert (await choose(alice, code, "drop")).status == 303
     shown = await alice.look(code)
     assert shown.one(FIELD).value == "from the phone"
     assert not others(shown)
-    assert (await alice.post(other["action"], {"version": version, "choice": "else"})).status == 422
+    assert (await alice.post(f"/rooms/{code}/draft", {"choice": "else"})).status == 422
+
+
+@pytest.mark.parametrize("more", [{}, {"hx_request": "true"}], ids=["by the form", "on a live page"])
+async def test_what_is_in_the_field_is_kept_where_another_draft_is_chosen(
+    alice: Person, code: str, chats: list[Context], more: dict[str, str]
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, "phone", "from the phone", chats)
+        await stored(chats)
+        await types(live, "desk", "from the desk", chats)
+    chosen = await choose(alice, code, "use", "from the desk, and on", **more)
+    assert (chosen.status, chosen.headers.get("HX-Refresh")) == ((204, "true") if more else (303, None))
+    shown = await alice.look(code)
+    assert shown.one(FIELD).value == "from the phone"
+    assert [one.text for one in shown.all(".drafts blockquote")] == ["from the desk, and on"]
+    await choose(alice, code, "drop", "", **more)
+    shown = await alice.look(code)
+    assert (shown.one(FIELD).value, others(shown)) == ("", []), "one was emptied, one thrown away"
+
+
+async def test_a_live_page_says_why_nothing_was_chosen(
+    alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, "phone", "from the phone", chats)
+        await stored(chats)
+        await types(live, "desk", "from the desk", chats)
+    monkeypatch.setattr(limits, "DRAFTS", limits.Rate("few drafts", 60.0, 1))
+    await alice.post(f"/rooms/{code}/draft", {"body": "from the desk"})
+    refused = await choose(alice, code, "use", hx_request="true")
+    assert refused.status == 200
+    assert refused.page.one("[hx-target=#notice]").words
+    assert (await choose(alice, code, "use")).status == 429
+    assert (await alice.look(code)).one(FIELD).value == "from the desk"
 
 
 async def test_a_reply_opens_with_what_it_answers(
