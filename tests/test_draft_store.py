@@ -128,6 +128,16 @@ async def test_to_open_a_draft_elsewhere_is_not_to_take_it_over(store: Store, an
     assert await bodies(store, ann) == ["hello, and on"]
 
 
+async def test_what_was_gone_on_with_elsewhere_does_not_come_back_shorter(store: Store, ann: Member) -> None:
+    await save(store, note(ann, "phone", "hello"))
+    (begun,) = await kept(store, ann)
+    await save(store, note(ann, "desk", "hello there", base=begun.version))
+    await save(store, note(ann, "phone", "hello", kind="held"))
+    assert await bodies(store, ann) == ["hello there"]
+    await save(store, note(ann, "phone", "hello, and on"))
+    assert await bodies(store, ann) == ["hello, and on", "hello there"]
+
+
 async def test_two_empty_pages_have_two_drafts(store: Store, ann: Member) -> None:
     await save(store, note(ann, "phone", "one"), note(ann, "desk", "two"))
     assert sorted(await bodies(store, ann)) == ["one", "two"]

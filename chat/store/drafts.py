@@ -111,7 +111,7 @@ async def _keep(tx: Transaction, room: int, note: Note) -> bool:
         if own:
             await erase(tx, own.serial)
         return own is not None
-    if own or note.kind == "typed" or await _is_new(tx, room, note):
+    if own or note.kind == "typed" or await _is_new(tx, room, note, alike):
         return await _put(tx, room, note, own, kept) and (own is None or len(alike) > 1)
     return False
 
@@ -122,12 +122,12 @@ def _own(alike: Sequence[Kept], note: Note) -> Kept | None:
     return next(mine, None) or next((one for one in alike if one.version == note.base), None)
 
 
-async def _is_new(tx: Transaction, room: int, note: Note) -> bool:
-    """Whether it is neither what was sent meanwhile, nor what a page that comes back began with."""
+async def _is_new(tx: Transaction, room: int, note: Note, alike: Sequence[Kept]) -> bool:
+    """Whether it is neither what was sent or gone on with elsewhere, nor what its page only began with."""
     if note.base and note.kind == "held":
         return False
-    lately = await _said_lately(tx, room, note.seat)
-    return not any(became(note.body, body) for _, body in lately)
+    said = [body for _, body in await _said_lately(tx, room, note.seat)]
+    return not any(became(note.body, body) for body in (*said, *(one.draft.body for one in alike)))
 
 
 async def _put(tx: Transaction, room: int, note: Note, own: Kept | None, kept: Sequence[Kept]) -> bool:
