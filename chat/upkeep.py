@@ -34,6 +34,7 @@ def work_of(chat: Context) -> Sequence[Coroutine[Any, Any, None]]:
         chat.drafts.offers.run(),
         chat.typing.run(),
         chat.unread_titles.run(),
+        chat.unread_marks.run(),
         look_around(chat.quota, chat.clock),
         remove_expired_rooms(chat.store),
         index_words(chat.store, chat.quota),

@@ -21,6 +21,7 @@ KNOWN = frozenset(
         "key",
         "life",
         "again",
+        "behind",
         "epoch",
         "focus",
         "new",

@@ -27,6 +27,7 @@ class Reading:
         self._risen: dict[Seat, int] = {}  # since it was last taken
         self._saving = asyncio.Lock()
         self._focused: dict[Connection, int] = {}  # up to where each has been noted
+        self._watched: set[Connection] = set()  # that have the focus, too
 
     @property
     def due(self) -> Mapping[Seat, int]:
@@ -58,15 +59,21 @@ class Reading:
 
     def focus(self, connection: Connection) -> None:
         """The window of this page has the focus from now on."""
+        self._watched.discard(connection)
         self._focused.setdefault(connection, 0)
+
+    def watch(self, connection: Connection) -> None:
+        """It has the focus, but what it shows is not read."""
+        self._watched.add(connection)
 
     def blur(self, connection: Connection) -> None:
         """It has it no more, or the connection has ended."""
+        self._watched.discard(connection)
         self.gather([connection])
         self._focused.pop(connection, None)
 
     def has_focus(self, connection: Connection) -> bool:
-        return connection in self._focused
+        return connection in self._focused or connection in self._watched
 
     async def set_back(self, code: str, seat: int, rev: int) -> None:
         """Somebody has read no further than this. Raises store errors."""

@@ -118,6 +118,11 @@ class UnreadTitles:
                 page.read = rev
                 self._counted.pop(code, None)
 
+    def read_up_to(self, connection: Connection) -> int | None:
+        """How far the person of a page has read, if that is known by now."""
+        page = self._page(connection)
+        return page.read if page else None
+
     def pages_of(self, code: str, seat: int) -> Collection[Connection]:
         """Of somebody on this node."""
         return tuple(self._seats.get((code, seat), ()))

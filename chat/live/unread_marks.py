@@ -1,18 +1,24 @@
-"""Texts that somebody marks as unread: on none of their pages is anything read until they come back to it.
+"""Pages on which nothing is read though their windows have the focus.
+
+Texts that somebody marks as unread: on none of their pages is anything read until they come back to it.
 
 A page is held while its window keeps the focus. It comes back by the focus, by typing, or by a text. What the
 page says of its focus when its connection was lost would end that too, so it says nothing of it meanwhile.
+
+A page is behind if something new is older than what it begins with: nobody loses their place by a look at it.
+It is so until that has been read: by going there, by a text that is sent, or because they say so.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 
 from chat.live.bus import Bus
 from chat.live.connection import Connection
 from chat.live.reading import Reading
-from chat.live.unread import UnreadTitles
+from chat.live.unread import EVERY, UnreadTitles
 from chat.model.changes import Change
 from chat.model.digits import to_number
 from chat.model.members import Member
@@ -39,6 +45,7 @@ class UnreadMarks:
         self._reading, self._titles, self._bus = reading, titles, bus
         self._render, self._now = render, now
         self._held: dict[Connection, float] = {}  # since when
+        self._behind: dict[Connection, int] = {}  # pages, and the first message of each
 
     async def set(self, member: Member, rev: int) -> None:
         """They have read up to `rev` and no further, on every node. Raises store errors."""
@@ -67,8 +74,45 @@ class UnreadMarks:
         self._titles.blur(connection)
         self._held[connection] = self._now()
 
+    def begin_behind(self, connection: Connection, first: int) -> None:
+        """A page begins with this message, and something before it may be new."""
+        self._behind[connection] = first
+        if self._reading.has_focus(connection):  # which it may say first
+            self._reading.blur(connection)
+            self._titles.blur(connection)
+            self._reading.watch(connection)
+
+    def _is_behind(self, connection: Connection) -> bool:
+        first, read = self._behind.get(connection, 0), self._titles.read_up_to(connection)
+        if not first or (read is not None and read + 1 >= first):
+            self._behind.pop(connection, None)
+            return False
+        return True
+
+    def go_back(self, member: Member, before: int) -> None:
+        """Somebody scrolls to what is older than this: if that is known, they have passed all that is new."""
+        for connection in self._titles.pages_of(*member.seat):
+            read = self._titles.read_up_to(connection)
+            if read is not None and before <= read + 1 and connection in self._behind:
+                self._behind[connection] = 0
+
+    def tick(self) -> None:
+        """See which pages are behind no more."""
+        for connection in list(self._behind):
+            if not self._is_behind(connection) and self._reading.has_focus(connection):
+                self.focus(connection)
+
+    async def run(self) -> None:
+        """See that for as long as this node runs."""
+        while True:
+            await asyncio.sleep(EVERY)
+            self.tick()
+
     def focus(self, connection: Connection) -> None:
         """Somebody comes to the page, or back to it: what is on it is read."""
+        if self._is_behind(connection):
+            self._reading.watch(connection)
+            return
         self._reading.focus(connection)
         self._titles.focus(connection)
         self._release(connection)
@@ -86,6 +130,7 @@ class UnreadMarks:
     def leave(self, connection: Connection) -> None:
         """It has ended."""
         self._held.pop(connection, None)
+        self._behind.pop(connection, None)
         self._reading.blur(connection)
         self._titles.leave(connection)
 

@@ -79,7 +79,7 @@ class Pages:
             "own_style": own_style_url(view.seats),
             "messages": joined(self._new_lines.put_into(view.shown, new, member.code, look)),
             "new_head": self._new_lines.head(new, look),
-            "new_trigger": self._new_lines.trigger(new, look),
+            "new_trigger": self._new_lines.trigger(new, member.code, look),
             "stream": f"/rooms/{member.code}/stream{stream_query(new)}",
             "roster": Markup(self._people.roster_of_page(view.people, view.frozen, look, view.away)),  # noqa: S704
             "count": len(view.people),

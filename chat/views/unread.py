@@ -27,20 +27,23 @@ class NewLine(NamedTuple):
     number: int  # of unread ones on the page; 0 if that is not said
     read: int  # up to where everything is read
     is_beyond: bool  # there may be others before the page
-    first: int  # the id of the message after it
+    first: int  # the id of the first unread message, if that is known
+    oldest: int = 0  # the id of the first message on the page
 
 
-def new_line(page: Page, read: int, seats: Container[int]) -> NewLine | None:
+def new_line(page: Page, read: int, seats: Container[int], is_all: bool = False) -> NewLine | None:
     """None if nothing on the page is new to somebody who has read up to a rev.
 
-    What comes from `seats` is not: their own, and those that they ignore.
+    What comes from `seats` is not: their own, and those that they ignore. `is_all` says that nothing before
+    the page is new.
     """
     new = [place for place, message in enumerate(page.messages) if is_unread(message, read, seats)]
     if not new:
         return None
-    is_beyond = page.more and page.messages[0].id > read + 1
+    oldest = page.messages[0].id
+    is_beyond = not is_all and page.more and oldest > read + 1
     place = 0 if is_beyond else new[0]
-    return NewLine(place, len(new), read, is_beyond, page.messages[place].id)
+    return NewLine(place, len(new), read, is_beyond, page.messages[place].id, oldest)
 
 
 def is_unread(message: Message, read: int, seats: Container[int]) -> bool:
@@ -57,9 +60,9 @@ class NewLines:
     def head(self, line: NewLine | None, look: Look) -> Markup:
         return self._part("unread/_head.html", line, look)
 
-    def trigger(self, line: NewLine | None, look: Look) -> Markup:
+    def trigger(self, line: NewLine | None, code: str, look: Look) -> Markup:
         """What brings the line into view, where there is JavaScript."""
-        return self._part("unread/_show.html", line, look)
+        return self._part("unread/_show.html", line, look, code)
 
     def put_into(self, shown: Shown, line: NewLine | None, code: str, look: Look) -> Shown:
         """The page with the line before its message."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from quart import redirect, request
 from quart.typing import ResponseReturnValue
 
 from chat.context import Context
+from chat.model.changes import Page
 from chat.model.members import Member
+from chat.store import HISTORY, past
 from chat.store.log import head_of
+from chat.store.visits import Visit
+from chat.views.messages import PAGE
+from chat.views.unread import NewLine, is_unread, new_line
 from chat.web import fields
 from chat.web.errors import DID_NOT_WORK, error_page
 from chat.web.requests import current_chat, pace_reading, pages, require_member
@@ -41,3 +48,25 @@ def note_visit(chat: Context, member: Member, rev: int) -> None:
     goes = headers.get("Sec-Fetch-Mode", "navigate") == "navigate" and "HX-Request" not in headers
     if goes and "prefetch" not in ahead:
         chat.reading.note(member.code, member.number, rev)
+
+
+def note_later(chat: Context, found: Visit, after: int) -> None:
+    """To go to what comes after what one has read is to read it."""
+    page, read = found.page, chat.reading.known(found.member, found.read)
+    if after <= read and page.messages:
+        note_visit(chat, found.member, page.messages[-1].id if page.later else page.position.rev)
+
+
+async def line_on(
+    chat: Context, member: Member, seats: Sequence[int], page: Page, read: int
+) -> NewLine | None:
+    """The line on the newest page; if older messages may be new, it is looked whether one of them is."""
+    hidden = (*seats, *member.ignored)
+    line = new_line(page, read, hidden)
+    if line is None or not line.is_beyond:
+        return line
+    next = (await chat.store.snapshot(past.later, member.code, read, HISTORY, PAGE)).messages
+    before = [message for message in next if message.id < line.oldest]
+    if unread := [message.id for message in before if is_unread(message, read, hidden)]:
+        return line._replace(first=unread[0])
+    return new_line(page, read, hidden, is_all=len(before) < len(next))

@@ -194,6 +194,8 @@ async def _attempt(chat: Context, connection: Connection, work: Coroutine[Any, A
 
 async def _resume(chat: Context, connection: Connection, frame: dict[str, Any]) -> None:
     """Bring the page up to date from what it says it has, and follow the room from there."""
+    if first := fields.number(frame.get("behind")):
+        chat.unread_marks.begin_behind(connection, first)
     chat.unread_titles.follow(connection, fields.number(frame.get("new")))
     if frame.get("focus"):
         chat.unread_marks.focus(connection)

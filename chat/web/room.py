@@ -27,11 +27,10 @@ from chat.views.messages import PAGE
 from chat.views.people import with_oneself
 from chat.views.qr import qr_code
 from chat.views.room_pages import RoomView
-from chat.views.unread import new_line
 from chat.web import repeats
 from chat.web.drafting import opened, show_once
 from chat.web.entry import existing_room, invitation
-from chat.web.reading import note_visit
+from chat.web.reading import line_on, note_later, note_visit
 from chat.web.requests import (
     NEWEST,
     asked_number,
@@ -60,10 +59,10 @@ async def room(code: str) -> ResponseReturnValue:
         return redirect(f"/rooms/{found.member.code}", 301)
     if after is not None:
         first = found.page.messages[:1]
+        note_later(chat, found, after)
         return await show_room(chat, found, past=Past(from_start=bool(first) and first[0].id > after))
-    response = await make_response(await show_room(chat, found, past=Past() if before else None))
-    if before is None:
-        note_visit(chat, found.member, found.page.position.rev)
+    shown = await show_room(chat, found, past=Past() if before else None, visited=before is None)
+    response = await make_response(shown)
     if forms := repeats.shown(request.cookies.get(repeats.COOKIE, "")):
         remember_forms(response, code, forms)
     return response
@@ -119,7 +118,9 @@ async def show_room(
     error: str = "",
     offered: Sequence[Member] | None = None,
     past: Past | None = None,
+    visited: bool = False,
 ) -> str:
+    """`visited` says that it is the newest page, and read unless what is new begins before it."""
     member, seats, page, known, read = found
     chat.reading.gather(chat.hub.connections.of(member.person))
     others: Sequence[SavedDraft] = ()
@@ -130,6 +131,10 @@ async def show_room(
     show = partial(from_start, rendered) if past and past.from_start else rendered.page
     shown = await show(member.code, page, reader.look)
     here = with_oneself(await chat.presence.everybody(member.code), member)
+    read = chat.reading.known(member, read)
+    new = None if past or error else await line_on(chat, member, seats, shown.page, read)
+    if visited and not (new and new.is_beyond):
+        note_visit(chat, member, page.position.rev)
     view = RoomView(
         member,
         known,
@@ -141,9 +146,7 @@ async def show_room(
         many_lines=many_lines,
         error=error,
         past=past,
-        new=None
-        if past or error
-        else new_line(shown.page, chat.reading.known(member, read), (*seats, *member.ignored)),
+        new=new,
         frozen=chat.presence.frozen,
         away=await chat.presence.away(member.code, here),
         others=others,
@@ -179,6 +182,8 @@ async def earlier(code: str) -> ResponseReturnValue:
     pace_reading(chat, member.person)
     before = asked_number("before") or None
     shown = await chat.hub.page(member.code, before, current_look())
+    if before and "by" not in request.args:  # which is not said by the live page
+        chat.unread_marks.go_back(member, before)
     known = None if shown.page.more else await chat.store.read(rooms.find_room, member.code)
     stays = before if "by" in request.args else None
     return chat.render.messages.earlier(member.code, shown, current_look(), known, stays)

@@ -11,16 +11,19 @@ from quart.typing import ResponseReturnValue
 from chat.context import Context
 from chat.live.budget import OverBudget
 from chat.live.connection import POLICY, Close, Connection
+from chat.model.changes import Page
 from chat.model.members import Member
 from chat.model.messages import Message
 from chat.store import NotFound, Unavailable
 from chat.store.members import seats_of
 from chat.store.messages import replies_to
+from chat.store.read_positions import read_up_to
 from chat.store.windows import Part, weight
 from chat.views.messages import PAGE, Shown
 from chat.views.reader import Reader
 from chat.views.stream_lines import StreamLines
-from chat.views.unread import NewLine, new_line
+from chat.views.unread import NewLine
+from chat.web.reading import line_on
 from chat.web.requests import asked_number, current_chat, current_reader, pace_reading, pages, require_member
 from chat.web.sending import has_left
 
@@ -40,14 +43,23 @@ async def stream(code: str) -> ResponseReturnValue:
     reader = current_reader()
     shown = await chat.hub.page(member.code, None, reader.look)
     seats = await chat.store.read(seats_of, member.code, member.person)
-    read = asked_number("read")
-    new = None if read is None else new_line(shown.page, read, (*seats, *member.ignored))
-    chat.reading.note(member.code, member.number, shown.page.position.rev)
+    new = await _line(chat, member, seats, shown.page)
     response = await make_response(_stream(chat, member, reader, seats, shown, new))
     response.content_type = "text/html; charset=utf-8"
     response.headers["X-Accel-Buffering"] = "no"
     response.timeout = None  # type: ignore[union-attr]
     return response
+
+
+async def _line(chat: Context, member: Member, seats: list[int], page: Page) -> NewLine | None:
+    """Before what was new when the room was opened. Unless that begins before the page, it is read by now."""
+    stored = await chat.store.read(read_up_to, member.code, member.number)
+    new = await line_on(chat, member, seats, page, chat.reading.known(member, stored))
+    if new and new.is_beyond:
+        return new
+    chat.reading.note(member.code, member.number, page.position.rev)
+    read = asked_number("read")
+    return None if read is None else await line_on(chat, member, seats, page, read)
 
 
 async def _stream(

@@ -78,6 +78,29 @@ async def test_without_javascript_a_link_leads_there_from_the_newest(people: Peo
     await ann.say("one more")
     await expect(frame.get_by_text("one more")).to_be_visible()
     await expect(frame.locator("#new")).to_be_in_viewport()
+    await frame.get_by_role("button", name="Mark as read").click()
+    await expect(frame.get_by_text("one more")).to_be_visible()
+    await expect(frame.locator("#new")).to_have_count(0)
+
+
+async def test_who_finds_more_than_a_page_shows_loses_nothing_until_they_say_so(visitors: Visitors) -> None:
+    ann, bob = await who_was_away(visitors, 70)
+    for _ in range(2):
+        await bob.window.evaluate("(dispatchEvent(new Event('focus')), 0)")
+        await bob.window.wait_for("/^.7[0-2]. /.test(document.title)")
+        assert await bob.window.evaluate(f"{LINE}.textContent") == "New messages"
+        await ann.say("one more")
+        await bob.sees("one more")
+        await bob.window.reload()
+        await bob.in_room()
+    await bob.window.wait_for("document.title.startsWith('(72)')")
+    await bob.window.evaluate("(document.querySelector('.new button').click(), 0)")
+    await bob.window.wait_for(f"document.readyState === 'complete' && {LINE} === null")
+    await bob.in_room()
+    await at_newest(bob, "one more")
+    await bob.window.evaluate("(dispatchEvent(new Event('blur')), 0)")
+    await ann.say("another one")
+    await bob.window.wait_for("document.title.startsWith('(1)')")
 
 
 async def test_a_window_without_the_focus_says_how_much_is_new(visitors: Visitors) -> None:

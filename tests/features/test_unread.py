@@ -303,7 +303,7 @@ async def test_what_is_new_before_the_page_is_one_link_away(
     await bob.get(f"/rooms/{code}", **NAVIGATION)
     await asyncio.gather(*(chat.store.append(code, 1, f"k{n}", f"m{n}") for n in range(70)))
     page = await bob.look(code)
-    assert line(page) == ["New messages Go to the first", "m20"]
+    assert line(page) == ["New messages Go to the first Mark as read", "m20"]
     first = await bob.get(page.one("li.new a")["href"])
     assert texts(first.page) == [f"m{n}" for n in range(50)]
 

@@ -1,0 +1,191 @@
+"""Who finds more that is new than a page shows keeps their place until they have read it, or say so."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from people import Live, Person, ids, texts, until
+from quart import Quart
+from streams import read_until, streaming
+
+from chat.context import Context
+
+from .test_unread import NAVIGATION, focused, line, say, told, unread
+
+MANY = 121
+LINE = ["New messages Go to the first Mark as read", "m71"]
+
+
+@pytest.fixture
+def his(chats: list[Context]) -> Context:
+    """What Bob's node works with."""
+    return chats[-1]
+
+
+@pytest.fixture
+async def many(alice: Person, bob: Person, code: str, chat: Context) -> None:
+    """Texts of Alice's that are new to Bob, of which the first mentions him, after one that he has read."""
+    await alice.write(code, "old")
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    await alice.write(code, "@Bob m0")
+    await asyncio.gather(*(chat.store.append(code, 1, f"k{n}", f"m{n}") for n in range(1, MANY)))
+
+
+async def visit(person: Person, code: str) -> list[str]:
+    return line((await person.get(f"/rooms/{code}", **NAVIGATION)).page)
+
+
+async def test_to_look_at_the_newest_page_reads_nothing(bob: Person, code: str, many: None) -> None:
+    assert await visit(bob, code) == LINE
+    assert await visit(bob, code) == LINE
+    assert await unread(bob) == "@1 1 text mentions you, 99+ unread"
+
+
+async def test_nor_does_a_page_that_is_open_whatever_its_window_does(
+    alice: Person, bob: Person, code: str, many: None, his: Context
+) -> None:
+    page = (await bob.get(f"/rooms/{code}", **NAVIGATION)).page
+    behind = page.one("#behind")
+    assert "#behind" in page.one("#resume")["hx-include"]
+    for sent in ({"focus": "1"}, {}):
+        async with bob.live(code) as live:
+            await live.send(k="focus")  # a page says so as soon as it is open
+            await until(lambda: focused(his))
+            await live.resume(page, behind=behind.value, new=page.one("#new data").value, **sent)
+            await live.send(k="focus")
+            await until(lambda: his.reading._watched)
+            assert (await told(live, his)).startswith("(99+) ")
+            await live.send(k="typing")
+            await say(alice, code, live, "and another one")
+            his.unread_marks.tick()
+            await live.send(k="blur")
+            await until(lambda: not his.reading._watched)
+            await live.send(k="focus")
+            await until(lambda: his.reading._watched)
+            assert not focused(his)
+        await until(lambda: not his.reading._watched)
+    assert not his.unread_marks._behind
+    assert await unread(bob) == "@1 1 text mentions you, 99+ unread"
+
+
+async def open_behind(person: Person, code: str, live: Live) -> None:
+    page = (await person.get(f"/rooms/{code}", **NAVIGATION)).page
+    await live.resume(page, behind=page.one("#behind").value, new=page.one("#new data").value)
+    await live.send(k="focus")
+
+
+async def is_read(chats: list[Context], his: Context) -> None:
+    """A page that has the focus is read again."""
+    for _ in range(200):
+        for chat in chats:
+            await chat.unread_titles.tick()
+        his.unread_marks.tick()
+        if focused(his):
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("It is still behind.")
+
+
+async def test_who_goes_through_all_of_it_has_read_it_page_by_page(
+    alice: Person, bob: Person, code: str, many: None, his: Context, chats: list[Context]
+) -> None:
+    async with bob.live(code) as live:
+        await open_behind(bob, code, live)
+        page = await bob.look(code)
+        address, seen = page.one("li.new a")["href"], []
+        for left in ("71 unread", "21 unread"):
+            page = (await bob.get(address, **NAVIGATION)).page
+            seen += texts(page)
+            assert await unread(bob) == left
+            assert not focused(his)
+            address = page.one("#later a")["href"]
+        assert seen == ["@Bob m0", *(f"m{n}" for n in range(1, 100))]
+        await is_read(chats, his)
+        assert await unread(bob) == ""
+        await say(alice, code, live, "new")
+        assert await unread(bob) == ""
+
+
+async def test_a_page_of_the_past_that_is_somewhere_else_or_fetched_ahead_reads_nothing(
+    bob: Person, code: str, many: None
+) -> None:
+    first = (await bob.look(code)).one("li.new a")["href"]
+    await bob.get(first, sec_fetch_mode="cors")
+    await bob.get(first, **NAVIGATION, sec_purpose="prefetch")
+    for query in ("?after=40", "?before=40", "?after=99999"):
+        await bob.get(f"/rooms/{code}{query}", **NAVIGATION)
+    assert await visit(bob, code) == LINE
+
+
+async def test_the_button_says_that_all_of_it_is_read(
+    bob: Person, code: str, many: None, his: Context, chats: list[Context], apps: list[Quart]
+) -> None:
+    async with bob.live(code) as live:
+        await open_behind(bob, code, live)
+        phone = bob.at(apps[0])
+        page = (await phone.get(f"/rooms/{code}", **NAVIGATION)).page
+        assert page.one("li.new button")["form"] == "read"
+        form = page.one("#read")
+        fields = {field["name"]: field["value"] for field in form.all("input")}
+        reply = await phone.post(form["action"], fields)
+        assert (reply.status, reply.headers["Location"]) == (303, f"/rooms/{code}")
+        assert await unread(bob) == ""
+        assert await visit(bob, code) == []
+        await is_read(chats, his)
+
+
+async def test_who_writes_has_read_all_of_it(
+    bob: Person, code: str, many: None, his: Context, chats: list[Context]
+) -> None:
+    async with bob.live(code) as live:
+        await open_behind(bob, code, live)
+        await bob.write(code, "mine")
+        await is_read(chats, his)
+    assert await visit(bob, code) == []
+
+
+async def test_who_scrolls_back_past_all_of_it_has_read_it(
+    bob: Person, code: str, many: None, his: Context, chats: list[Context]
+) -> None:
+    """A page that opens at its top asks for what is before that by itself."""
+    async with bob.live(code) as live:
+        await open_behind(bob, code, live)
+        await until(lambda: his.reading._watched)
+        await told(live, his)
+        page = await bob.look(code)
+        known = int(page.one("li.new a")["href"].rpartition("=")[2])
+        top = ids(page)[0]
+        for query in (f"before={top}", f"before={top - 50}", f"before={known}&by=click"):
+            await bob.get(f"/rooms/{code}/earlier?{query}")
+            his.unread_marks.tick()
+            assert not focused(his)
+        await bob.get(f"/rooms/{code}/earlier?before={known}")
+        await is_read([], his)
+        assert await unread(bob) == ""
+
+
+async def test_if_nothing_older_is_new_after_all_the_page_is_read(
+    alice: Person, bob: Person, code: str, chat: Context
+) -> None:
+    """What a page begins with may follow a change, which is nothing new."""
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    await bob.post(f"/rooms/{code}/title", {"title": "Regatta"})
+    await asyncio.gather(*(chat.store.append(code, 1, f"k{n}", f"m{n}") for n in range(50)))
+    assert await visit(bob, code) == ["50 new messages", "m0"]
+    assert await visit(bob, code) == []
+
+
+async def test_without_javascript_it_is_the_same(bob: Person, code: str, many: None) -> None:
+    room = (await bob.get(f"/rooms/{code}", **NAVIGATION)).page
+    address = room.one("noscript iframe")["src"].partition("#")[0]
+    for _ in range(2):
+        async with streaming(bob, address) as stream:
+            start = await read_until(stream, 'id="new"')
+            assert "Mark as read" in start
+            assert f'<form id="read" hidden method="post" action="/rooms/{code}/read">' in start
+    assert await visit(bob, code) == LINE
+    await bob.post(f"/rooms/{code}/read", {"id": "9" * 15})
+    async with streaming(bob, address) as stream:
+        assert "New messages" in await read_until(stream, "m120")
+        assert await unread(bob) == ""
