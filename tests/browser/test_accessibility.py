@@ -333,6 +333,27 @@ async def test_a_choice_of_drafts_has_no_violation(people: People, axe: str, sch
         assert await ann.page.evaluate("document.documentElement.scrollWidth") == width
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_page_that_begins_after_what_is_new_has_no_violation(
+    people: People, axe: str, scheme: str
+) -> None:
+    ann = await people.newcomer(**STILL)
+    code = await ann.open_room("Ann")
+    bob = await people.newcomer(scheme=cast(Scheme, scheme), **STILL)
+    await bob.join_room(code, "Bob")
+    await bob.page.goto(f"{ann.url}/settings")
+    await ann.write_history(60)
+    await bob.page.goto(f"{ann.url}/rooms/{code}")
+    await expect(bob.page.get_by_role("button", name="Mark as read")).to_be_visible()
+    for width in (1280, 320):
+        await bob.page.set_viewport_size({"width": width, "height": 800})
+        await check(bob, axe, f"a page that is behind, {width} px wide")
+        assert await bob.page.evaluate("document.documentElement.scrollWidth") == width
+    await bob.page.get_by_role("button", name="Mark as read").focus()
+    await bob.page.keyboard.press("Enter")
+    await expect(bob.page.locator(".new")).to_have_count(0)
+
+
 async def test_a_farewell_is_announced(people: People, axe: str) -> None:
     ann = await people.newcomer(**STILL)
     await ann.open_room("Ann")
