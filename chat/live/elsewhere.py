@@ -1,4 +1,4 @@
-"""What is unread or begun in the other rooms of those who have a page open: it is told to that page.
+"""What is unread in the other rooms of those who have a page open: it is told to that page.
 
 That is once a second at most. The store is asked for all rooms of a person at once, however much is said
 in how many of them, and for a twentieth of the time: whose turn did not come is first the next time. Of
@@ -66,6 +66,11 @@ class Elsewhere:
             mine.new = *mine.new, connection
         self._due[person] = None
 
+    def come_back(self, connection: Connection) -> None:
+        """A page that follows has lost its connection, and its title says what was so before."""
+        if mine := self._people.get(connection.member.person):
+            mine.unsure.add(connection)
+
     def leave(self, connection: Connection) -> None:
         """It has ended."""
         person = connection.member.person
@@ -73,6 +78,7 @@ class Elsewhere:
             if connection in mine.pages:
                 mine.pages.remove(connection)
             mine.titles.pop(connection, None)
+            mine.unsure.discard(connection)
             if not mine.pages:
                 self._keep(person, mine, {})
                 del self._people[person]
@@ -103,13 +109,6 @@ class Elsewhere:
         room.read = max(room.read, rev)
         if room.shown != NOTHING and mine.has_page_outside(code):
             self._due[person] = None
-
-    def begun(self, code: str, seat: int, has_draft: bool) -> None:
-        """Somebody has a draft in a room, or none any more, on whatever node."""
-        if person := self._rooms.get(code, {}).get(seat):
-            mine = self._people[person]
-            if mine.rooms[code].has_draft != has_draft and mine.has_page_outside(code):
-                self._due[person] = None
 
     def set_back(self, code: str, seat: int) -> None:
         """Somebody has read less than was known; what another node says, the store may know later."""
@@ -162,19 +161,19 @@ class Elsewhere:
         return self._reading.known(one.member, known.read if known else 0)
 
     def _tell(self, person: str, mine: PersonPages, found: Sequence[MyRoom]) -> None:
-        """A page that is new is told of everything: it may have been rendered a moment before."""
+        """A page that is new is told of all that is unread: it may have been rendered a moment before."""
         others = [one for one in found if mine.has_page_outside(one.room.code)]
         self._keep(person, mine, {one.room.code: one.member.number for one in others})
-        changed = [one for one in others if not mine.rooms[one.room.code].shows(one)]
-        some = [one for one in others if one.unread or one.has_draft][:ROWS]
+        changed = [one for one in others if _number(one) != mine.rooms[one.room.code].shown]
+        unread = [one for one in others if one.unread][:ROWS]
         for page in mine.pages:
-            self._show(page, [*changed[:ROWS], *some] if page in mine.new else changed[:ROWS], found)
+            self._show(page, [*changed[:ROWS], *unread] if page in mine.new else changed[:ROWS], found)
             self._entitle(page, mine, found)
-        if mine.new and some:
+        if mine.new and unread:
             self._again[person] = LATER
         mine.new = ()
         for one in changed[:ROWS]:
-            mine.rooms[one.room.code].show(one)
+            mine.rooms[one.room.code].shown = _number(one)
         if len(changed) > ROWS:
             self._due[person] = None
 
@@ -222,11 +221,16 @@ class Elsewhere:
         here = page.member.code
         others = [one for one in found if one.room.code != here]
         unread = Unread(0 if here else sum(one.unread for one in others), sum(one.mentions for one in others))
-        if unread == mine.titles.get(page, NOTHING):
+        if unread == mine.titles.get(page, NOTHING) and page not in mine.unsure:
             return
         mine.titles[page] = unread
+        mine.unsure.discard(page)
         if not here:
             page.show("unread", self._title(unread, page.look))
         for one in found:
             if one.room.code == here:
                 self.retitle(page, one.room)
+
+
+def _number(one: MyRoom) -> Unread:
+    return Unread(one.unread, one.mentions)

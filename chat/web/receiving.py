@@ -155,6 +155,7 @@ class Receiver:
         if not isinstance(life, str):
             return
         if read_life(life)[0]:
+            self._chat.unread_titles.elsewhere.come_back(self._connection)
             ask_for_draft(self._chat, self._connection)
         else:
             begin_life(self._chat, self._connection, self.intake.receipts, pending="body" in frame)

@@ -6,11 +6,12 @@ from people import Live, Person, ids, until
 from quart import Quart
 
 from chat.context import Context
+from chat.model.receipts import write_life
 
-from .test_elsewhere import Told, his
+from .test_elsewhere import Told, his, other
 from .test_unread import focused
 
-__all__ = ["his"]
+__all__ = ["his", "other"]
 
 
 class Titled(Told):
@@ -84,6 +85,23 @@ async def test_the_title_of_home_counts_all_that_is_unread(
         await chats[0].unread_titles.tick()
         await home.until(lambda: home.title == "Room chat")
         assert "icon-new" not in home.icon
+
+
+async def test_a_title_is_right_again_when_a_connection_comes_back(
+    alice: Person, bob: Person, code: str, other: str, his: Context
+) -> None:
+    """What it said may have been read meanwhile."""
+    name, page = await name_of(bob, f"/rooms/{code}"), await bob.look(code)
+    async with bob.live(code) as live:
+        await live.resume(page, life=write_life("page", 0))
+        titled = Titled(live, his, "(@1) (5) of yesterday")
+        await titled.until(lambda: titled.title == name)
+        assert "icon-new" not in titled.icon
+        await titled.tick()
+        assert len([frame for frame in live.frames if frame.has("title")]) == 1
+    async with bob.live("") as live:
+        home = Titled(live, his, "(@1) (5) of yesterday")
+        await home.until(lambda: home.title == "Room chat")
 
 
 async def test_who_is_ignored_is_in_no_title(

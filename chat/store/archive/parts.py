@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from chat.model.drafts import SavedDraft
-from chat.store.draft_places import restore
 from chat.store.queries import LARGEST
 from chat.store.records import decode_text, dump_meta, encode_text, load_meta
 from chat.store.transaction import Transaction, store_text
@@ -36,7 +34,6 @@ class Part:
     file: str  # in an archive
     view: str = ""  # what to read from, if that is not the table
     refers: Mapping[str, Part] = field(default_factory=dict)  # whose numbers its fields hold
-    is_personal: bool = False  # nothing for whom an archive of one room is given to
 
     @property
     def columns(self) -> str:
@@ -100,18 +97,7 @@ POSITIONS = _part(
     room=ROOMS,
     seat=MEMBERS,
 )
-DRAFTS = replace(
-    _part(
-        "saved_draft",
-        "room seat edited page",
-        "room int, seat int, edited int, page text, reply int, text_rev int, version int, body text",
-        "drafts.jsonl",
-        room=ROOMS,
-        seat=MEMBERS,
-    ),
-    is_personal=True,
-)
-PARTS = (ROOMS, MEMBERS, MESSAGES, VERSIONS, KEYS, POSITIONS, DRAFTS)
+PARTS = (ROOMS, MEMBERS, MESSAGES, VERSIONS, KEYS, POSITIONS)
 
 
 def dump_row(part: Part, row: Sequence[Any]) -> Line:
@@ -175,11 +161,6 @@ def before_room(part: Part, room: int) -> Key:
 
 async def put(tx: Transaction, part: Part, lines: Sequence[Line]) -> None:
     rows = [load_row(line) for line in lines]
-    if part is DRAFTS:
-        for room, seat, edited, page, reply, text_rev, version, body in rows:
-            draft = SavedDraft(version, decode_text(body) or "", reply, edited, text_rev, page)
-            await restore(tx, room, seat, draft)
-        return
     columns = part.columns
     if "body" in part.fields and tx.dialect.new_text:
         columns, rows = columns.replace("body", "text"), [await _with_text(tx, part, row) for row in rows]
