@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from chat.cluster.parts import bus_for, limits_for, redis_for, registry_for
 from chat.context import Context
 from chat.limits import OwnLimits
-from chat.live import read_signs, unread_marks
+from chat.live import draft_offers, read_signs, unread_marks
 from chat.live.bus import Bus, Others
 from chat.live.connections import SOCKETS
+from chat.live.draft_offers import DraftOffers
 from chat.live.drafts import Drafts
 from chat.live.elsewhere import Elsewhere
 from chat.live.hub import Hub
@@ -91,17 +92,16 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     render = Renderer(folder("templates"), assets, settings.edit_hours > 0)
     bus, registry = bus_for(redis, metrics.hinted, metrics.interruptions.inc), registry_for(redis, SOCKETS)
     hub = _hub(store, bus, render, registry, metrics)
-    reading, drafts, presence = Reading(store), Drafts(store), Presence(store, hub, render.people.roster)
+    reading, presence = Reading(store), Presence(store, hub, render.people.roster)
     sounds = Sounds(render.alerts.mention, reading.has_focus)
     titles = _titles(store, reading, bus, hub, render, sounds, metrics)
     store.listen(_committed(metrics, reading, titles.elsewhere, hub), hub.on_gap, metrics.unknown.inc)
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
     marks = UnreadMarks(reading, titles, bus, render.unread.focus)
     ignoring = Ignoring(store, bus, hub.feeds, render.ignored.show)
-    heard = _heard(typing, ignoring, titles, marks)
-    others = Others(titles.elsewhere.concerns, titles.elsewhere.note)
-    heeds = typing.note_written, ignoring.note, sounds.note, marks.note, drafts.note_deleted, hub.receive
-    bus.open(_received(*heeds), hub.on_gap, heard, others)
+    drafts = _drafts(store, bus, titles, render)
+    hear, others = _heard(typing, ignoring, titles, marks, drafts), _others(titles.elsewhere)
+    bus.open(_received(typing, ignoring, sounds, marks, drafts, hub), hub.on_gap, hear, others)
     registry.open(listeners(hub, presence))
     return Context(
         settings=settings,
@@ -152,6 +152,15 @@ def _titles(
     return UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere, lines, told)
 
 
+def _drafts(store: Store, bus: Bus, titles: UnreadTitles, render: Renderer) -> Drafts:
+    begun = titles.elsewhere.begun
+    return Drafts(store, DraftOffers(store, bus, titles.pages_of, begun, render.composer.others))
+
+
+def _others(elsewhere: Elsewhere) -> Others:
+    return Others(elsewhere.concerns, elsewhere.note)
+
+
 def _committed(
     metrics: Metrics, reading: Reading, elsewhere: Elsewhere, hub: Hub
 ) -> Callable[[Sequence[Change]], None]:
@@ -167,7 +176,7 @@ def _committed(
 
 
 def _heard(
-    typing: Typing, ignoring: Ignoring, titles: UnreadTitles, marks: UnreadMarks
+    typing: Typing, ignoring: Ignoring, titles: UnreadTitles, marks: UnreadMarks, drafts: Drafts
 ) -> Callable[[Sign], None]:
     """What is done with what another node says of people in a room that somebody follows here."""
     hears: Mapping[str, Callable[[Sign], object]] = {
@@ -175,6 +184,7 @@ def _heard(
         IGNORING: lambda sign: ignoring.refresh(sign.code, sign.seat),
         read_signs.KIND: titles.hear,
         unread_marks.KIND: marks.hear,
+        draft_offers.KIND: drafts.offers.hear,
     }
 
     def heard(sign: Sign) -> None:
@@ -184,8 +194,11 @@ def _heard(
     return heard
 
 
-def _received(*heeds: Callable[[Sequence[Change]], None]) -> Callable[[Sequence[Change]], None]:
+def _received(
+    typing: Typing, ignoring: Ignoring, sounds: Sounds, marks: UnreadMarks, drafts: Drafts, hub: Hub
+) -> Callable[[Sequence[Change]], None]:
     """What is done with what any node has stored in a room that somebody follows here."""
+    heeds = typing.note_written, ignoring.note, sounds.note, marks.note, drafts.note_deleted, hub.receive
 
     def received(changes: Sequence[Change]) -> None:
         for heed in heeds:

@@ -31,6 +31,7 @@ def work_of(chat: Context) -> Sequence[Coroutine[Any, Any, None]]:
         chat.presence.run(),
         chat.reading.run(),
         chat.drafts.run(),
+        chat.drafts.offers.run(),
         chat.typing.run(),
         chat.unread_titles.run(),
         chat.unread_marks.run(),

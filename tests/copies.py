@@ -15,14 +15,16 @@ from unittest.mock import patch
 import calls
 from postgres import the_server
 
+from chat.model.drafts import Note
 from chat.model.messages import Amendment, Delete, Edit
 from chat.model.rooms import Position
-from chat.store import Store, store_for
+from chat.store import NO_ROOM, Store, drafts, store_for
 
 ROOM = "BCDFGHJK"
 OTHER = "22222222"
 EMPTY = "33333333"
 CODES = [ROOM, OTHER, EMPTY]
+BEGUN = "hello", "x" * 8192, "日本語 👩‍👩‍👧\n", "two"
 CHANGES: list[Amendment] = [Delete(), Edit("edited")]
 
 Place = Callable[[], str]  # makes URLs of empty stores
@@ -36,6 +38,10 @@ async def opened(url: str) -> Any:
         yield store
     finally:
         await store.close()
+
+
+def begun(code: str) -> list[Note]:
+    return [Note(code, n % 3 + 1, f"page-{n}", text) for n, text in enumerate(BEGUN)]
 
 
 async def fill(url: str, messages: int = 60) -> None:
@@ -53,6 +59,7 @@ async def fill(url: str, messages: int = 60) -> None:
         texts = ["a\0b\x1a1", "👩‍👩‍👧", "'; DROP", "x" * 5000, "\n"]
         for code in (ROOM, OTHER):
             work = (store.append(code, 1 + n % 3, f"Key {n}", dice.choice(texts)) for n in range(messages))
+            await store.write(NO_ROOM, drafts.save, begun(code))
             for done in await asyncio.gather(*work):
                 if dice.random() < 0.2:
                     change = dice.choice(CHANGES)
@@ -72,6 +79,7 @@ async def everything(store: Store) -> list[Any]:
         *[await calls.find_seat(store, code, p) for code in CODES for p in people],
         *[await calls.seats_of(store, code, p) for code in CODES for p in people],
         await calls.present(store),
+        *[await store.read(drafts.drafts_of, code, seat) for code in CODES for seat in range(1, 4)],
         await store.append(ROOM, 1, "Key 0", "repeated"),
     ]
 

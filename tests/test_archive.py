@@ -39,6 +39,7 @@ from chat.store.archive.checks import CHUNK_BYTES, LineCheck, Numbers
 from chat.store.archive.copying import NotCopied
 from chat.store.archive.file import MANIFEST, verified
 from chat.store.archive.parts import (
+    DRAFTS,
     KEYS,
     MEMBERS,
     MESSAGES,
@@ -214,6 +215,7 @@ async def test_a_room_alone(url: str, places: dict[str, Place], file: str) -> No
     await archive.export(url, file, quiet, OTHER.lower())
     assert [room["code"] for room in lines(file, ROOMS)] == [OTHER]
     assert {line["room"] for part in PARTS[1:] for line in lines(file, part)} == {2}
+    assert lines(file, DRAFTS) == [], "whoever it is for"
     assert manifest(file)["metadata"] == {}
     target = places["sqlite"]()
     await archive.import_archive(file, target, quiet)
@@ -482,6 +484,18 @@ def added(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
         (POSITIONS, added(b'"seat":4', b'"seat":9'), "read-positions.jsonl, line 9: there is no seat 9"),
         (POSITIONS, lambda data: data.replace(b'"rev":', b'"rev":9', 1),
          "read-positions.jsonl, line 1: the room has not come to rev 90"),
+        (DRAFTS, added(b'"seat":3', b'"seat":9'), "drafts.jsonl, line 9: there is no seat 9"),
+        (DRAFTS, lambda data: data.replace(b"x" * 8192, b"x" * 8193, 1),
+         "drafts.jsonl, line 3: its body cannot be kept"),
+        (DRAFTS, lambda data: data.replace(b'"hello"', b'""', 1),
+         "drafts.jsonl, line 1: its body cannot be kept"),
+        (DRAFTS, lambda data: data.replace(b'"page-0"', b'"page 0"', 1),
+         "drafts.jsonl, line 1: its page cannot be one"),
+        (DRAFTS, lambda data: re.sub(rb'"version":\d+', b'"version":9007199254740993', data, count=1),
+         "drafts.jsonl, line 1: its version is none"),
+        (DRAFTS, lambda data: b"".join(data.splitlines(keepends=True)[0].replace(b"page-0", b"page-%d" % n)
+                                       for n in range(10, 21)),
+         "drafts.jsonl, line 11: its seat has too many"),
         (MEMBERS, lambda data: data.replace(b'"name":"Ian"', b'"name":"I\\u0000n"', 1),
          "members.jsonl, line 1: name has a NUL in it"),
         (MESSAGES, lambda data: re.sub(rb'"meta":{', b'"meta":{"mentions":[NaN],', data, count=1),
@@ -754,7 +768,8 @@ async def test_no_table_and_no_column_is_left_out(url: str) -> None:
         found = {(table, column) for table, column in await store.read(columns)}
     found -= {("metadata", "name"), ("metadata", "value")}  # in the manifest
     found -= {pair for pair in found if pair[0] == "posting"}  # made of the texts again
-    found -= {pair for pair in found if pair[0] in ("draft", "draft_text")}  # nobody's but their writer's
+    found -= {("draft_text", "serial"), ("draft", "serial"), ("draft", "width"), ("draft", "size")}  # a place
+    found = {("saved_draft" if table.startswith("draft") else table, column) for table, column in found}
     found -= {("room", "indexed")}
     if url.startswith("sqlite"):  # texts have a table of their own
         found -= {("text", "serial"), ("text", "body"), ("message", "serial")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from postgres import the_server
 from store_model import Clock
 
 from chat.model.drafts import Note, SavedDraft, clean_draft
-from chat.model.members import Member
+from chat.model.members import Member, Seat
 from chat.model.messages import BODY_BYTES, BODY_TYPED, Delete, Edit
 from chat.store import NO_ROOM, Store, drafts
-from chat.store.drafts import AGE, KEPT, WIDTHS
+from chat.store.draft_places import WIDTHS
+from chat.store.drafts import AGE, KEPT
 from chat.store.postgres.store import PostgresStore
 from chat.store.sqlite.store import SQLiteStore
 from chat.store.transaction import Transaction
@@ -62,12 +63,12 @@ def note(member: Member, page: str, body: str, **more: Any) -> Note:
     return Note(member.code, member.number, page, body, **more)
 
 
-async def save(store: Store, *notes: Note) -> None:
-    await store.write(NO_ROOM, drafts.save, notes)
+async def save(store: Store, *notes: Note) -> Mapping[Seat, int]:
+    return await store.write(NO_ROOM, drafts.save, notes)
 
 
-async def kept(store: Store, member: Member) -> list[SavedDraft]:
-    return await store.read(drafts.drafts_of, member.code, member.number)
+async def kept(store: Store, member: Member) -> Sequence[SavedDraft]:
+    return (await store.read(drafts.drafts_of, member.code, member.number)).drafts
 
 
 async def bodies(store: Store, member: Member) -> list[str]:
@@ -127,6 +128,16 @@ async def test_to_open_a_draft_elsewhere_is_not_to_take_it_over(store: Store, an
     assert await bodies(store, ann) == ["hello, and on"]
 
 
+async def test_what_was_gone_on_with_elsewhere_does_not_come_back_shorter(store: Store, ann: Member) -> None:
+    await save(store, note(ann, "phone", "hello"))
+    (begun,) = await kept(store, ann)
+    await save(store, note(ann, "desk", "hello there", base=begun.version))
+    await save(store, note(ann, "phone", "hello", kind="held"))
+    assert await bodies(store, ann) == ["hello there"]
+    await save(store, note(ann, "phone", "hello, and on"))
+    assert await bodies(store, ann) == ["hello, and on", "hello there"]
+
+
 async def test_two_empty_pages_have_two_drafts(store: Store, ann: Member) -> None:
     await save(store, note(ann, "phone", "one"), note(ann, "desk", "two"))
     assert sorted(await bodies(store, ann)) == ["one", "two"]
@@ -176,6 +187,48 @@ async def test_a_page_that_comes_back_without_a_keystroke_brings_nothing_old(
     assert await bodies(store, ann) == []
     await save(store, note(ann, "desk", "hello!", base=begun.version))
     assert await bodies(store, ann) == ["hello!"]
+
+
+async def test_what_was_sent_is_known_as_such_until_it_is_dropped(
+    store: Store, ann: Member, clock: Clock
+) -> None:
+    await save(store, note(ann, "phone", "hello"), note(ann, "desk", "something else"))
+    clock.now += 1
+    await say(store, ann, "hello there")
+    found = await store.read(drafts.drafts_of, ROOM, ann.number)
+    assert [[one.body for one in part] for part in found] == [["something else"], ["hello"]]
+
+
+async def test_it_says_whose_other_pages_show_something_else_now(
+    store: Store, ann: Member, bob: Member
+) -> None:
+    both = await save(store, note(ann, "phone", "h"), note(bob, "his", "hi"))
+    assert both == {ann.seat: 1, bob.seat: 1}
+    assert await save(store, note(ann, "phone", "hello")) == {}, "which lists say already"
+    assert await save(store, note(ann, "desk", "two")) == {ann.seat: 2}
+    assert await save(store, note(ann, "desk", "two")) == {}
+    assert await save(store, note(ann, "desk", "two, and on")) == {ann.seat: 2}, "the phone shows it"
+    (newest, _) = await kept(store, ann)
+    for use, changed in ((True, {ann.seat: 2}), (False, {})):  # it is another version then
+        asked = ROOM, ann.number, newest.version, use
+        assert await store.write(NO_ROOM, drafts.choose, *asked) == changed
+    assert await save(store, note(ann, "phone", "hello", kind="sent")) == {ann.seat: 1}
+    assert await save(store, note(ann, "desk", "")) == {ann.seat: 0}
+    assert await save(store, note(ann, "desk", "")) == {}
+    id = await say(store, bob, "a message")
+    assert await save(store, note(bob, "his", "better", edited=id, text_rev=id)) == {}
+
+
+async def test_what_arrives_after_the_text_that_it_became_is_too_late(store: Store, ann: Member) -> None:
+    await save(store, note(ann, "page", "hello", kind="posted"))
+    (begun,) = await kept(store, ann)
+    await say(store, ann, "hello there")
+    await save(store, note(ann, "page", "hello there", kind="sent"))
+    for base in (0, begun.version):
+        await save(store, note(ann, "page", "hello the", base=base, kind="posted"))
+        assert await bodies(store, ann) == []
+    await save(store, note(ann, "page", "something else", base=begun.version, kind="posted"))
+    assert await bodies(store, ann) == ["something else"]
 
 
 async def test_what_was_typed_while_nobody_listened_is_kept(store: Store, ann: Member) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from chat.live.feed import Feed
@@ -35,8 +35,10 @@ class Connection:
         "counts",
         "cursor",
         "draft",
+        "drafts_offered",
         "feed",
         "id",
+        "life",
         "look",
         "member",
         "offered",
@@ -65,7 +67,9 @@ class Connection:
         self.cursor: int | None = None  # None: has not said what it has; -1: wants the newest page
         self.texts = 0  # up to which rev its page has every text, for it may be given what it lacks in parts
         self.draft: int | None = None  # None: its page has none; else the version that it began with, or 0
+        self.life = ""  # the key of its page, once it has said what is in its field
         self.offered = False  # what was begun, should its field be empty
+        self.drafts_offered: Sequence[int] | None = None  # versions; None: those that it was rendered with
         self.panels_seen = 0  # the version of its room's panels
         self.slots = Slots()  # what this page alone is to be shown
         self.unanswered = False  # its peer has to read something before it is heard further

@@ -10,8 +10,9 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from chat.live.draft_offers import DraftOffers
 from chat.model.changes import Change
-from chat.model.drafts import Note, SavedDraft
+from chat.model.drafts import Note, SavedDraft, became
 from chat.model.members import Member, Seat
 from chat.store import NO_ROOM, OutcomeUnknown, Store, Unavailable, drafts
 
@@ -28,7 +29,8 @@ Place = tuple[
 
 
 class Drafts:
-    def __init__(self, store: Store, every: float = EVERY) -> None:
+    def __init__(self, store: Store, offers: DraftOffers, every: float = EVERY) -> None:
+        self.offers = offers
         self._store = store
         self._every = every
         self._due: dict[Place, Note] = {}
@@ -49,7 +51,7 @@ class Drafts:
         place = written = note.code, note.seat, note.page, note.edited
         if note.kind == "sent":
             place = *written[:3], SENT
-            if (before := self._due.get(written)) and note.sends(before.body):
+            if (before := self._due.get(written)) and became(before.body, note.body):
                 self._forget(written)
         self._forget(place)
         if len(self._due) < MOST and self._characters + len(note.body) <= MOST_CHARACTERS:
@@ -93,15 +95,18 @@ class Drafts:
             await self.save()
             await asyncio.sleep(PAUSE)
 
-    def leave(self, code: str, seat: int) -> None:
-        """A page has gone: on another node it may be said what is newer."""
+    def hurry(self, code: str, seat: int) -> None:
+        """The next page may be of another node."""
         if self.has_due(code, seat):
             self._hurried.set()
 
     async def of(self, member: Member) -> Sequence[SavedDraft]:
         """All of a seat, the newest first, also what is yet to be stored. Raises Unavailable."""
         await self.save_of(member)
-        return await self._store.read(drafts.drafts_of, member.code, member.number)
+        found = await self._store.read(drafts.drafts_of, *member.seat)
+        for one in found.sent:
+            self.note(Note(*member.seat, one.page, one.body, kind="sent"))
+        return found.drafts
 
     async def save_of(self, member: Member) -> None:
         """Store what is due of a seat alone."""
@@ -122,7 +127,18 @@ class Drafts:
 
     async def _stored(self, notes: Sequence[Note]) -> bool:
         try:
-            await self._store.write(NO_ROOM, drafts.save, notes)
+            await self.keep(notes)
         except (Unavailable, OutcomeUnknown):
             return False
         return True
+
+    async def keep(self, notes: Sequence[Note]) -> None:
+        """Store them now. Raises store errors."""
+        changed = await self._store.write(NO_ROOM, drafts.save, notes)
+        self.offers.tell(changed)
+
+    async def choose(self, member: Member, version: int, use: bool) -> None:
+        """Have one of them stand in the field, or none of it. Raises store errors."""
+        await self.save_of(member)
+        changed = await self._store.write(NO_ROOM, drafts.choose, *member.seat, version, use)
+        self.offers.tell(changed)

@@ -1,4 +1,4 @@
-"""What is unread in the other rooms of those who have a page open: it is told to that page.
+"""What is unread or begun in the other rooms of those who have a page open: it is told to that page.
 
 That is once a second at most. The store is asked for all rooms of a person at once, however much is said
 in how many of them, and for a twentieth of the time: whose turn did not come is first the next time. Of
@@ -110,6 +110,13 @@ class Elsewhere:
         if room.shown != NOTHING and mine.has_page_outside(code):
             self._due[person] = None
 
+    def begun(self, code: str, seat: int, has_draft: bool) -> None:
+        """Somebody has a draft in a room, or none any more, on whatever node."""
+        if person := self._rooms.get(code, {}).get(seat):
+            mine = self._people[person]
+            if mine.rooms[code].has_draft != has_draft and mine.has_page_outside(code):
+                self._due[person] = None
+
     def set_back(self, code: str, seat: int) -> None:
         """Somebody has read less than was known; what another node says, the store may know later."""
         if person := self._rooms.get(code, {}).get(seat):
@@ -161,19 +168,19 @@ class Elsewhere:
         return self._reading.known(one.member, known.read if known else 0)
 
     def _tell(self, person: str, mine: PersonPages, found: Sequence[MyRoom]) -> None:
-        """A page that is new is told of all that is unread: it may have been rendered a moment before."""
+        """A page that is new is told of everything: it may have been rendered a moment before."""
         others = [one for one in found if mine.has_page_outside(one.room.code)]
         self._keep(person, mine, {one.room.code: one.member.number for one in others})
-        changed = [one for one in others if _number(one) != mine.rooms[one.room.code].shown]
-        unread = [one for one in others if one.unread][:ROWS]
+        changed = [one for one in others if not mine.rooms[one.room.code].shows(one)]
+        some = [one for one in others if one.unread or one.has_draft][:ROWS]
         for page in mine.pages:
-            self._show(page, [*changed[:ROWS], *unread] if page in mine.new else changed[:ROWS], found)
+            self._show(page, [*changed[:ROWS], *some] if page in mine.new else changed[:ROWS], found)
             self._entitle(page, mine, found)
-        if mine.new and unread:
+        if mine.new and some:
             self._again[person] = LATER
         mine.new = ()
         for one in changed[:ROWS]:
-            mine.rooms[one.room.code].shown = _number(one)
+            mine.rooms[one.room.code].show(one)
         if len(changed) > ROWS:
             self._due[person] = None
 
@@ -230,7 +237,3 @@ class Elsewhere:
         for one in found:
             if one.room.code == here:
                 self.retitle(page, one.room)
-
-
-def _number(one: MyRoom) -> Unread:
-    return Unread(one.unread, one.mentions)

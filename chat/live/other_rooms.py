@@ -14,6 +14,7 @@ from chat.store.my_rooms import MyRoom
 class OtherRoom:
     """`read` was heard and may not be stored yet, `shown` how many texts and mentions pages call unread.
 
+    `has_draft` is what they say of that.
     `mentions` are those that have been noticed, None before the first look: `ignored` were not among them.
     While it is `set_back`, some become unread again.
     """
@@ -21,9 +22,18 @@ class OtherRoom:
     seat: int
     read: int = 0
     shown: Unread = NOTHING
+    has_draft: bool = False
     mentions: int | None = None
     ignored: Collection[int] = ()
     set_back: bool = False
+
+    def shows(self, one: MyRoom) -> bool:
+        """Whether pages say so already."""
+        return (self.shown, self.has_draft) == (Unread(one.unread, one.mentions), one.has_draft)
+
+    def show(self, one: MyRoom) -> None:
+        """Now they do."""
+        self.shown, self.has_draft = Unread(one.unread, one.mentions), one.has_draft
 
     def is_new(self, one: MyRoom) -> bool:
         """Whether there are more mentions than the last time because somebody has written one."""

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from chat.model.invisible import is_blank
 from chat.model.messages import BODY_BYTES, BODY_TYPED, without_controls
 
-Kind = Literal["typed", "held", "sent"]
+Kind = Literal["typed", "posted", "held", "sent"]
 
 
 class SavedDraft(NamedTuple):
@@ -21,12 +21,14 @@ class SavedDraft(NamedTuple):
     reply: int = 0  # the id of the message that it answers
     edited: int = 0  # the id of the message whose text it is to replace
     text_rev: int = 0  # at which that had the text that was changed here
+    page: str = ""  # the key of the life of the one that it is written on
 
 
 class Note(NamedTuple):
     """What a page says of the text that is written on it.
 
-    It was `typed` just now; or is `held` by a page that comes back; or was `sent`. `base` is the version of
+    It was `typed` just now; or so, but is `posted`, so it may arrive after the text that it became; or is
+    `held` by a page that comes back; or was `sent`. `base` is the version of
     the draft that the page began with.
     """
 
@@ -40,9 +42,10 @@ class Note(NamedTuple):
     base: int = 0
     kind: Kind = "typed"
 
-    def sends(self, body: str) -> bool:
-        """Whether what was sent here may be what this had become."""
-        return bool(start := body.strip()) and self.body.lstrip().startswith(start)
+
+def became(begun: str, sent: str) -> bool:
+    """Whether what was sent may be what this had become."""
+    return bool(start := begun.strip()) and sent.lstrip().startswith(start)
 
 
 def clean_draft(text: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The rooms in which a person has a seat: what was said last in each, and how much of it they have not read.
+"""The rooms in which a person has a seat: what was said last in each, what is unread, and what is begun.
 
 All of that is one question, whose cost is bounded: home and the list beside each room ask it again and again.
 """
@@ -63,6 +63,7 @@ SELECT
   ) AS mentioned),
   coalesce(read_position.rev, 0),
   EXISTS (SELECT 1 FROM seat WHERE seat.room = newest.room AND present = 1 AND seat.number <> newest.number),
+  EXISTS (SELECT 1 FROM draft WHERE draft.room = newest.room AND draft.seat = newest.number AND edited = 0),
   code, epoch, opened, room_meta,
   code, number, person, name, mark, meta,
   id, newest.rev, at, author,
@@ -95,6 +96,7 @@ class MyRoom(NamedTuple):
     mentions: int  # of them that mention the person, likewise
     read: int
     is_lively: bool  # somebody else is there, on whatever node, as the log knows
+    has_draft: bool = False  # of a new text, which they have begun and not sent
 
 
 class Home(NamedTuple):
@@ -119,13 +121,14 @@ async def my_rooms(tx: Transaction, person: str) -> list[MyRoom]:
     rows = await tx.fetch(_question(tx.dialect), person, CONSIDERED, LOOKED_BACK, SHOWN, LOOKED_AT, COUNTED)
     return [
         MyRoom(
-            room=load_room(row[4:8]),
-            member=load_member(row[8:14]),
-            last=None if row[14] is None else message_of(row[14:]),
+            room=load_room(row[5:9]),
+            member=load_member(row[9:15]),
+            last=None if row[15] is None else message_of(row[15:]),
             unread=row[0],
             mentions=row[1],
             read=row[2],
             is_lively=bool(row[3]),
+            has_draft=bool(row[4]),
         )
         for row in rows
     ]

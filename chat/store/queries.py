@@ -172,7 +172,7 @@ VERSIONS = "SELECT rev, at, body FROM earlier_text WHERE room = $1 AND message =
 FORGET_VERSIONS = "DELETE FROM version WHERE room = $1 AND message = $2 AND rev <= $3"
 
 DRAFTS = (
-    "SELECT draft.serial, width, page, version, size, body, reply, edited, text_rev "
+    "SELECT draft.serial, width, version, size, body, reply, edited, text_rev, page "
     "FROM draft JOIN draft_text ON draft_text.serial = draft.serial "
     "WHERE room = $1 AND seat = $2 ORDER BY version DESC"
 )
@@ -191,11 +191,18 @@ SET_DRAFT = (
     "size = $8 WHERE serial = $9"
 )
 FREE_PLACE = "SELECT serial FROM draft WHERE room IS NULL AND width = $1 LIMIT 1"
-FREE_DRAFT = "UPDATE draft SET room = NULL, seat = NULL, page = NULL, version = NULL WHERE serial = $1"
+FREE_DRAFT = (
+    "UPDATE draft SET room = NULL, seat = NULL, page = NULL, edited = NULL, reply = NULL, version = NULL "
+    "WHERE serial = $1"
+)
 RAISE_DRAFT = "UPDATE draft SET version = $1 WHERE serial = $2"
 CARRY_DRAFTS = "UPDATE draft SET seat = $3 WHERE room = $1 AND seat = $2"
 DRAFTS_OF_SEAT = "SELECT serial FROM draft WHERE room = $1 AND seat = $2"
-DRAFTS_ABOUT = "SELECT serial FROM draft WHERE room = $1 AND (edited = $2 OR reply = $2)"
+NEW_TEXTS = "SELECT count(*) FROM draft WHERE room = $1 AND seat = $2 AND edited = 0"
+DRAFTS_ABOUT = (
+    "SELECT serial FROM draft WHERE room = $1 AND edited = $2 AND edited <> 0 "
+    "UNION SELECT serial FROM draft WHERE room = $1 AND reply = $2 AND reply <> 0"
+)
 DRAFTS_OF_EDIT = "SELECT serial FROM draft WHERE room = $1 AND seat = $2 AND edited = $3"
 DRAFTS_OF_ROOM = "SELECT serial FROM draft WHERE room = $1 LIMIT $2"
 OLD_DRAFTS = "SELECT serial FROM draft WHERE version < $1 ORDER BY version LIMIT $2"

@@ -62,6 +62,10 @@ class Composer:
         }
         return self._render("draft/fill.html", look, **values)
 
+    def others(self, code: str, others: Sequence[SavedDraft], look: Look) -> str:
+        """Below the field, what else was begun; in place of what is said of that there."""
+        return self._render("draft/offer.html", look, code=code, others=others)
+
     def replying(self, quoted: Quoted, look: Look) -> str:
         """Above the field, the message that the text in it answers."""
         return self._render("reply/choose.html", look, quoted=quoted)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from quart import after_this_request
+
 from chat import limits
 from chat.context import Context
 from chat.features.edit import EDIT
@@ -29,7 +31,7 @@ async def take_draft(chat: Context, connection: Connection, frame: dict[str, Any
     """What is written on a page that calls itself `life`; over the rate it waits like any frame."""
     if chat.own_limits.take(limits.DRAFTS, connection.member.person):
         await pace(chat, connection)
-    note = _note_of(connection.member, frame, life)
+    note = note_of(connection.member, frame, life)
     if "again" in frame and not connection.offered:
         connection.offered = True
         if note is not None and not note.body:
@@ -42,7 +44,7 @@ async def take_draft(chat: Context, connection: Connection, frame: dict[str, Any
     ):
         return
     if not note.edited:
-        connection.draft = note.base
+        connection.draft, connection.life = note.base, note.page
     chat.drafts.note(note)
 
 
@@ -52,8 +54,8 @@ def draft_bytes_wait(chat: Context, member: Member, address: str, body: str) -> 
     return chat.own_limits.take_both(person, place, count=len(body.encode()))
 
 
-def _note_of(member: Member, frame: dict[str, Any], life: str) -> Note | None:
-    """None if the frame has no one text that can be kept."""
+def note_of(member: Member, frame: dict[str, Any], life: str) -> Note | None:
+    """What a frame says, or a form; None if it has no one text that can be kept."""
     bodies, own = frame.get("body"), frame.get("life")
     page = (read_life(own)[0] if isinstance(own, str) else "") or life
     if not isinstance(bodies, Texts) or len(bodies) != 1 or not page:
@@ -89,6 +91,15 @@ async def opened(chat: Context, member: Member) -> tuple[Draft | None, Sequence[
     quoted = await quoted_by(chat, member, newest.reply)
     key = secrets.token_urlsafe(9)
     return Draft(member.code, [newest.body], key, quoted=quoted, version=newest.version), kept[1:]
+
+
+def show_once() -> None:
+    """Back must not show a draft that was sent meanwhile: no cache keeps the page that is being made."""
+
+    @after_this_request
+    def forbid(response: Any) -> Any:
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
 
 def begun_on(kept: Sequence[SavedDraft], id: int) -> dict[str, SavedDraft]:

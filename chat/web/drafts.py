@@ -10,17 +10,19 @@ from quart.typing import ResponseReturnValue
 from chat import limits
 from chat.context import Context
 from chat.features.action import TOO_OFTEN, failure_of
+from chat.live.frames import Texts
 from chat.model.drafts import Note, clean_draft
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.model.quotes import read_reply
-from chat.store import NO_ROOM, OutcomeUnknown, Unavailable, drafts
+from chat.model.receipts import read_life
+from chat.store import OutcomeUnknown, Unavailable
 from chat.views.forms import Draft
 from chat.web import fields
-from chat.web.drafting import draft_bytes_wait
+from chat.web.drafting import draft_bytes_wait, note_of
 from chat.web.errors import error_page
 from chat.web.posting import kept_page, left_page
-from chat.web.requests import client_info, current_chat, find_member, pages
+from chat.web.requests import client_info, current_chat, current_look, find_member, pages
 
 TOO_LONG = "This draft is too long to be kept. Shorten it, or send part of it."
 CHOICES = "use", "drop"
@@ -29,22 +31,35 @@ NO_CHOICE = "Please choose one of the two."
 
 @pages.post("/rooms/<code>/draft")
 async def draft(code: str) -> ResponseReturnValue:
-    """Keep what is in the field, or with `choice`, use or drop what was kept of another device."""
+    """Keep what is in the field. With `choice`, then use or drop the version of what was begun elsewhere."""
     chat, form = current_chat(), await request.form
     member = await find_member(chat, code)
     if member is None:
         return left_page((form.getlist("body") or [""])[-1:])
-    choice = fields.text(form, "choice")
-    if not choice:
-        failed = await _keep(chat, member)
-        return failed or redirect(f"/rooms/{member.code}", 303)
+    choice, _, version = fields.text(form, "choice").partition("/")
+    if choice:
+        return await _choose(chat, member, choice, fields.number(version))
+    if "HX-Request" in request.headers:
+        _pace(chat, member)
+        await _note(chat, member)
+        return "", 204
+    failed = await _keep(chat, member)
+    return failed or redirect(f"/rooms/{member.code}", 303)
+
+
+async def _choose(chat: Context, member: Member, choice: str, version: int) -> ResponseReturnValue:
     if choice not in CHOICES:
         return error_page(422, "Not done", NO_CHOICE), 422
-    _pace(chat, member)
-    await chat.drafts.save_of(member)
-    asked = member.code, member.number, fields.number(form.get("version")), choice == "use"
-    await chat.store.write(NO_ROOM, drafts.choose, *asked)
-    return redirect(f"/rooms/{member.code}", 303)
+    is_live = "HX-Request" in request.headers
+    try:
+        _pace(chat, member)
+        await _note(chat, member)
+        await chat.drafts.choose(member, version, choice == "use")
+    except (RateLimited, Unavailable, OutcomeUnknown) as error:
+        if not is_live:
+            raise
+        return chat.render.alerts.notice(failure_of(error).text, current_look())
+    return ("", 204, {"HX-Refresh": "true"}) if is_live else redirect(f"/rooms/{member.code}", 303)
 
 
 def _pace(chat: Context, member: Member) -> None:
@@ -53,12 +68,32 @@ def _pace(chat: Context, member: Member) -> None:
         raise RateLimited(TOO_OFTEN, wait)
 
 
+async def _note(chat: Context, member: Member) -> None:
+    """What is in a field just now, on the page of a message, or where something else is chosen."""
+    form = await request.form
+    texts = Texts(form.getlist("body")[-1:], [read_reply((form.getlist("reply") or [""])[-1])])
+    frame = {"body": texts, "draft": form.get("draft")}
+    frame |= {name: fields.text(form, name) for name in ("act", "version")}
+    note = note_of(member, frame, _page_of(form))
+    if note is None:
+        return
+    if note.body and (chat.quota.full or draft_bytes_wait(chat, member, client_info().address, note.body)):
+        return
+    chat.drafts.note(note._replace(kind="posted"))
+    chat.drafts.hurry(*member.seat)
+
+
+def _page_of(form: fields.Values) -> str:
+    """The key of its life, or of its form."""
+    return read_life(fields.text(form, "life"))[0] or read_life(f"{fields.text(form, 'key')}.0")[0]
+
+
 async def _keep(chat: Context, member: Member) -> ResponseReturnValue | None:
     """Not None if it could not be kept: then the text comes back."""
     form = await request.form
     typed, reply = (form.getlist("body") or [""])[-1], read_reply((form.getlist("reply") or [""])[-1])
     base = fields.number(form.get("draft"))
-    key = fields.text(form, "key") or secrets.token_urlsafe(9)
+    key = _page_of(form) or secrets.token_urlsafe(9)
     try:
         _pace(chat, member)
         body = clean_draft(typed)
@@ -69,7 +104,7 @@ async def _keep(chat: Context, member: Member) -> ResponseReturnValue | None:
         if body:  # an emptied field gives something back
             chat.quota.take(len(body.encode()), "body")
         note = Note(member.code, member.number, key, body, max(reply, 0), base=base)
-        await chat.store.write(NO_ROOM, drafts.save, [note])
+        await chat.drafts.keep([note])
     except (Refused, Unavailable, OutcomeUnknown) as error:
         written = Draft(member.code, [typed], key, replies=[reply], version=base)
         return await kept_page(chat, member, written, failure_of(error))

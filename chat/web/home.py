@@ -105,8 +105,7 @@ async def _home_of(chat: Context, person: str | None, rate: Rate = limits.PAGES_
     chat.reading.gather(chat.hub.connections.of(person))
     try:
         found = await chat.store.snapshot(home_of, person)
-        if _is_behind(chat, found.rooms):
-            await chat.reading.save()
+        if await _stored(chat, found.rooms):
             found = await chat.store.snapshot(home_of, person)
     except Unavailable:
         return None
@@ -114,8 +113,15 @@ async def _home_of(chat: Context, person: str | None, rate: Rate = limits.PAGES_
     return found
 
 
-def _is_behind(chat: Context, rooms: Sequence[MyRoom]) -> bool:
-    return any(chat.reading.due.get(one.member.seat, 0) > one.read for one in rooms)
+async def _stored(chat: Context, rooms: Sequence[MyRoom]) -> bool:
+    """Store what was yet to be; whether there was anything."""
+    is_read = any(chat.reading.due.get(one.member.seat, 0) > one.read for one in rooms)
+    if is_read:
+        await chat.reading.save()
+    drafts = [one.member for one in rooms if chat.drafts.has_due(*one.member.seat)]
+    for member in drafts:
+        await chat.drafts.save_of(member)
+    return is_read or bool(drafts)
 
 
 def _now() -> int:

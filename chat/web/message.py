@@ -26,7 +26,7 @@ from chat.views.forms import NOTHING
 from chat.views.message_view import MessageView, Surroundings
 from chat.views.messages import PAGE
 from chat.web import fields
-from chat.web.drafting import begun_on
+from chat.web.drafting import begun_on, show_once
 from chat.web.message_details import Details, details_of
 from chat.web.requests import (
     current_chat,
@@ -78,6 +78,9 @@ async def message_page(
     found = await chat.store.snapshot(_read_page, member, id)
     asks = await seen(chat, found.message, found.seats)
     chat.reading.gather(chat.hub.connections.of(member.person))
+    drafts = {} if failure else begun_on(await chat.drafts.of(member), id)
+    if drafts:
+        show_once()
     view = MessageView(
         member,
         found.room,
@@ -92,7 +95,7 @@ async def message_page(
         failed.form if failed else "",
         failure,
         given,
-        {} if failure else begun_on(await chat.drafts.of(member), id),
+        drafts,
     )
     return chat.render.pages.message(view, current_reader())
 

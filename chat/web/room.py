@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from urllib.parse import quote
 
-from quart import Response, abort, after_this_request, make_response, redirect, request
+from quart import Response, abort, make_response, redirect, request
 from quart.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -28,7 +28,7 @@ from chat.views.people import with_oneself
 from chat.views.qr import qr_code
 from chat.views.room_pages import RoomView
 from chat.web import repeats
-from chat.web.drafting import opened
+from chat.web.drafting import opened, show_once
 from chat.web.entry import existing_room, invitation
 from chat.web.reading import line_on, note_later, note_visit
 from chat.web.requests import (
@@ -153,14 +153,8 @@ async def show_room(
         offered=offered,
     )
     if draft.version:
-        after_this_request(_not_cached)
+        show_once()
     return chat.render.pages.room(view, reader)
-
-
-def _not_cached(response: Response | WerkzeugResponse) -> Response | WerkzeugResponse:
-    """Back must not show a draft that was sent meanwhile."""
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 def link_to(code: str) -> str:

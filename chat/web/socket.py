@@ -146,7 +146,7 @@ async def _follow(chat: Context, connection: Connection, socket: Socket) -> None
             if connection.counts:
                 chat.presence.depart(connection.member)
             chat.unread_marks.leave(connection)
-            chat.drafts.leave(connection.member.code, connection.member.number)
+            chat.drafts.hurry(connection.member.code, connection.member.number)
             chat.hub.release(connection)
 
 

@@ -15,7 +15,7 @@ from serving import Server
 from browser.conftest import CACHE
 from browser.drivers import Scheme
 from browser.reading import LIVE_FRAME, SCROLL, at_newest, history, scroll_up, sees_in_frame, still
-from browser.visitors import UNREACHABLE, Visitor, Visitors
+from browser.visitors import IDS, UNREACHABLE, Visitor, Visitors
 
 # What the browsers differ in has nothing to do with how many nodes there are.
 pytestmark = pytest.mark.parametrize("deployment", [ONE], scope="module")
@@ -417,3 +417,50 @@ async def test_back_leads_to_what_was_being_written(visitors: Visitors) -> None:
     await ann.type("ought\n", pace=0)
     await ann.shows(["half a thought"])
     await ann.rest()
+
+
+async def begins_elsewhere(visitor: Visitor, text: str) -> None:
+    """Somebody types on another device."""
+    form = json.dumps({"key": "phone", "body": text})
+    path, headers = "location.pathname + '/draft'", "{'HX-Request': 'true'}"
+    await visitor.window.evaluate(
+        f"void fetch({path}, {{method: 'POST', headers: {headers}, body: new URLSearchParams({form})}})"
+    )
+
+
+OFFER = "document.querySelector('.drafts blockquote')?.textContent"
+
+
+async def test_what_was_begun_elsewhere_is_offered_and_the_field_is_not_touched(visitors: Visitors) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await ann.type("at the desk", pace=0)
+    await begins_elsewhere(ann, "on the phone")
+    await ann.window.wait_for(f"{OFFER} === 'on the phone'", timeout=20)
+    await ann.window.type(", still", pace=0)
+    await ann.window.wait_for(f"{DRAFT}.join() === 'at the desk, still'")
+    await ann.window.click(".drafts button[value^=use]")
+    await ann.window.wait_for(f"{OFFER} === 'at the desk, still'")
+    await ann.in_room()
+    await ann.window.wait_for(f"{DRAFT}.join() === 'on the phone'")
+    await ann.type(", and sent\n", pace=0)
+    await ann.shows(["on the phone, and sent"])
+
+
+async def test_what_is_typed_on_the_page_of_a_message_is_there_after_another_page(visitors: Visitors) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await ann.say("Who has the keys?")
+    await ann.sees("Who has the keys?")
+    (id, *_) = (await ann.window.evaluate(IDS))[::-1]
+    path = f"{await ann.window.evaluate('location.href')}/{id}"
+    for name, text in (("reply", "I do"), ("edit", " Or Bob?")):
+        await ann.window.open(path)
+        field = f"document.querySelector('#to-{name}')"
+        await ann.window.wait_for(f"{field} !== null && document.readyState === 'complete'")
+        await ann.window.focus(f"#to-{name}")
+        await ann.window.type(text, pace=0.02)
+        await ann.window.open(ann.url)
+        await ann.window.wait_for("document.querySelector('#code') !== null")
+        await ann.window.open(path)
+        await ann.window.wait_for(f"{field}?.value.includes({json.dumps(text)})")

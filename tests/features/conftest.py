@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 from deployments import BOTH
 from people import Person
@@ -17,3 +19,17 @@ def deployment(request: pytest.FixtureRequest) -> str:
 def eve(app: Quart) -> Person:
     """Somebody without a seat in any room."""
     return Person(app, "Eve")
+
+
+@pytest.fixture
+def page() -> str:
+    """The key of a page's life."""
+    return secrets.token_urlsafe(9)
+
+
+@pytest.fixture
+async def other(alice: Person, bob: Person, code: str) -> str:
+    """Another room of Alice and Bob."""
+    other = await alice.create()
+    await bob.join(other, "Bob")
+    return other

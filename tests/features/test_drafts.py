@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-import secrets
 from typing import Any
 
 import pytest
 from dom import Element
-from people import Live, Person, ids, until
+from people import Live, Person, Reply, ids, until
 
 from chat import limits
 from chat.context import Context
@@ -21,12 +20,6 @@ from chat.store import Unavailable, drafts
 FIELD = "#texts [name=body]"
 BASE = "#composer [name=draft]"
 FILLED = "hx-partial[hx-target=#texts:has(>:only-child:placeholder-shown)]"
-
-
-@pytest.fixture
-def page() -> str:
-    """The key of a page's life."""
-    return secrets.token_urlsafe(9)
 
 
 async def types(live: Live, page: str, body: str, chats: list[Context], **more: Any) -> None:
@@ -47,7 +40,17 @@ async def field(person: Person, code: str) -> str:
 
 def others(page: Element) -> list[Element]:
     """The drafts that may be chosen instead."""
-    return [form for form in page.all("form") if form.all("[name=choice]")]
+    return page.all(".drafts .buttons")
+
+
+async def choose(person: Person, code: str, choice: str, body: str | None = None, **more: str) -> Reply:
+    """Press a button below the field, beside the newest of the other drafts."""
+    shown = await person.look(code)
+    form = {one["name"]: one.value for one in shown.all("#composer input[name]")}
+    button = next(one for one in others(shown)[0].all("button") if one.value.startswith(choice))
+    assert button["form"] == "composer"
+    typed = {} if body is None else {"body": body}
+    return await person.post(button["formaction"], {**form, **typed, "choice": button.value}, **more)
 
 
 async def test_what_is_typed_is_there_when_the_room_is_opened_again(
@@ -121,7 +124,7 @@ async def test_a_sent_text_is_no_draft(
         assert await field(alice.at(bob.app), code) == "", "where that is yet to be heard of"
         await stored(chats)
         assert await field(alice.at(bob.app), code) == ""
-        assert await chats[0].store.read(drafts.drafts_of, code, 1) == []
+        assert await chats[0].store.read(drafts.drafts_of, code, 1) == ([], ())
 
 
 async def test_what_is_begun_after_a_text_is_kept(
@@ -185,21 +188,51 @@ async def test_of_two_that_were_written_at_once_both_are_shown_and_one_is_chosen
         await types(live, "desk", "from the desk", chats)
     shown = await alice.look(code)
     assert shown.one(FIELD).value == "from the desk"
-    (other,) = others(shown)
-    assert other.one("blockquote").text == "from the phone"
-    version = other.one("[name=version]").value
-    used = await alice.post(other["action"], {"version": version, "choice": "use"})
+    assert [one.text for one in shown.all(".drafts blockquote")] == ["from the phone"]
+    used = await choose(alice, code, "use")
     assert (used.status, used.headers["Location"]) == (303, f"/rooms/{code}")
     shown = await alice.look(code)
     assert shown.one(FIELD).value == "from the phone"
-    (other,) = others(shown)
-    assert other.one("blockquote").text == "from the desk"
-    version = other.one("[name=version]").value
-    assert (await alice.post(other["action"], {"version": version, "choice": "drop"})).status == 303
+    assert [one.text for one in shown.all(".drafts blockquote")] == ["from the desk"]
+    assert (await choose(alice, code, "drop")).status == 303
     shown = await alice.look(code)
     assert shown.one(FIELD).value == "from the phone"
     assert not others(shown)
-    assert (await alice.post(other["action"], {"version": version, "choice": "else"})).status == 422
+    assert (await alice.post(f"/rooms/{code}/draft", {"choice": "else"})).status == 422
+
+
+@pytest.mark.parametrize("more", [{}, {"hx_request": "true"}], ids=["by the form", "on a live page"])
+async def test_what_is_in_the_field_is_kept_where_another_draft_is_chosen(
+    alice: Person, code: str, chats: list[Context], more: dict[str, str]
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, "phone", "from the phone", chats)
+        await stored(chats)
+        await types(live, "desk", "from the desk", chats)
+    chosen = await choose(alice, code, "use", "from the desk, and on", **more)
+    assert (chosen.status, chosen.headers.get("HX-Refresh")) == ((204, "true") if more else (303, None))
+    shown = await alice.look(code)
+    assert shown.one(FIELD).value == "from the phone"
+    assert [one.text for one in shown.all(".drafts blockquote")] == ["from the desk, and on"]
+    await choose(alice, code, "drop", "", **more)
+    shown = await alice.look(code)
+    assert (shown.one(FIELD).value, others(shown)) == ("", []), "one was emptied, one thrown away"
+
+
+async def test_a_live_page_says_why_nothing_was_chosen(
+    alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, "phone", "from the phone", chats)
+        await stored(chats)
+        await types(live, "desk", "from the desk", chats)
+    monkeypatch.setattr(limits, "DRAFTS", limits.Rate("few drafts", 60.0, 1))
+    await alice.post(f"/rooms/{code}/draft", {"body": "from the desk"})
+    refused = await choose(alice, code, "use", hx_request="true")
+    assert refused.status == 200
+    assert refused.page.one("[hx-target=#notice]").words
+    assert (await choose(alice, code, "use")).status == 429
+    assert (await alice.look(code)).one(FIELD).value == "from the desk"
 
 
 async def test_a_reply_opens_with_what_it_answers(
@@ -284,7 +317,7 @@ async def test_a_deleted_text_is_in_no_draft(
             lambda: not any("canary" in note.body for chat in chats for note in chat.drafts._due.values())
         )
         await stored(chats)
-        assert not await chats[-1].store.read(drafts.drafts_of, code, 1)
+        assert await chats[-1].store.read(drafts.drafts_of, code, 1) == ([], ())
 
 
 async def test_who_left_finds_no_draft_when_they_come_back(
@@ -332,9 +365,76 @@ async def test_an_old_page_out_of_a_cache_is_given_the_draft(
         assert not any(frame.all(FILLED) for frame in live.frames)
 
 
+def typed_into(form: Element, body: str) -> dict[str, str]:
+    """What the page of a message says of one of its forms while somebody types there."""
+    return {one["name"]: one.value for one in form.all("[name]")} | {"body": body}
+
+
+async def test_the_page_of_a_message_says_what_is_typed_there(
+    alice: Person, bob: Person, code: str, chats: list[Context]
+) -> None:
+    await alice.write(code, "Who has the keys?")
+    id = ids(await alice.look(code))[0]
+    path = f"/rooms/{code}/{id}"
+    shown = (await alice.get(path)).page
+    for form in (shown.one("#reply"), shown.one("#edit")):
+        says = form.one("[hx-post]")
+        assert says["hx-post"] == f"/rooms/{code}/draft"
+        for body in ("I", f"I do, in #{form.id}"):
+            noted = await alice.post(says["hx-post"], typed_into(form, body), hx_request="true")
+            assert (noted.status, noted.text) == (204, "")
+    again = await alice.get(path)
+    assert again.headers["Cache-Control"] == "no-store"
+    assert [again.page.one(f"#{name} textarea").value for name in ("reply", "edit")] == [
+        "I do, in #reply",
+        "I do, in #edit",
+    ]
+    await stored(chats)
+    assert (await alice.at(bob.app).get(path)).page.one("#reply textarea").value == "I do, in #reply"
+    assert await field(alice, code) == "I do, in #reply"
+    assert (await bob.get(path)).page.one("#reply textarea").value == ""
+    form = again.page.one("#reply")
+    await alice.post(f"/rooms/{code}/draft", typed_into(form, ""), hx_request="true")
+    assert (await alice.get(path)).page.one("#reply textarea").value == ""
+
+
+async def test_what_a_page_says_late_of_a_text_that_was_sent_is_too_late(
+    alice: Person, code: str, chats: list[Context]
+) -> None:
+    await alice.write(code, "Who has the keys?")
+    id = ids(await alice.look(code))[0]
+    form = (await alice.get(f"/rooms/{code}/{id}")).page.one("#reply")
+    fields = typed_into(form, "I do")
+    await alice.post(f"/rooms/{code}/draft", fields, hx_request="true")
+    assert (await alice.post(form["action"], fields)).status == 303
+    for _ in range(2):
+        await alice.post(f"/rooms/{code}/draft", fields, hx_request="true")
+        await stored(chats)
+        assert await chats[0].store.read(drafts.drafts_of, code, 1) == ([], ())
+    form = (await alice.get(f"/rooms/{code}/{id}")).page.one("#edit")
+    fields = typed_into(form, "Who has got the keys?")
+    await alice.post(f"/rooms/{code}/draft", fields, hx_request="true")
+    assert (await alice.post(form["action"], fields)).status == 303
+    await alice.post(f"/rooms/{code}/draft", fields, hx_request="true")
+    await stored(chats)
+    assert await chats[0].store.read(drafts.drafts_of, code, 1) == ([], ())
+
+
+async def test_a_page_of_a_message_says_no_more_than_others(alice: Person, code: str) -> None:
+    long = {"body": "x" * (BODY_BYTES + 1), "key": "one"}
+    assert (await alice.post(f"/rooms/{code}/draft", long, hx_request="true")).status == 204
+    assert await field(alice, code) == ""
+    statuses = [
+        (await alice.post(f"/rooms/{code}/draft", {"body": "x", "key": "one"}, hx_request="true")).status
+        for _ in range(limits.DRAFTS.burst + 1)
+    ]
+    assert (statuses[0], statuses[-1]) == (204, 429)
+    assert (await alice.post(f"/rooms/{code}/draft", {"body": "x"}, hx_request="true")).status in (204, 429)
+
+
 async def test_without_javascript_it_is_kept_by_a_button(alice: Person, code: str) -> None:
-    button = (await alice.look(code)).one("#foot noscript button[form=composer]")
-    assert button["formaction"] == f"/rooms/{code}/draft"
+    buttons = (await alice.look(code)).all("#foot noscript button[form=composer]")
+    assert buttons[0]["formaction"] == f"/rooms/{code}/draft"
     kept = await alice.post(f"/rooms/{code}/draft", {"body": "hello", "key": "key"})
     assert (kept.status, kept.headers["Location"]) == (303, f"/rooms/{code}")
     shown = await alice.look(code)
@@ -414,7 +514,7 @@ async def test_what_was_sent_is_dropped_whatever_is_written_next(
         await types(live, page, "next", chats)
         await stored(chats)
         kept = await chats[0].store.read(drafts.drafts_of, code, 1)
-        assert [one.body for one in kept] == ["next"]
+        assert [one.body for one in kept.drafts] == ["next"]
 
 
 class Away:
@@ -425,7 +525,7 @@ class Away:
 
 
 async def test_what_is_held_is_bounded_and_waits_for_the_store() -> None:
-    held = Drafts(Away())  # type: ignore[arg-type]
+    held = Drafts(Away(), None)  # type: ignore[arg-type]
     text = "x" * BODY_BYTES
     for n in range(1000):
         held.note(Note("CODE", n, "page", text))

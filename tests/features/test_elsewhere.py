@@ -29,14 +29,6 @@ def his(chats: list[Context]) -> Context:
     return chats[-1]
 
 
-@pytest.fixture
-async def other(alice: Person, bob: Person, code: str) -> str:
-    """Another room of Alice and Bob."""
-    other = await alice.create()
-    await bob.join(other, "Bob")
-    return other
-
-
 class Told:
     """What a page shows of other rooms: how much is unread by room, and in all."""
 

@@ -8,10 +8,10 @@ from quart import Quart
 from chat.context import Context
 from chat.model.receipts import write_life
 
-from .test_elsewhere import Told, his, other
+from .test_elsewhere import Told, his
 from .test_unread import focused
 
-__all__ = ["his", "other"]
+__all__ = ["his"]
 
 
 class Titled(Told):

@@ -10,10 +10,14 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from chat.model.drafts import clean_draft
+from chat.model.receipts import read_life
 from chat.store.archive import copying
-from chat.store.archive.parts import TYPES, Key, Line, Part, line_of
+from chat.store.archive.parts import DRAFTS, TYPES, Key, Line, Part, line_of
+from chat.store.drafts import KEPT
 from chat.store.queries import LARGEST
 
+LATEST = 2**53  # of a draft: by no clock, and there are many above it
 CHUNK_BYTES = 2**26  # of lines that are held together; those of our longest texts and reactions are half
 
 
@@ -50,6 +54,7 @@ class LineCheck:
         self._revs = revs
         self._key: Key = ()
         self._number = self._bytes = 0  # of lines of the present chunk
+        self._drafts = 0  # of the present seat
 
     def look(self, line: Line) -> None:
         """Raises ValueError."""
@@ -64,6 +69,20 @@ class LineCheck:
                 raise ValueError(f"there is no {field} {number}")
         if "room" in record and "rev" in record:
             self._check_rev(record)
+        if self._part is DRAFTS:
+            self._drafts = self._drafts + 1 if before[:2] == self._key[:2] else 1
+            self._check_draft(record)
+
+    def _check_draft(self, record: Mapping[str, Any]) -> None:
+        """It has a bound, and its version may rise."""
+        if self._drafts > KEPT:
+            raise ValueError("its seat has too many")
+        if not record["body"] or clean_draft(record["body"]) != record["body"]:
+            raise ValueError("its body cannot be kept")
+        if not read_life(f"{record['page']}.0")[0]:
+            raise ValueError("its page cannot be one")
+        if not 0 < record["version"] <= LATEST:
+            raise ValueError("its version is none")
 
     def _check_rev(self, record: Mapping[str, Any]) -> None:
         """No later change may need a number that is taken."""

@@ -72,9 +72,14 @@ class StoredRooms:
         return {name: kept[name] for name in sorted(kept.keys() - OWN)}
 
     async def count(self, part: Part) -> int:
-        return await self._store.run(count, part, self._first, self._last)
+        return 0 if self._leaves_out(part) else await self._store.run(count, part, self._first, self._last)
+
+    def _leaves_out(self, part: Part) -> bool:
+        return part.is_personal and self._room is not None
 
     async def chunks(self, part: Part, after: Key | None = None) -> AsyncIterator[list[Line]]:
+        if self._leaves_out(part):
+            return
         after = after or before_room(part, self._first)
         while lines := await self._store.run(page, part, after, self._last, CHUNK):
             yield lines

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from chat.model.drafts import SavedDraft
+from chat.store.draft_places import restore
 from chat.store.queries import LARGEST
 from chat.store.records import decode_text, dump_meta, encode_text, load_meta
 from chat.store.transaction import Transaction, store_text
@@ -34,6 +36,7 @@ class Part:
     file: str  # in an archive
     view: str = ""  # what to read from, if that is not the table
     refers: Mapping[str, Part] = field(default_factory=dict)  # whose numbers its fields hold
+    is_personal: bool = False  # nothing for whom an archive of one room is given to
 
     @property
     def columns(self) -> str:
@@ -97,7 +100,18 @@ POSITIONS = _part(
     room=ROOMS,
     seat=MEMBERS,
 )
-PARTS = (ROOMS, MEMBERS, MESSAGES, VERSIONS, KEYS, POSITIONS)
+DRAFTS = replace(
+    _part(
+        "saved_draft",
+        "room seat edited page",
+        "room int, seat int, edited int, page text, reply int, text_rev int, version int, body text",
+        "drafts.jsonl",
+        room=ROOMS,
+        seat=MEMBERS,
+    ),
+    is_personal=True,
+)
+PARTS = (ROOMS, MEMBERS, MESSAGES, VERSIONS, KEYS, POSITIONS, DRAFTS)
 
 
 def dump_row(part: Part, row: Sequence[Any]) -> Line:
@@ -161,6 +175,11 @@ def before_room(part: Part, room: int) -> Key:
 
 async def put(tx: Transaction, part: Part, lines: Sequence[Line]) -> None:
     rows = [load_row(line) for line in lines]
+    if part is DRAFTS:
+        for room, seat, edited, page, reply, text_rev, version, body in rows:
+            draft = SavedDraft(version, decode_text(body) or "", reply, edited, text_rev, page)
+            await restore(tx, room, seat, draft)
+        return
     columns = part.columns
     if "body" in part.fields and tx.dialect.new_text:
         columns, rows = columns.replace("body", "text"), [await _with_text(tx, part, row) for row in rows]

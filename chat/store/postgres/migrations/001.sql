@@ -128,7 +128,7 @@ CREATE TABLE draft (
   width bigint NOT NULL,
   room bigint,
   seat bigint,
-  page text,
+  page text COLLATE "C",
   edited bigint,
   reply bigint,
   text_rev bigint,
@@ -137,6 +137,8 @@ CREATE TABLE draft (
 ) WITH (fillfactor = 50); -- as those of rooms
 
 CREATE UNIQUE INDEX draft_page ON draft (room, seat, edited, page);
+CREATE INDEX draft_edited ON draft (room, edited) WHERE edited <> 0;
+CREATE INDEX draft_reply ON draft (room, reply) WHERE reply <> 0;
 CREATE INDEX draft_free ON draft (width) WHERE room IS NULL;
 CREATE INDEX draft_version ON draft (version) WHERE version IS NOT NULL;
 
@@ -218,3 +220,8 @@ BEGIN
   FROM known LEFT JOIN fresh USING (place)
   ORDER BY place;
 END $$;
+
+CREATE VIEW saved_draft AS
+SELECT room, seat, edited, page, reply, text_rev, version,
+  (SELECT convert_from(substring(body FROM 1 FOR draft.size::int), 'UTF8') FROM draft_text WHERE draft_text.serial = draft.serial) AS body
+FROM draft WHERE room IS NOT NULL;

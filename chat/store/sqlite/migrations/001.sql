@@ -135,6 +135,8 @@ CREATE TABLE draft (
 ) STRICT;
 
 CREATE UNIQUE INDEX draft_page ON draft (room, seat, edited, page);
+CREATE INDEX draft_edited ON draft (room, edited) WHERE edited <> 0; -- for those that are about a message
+CREATE INDEX draft_reply ON draft (room, reply) WHERE reply <> 0;
 CREATE INDEX draft_free ON draft (width) WHERE room IS NULL;
 CREATE INDEX draft_version ON draft (version) WHERE version IS NOT NULL; -- for those that are old
 
@@ -165,3 +167,8 @@ LEFT JOIN text ON text.serial = message.text
 LEFT JOIN message AS original ON original.room = message.room AND original.id = message.reply
 LEFT JOIN seat AS quoted ON quoted.room = message.room AND quoted.number = original.author
 LEFT JOIN text AS answered ON answered.serial = original.text;
+
+CREATE VIEW saved_draft AS
+SELECT room, seat, edited, page, reply, text_rev, version,
+  (SELECT CAST(substr(body, 1, draft.size) AS TEXT) FROM draft_text WHERE draft_text.serial = draft.serial) AS body
+FROM draft WHERE room IS NOT NULL;
