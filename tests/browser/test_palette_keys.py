@@ -97,7 +97,7 @@ async def test_escape_closes_the_palette_and_the_message_has_the_focus(visitors:
         await ann.window.wait_for(f"!({SHOWN}) && document.activeElement === {dots('one')}")
     await ann.window.press("Space")
     await ann.window.wait_for(f"{SHOWN} && {LISTENS}")
-    await press_until(ann, "Tab", "#pal [value=reply]")
+    await press_until(ann, "Tab", "#pal .quiet[value=reply]")
     await ann.window.press("Escape")
     await ann.window.wait_for(f"!({SHOWN}) && document.activeElement === {dots('one')}")
     assert await ann.window.evaluate("document.querySelector('#escape').children.length") == 0

@@ -29,7 +29,7 @@ async def quotes(visitor: Visitor, *expected: tuple[str, str]) -> None:
 
 
 async def choose_to_answer(visitor: Visitor, text: str) -> None:
-    await choose(visitor, text, "[value='reply']")
+    await choose(visitor, text, ".quiet[value='reply']")
     await visitor.window.wait_for(f"{CHOSEN} !== null && {READY}")
 
 
