@@ -42,11 +42,6 @@ async def test_what_is_saved_is_kept_and_the_rest_stays(client: Person) -> None:
     assert page.one("#language option[selected]")["value"] == "de"
 
 
-async def test_the_clock_of_a_browser_s_region_is_the_one_that_is_marked(client: Person) -> None:
-    page = (await client.get("/settings", **{"Accept-Language": "en-US"})).page
-    assert page.one("input[name=clock][checked]").value == "12"
-
-
 @pytest.mark.parametrize("field", Choices._fields)
 async def test_an_unknown_value_is_refused_and_changes_nothing(client: Person, field: str) -> None:
     for value in ("nonsense", "x" * 10_000, "\0", "~"):
@@ -110,8 +105,8 @@ def test_present_times_are_listed_from_west_to_east_by_day() -> None:
     days = present_times(NOON, Look("en", "Asia/Tokyo", "12"))
     assert [day.day for day in days] == ["Friday, 27 November 2026", "Saturday, 28 November 2026"]
     first, last = days[0].times[0], days[-1].times[-1]
-    assert (first, last) == ((-660, "1:14 AM"), (840, "2:14 AM"))
-    assert (330, "5:44 PM") in days[0].times
+    assert (first, last) == ((-660, "01:14 AM"), (840, "02:14 AM"))
+    assert (330, "05:44 PM") in days[0].times
 
 
 def test_places_of_the_reader_s_languages_come_first() -> None:

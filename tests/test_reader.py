@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from babel import Locale, UnknownLocaleError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.languages import HEADER_LENGTH, TWELVE_HOURS, accepted, language_for
+from chat.languages import HEADER_LENGTH, accepted, language_for
 from chat.settings import Misconfigured, Settings
 from chat.views.look import Look
 from chat.views.reader import COOKIE_LENGTH, Choices, load_choices, reader_for
@@ -46,42 +43,6 @@ def test_what_is_chosen_comes_before_the_browser_and_the_browser_before_the_oper
 )
 def test_accept_language_is_read(header: str, read: tuple[tuple[str, str], ...]) -> None:
     assert accepted(header) == read
-
-
-@pytest.mark.parametrize(
-    ("header", "clock"),
-    [
-        ("en-US,en;q=0.9", "12"),
-        ("en-GB,en-US;q=0.9", "24"),
-        ("en;q=0.5, es-MX", "12"),
-        ("en", "24"),
-        ("fr-CA", "24"),
-        ("de-DE", "24"),
-        ("de, en-US", "24"),
-        ("hi-IN", "12"),
-        ("xx-YY", "24"),
-        ("", "24"),
-    ],
-)
-def test_a_clock_has_the_hours_of_the_first_region_unless_they_are_chosen(header: str, clock: str) -> None:
-    assert look_for("", header).clock == clock
-    for chosen in ("12", "24"):
-        assert look_for(Choices(clock=chosen).cookie, header).clock == chosen
-
-
-def test_regions_have_the_clocks_that_cldr_says() -> None:
-    named = {name for name in map(str, Locale("en").territories) if len(name) == 2} - {"ZZ"}  # no region
-    twelve = {region for region in named if _has_twelve_hours(f"und_{region}")}
-    assert twelve == TWELVE_HOURS
-    assert not _has_twelve_hours("fr_CA")
-
-
-def _has_twelve_hours(name: str) -> bool:
-    try:
-        pattern = Locale.parse(name).time_formats["short"].pattern
-    except UnknownLocaleError:
-        return False
-    return bool(set("hK").intersection(re.sub("'[^']*'", "", pattern)))
 
 
 @given(st.text(max_size=3 * HEADER_LENGTH))

@@ -88,7 +88,7 @@ def test_a_day_begins_when_it_does_for_the_reader() -> None:
 @pytest.mark.parametrize(
     ("language", "written"),
     [
-        ("en", ("Friday, 27 November 2026", "9:05 PM")),
+        ("en", ("Friday, 27 November 2026", "09:05 PM")),
         ("de", ("Freitag, 27. November 2026", "9:05 PM")),
         ("es", ("viernes, 27 de noviembre de 2026", "9:05 p. m.")),
         ("fr", ("vendredi 27 novembre 2026", "9:05 PM")),

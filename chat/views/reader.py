@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
-from chat.languages import LANGUAGES, hours_for, language_for
+from chat.languages import LANGUAGES, language_for
 from chat.settings import Settings
 from chat.views.look import LOOK, Look
 from chat.zones import UNKNOWN, same_clock, zone_named
@@ -107,7 +107,7 @@ def reader_for(choices: Choices, accept_language: str, settings: Settings) -> Re
     look = Look(
         choices.language or language_for(accept_language, settings.language),
         same_clock(choices.zone or settings.timezone or UNKNOWN),
-        choices.clock or hours_for(accept_language),
+        choices.clock or "24",
     )
     return Reader(look, choices)
 

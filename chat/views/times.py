@@ -52,7 +52,7 @@ def _clock(minute: int, language: str) -> str:
     if not language:
         return f"{when:%H:%M}"
     if language == "en":
-        return f"{when:%I:%M %p}".lstrip("0")
+        return f"{when:%I:%M %p}"
     return str(dates.format_skeleton("hm", when, locale=locale_of(language)))
 
 
