@@ -326,7 +326,7 @@ async def test_a_choice_of_drafts_has_no_violation(people: People, axe: str, sch
         draft: dict[str, str | float | bool] = {"body": f"from the {device} " * 20, "key": device}
         await ann.page.context.request.post(f"{url}/draft", form=draft, max_redirects=0)
     await ann.page.goto(url)
-    await expect(ann.page.locator(".drafts form")).to_have_count(2)
+    await expect(ann.page.locator(".drafts .act")).to_have_count(2)
     for width in (1280, 320):
         await ann.page.set_viewport_size({"width": width, "height": 800})
         await check(ann, axe, f"a choice of drafts, {width} px wide")
