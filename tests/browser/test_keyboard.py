@@ -71,7 +71,7 @@ async def test_from_home_to_a_message_to_leaving_by_keyboard_alone(people: Peopl
     assert back == stops, "in the order of the page"
     await ann.page.keyboard.press("Enter")
     assert await tab_to(ann, "Leave for good…") == [
-        *("Search", "Invite people", "Title and topic", "Who comes and goes", "My name"),
+        *("Search", "Mentions", "Invite people", "Title and topic", "Who comes and goes", "My name"),
         *("Settings", "Help", "Leave for good…"),
     ]
     await ann.page.keyboard.press("Enter")
