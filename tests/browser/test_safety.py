@@ -73,7 +73,9 @@ async def test_names_are_text_whatever_they_look_like(people: People) -> None:
     await expect(ann.page.locator("#roster li bdi")).to_have_text(["Ann", *NAMES])
     assert [line.by for line in await ann.lines()] == NAMES
     await unharmed(ann)
-    await expect(ann.page.locator(f"#roster {FOREIGN}")).to_have_count(0)
+    ours = "form[hx-post='/rooms/" + code + "/composer']"
+    await expect(ann.page.locator(f"#roster {FOREIGN}:not({ours})")).to_have_count(0)
+    await expect(ann.page.locator("#roster form")).to_have_count(1)
 
 
 async def test_the_live_frame_treats_them_as_text_too(people: People) -> None:
