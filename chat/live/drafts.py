@@ -105,7 +105,7 @@ class Drafts:
         await self.save_of(member)
         found = await self._store.read(drafts.drafts_of, *member.seat)
         for one in found.sent:
-            self.note(Note(*member.seat, one.page, one.body, kind="sent"))
+            self.note(Note(*member.seat, "", one.body, kind="sent"))  # its page may write on by now
         return found.drafts
 
     async def save_of(self, member: Member) -> None:

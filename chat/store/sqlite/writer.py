@@ -127,7 +127,7 @@ class Writer:
             while not self._stopping:
                 if batch := self._next():
                     self._commit(batch)
-                    if any(job.erases and job.code != NO_ROOM for job in batch):  # no mere draft
+                    if any(job.erases and job.code for job in batch):  # no mere draft, nor an old room
                         self._wipe_after = 0.0  # who deletes a text hears of it when it is in no byte
                         self._tidy()
                     self._tell(batch)
