@@ -83,23 +83,14 @@ class UnreadMarks:
             self._reading.watch(connection)
 
     def _is_behind(self, connection: Connection) -> bool:
-        first, read = self._behind.get(connection, 0), self._titles.read_up_to(connection)
-        if not first or (read is not None and read + 1 >= first):
-            self._behind.pop(connection, None)
-            return False
-        return True
-
-    def go_back(self, member: Member, before: int) -> None:
-        """Somebody scrolls to what is older than this: if that is known, they have passed all that is new."""
-        for connection in self._titles.pages_of(*member.seat):
-            read = self._titles.read_up_to(connection)
-            if read is not None and before <= read + 1 and connection in self._behind:
-                self._behind[connection] = 0
+        first, read = self._behind.get(connection), self._titles.read_up_to(connection)
+        return first is not None and (read is None or read + 1 < first)
 
     def tick(self) -> None:
         """See which pages are behind no more."""
-        for connection in list(self._behind):
-            if not self._is_behind(connection) and self._reading.has_focus(connection):
+        for connection in [one for one in self._behind if not self._is_behind(one)]:
+            del self._behind[connection]
+            if self._reading.has_focus(connection):
                 self.focus(connection)
 
     async def run(self) -> None:

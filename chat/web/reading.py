@@ -12,6 +12,7 @@ from chat.model.changes import Page
 from chat.model.members import Member
 from chat.store import HISTORY, past
 from chat.store.log import head_of
+from chat.store.read_positions import read_up_to
 from chat.store.visits import Visit
 from chat.views.messages import PAGE
 from chat.views.unread import NewLine, is_unread, new_line
@@ -55,6 +56,18 @@ def note_later(chat: Context, found: Visit, after: int) -> None:
     page, read = found.page, chat.reading.known(found.member, found.read)
     if after <= read and page.messages:
         note_visit(chat, found.member, page.messages[-1].id if page.later else page.position.rev)
+
+
+async def read_by(chat: Context, member: Member) -> int:
+    """Up to where somebody has read."""
+    return chat.reading.known(member, await chat.store.read(read_up_to, *member.seat))
+
+
+async def note_scrolled(chat: Context, member: Member, before: int, first: int) -> None:
+    """To scroll from the message that a page begins with to what one has read is to read what is between."""
+    if before <= await read_by(chat, member) + 1:
+        head = await chat.store.read(head_of, member.code)
+        chat.reading.note(member.code, member.number, min(first - 1, head.rev))
 
 
 async def line_on(

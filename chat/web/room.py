@@ -30,7 +30,7 @@ from chat.views.room_pages import RoomView
 from chat.web import repeats
 from chat.web.drafting import opened, show_once
 from chat.web.entry import existing_room, invitation
-from chat.web.reading import line_on, note_later, note_visit
+from chat.web.reading import line_on, note_later, note_scrolled, note_visit
 from chat.web.requests import (
     NEWEST,
     asked_number,
@@ -182,8 +182,8 @@ async def earlier(code: str) -> ResponseReturnValue:
     pace_reading(chat, member.person)
     before = asked_number("before") or None
     shown = await chat.hub.page(member.code, before, current_look())
-    if before and "by" not in request.args:  # which is not said by the live page
-        chat.unread_marks.go_back(member, before)
+    if before and (first := asked_number("behind")):
+        await note_scrolled(chat, member, before, first)
     known = None if shown.page.more else await chat.store.read(rooms.find_room, member.code)
     stays = before if "by" in request.args else None
     return chat.render.messages.earlier(member.code, shown, current_look(), known, stays)

@@ -17,13 +17,12 @@ from chat.model.messages import Message
 from chat.store import NotFound, Unavailable
 from chat.store.members import seats_of
 from chat.store.messages import replies_to
-from chat.store.read_positions import read_up_to
 from chat.store.windows import Part, weight
 from chat.views.messages import PAGE, Shown
 from chat.views.reader import Reader
 from chat.views.stream_lines import StreamLines
 from chat.views.unread import NewLine
-from chat.web.reading import line_on
+from chat.web.reading import line_on, read_by
 from chat.web.requests import asked_number, current_chat, current_reader, pace_reading, pages, require_member
 from chat.web.sending import has_left
 
@@ -53,8 +52,7 @@ async def stream(code: str) -> ResponseReturnValue:
 
 async def _line(chat: Context, member: Member, seats: list[int], page: Page) -> NewLine | None:
     """Before what was new when the room was opened. Unless that begins before the page, it is read by now."""
-    stored = await chat.store.read(read_up_to, member.code, member.number)
-    new = await line_on(chat, member, seats, page, chat.reading.known(member, stored))
+    new = await line_on(chat, member, seats, page, await read_by(chat, member))
     if new and new.is_beyond:
         return new
     chat.reading.note(member.code, member.number, page.position.rev)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from people import Live, Person, ids, texts, until
+from dom import Element
+from people import Live, Person, texts, until
 from quart import Quart
 from streams import read_until, streaming
 
@@ -146,23 +147,48 @@ async def test_who_writes_has_read_all_of_it(
 
 
 async def test_who_scrolls_back_past_all_of_it_has_read_it(
-    bob: Person, code: str, many: None, his: Context, chats: list[Context]
+    bob: Person, code: str, many: None, his: Context, chats: list[Context], apps: list[Quart]
 ) -> None:
-    """A page that opens at its top asks for what is before that by itself."""
+    """A page that opens at its top asks for what is before that by itself, of whatever node."""
     async with bob.live(code) as live:
         await open_behind(bob, code, live)
         await until(lambda: his.reading._watched)
         await told(live, his)
         page = await bob.look(code)
-        known = int(page.one("li.new a")["href"].rpartition("=")[2])
-        top = ids(page)[0]
-        for query in (f"before={top}", f"before={top - 50}", f"before={known}&by=click"):
-            await bob.get(f"/rooms/{code}/earlier?{query}")
+        assert page.one("#older a")["hx-include"] == "#behind"
+        known, top = read_on(page), page.one("#behind").value
+        on_the_way = (f"before={n}&behind={top}" for n in (int(top), int(top) - 50))
+        for query in (*on_the_way, f"before={known}"):
+            await bob.at(apps[0]).get(f"/rooms/{code}/earlier?{query}")
             his.unread_marks.tick()
             assert not focused(his)
-        await bob.get(f"/rooms/{code}/earlier?before={known}")
-        await is_read([], his)
+        await bob.at(apps[0]).get(f"/rooms/{code}/earlier?before={known}&behind={top}")
+        await is_read(chats, his)
         assert await unread(bob) == ""
+
+
+async def test_who_scrolls_back_on_one_page_has_not_read_what_it_does_not_show(
+    alice: Person, bob: Person, code: str, many: None, his: Context, chats: list[Context], chat: Context
+) -> None:
+    page = await bob.look(code)
+    known, top = read_on(page), page.one("#behind").value
+    await asyncio.gather(*(chat.store.append(code, 1, f"k{n}", f"m{n}") for n in range(MANY, MANY + 60)))
+    async with bob.live(code) as live:  # a page that begins later
+        await open_behind(bob, code, live)
+        await until(lambda: his.reading._watched)
+        await told(live, his)
+        await bob.get(f"/rooms/{code}/earlier?before={known}&behind={top}")
+        for node in chats:
+            await node.unread_titles.tick()
+        his.unread_marks.tick()
+        assert not focused(his)
+    assert await visit(bob, code) == ["New messages Go to the first Mark as read", "m131"]
+    assert (await bob.look(code)).one("li.new a")["href"].endswith(f"={int(top) - 1}")
+
+
+def read_on(page: Element) -> int:
+    """The last message that the reader of a page has read."""
+    return int(page.one("li.new a")["href"].rpartition("=")[2])
 
 
 async def test_if_nothing_older_is_new_after_all_the_page_is_read(
