@@ -215,7 +215,7 @@ async def test_a_room_alone(url: str, places: dict[str, Place], file: str) -> No
     await archive.export(url, file, quiet, OTHER.lower())
     assert [room["code"] for room in lines(file, ROOMS)] == [OTHER]
     assert {line["room"] for part in PARTS[1:] for line in lines(file, part)} == {2}
-    assert lines(file, DRAFTS) == [], "whoever it is for"
+    assert lines(file, DRAFTS) == [], "for somebody else, perhaps"
     assert manifest(file)["metadata"] == {}
     target = places["sqlite"]()
     await archive.import_archive(file, target, quiet)
