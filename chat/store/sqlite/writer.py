@@ -128,8 +128,8 @@ class Writer:
                 if batch := self._next():
                     self._commit(batch)
                     if any(job.erases and job.code for job in batch):  # no mere draft, nor an old room
-                        self._wipe_after = 0.0  # who deletes a text hears of it when it is in no byte
-                        self._tidy()
+                        # Who deletes a text hears of it when it is in no byte, if nobody reads just then.
+                        self._attempt(self._wipe)
                     self._tell(batch)
                 self._tidy()
 
@@ -204,11 +204,14 @@ class Writer:
 
     def _tidy(self) -> None:
         """Housekeeping that nobody waits for."""
+        if self._wipe_due and time.monotonic() >= self._wipe_after:
+            self._attempt(self._wipe)
+        if not 0 < self._prune_due - self._now() <= PRUNE_EVERY:  # nor was the clock set back since
+            self._attempt(self._prune)
+
+    def _attempt(self, housekeeping: Callable[[], None]) -> None:
         try:
-            if self._wipe_due and time.monotonic() >= self._wipe_after:
-                self._wipe()
-            if not 0 < self._prune_due - self._now() <= PRUNE_EVERY:  # nor was the clock set back since
-                self._prune()
+            housekeeping()
         except Exception as error:
             log.warning("Housekeeping failed and will be tried again: %s", error)
             self._roll_back()
