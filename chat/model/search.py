@@ -149,10 +149,10 @@ def parse_query(text: str) -> Query | None:
         tuple(map(_author, filters["from"])),
         tuple(Term(_words(name, NO_ROOM), is_open=True) for name in filters["in"]),
         is_from_me=bool(filters["me"]),
-        mentions_me=_asks_for(filters["mentions"], "me", ONLY_ME),
+        mentions_me=_asks_for(filters["mentions"], ("me",), ONLY_ME),
         before=min(map(_day, filters["before"]), default=None),
         after=max(map(_day, filters["after"]), default=None),
-        has_link=_asks_for(filters["has"], "link", ONLY_LINK),
+        has_link=_asks_for(filters["has"], ("link", "links"), ONLY_LINK),
     )
     _check(query)
     return query
@@ -188,8 +188,8 @@ def _day(text: str) -> date:
         raise Refused(NO_DATE, "q") from None
 
 
-def _asks_for(values: Sequence[str], word: str, otherwise: str) -> bool:
-    if any(value.casefold() not in (word, f"{word}s") for value in values):
+def _asks_for(values: Sequence[str], words: Sequence[str], otherwise: str) -> bool:
+    if any(value.casefold() not in words for value in values):
         raise Refused(otherwise, "q")
     return bool(values)
 
