@@ -47,6 +47,16 @@ async def until(happened: Callable[[], object]) -> None:
             await asyncio.sleep(0.002)
 
 
+async def seconds_until(happened: Callable[[], object], second: Callable[[], Awaitable[object]]) -> None:
+    """Let seconds pass until something is so, each by `second`."""
+    for _ in range(200):
+        await second()
+        if happened():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("It has not come to be so.")
+
+
 class Reply:
     """What the server answered, read."""
 

@@ -116,7 +116,8 @@ async def test_the_conversation_scrolls_by_keyboard(people: People) -> None:
     await press_until(ann, "End", "() => document.querySelector('#scroll').scrollTop > -1")
 
 
-async def test_refused_text_is_reached_by_keyboard(people: People) -> None:
+async def who_was_refused(people: People) -> Tab:
+    """Somebody whose text was too long."""
     ann = await people.newcomer()
     await ann.open_room("Ann")
     await ann.live()
@@ -124,6 +125,11 @@ async def test_refused_text_is_reached_by_keyboard(people: People) -> None:
     await ann.page.keyboard.press("Enter")
     await expect(ann.page.locator("#refused form")).to_be_visible()
     await expect(ann.page.locator("#texts > *")).to_have_count(1)
+    return ann
+
+
+async def test_refused_text_is_reached_by_keyboard(people: People) -> None:
+    ann = await who_was_refused(people)
     assert await tab_to(ann, "Message that was not sent", "Shift+Tab") == [
         "Throw away", "Send again", "Message that was not sent"
     ]  # fmt: skip
@@ -136,13 +142,7 @@ async def test_refused_text_is_reached_by_keyboard(people: People) -> None:
 
 
 async def test_after_a_refused_text_was_thrown_away_one_goes_on_writing(people: People) -> None:
-    ann = await people.newcomer()
-    await ann.open_room("Ann")
-    await ann.live()
-    await ann.page.keyboard.insert_text("x" * 9000)
-    await ann.page.keyboard.press("Enter")
-    await expect(ann.page.locator("#refused form")).to_be_visible()
-    await expect(ann.page.locator("#texts > *")).to_have_count(1)
+    ann = await who_was_refused(people)
     await ann.page.keyboard.type("next")
     await tab_to(ann, "Throw away", "Shift+Tab")
     await ann.page.keyboard.press("Enter")

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from dom import Element
-from people import Live, Person, texts, until
+from people import Live, Person, seconds_until, texts, until
 from quart import Quart
 from streams import read_until, streaming
 
@@ -78,14 +78,13 @@ async def open_behind(person: Person, code: str, live: Live) -> None:
 
 async def is_read(chats: list[Context], his: Context) -> None:
     """A page that has the focus is read again."""
-    for _ in range(200):
+
+    async def second() -> None:
         for chat in chats:
             await chat.unread_titles.tick()
         his.unread_marks.tick()
-        if focused(his):
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("It is still behind.")
+
+    await seconds_until(lambda: focused(his), second)
 
 
 async def test_who_goes_through_all_of_it_has_read_it_page_by_page(

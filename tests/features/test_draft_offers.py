@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from unittest.mock import AsyncMock
 
 import pytest
 from dom import Element
-from people import Live, Person, ids
+from people import Live, Person, ids, seconds_until
 from quart import Quart
 
 from chat.context import Context
 from chat.live import draft_offers
 from chat.store import Unavailable
 
-from .test_drafts import stored, types
+from .test_drafts import begins_edit, stored, types
 
 PUT = "hx-partial[hx-target=#composer]"
 TAKEN = "hx-partial[hx-target=.drafts]"
@@ -52,12 +51,7 @@ class Told:
 
     async def until(self, so: Callable[[], bool]) -> None:
         """Seconds pass until it is so."""
-        for _ in range(200):
-            await self.tick()
-            if so():
-                return
-            await asyncio.sleep(0.005)
-        raise AssertionError((self.rooms, self.others))
+        await seconds_until(so, self.tick)
 
 
 async def test_lists_of_rooms_say_where_a_text_was_begun(
@@ -81,8 +75,7 @@ async def test_an_edit_that_was_begun_is_no_text_to_be_sent(
     await alice.write(code, "a mesage")
     id = ids(await alice.look(code))[0]
     async with alice.in_room(code) as live:
-        version = (await live.ask("edit", id)).one("[name=version]").value
-        await types(live, page, "a message", chats, act=f"{id}/edit", version=version)
+        await begins_edit(live, page, id, "a message", chats)
         assert begun((await alice.get("/")).page) == []
 
 

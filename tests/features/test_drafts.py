@@ -28,6 +28,13 @@ async def types(live: Live, page: str, body: str, chats: list[Context], **more: 
     await until(lambda: any(note.body == body for chat in chats for note in chat.drafts._due.values()))
 
 
+async def begins_edit(live: Live, page: str, id: int, body: str, chats: list[Context]) -> str:
+    """Say how a text is being changed, and have it taken; the version that this began with."""
+    version = (await live.ask("edit", id)).one("[name=version]").value
+    await types(live, page, body, chats, act=f"{id}/edit", version=version)
+    return version
+
+
 async def stored(chats: list[Context]) -> None:
     for chat in chats:
         await chat.drafts.save()
@@ -288,9 +295,7 @@ async def test_an_edit_has_a_draft_of_its_own(
     await alice.write(code, "a mesage")
     id = ids(await alice.look(code))[0]
     async with alice.in_room(code) as live:
-        form = await live.ask("edit", id)
-        version = form.one("[name=version]").value
-        await types(live, page, "a message", chats, act=f"{id}/edit", version=version)
+        version = await begins_edit(live, page, id, "a message", chats)
         await types(live, page, "something new", chats)
         form = await live.ask("edit", id)
         assert (form.one("textarea").value, form.one("[name=version]").value) == ("a message", version)
@@ -310,8 +315,7 @@ async def test_a_deleted_text_is_in_no_draft(
     await alice.write(code, "canary")
     id = ids(await alice.look(code))[0]
     async with alice.in_room(code) as live:
-        version = (await live.ask("edit", id)).one("[name=version]").value
-        await types(live, page, "canary two", chats, act=f"{id}/edit", version=version)
+        await begins_edit(live, page, id, "canary two", chats)
         await alice.post(f"/rooms/{code}/{id}/delete")
         await until(
             lambda: not any("canary" in note.body for chat in chats for note in chat.drafts._due.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from unittest.mock import AsyncMock
@@ -10,7 +9,7 @@ from unittest.mock import AsyncMock
 import calls
 import pytest
 from dom import Element
-from people import Live, Person, ids, until
+from people import Live, Person, ids, seconds_until, until
 from quart import Quart
 from quart.testing.connections import WebsocketResponseError
 
@@ -58,12 +57,7 @@ class Told:
 
     async def until(self, so: Callable[[], object]) -> None:
         """Seconds pass until it is so."""
-        for _ in range(200):
-            await self.tick()
-            if so():
-                return
-            await asyncio.sleep(0.005)
-        raise AssertionError((self.rows, self.badge))
+        await seconds_until(so, self.tick)
 
 
 def _words(element: Element) -> str:
