@@ -96,6 +96,7 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     sounds = Sounds(render.alerts.mention, reading.has_focus)
     titles = _titles(store, reading, bus, hub, render, sounds, metrics)
     store.listen(_committed(metrics, reading, titles.elsewhere, hub), hub.on_gap, metrics.unknown.inc)
+    hub.titles.shown = titles.renamed
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
     marks = UnreadMarks(reading, titles, bus, render.unread.focus)
     ignoring = Ignoring(store, bus, hub.feeds, render.ignored.show)

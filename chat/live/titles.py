@@ -26,6 +26,7 @@ class Titles:
         self._feeds = feeds
         self._render = render
         self._reading: dict[str, asyncio.Task[None]] = {}
+        self.shown: Callable[[Room], None] = lambda room: None  # told of each title that was shown
         self.due: set[str] = set()  # could not be read, or have changed while they were
 
     def refresh(self, code: str) -> None:
@@ -42,6 +43,7 @@ class Titles:
                 feed = self._feeds.get(code)
                 if room and feed and ("title" in room.meta or PANEL in feed.panels):
                     feed.show(PANEL, partial(self._render, room))
+                    self.shown(room)
         except Unavailable:
             self.due.add(code)
         finally:

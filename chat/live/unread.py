@@ -212,6 +212,14 @@ class UnreadTitles:
         if len(new) > AT_ONCE:
             self._counted.pop(code, None)
 
+    def renamed(self, room: Room) -> None:
+        """The pages of a room were shown its title and no number: those that have one are shown it again."""
+        made: dict[tuple[Unread, Look], Made] = {}
+        for connection, page in self._rooms.get(room.code, {}).items():
+            number = page.shown[0]
+            if number.texts or self.elsewhere.mentions(connection):
+                self._show(connection, page, number, room, made)
+
     def _retitle(self, connection: Connection, room: Room) -> None:
         """The same, but for what is elsewhere."""
         if page := self._page(connection):

@@ -53,11 +53,15 @@ def ask_to_come_back(chat: Context, connection: Connection, refused: ComeBack) -
 
 
 async def _pending(chat: Context, connection: Connection) -> str:
-    """Everything this connection has not seen: messages, then what is for it alone, then the panels."""
-    parts = [await _changes(chat, connection), *connection.take_slots().values()]
+    """Everything this connection has not seen: messages, then the panels, then what is for it alone.
+
+    That comes last, for the title of a room is a panel and what this person has unread in front of it is not.
+    """
+    parts = [await _changes(chat, connection)]
     if (feed := connection.feed) is not None and connection.panels_seen != feed.panels.version:
         parts.append(feed.panels.since(connection.panels_seen, connection.look))
         connection.panels_seen = feed.panels.version
+    parts += connection.take_slots().values()
     return "".join(parts)
 
 

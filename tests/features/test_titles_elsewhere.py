@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from people import Live, Person, ids, until
 from quart import Quart
 
@@ -58,15 +59,21 @@ async def test_mentions_in_other_rooms_are_in_the_title_and_texts_are_not(
         assert "icon-new" not in page.icon
 
 
+@pytest.mark.parametrize("is_looked_at", [False, True], ids=["in the background", "looked at"])
 async def test_a_page_that_is_opened_then_has_them_in_its_title_and_keeps_them_when_the_room_is_renamed(
-    alice: Person, bob: Person, code: str, other: str, his: Context
+    alice: Person, bob: Person, code: str, other: str, his: Context, is_looked_at: bool
 ) -> None:
     await alice.write(other, "@Bob one")
     async with bob.in_room(code) as live:
+        if is_looked_at:
+            await live.send(k="focus")
+            await until(lambda: focused(his))
         page = Titled(live, his, "")
         await page.until(lambda: page.title.startswith("(@1) "))
         await alice.post(f"/rooms/{code}/title", {"title": "Regatta"})
-        await page.until(lambda: page.title == "(@1) Regatta · Room chat")
+        while not page.title.endswith("Regatta · Room chat"):  # no second passes
+            await live.frame()
+        assert page.title == "(@1) Regatta · Room chat"
 
 
 async def test_the_title_of_home_counts_all_that_is_unread(
