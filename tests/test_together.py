@@ -185,7 +185,9 @@ async def test_workers_with_redis_serve_together(database: str, server: RedisSer
         made = await ask(workers.port, "/", form={"name": "Host", "create": "1"})
         code = made.headers["location"].removeprefix("/rooms/")
         async with AsyncExitStack() as stack:
-            tabs = [await stack.enter_async_context(_served_by(pid, workers, code)) for pid in (0, 1)]
+            tabs = [await Tab.seated(f"{n}", code, [workers.port]) for n in (0, 1)]
+            for n, tab in enumerate(tabs):
+                await stack.enter_async_context(_served_by(n, workers, tab))
             for tab in tabs:
                 tab.type(f"by way of {tab.name}")
             await until(lambda: all(tab.seen.keys() == {"by way of 0", "by way of 1"} for tab in tabs))
@@ -193,17 +195,18 @@ async def test_workers_with_redis_serve_together(database: str, server: RedisSer
 
 
 @asynccontextmanager
-async def _served_by(n: int, workers: Server, code: str) -> AsyncIterator[Tab]:
-    """A page that came to this worker, for the other was asleep."""
+async def _served_by(n: int, workers: Server, tab: Tab) -> AsyncIterator[None]:
+    """Its socket came to this worker, for the other was asleep, perhaps amid a transaction: nothing is
+    written meanwhile."""
     other = workers.workers[1 - n]
     os.kill(other, signal.SIGSTOP)
     try:
-        tab = await Tab.opened(f"{n}", code, [workers.port])
+        tab.connect()
         await until(lambda: tab.open)
     finally:
         os.kill(other, signal.SIGCONT)
     try:
-        yield tab
+        yield
     finally:
         await tab.close()
 

@@ -67,6 +67,7 @@ async def test_the_name_is_changed_from_the_room_by_keyboard(people: People, jav
     await ann.live()
     await bob.join_room(code, "Bob")
     await bob.say("as Bob") if javascript else await bob.write_history(1, "as Bob")
+    await ann.sees("as Bob")  # what is on its way when a page is left is not sent
     await bob.open_menu()
     await bob.page.get_by_role("link", name="My name").press("Enter")
     field = bob.page.get_by_label("Your name")

@@ -82,11 +82,17 @@ class Tab:
     @classmethod
     async def opened(cls, name: str, code: str, doors: Sequence[int]) -> Self:
         """Take a seat, load the page, and open its socket."""
+        self = await cls.seated(name, code, doors)
+        self.connect()
+        return self
+
+    @classmethod
+    async def seated(cls, name: str, code: str, doors: Sequence[int]) -> Self:
+        """Take a seat and load the page."""
         response = await ask(doors[0], f"/rooms/{code}", form={"name": name})
         assert response.status == 303, response
         self = cls(name, code, response.headers["set-cookie"].partition(";")[0], doors)
         await self.load()
-        self.connect()
         return self
 
     async def load(self) -> None:
