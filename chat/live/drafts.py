@@ -90,7 +90,8 @@ class Drafts:
         """Store what is due for as long as this node runs."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._hurried.wait(), self._every)
+                async with asyncio.timeout(self._every):
+                    await self._hurried.wait()
             self._hurried.clear()
             await self.save()
             await asyncio.sleep(PAUSE)

@@ -540,3 +540,17 @@ async def test_what_is_held_is_bounded_and_waits_for_the_store() -> None:
     for n in range(1000):
         held.forget("CODE", n)
     assert (held._due, held._seats, held._characters) == ({}, {}, 0)
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_node_can_end_just_when_somebody_leaves(turns: int) -> None:
+    held = Drafts(Away(), None, every=3600.0)  # type: ignore[arg-type]
+    held.note(Note("CODE", 1, "page", "begun"))
+    work = asyncio.create_task(held.run())
+    await asyncio.sleep(0)
+    held.hurry("CODE", 1)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    work.cancel()
+    done, _ = await asyncio.wait([work], timeout=5)
+    assert done, "the work goes on"
