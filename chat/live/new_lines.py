@@ -21,6 +21,7 @@ Render = Callable[[str, int, Look], str]  # of a room, for the message that it s
 class NewLines:
     def __init__(self, render: Render, delivered: Callable[[int, int], None]) -> None:
         self._delivered = delivered
+        self._late: dict[Connection, int] = {}  # pages that had yet to take the message
 
         @lru_cache(MADE)
         def made(code: str, first: int, look: Look) -> tuple[str, bytes]:
@@ -29,16 +30,27 @@ class NewLines:
 
         self._made = made
 
-    def put(self, connection: Connection, first: int) -> bool:
-        """Show it before a message and nowhere else, or not at all for 0. Whether that can be done now.
+    def put(self, connection: Connection, first: int) -> None:
+        """Show it before a message and nowhere else, or not at all for 0.
 
         htmx looks up what a frame changes before it appends anything: the message must be there already.
+        If it is not, `put_late` tries again.
         """
+        self._late.pop(connection, None)
         if first and not (connection.idle and (connection.cursor or 0) >= first):
-            return False
+            self._late[connection] = first
+            return
         html, frame = self._made(connection.member.code, first, connection.look)
         if connection.write_now(frame):
             self._delivered(1, 0)
         else:
             connection.show(SLOT, html)
-        return True
+
+    def put_late(self) -> None:
+        """Show those that could not be shown before."""
+        for connection, first in list(self._late.items()):
+            self.put(connection, first)
+
+    def leave(self, connection: Connection) -> None:
+        """It has ended."""
+        self._late.pop(connection, None)

@@ -76,6 +76,7 @@ class UnreadTitles:
 
     def leave(self, connection: Connection) -> None:
         self.elsewhere.leave(connection)
+        self._lines.leave(connection)
         code, seat = connection.member.code, connection.member.seat
         pages, of_seat = self._rooms.get(code, {}), self._seats.get(seat, set())
         pages.pop(connection, None)
@@ -145,6 +146,7 @@ class UnreadTitles:
 
     async def tick(self) -> None:
         """Tell them now."""
+        self._lines.put_late()
         risen = self._reading.take_risen()
         for (code, seat), rev in risen.items():
             self._read(code, seat, rev)
@@ -188,16 +190,11 @@ class UnreadTitles:
             if page.has_focus:
                 continue
             if line != page.line:
-                self._move_line(connection, page, line)
+                page.line = line
+                self._lines.put(connection, line)
             is_some = number.texts or page.shown[0].texts or self.elsewhere.mentions(connection)
             if (number, said.room) != page.shown and is_some:
                 self._show(connection, page, number, said.room, made)
-
-    def _move_line(self, connection: Connection, page: UnreadPage, line: int) -> None:
-        if self._lines.put(connection, line):
-            page.line = line
-        else:
-            self._counted.pop(connection.member.code, None)  # the next time
 
     async def _learn(self, code: str, pages: Mapping[Connection, UnreadPage]) -> None:
         """Up to where people have read whose pages are new; of those beyond some, the next time."""

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from unittest.mock import AsyncMock
 
 import pytest
 from people import Live, Person, ids, until
@@ -266,3 +267,27 @@ async def test_while_one_is_away_it_is_where_a_fresh_page_has_it(
             while (fresh := line_of(await bob.look(code))) and window.shown.line != fresh:
                 await chats[0].unread_titles.tick()
                 await window.counted()
+
+
+async def test_a_page_that_takes_nothing_is_shown_it_when_it_does_and_costs_no_count_meanwhile(
+    alice: Person, bob: Person, code: str, his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bob.in_room(code) as live:
+        [connection] = his.hub.feeds[code].connections
+        await his.unread_titles.tick()
+        gate = await live.stall(connection, alice.write(code, "first"))
+        await alice.write(code, "second")
+        head = await his.store.read(head_of, code)
+        await until(lambda: his.hub.feeds[code].position.rev == head.rev)
+        await his.unread_titles.tick()
+        count = AsyncMock(wraps=his.unread_titles._count)
+        monkeypatch.setattr(his.unread_titles, "_count", count)
+        for _ in range(3):
+            await his.unread_titles.tick()
+        assert count.await_count == 0
+        gate.set()
+        await until(lambda: connection.idle)
+        await his.unread_titles.tick()
+        await live.until("hx-partial .new")
+        first = ids(await alice.look(code))[-2]
+        assert live.frames[-1].has(f"hx-partial[hx-target=#message-{first}] .new")
