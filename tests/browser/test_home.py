@@ -90,8 +90,8 @@ async def test_home_forgets_the_rooms_of_who_logs_out_in_another_tab(visitors: V
     await ann.window.wait_for(
         "document.querySelector('#rooms a') && document.querySelector('#name').value === 'Ann'"
     )
-    await ann.window.evaluate("(fetch('/logout', {method: 'POST'}).then(() => document.title = 'out'), 0)")
-    await ann.window.wait_for("document.title === 'out'")
+    await ann.window.evaluate("(fetch('/logout', {method: 'POST'}).then(() => window.isOut = true), 0)")
+    await ann.window.wait_for("window.isOut")
     await happens(ann, "focus")
     await ann.window.wait_for(
         "!document.querySelector('#rooms') && document.querySelector('#name')?.value === ''"
