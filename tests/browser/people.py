@@ -19,9 +19,12 @@ from wire import Socket, Wire
 TIMEOUT = 15_000  # ms; generous, because other work may share the machine
 # What the console says while the server is down.
 REFUSED = (
-    r"net::ERR_CONNECTION_(REFUSED|RESET)|net::ERR_EMPTY_RESPONSE|"
-    r"WebSocket connection to .* failed|htmx: htmx:ws:error: \[object Event\] {elt: div#room"
+    r"net::ERR_CONNECTION_(REFUSED|RESET)|net::ERR_EMPTY_RESPONSE|net::ERR_SOCKET_NOT_CONNECTED|"
+    r"WebSocket connection to .* failed|htmx: htmx:ws:error: \[object Event\] {elt: div#room|"
+    r"htmx: htmx:error: Failed to fetch"
 )
+# And while there is no network.
+OFFLINE = r"net::ERR_INTERNET_DISCONNECTED|htmx: htmx:error: Failed to fetch"
 
 # And when a window is closed while its socket is connecting.
 CUT = "WebSocket is closed before the connection is established"
@@ -100,6 +103,11 @@ class Tab:
     def expect_noise(self, pattern: str) -> None:
         """The console may say this from now on."""
         self.expected.append(pattern)
+
+    async def go_offline(self) -> None:
+        """Whatever the page asks for from now on fails, such as its list of rooms."""
+        self.expect_noise(OFFLINE)
+        await self.page.context.set_offline(True)
 
     @contextmanager
     def noise_expected(self, pattern: str) -> Iterator[None]:

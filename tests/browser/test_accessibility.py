@@ -224,7 +224,7 @@ async def test_no_page_has_a_violation(people: People, server: Server, axe: str,
     await ann.page.get_by_role("button", name="Write several lines").click()
     await expect(ann.page.locator("#texts textarea")).to_be_visible()
     await check(ann, axe, "many lines")
-    await ann.page.context.set_offline(True)
+    await ann.go_offline()
     await ann.finish_animations()
     await check(ann, axe, "no contact")
     for socket in others:
@@ -381,6 +381,7 @@ async def test_the_line_before_what_is_new_is_a_heading_and_not_announced(people
     ann, bob = await people.newcomer(), await people.newcomer(**STILL)
     await bob.join_room(await ann.open_room("Ann"), "Bob")
     await bob.live()
+    await bob.field.focus()  # which comes late, or not at all, to a window behind another
     await bob.page.evaluate("(dispatchEvent(new Event('focus')), dispatchEvent(new Event('blur')))")
     await ann.say("early")  # the server may hear of it before it hears that Bob is away
     await bob.sees("early")

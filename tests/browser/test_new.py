@@ -98,6 +98,8 @@ async def test_who_finds_more_than_a_page_shows_loses_nothing_until_they_say_so(
     await bob.window.wait_for(f"document.readyState === 'complete' && {LINE} === null")
     await bob.in_room()
     await at_newest(bob, "one more")
+    await bob.window.focus(FIELD)
+    await bob.live()  # whose first word is that it has the focus; what was to be said before goes first
     await bob.window.evaluate("(dispatchEvent(new Event('blur')), 0)")
     await ann.say("another one")
     await bob.window.wait_for("document.title.startsWith('(1)')")

@@ -26,11 +26,10 @@ from browser.drivers.profile import DiscardingProfile, Profile, until
 from browser.drivers.webkit_profile import WebKitProfile
 from browser.drivers.window import Window
 from browser.failures import keep_pictures
-from browser.visitors import FIELD, UNREACHABLE, Visitor
+from browser.visitors import FIELD, LIVE, UNREACHABLE, Visitor
 
 pytestmark = pytest.mark.parametrize("deployment", [ONE])
 PROFILES = {kind.name: kind for kind in (ChromiumProfile, FirefoxProfile, WebKitProfile)}
-LIVE = "document.querySelector('#life')?.value > ''"
 FRAMED = """[...document.querySelector("iframe")?.contentDocument?.querySelectorAll(".text") ?? []]
   .map(p => p.textContent)"""
 

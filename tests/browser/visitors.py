@@ -11,16 +11,20 @@ from typing import Any
 import pytest
 
 from browser.drivers import Engine, Window
+from browser.people import REFUSED
 
 FIELD = "#texts > :last-child"
 TEXTS = """[...document.querySelectorAll("#earlier > li:not(.notice) .text, #live > li:not(.notice) .text")]
   .map(p => p.textContent)"""
 IDS = """[...document.querySelectorAll("#messages li[id]")].map(li => +li.id.slice(8))"""
 IN_ROOM = f"""document.readyState === "complete" && document.querySelector({FIELD!r}) !== null"""
+# The server has dealt the page its life.
+LIVE = "document.querySelector('#life')?.value > ''"
 # What each browser says while the server is down.
 UNREACHABLE = (
-    r"ERR_CONNECTION_|ERR_EMPTY_RESPONSE|WebSocket connection to|htmx:ws:error|establish a connection|"
-    r"icon from the Manifest|was interrupted while|Could not connect|Connection terminated|NetworkError"
+    rf"{REFUSED}|ERR_CONNECTION_|WebSocket connection to|htmx:ws:error|establish a connection|"
+    r"icon from the Manifest|was interrupted while|Could not connect|Connection terminated|NetworkError|"
+    r"htmx:error: Load failed"
 )
 
 
@@ -57,6 +61,10 @@ class Visitor:
 
     async def in_room(self) -> None:
         await self.window.wait_for(IN_ROOM)
+
+    async def live(self) -> None:
+        """Wait until the server has heard what the page has, and whether it has the focus."""
+        await self.window.wait_for(LIVE)
 
     async def leave(self) -> None:
         """Leave for good, which is asked first."""
