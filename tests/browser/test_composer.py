@@ -242,7 +242,7 @@ async def test_a_long_text_on_its_way_makes_nothing_wider(people: People, width:
     ann = await people.newcomer(width=width, height=700)
     await ann.open_room("Ann")
     await ann.live()
-    await ann.page.context.set_offline(True)
+    await ann.go_offline()
     await ann.page.locator("#texts > :last-child").fill("long" * 1000)
     await ann.page.keyboard.press("Enter")
     await expect(ann.page.locator("#texts > *")).to_have_count(2)

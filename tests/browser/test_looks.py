@@ -184,7 +184,7 @@ async def test_what_goes_wrong_is_visible(people: People, talk: Talk, server: Se
         assert await ann.page.locator("#composer").evaluate(WHOLE)
         await no_overflow(ann)
     await ann.sees("sending 5")
-    await ann.page.context.set_offline(True)
+    await ann.go_offline()
     await ann.finish_animations()
     await expect(ann.page.get_by_text("The server is not answering")).to_be_visible()
     await shot(ann, "no-contact-390")
