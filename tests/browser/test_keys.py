@@ -53,6 +53,9 @@ async def test_letters_send_edit_search_and_go_to_the_newest(people: People) -> 
     await ann.page.keyboard.press("Tab")
     await ann.page.keyboard.press("Enter")
     await ann.sees("by a keys")
+    # The message has the focus back, and is scrolled to for that, when the form closes.
+    await expect(form).not_to_be_attached()
+    await expect(ann.message("by a keys").get_by_role("radio")).to_be_focused()
 
     await ann.page.locator("#scroll").evaluate("e => e.scrollTo(0, -e.scrollHeight)")
     await expect(ann.message("by a keys")).not_to_be_in_viewport()
