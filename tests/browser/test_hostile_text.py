@@ -59,6 +59,7 @@ async def test_marks_piled_on_a_letter_are_drawn_over_their_own_message_only(peo
     other = await (await people.newcomer()).join_room(code, name)
     await other.live()
     await ann.told_of(name)
+    await expect(ann.page.locator("#count")).to_contain_text("2")  # or the header changes yet
     await other.say("under a piled name")
     await ann.sees("under a piled name")
     await ann.rest()
