@@ -91,7 +91,7 @@ async def test_a_slow_socket_gets_the_newest_state_of_each_panel_and_slot(
         gate.set()
         await live.until("p", "topic 49")
     last = live.raw[-1]
-    order = [last.index(text) for text in ("what came meanwhile", "unread 49", "topic 49")]
+    order = [last.index(text) for text in ("what came meanwhile", "topic 49", "unread 49")]
     assert order == sorted(order)
     assert all(f"topic {n}<" not in "".join(live.raw) for n in range(49))
     assert all(f"unread {n}<" not in "".join(live.raw) for n in range(49))
