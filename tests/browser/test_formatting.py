@@ -88,6 +88,7 @@ async def test_a_list_is_styled_as_soon_as_it_comes_to_a_page_that_had_none(visi
 async def test_a_long_text_unfolds(visitors: Visitors) -> None:
     ann = await visitors.newcomer()
     await ann.open_room("Ann")
+    await ann.enters_seen("Ann")  # this line would move what is clicked
     await post(ann, LINE.join(f"line {n}" for n in range(1, 41)))
     await ann.window.wait_for("document.querySelector('.fold summary') !== null")
     height = "document.querySelector('.text').getBoundingClientRect().height"

@@ -38,6 +38,7 @@ async def two_with_history(people: People, count: int) -> tuple[Tab, Tab]:
     ann, bob = await people.two()
     await ann.both_entered()
     await ann.write_history(count)
+    await bob.sees(f"number {count - 1}")  # what Bob has not read yet is where his page would open
     await bob.page.reload()
     await bob.live()
     return ann, bob

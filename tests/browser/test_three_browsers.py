@@ -172,6 +172,7 @@ IN_SIGHT = """(() => { const r = document.querySelector("#scroll").getBoundingCl
 async def test_a_page_at_the_newest_message_follows(visitors: Visitors) -> None:
     ann, bob = await visitors.two()
     await history(ann, 60)
+    await bob.sees("number 59")  # what Bob has not read yet is where his page would open
     await bob.window.reload()
     await bob.in_room()
     await at_newest(bob, "number 59")
@@ -214,6 +215,7 @@ async def at_the_end_of_many(visitors: Visitors) -> tuple[Visitor, str]:
     """A reader of more messages than a page has, and an expression for where the first one on the page is."""
     ann, bob = await visitors.two()
     await history(ann, 120)
+    await bob.sees("number 119")
     await bob.window.reload()
     await bob.in_room()
     await at_newest(bob, "number 119")
