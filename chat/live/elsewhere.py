@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from chat.live.connection import Connection
 from chat.live.other_rooms import OtherRoom, PersonPages
@@ -19,6 +19,7 @@ from chat.model.rooms import Room
 from chat.model.unread import NOTHING, Unread
 from chat.store import Store, Unavailable
 from chat.store.my_rooms import MyRoom, my_rooms
+from chat.store.rooms import find_room
 from chat.views.look import Look
 
 SPENT = 0.05  # s of each second in which the store is asked: half a ms for who has few rooms, 2 ms for many
@@ -153,10 +154,21 @@ class Elsewhere:
 
     async def _ask(self, person: str) -> None:
         found = await self._store.snapshot(my_rooms, person)
+        own = await self._own_rooms(person, found)
         if mine := self._people.get(person):
             found = [self._as_read(one, mine.rooms.get(one.room.code)) for one in found]
-            self._tell(person, mine, found)
+            self._tell(person, mine, found, own)
             self._listen(person, mine, found)
+
+    async def _own_rooms(self, person: str, found: Iterable[MyRoom]) -> dict[str, Room]:
+        """The rooms that pages of a person are about, by code; `found` are the newest of theirs."""
+        pages = self._people[person].pages if person in self._people else ()
+        codes = {page.member.code for page in pages if page.member.code}
+        own = {one.room.code: one.room for one in found if one.room.code in codes}
+        for code in codes.difference(own):
+            if room := await self._store.read(find_room, code):
+                own[code] = room
+        return own
 
     def _as_read(self, one: MyRoom, known: OtherRoom | None) -> MyRoom:
         """With what was read a moment ago, if that is all; else the store will know soon."""
@@ -167,7 +179,9 @@ class Elsewhere:
     def _read_up_to(self, one: MyRoom, known: OtherRoom | None) -> int:
         return self._reading.known(one.member, known.read if known else 0)
 
-    def _tell(self, person: str, mine: PersonPages, found: Sequence[MyRoom]) -> None:
+    def _tell(
+        self, person: str, mine: PersonPages, found: Sequence[MyRoom], own: Mapping[str, Room]
+    ) -> None:
         """A page that is new is told of everything: it may have been rendered a moment before."""
         others = [one for one in found if mine.has_page_outside(one.room.code)]
         self._keep(person, mine, {one.room.code: one.member.number for one in others})
@@ -175,7 +189,7 @@ class Elsewhere:
         some = [one for one in others if one.unread or one.has_draft][:ROWS]
         for page in mine.pages:
             self._show(page, [*changed[:ROWS], *some] if page in mine.new else changed[:ROWS], found)
-            self._entitle(page, mine, found)
+            self._entitle(page, mine, found, own)
         if mine.new and some:
             self._again[person] = LATER
         mine.new = ()
@@ -223,17 +237,19 @@ class Elsewhere:
         if others and here:
             page.show("elsewhere", self._badge(found, look, here))
 
-    def _entitle(self, page: Connection, mine: PersonPages, found: Sequence[MyRoom]) -> None:
+    def _entitle(
+        self, page: Connection, mine: PersonPages, found: Sequence[MyRoom], own: Mapping[str, Room]
+    ) -> None:
         """The title counts mentions wherever they are, and at home the texts as well."""
         here = page.member.code
         others = [one for one in found if one.room.code != here]
         unread = Unread(0 if here else sum(one.unread for one in others), sum(one.mentions for one in others))
-        if unread == mine.titles.get(page, NOTHING) and page not in mine.unsure:
+        is_told = unread == mine.titles.get(page, NOTHING) and page not in mine.unsure
+        if is_told or (here and here not in own):
             return
         mine.titles[page] = unread
         mine.unsure.discard(page)
-        if not here:
+        if here:
+            self.retitle(page, own[here])
+        else:
             page.show("unread", self._title(unread, page.look))
-        for one in found:
-            if one.room.code == here:
-                self.retitle(page, one.room)

@@ -187,7 +187,7 @@ class UnreadTitles:
         for connection, page in known.items():
             ignored = connection.member.ignored
             number, line = page.count(said, ignored)
-            if page.has_focus:
+            if page.has_focus or self._page(connection) is not page:  # it may have ended meanwhile
                 continue
             if line != page.line:
                 page.line = line
@@ -214,6 +214,7 @@ class UnreadTitles:
         made: dict[tuple[Unread, Look], Made] = {}
         for connection, page in self._rooms.get(room.code, {}).items():
             number = page.shown[0]
+            page.shown = number, room
             if number.texts or self.elsewhere.mentions(connection):
                 self._show(connection, page, number, room, made)
 

@@ -67,9 +67,16 @@ class MessageFragments:
         )
 
     def earlier(
-        self, code: str, shown: Shown, look: Look, room: Room | None = None, before: int | None = None
+        self,
+        code: str,
+        shown: Shown,
+        look: Look,
+        room: Room | None = None,
+        before: int | None = None,
+        *,
+        is_behind: bool = False,
     ) -> str:
-        """`room` is what it is called, where it begins.
+        """`room` is what it is called, where it begins; a page that is behind says when that is seen.
 
         A page that does not ask for more by itself stays with the message `before`, above which they come.
         """
@@ -82,6 +89,7 @@ class MessageFragments:
             messages=messages,
             name=name_of(room) if room else "",
             before=before,
+            is_behind=is_behind,
         )
 
     def later(self, code: str, shown: Shown, look: Look) -> str:

@@ -197,10 +197,8 @@ async def _resume(chat: Context, connection: Connection, frame: dict[str, Any]) 
     """Bring the page up to date from what it says it has, and follow the room from there."""
     if first := fields.number(frame.get("behind")):
         chat.unread_marks.begin_behind(connection, first)
-    chat.unread_titles.follow(connection, fields.number(frame.get("new")))
-    if frame.get("focus"):
-        chat.unread_marks.focus(connection)
-    elif "focus" in frame:
+    has_focus = frame.get("focus")
+    if not has_focus and "focus" in frame:
         chat.unread_marks.hold(connection)
     if look := look_named(fields.token(frame, "look") or ""):
         connection.look = shared(look)  # what has been chosen since is for the next page
@@ -214,6 +212,10 @@ async def _resume(chat: Context, connection: Connection, frame: dict[str, Any]) 
     if connection.feed is not None:
         chat.hub.leave(connection)
     await chat.hub.join(connection, position)
+    # What is unread comes after the title of the room, which would take its place.
+    chat.unread_titles.follow(connection, fields.number(frame.get("new")))
+    if has_focus:
+        chat.unread_marks.focus(connection)
     chat.presence.follow(connection.member.code)
     chat.typing.greet(connection)
 

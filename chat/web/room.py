@@ -186,7 +186,8 @@ async def earlier(code: str) -> ResponseReturnValue:
         await note_scrolled(chat, member, before, first)
     known = None if shown.page.more else await chat.store.read(rooms.find_room, member.code)
     stays = before if "by" in request.args else None
-    return chat.render.messages.earlier(member.code, shown, current_look(), known, stays)
+    is_behind = "behind" in request.args
+    return chat.render.messages.earlier(member.code, shown, current_look(), known, stays, is_behind=is_behind)
 
 
 @pages.get("/rooms/<code>/messages")

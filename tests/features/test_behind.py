@@ -55,7 +55,7 @@ async def test_nor_does_a_page_that_is_open_whatever_its_window_does(
             await until(lambda: focused(his))
             await live.resume(page, behind=behind.value, new=page.one("#new data").value, **sent)
             await live.send(k="focus")
-            await until(lambda: his.reading._watched)
+            await watched(his, code)
             assert (await told(live, his)).startswith("(99+) ")
             await live.send(k="typing")
             await say(alice, code, live, "and another one")
@@ -68,6 +68,11 @@ async def test_nor_does_a_page_that_is_open_whatever_its_window_does(
         await until(lambda: not his.reading._watched)
     assert not his.unread_marks._behind
     assert await unread(bob) == "@1 1 text mentions you, 99+ unread"
+
+
+async def watched(chat: Context, code: str) -> None:
+    """Wait until the page of Bob follows the room, and nothing on it is read."""
+    await until(lambda: chat.reading._watched and chat.unread_titles.pages_of(code, 2))
 
 
 async def open_behind(person: Person, code: str, live: Live) -> None:
@@ -151,7 +156,7 @@ async def test_who_scrolls_back_past_all_of_it_has_read_it(
     """A page that opens at its top asks for what is before that by itself, of whatever node."""
     async with bob.live(code) as live:
         await open_behind(bob, code, live)
-        await until(lambda: his.reading._watched)
+        await watched(his, code)
         await told(live, his)
         page = await bob.look(code)
         assert page.one("#older a")["hx-include"] == "#behind"
@@ -166,6 +171,31 @@ async def test_who_scrolls_back_past_all_of_it_has_read_it(
         assert await unread(bob) == ""
 
 
+async def test_the_start_of_the_room_says_by_itself_that_it_is_seen(
+    alice: Person, bob: Person, code: str, chat: Context, his: Context, chats: list[Context]
+) -> None:
+    await alice.write(code, "old")
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    await asyncio.gather(*(chat.store.append(code, 1, f"k{n}", f"m{n}") for n in range(80)))
+    async with bob.live(code) as live:
+        await open_behind(bob, code, live)
+        await watched(his, code)
+        await told(live, his)
+        page = await bob.look(code)
+        behind = f"&behind={page.one('#behind').value}"
+        part = (await bob.get(page.one("#older a")["hx-get"] + behind)).page
+        assert texts(part)[0] == "old"
+        assert await unread(bob) == "80 unread"
+        start = part.one("#older")
+        assert (start["hx-trigger"], start["hx-include"]) == ("intersect once root:#scroll", "#behind")
+        part = (await bob.get(start["hx-get"] + behind)).page
+        assert not texts(part)
+        assert "hx-get" not in part.one("#older")
+        await is_read(chats, his)
+        assert await unread(bob) == ""
+    assert "hx-get" not in (await bob.get(f"/rooms/{code}/earlier?before=40")).page.one("#older")
+
+
 async def test_who_scrolls_back_on_one_page_has_not_read_what_it_does_not_show(
     alice: Person, bob: Person, code: str, many: None, his: Context, chats: list[Context], chat: Context
 ) -> None:
@@ -174,7 +204,7 @@ async def test_who_scrolls_back_on_one_page_has_not_read_what_it_does_not_show(
     await asyncio.gather(*(chat.store.append(code, 1, f"k{n}", f"m{n}") for n in range(MANY, MANY + 60)))
     async with bob.live(code) as live:  # a page that begins later
         await open_behind(bob, code, live)
-        await until(lambda: his.reading._watched)
+        await watched(his, code)
         await told(live, his)
         await bob.get(f"/rooms/{code}/earlier?before={known}&behind={top}")
         for node in chats:

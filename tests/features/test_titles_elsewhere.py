@@ -7,10 +7,12 @@ from people import Live, Person, ids, until
 from quart import Quart
 
 from chat.context import Context
+from chat.live.connection import Connection
 from chat.model.receipts import write_life
+from chat.model.rooms import Position
 
 from .test_elsewhere import Told, his
-from .test_unread import focused
+from .test_unread import focused, say
 
 __all__ = ["his"]
 
@@ -109,6 +111,72 @@ async def test_a_title_is_right_again_when_a_connection_comes_back(
     async with bob.live("") as live:
         home = Titled(live, his, "(@1) (5) of yesterday")
         await home.until(lambda: home.title == "Room chat")
+
+
+@pytest.fixture
+def slow_to_join(his: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second passes before a page follows its room, as when many come back at once."""
+    join = his.hub.join
+
+    async def join_later(connection: Connection, position: Position) -> None:
+        await his.unread_titles.tick()
+        await his.unread_titles.elsewhere.tick()
+        await join(connection, position)
+
+    monkeypatch.setattr(his.hub, "join", join_later)
+
+
+@pytest.mark.usefixtures("slow_to_join")
+async def test_so_is_one_that_comes_back_slowly(bob: Person, code: str, other: str, his: Context) -> None:
+    name, page = await name_of(bob, f"/rooms/{code}"), await bob.look(code)
+    async with bob.live(code) as live:
+        await live.resume(page, life=write_life("page", 0))
+        titled = Titled(live, his, "(@1) (5) of yesterday")
+        await titled.until(lambda: titled.title == name)
+
+
+@pytest.mark.usefixtures("slow_to_join")
+async def test_what_is_unread_stays_in_the_title_of_a_page_that_is_slow_to_follow_its_room(
+    alice: Person, bob: Person, code: str, his: Context
+) -> None:
+    async with alice.in_room(code):  # which has the room's title shown to all
+        await alice.post(f"/rooms/{code}/title", {"title": "Regatta"})
+        page = await bob.look(code)
+        await alice.write(code, "one")
+        async with bob.live(code) as live:
+            await live.resume(page)
+            titled = Titled(live, his, "")
+            await titled.until(lambda: "(1)" in titled.title)
+            await say(alice, code, live, "last")
+            assert titled.title == "(1) Regatta · Room chat"
+
+
+async def test_a_room_that_was_renamed_has_its_new_name_when_somebody_is_mentioned_elsewhere(
+    alice: Person, bob: Person, code: str, other: str, his: Context
+) -> None:
+    async with bob.in_room(code) as live:
+        page = Titled(live, his, "")
+        await alice.write(code, "one")
+        await page.until(lambda: page.title.startswith("(1) "))
+        await live.send(k="focus")
+        await until(lambda: focused(his))
+        await page.until(lambda: not page.title.startswith("("))
+        await alice.post(f"/rooms/{code}/title", {"title": "Regatta"})
+        await page.until(lambda: page.title == "Regatta · Room chat")
+        await alice.write(other, "@Bob one")
+        await page.until(lambda: page.title.startswith("(@1) "))
+        assert page.title == "(@1) Regatta · Room chat"
+
+
+async def test_mentions_are_in_the_title_of_a_room_that_is_not_among_the_newest(
+    alice: Person, bob: Person, code: str, other: str, his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.store.my_rooms.SHOWN", 1)
+    name = await name_of(bob, f"/rooms/{code}")
+    async with bob.in_room(code) as live:
+        page = Titled(live, his, name)
+        await alice.write(other, "@Bob one")
+        await page.until(lambda: page.title == f"(@1) {name}")
 
 
 async def test_who_is_ignored_is_in_no_title(
