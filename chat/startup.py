@@ -95,14 +95,15 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     reading, presence = Reading(store), Presence(store, hub, render.people.roster)
     sounds = Sounds(render.alerts.mention, reading.has_focus)
     titles = _titles(store, reading, bus, hub, render, sounds, metrics)
-    store.listen(_committed(metrics, reading, titles.elsewhere, hub), hub.on_gap, metrics.unknown.inc)
+    missed = _missed(titles.elsewhere, hub)
+    store.listen(_committed(metrics, reading, titles.elsewhere, hub), missed, metrics.unknown.inc)
     hub.titles.shown = titles.renamed
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
     marks = UnreadMarks(reading, titles, bus, render.unread.focus)
     ignoring = Ignoring(store, bus, hub.feeds, render.ignored.show)
     drafts = _drafts(store, bus, titles, render)
     hear, others = _heard(typing, ignoring, titles, marks, drafts), _others(titles.elsewhere)
-    bus.open(_received(typing, ignoring, sounds, marks, drafts, hub), hub.on_gap, hear, others)
+    bus.open(_received(typing, ignoring, sounds, marks, drafts, hub), missed, hear, others)
     registry.open(listeners(hub, presence))
     return Context(
         settings=settings,
@@ -193,6 +194,16 @@ def _heard(
             hear(sign)
 
     return heard
+
+
+def _missed(elsewhere: Elsewhere, hub: Hub) -> Callable[[], None]:
+    """What happens when changes may have been missed."""
+
+    def look() -> None:
+        hub.on_gap()
+        elsewhere.note_gap()
+
+    return look
 
 
 def _received(

@@ -48,6 +48,8 @@ async def rename(chat: Context, member: Member, name: str) -> None:
     """
     code, person, name = member.code, member.person, clean_name(name)
     await chat.drafts.save_of(member)
+    chat.reading.gather(chat.hub.connections.of(person))
+    await chat.reading.save()  # the other seat begins where this one has read
     change = await chat.store.write(code, members.rename_seat, code, person, name)
     if change is None:
         return

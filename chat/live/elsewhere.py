@@ -57,6 +57,7 @@ class Elsewhere:
         self._changed: set[str] = set()  # of these rooms
         self._due: dict[str, None] = {}  # people, who was first comes first
         self._again: dict[str, int] = {}  # people, and in how many s they are due
+        self._is_asking = False  # for rooms that may not be known yet
 
     def follow(self, connection: Connection) -> None:
         """A page is open that shows other rooms of its person."""
@@ -92,14 +93,26 @@ class Elsewhere:
         return mine.titles.get(connection, NOTHING).mentions if mine else 0
 
     def concerns(self, code: str) -> bool:
-        """Whether somebody with a seat in this room has a page here that is not about it."""
-        return code in self._rooms
+        """Whether somebody with a seat in this room has, or may have, a page here that is not about it."""
+        return code in self._rooms or self._is_asking
 
     def note(self, codes: Iterable[str]) -> None:
         """Something has changed in these rooms, on whatever node."""
         for code in codes:
-            if code in self._rooms:
+            if self.concerns(code):
                 self._changed.add(code)
+
+    def note_gap(self) -> None:
+        """Something may have changed in any room."""
+        self._due |= dict.fromkeys(self._people)
+
+    def check(self, person: str, found: Iterable[MyRoom]) -> None:
+        """The store was asked for the rooms of a person: if pages say something else, they are told."""
+        if mine := self._people.get(person):
+            others = [one for one in found if mine.has_page_outside(one.room.code)]
+            known = ((mine.rooms.get(one.room.code), one) for one in others)
+            if not all(room and room.shows(one) for room, one in known):
+                self._due[person] = None
 
     def read(self, code: str, seat: int, rev: int) -> None:
         """Somebody has read up to a rev, on whatever node; the store may know later."""
@@ -153,6 +166,13 @@ class Elsewhere:
         self._again = {person: left - 1 for person, left in self._again.items() if left > 1}
 
     async def _ask(self, person: str) -> None:
+        self._is_asking = True
+        try:
+            await self._ask_of(person)
+        finally:
+            self._is_asking = False
+
+    async def _ask_of(self, person: str) -> None:
         found = await self._store.snapshot(my_rooms, person)
         own = await self._own_rooms(person, found)
         if mine := self._people.get(person):
@@ -179,9 +199,7 @@ class Elsewhere:
     def _read_up_to(self, one: MyRoom, known: OtherRoom | None) -> int:
         return self._reading.known(one.member, known.read if known else 0)
 
-    def _tell(
-        self, person: str, mine: PersonPages, found: Sequence[MyRoom], own: Mapping[str, Room]
-    ) -> None:
+    def _tell(self, person: str, mine: PersonPages, found: Sequence[MyRoom], own: Mapping[str, Room]) -> None:
         """A page that is new is told of everything: it may have been rendered a moment before."""
         others = [one for one in found if mine.has_page_outside(one.room.code)]
         self._keep(person, mine, {one.room.code: one.member.number for one in others})
@@ -209,8 +227,8 @@ class Elsewhere:
                 room.set_back = False
 
     def _is_certain(self, person: str, one: MyRoom, room: OtherRoom) -> bool:
-        """Whether the store counts no mention that has been read; if it does, it is asked again, once."""
-        if not one.mentions or self._read_up_to(one, room) <= one.read:
+        """Whether the store counts nothing that has been read; if it does, it is asked again, once."""
+        if not one.unread or self._read_up_to(one, room) <= one.read:
             return True
         room.read = 0
         self._again.setdefault(person, LATER)

@@ -26,6 +26,7 @@ class Reading:
         self._due: dict[Seat, int] = {}
         self._risen: dict[Seat, int] = {}  # since it was last taken
         self._saving = asyncio.Lock()
+        self._set_back: dict[Seat, int] = {}  # on other nodes, while more was stored here
         self._focused: dict[Connection, int] = {}  # up to where each has been noted
         self._watched: set[Connection] = set()  # that have the focus, too
 
@@ -82,6 +83,12 @@ class Reading:
             await self._store.write(NO_ROOM, read_positions.set_back, code, seat, rev)
             self.lower(code, seat, rev)
 
+    def hear_back(self, code: str, seat: int, rev: int) -> None:
+        """Somebody has set it back on another node: nothing higher is stored or told after that."""
+        self.lower(code, seat, rev)
+        if self._saving.locked() and (code, seat) in self._due:
+            self._set_back[code, seat] = rev
+
     def lower(self, code: str, seat: int, rev: int) -> None:
         """The same of what is yet to be stored, and told."""
         _lower(self._due, (code, seat), rev)
@@ -105,17 +112,24 @@ class Reading:
     async def save(self) -> None:
         """Store what is due, which stays so until it is stored. Waits for a save that has begun."""
         async with self._saving:
-            due = list(self._due.items())
-            for start in range(0, len(due), PORTION):
-                portion = due[start : start + PORTION]
-                rows = [(code, number, rev) for (code, number), rev in portion]
-                try:
-                    await self._store.write(NO_ROOM, read_positions.save, rows)
-                except (Unavailable, OutcomeUnknown):
-                    return
-                for seat, rev in portion:
-                    if self._due[seat] == rev:
-                        del self._due[seat]
+            try:
+                await self._save()
+                for (code, seat), rev in list(self._set_back.items()):
+                    await self._store.write(NO_ROOM, read_positions.set_back, code, seat, rev)
+            except (Unavailable, OutcomeUnknown):
+                return
+            finally:
+                self._set_back.clear()
+
+    async def _save(self) -> None:
+        due = list(self._due.items())
+        for start in range(0, len(due), PORTION):
+            portion = due[start : start + PORTION]
+            rows = [(code, number, rev) for (code, number), rev in portion]
+            await self._store.write(NO_ROOM, read_positions.save, rows)
+            for seat, rev in portion:
+                if self._due[seat] == rev:
+                    del self._due[seat]
 
 
 def _lower(noted: dict[Seat, int], seat: Seat, rev: int) -> None:

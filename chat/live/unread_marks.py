@@ -49,9 +49,15 @@ class UnreadMarks:
 
     async def set(self, member: Member, rev: int) -> None:
         """They have read up to `rev` and no further, on every node. Raises store errors."""
-        self._hold(member.code, member.number)
+        held = self._hold(member.code, member.number)
         self._bus.sign(Sign(KIND, member.code, member.number, str(rev)))
-        await self._reading.set_back(member.code, member.number, rev)
+        try:
+            await self._reading.set_back(member.code, member.number, rev)
+        except BaseException:  # it is not marked, and who is told so is at the page
+            for connection in held:
+                if connection in self._held:
+                    self.focus(connection)
+            raise
         self._titles.set_back(member.code, member.number, rev)
 
     def hear(self, sign: Sign) -> None:
@@ -59,14 +65,15 @@ class UnreadMarks:
         rev = to_number(sign.label, REV_DIGITS)
         if rev is not None:
             self._hold(sign.code, sign.seat)
-            self._reading.lower(sign.code, sign.seat, rev)
+            self._reading.hear_back(sign.code, sign.seat, rev)
             self._titles.set_back(sign.code, sign.seat, rev)
 
-    def _hold(self, code: str, seat: int) -> None:
-        for connection in self._titles.pages_of(code, seat):
-            if self._reading.has_focus(connection):
-                self.hold(connection)
-                connection.show(SLOT, self._render(False, connection.look))
+    def _hold(self, code: str, seat: int) -> list[Connection]:
+        pages = [one for one in self._titles.pages_of(code, seat) if self._reading.has_focus(one)]
+        for connection in pages:
+            self.hold(connection)
+            connection.show(SLOT, self._render(False, connection.look))
+        return pages
 
     def hold(self, connection: Connection) -> None:
         """What is on this page is not read, though its window has the focus."""

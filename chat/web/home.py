@@ -110,6 +110,7 @@ async def _home_of(chat: Context, person: str | None, rate: Rate = limits.PAGES_
     except Unavailable:
         return None
     count_rooms(chat, rate, len(found.rooms))
+    chat.unread_titles.elsewhere.check(person, found.rooms)
     return found
 
 

@@ -298,3 +298,53 @@ async def test_what_is_read_and_not_stored_yet_is_not_told_of_as_unread(
         await told.until(lambda: told.badge == "1 unread")
         await reader.reading.save()
         await told.until(lambda: told.badge == "")
+
+
+async def test_what_was_read_before_another_text_came_is_unread_nowhere_once_it_is_stored(
+    alice: Person, bob: Person, code: str, other: str, his: Context, chats: list[Context]
+) -> None:
+    async with bob.in_room(code) as live:
+        page = Told(live, his)
+        await alice.write(other, "one", "two", "three")
+        await page.until(lambda: page.badge == "3 unread")
+        chats[0].reading.note(other, 2, ids(await alice.look(other))[-1])  # on a device
+        await chats[0].unread_titles.tick()
+        await alice.write(other, "four")
+        await until(lambda: other in his.unread_titles.elsewhere._changed)
+        await page.tick()
+        await chats[0].reading.save()
+        await page.until(lambda: page.badge == "1 unread")
+
+
+async def test_what_is_written_during_the_first_look_at_the_rooms_of_a_person_is_told(
+    alice: Person, bob: Person, code: str, other: str, his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def ask(original: Callable[[], Awaitable[object]], person: str) -> object:
+        found = await original()
+        if not asked:
+            asked.append(person)
+            await alice.write(other, "one")
+            await until(lambda: other in his.unread_titles.elsewhere._changed)
+        return found
+
+    calls.intercept(monkeypatch, his.store, my_rooms, ask)
+    async with bob.live("") as live:
+        page = Told(live, his)
+        await page.until(lambda: "1 unread" in str(page.rows))
+    assert asked
+
+
+async def test_a_page_on_one_node_follows_a_room_that_was_joined_on_another_once_its_list_shows_it(
+    alice: Person, bob: Person, code: str, his: Context, apps: list[Quart]
+) -> None:
+    async with bob.live("") as live:
+        page = Told(live, his)
+        await page.tick()
+        third = await alice.create()
+        await bob.at(apps[0]).join(third, "Bob")
+        await bob.get("/rooms", hx_request="true")
+        await page.tick()
+        await alice.write(third, "one")
+        await page.until(lambda: "1 unread" in str(page.rows))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 from people import Live, Person, ids, until
 from quart import Quart
@@ -94,6 +96,34 @@ async def test_the_title_of_home_counts_all_that_is_unread(
         await chats[0].unread_titles.tick()
         await home.until(lambda: home.title == "Room chat")
         assert "icon-new" not in home.icon
+
+
+@pytest.mark.parametrize("how", ["the list is asked for", "hints are missed"])
+async def test_a_title_of_home_is_right_again_after_something_was_lost(
+    alice: Person,
+    bob: Person,
+    code: str,
+    his: Context,
+    chats: list[Context],
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    async with bob.live("") as live:
+        home = Titled(live, his, "Room chat")
+        await alice.write(code, "one")
+        await home.until(lambda: home.title == "(1) Room chat")
+        with monkeypatch.context() as lost:
+            lost.setattr(his.unread_titles, "_read", Mock())
+            id = ids(await alice.look(code))[-1]
+            await bob.post(f"/rooms/{code}/read", {"id": str(id)})
+            await home.tick()
+        await home.tick()
+        assert home.title == "(1) Room chat"
+        if how == "hints are missed":
+            his.store._listeners.on_gap()  # type: ignore[attr-defined]
+        else:
+            await bob.get("/rooms", hx_request="true")
+        await home.until(lambda: home.title == "Room chat")
 
 
 async def test_a_title_is_right_again_when_a_connection_comes_back(

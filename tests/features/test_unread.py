@@ -11,7 +11,7 @@ from unittest.mock import AsyncMock, Mock
 
 import calls
 import pytest
-from dom import Element
+from dom import Element, parse
 from people import Live, Person, ids, texts, until
 from quart import Quart
 from streams import read_until, streaming
@@ -29,6 +29,7 @@ from chat.store import Unavailable, read_positions
 from chat.store import unread as unread_texts
 from chat.store.my_rooms import COUNTED, Home, home_of
 from chat.store.windows import Part
+from chat.views.look import Look
 
 NAVIGATION = {"sec_fetch_mode": "navigate"}
 
@@ -677,3 +678,20 @@ async def test_a_sign_of_another_kind_says_nothing(label: str) -> None:
     rooms.titles.hear(Sign("read", "busy", 0, label))
     await rooms.titles.tick()
     assert page.shown == ["(1)"]
+
+
+async def test_who_takes_another_name_has_read_what_they_had_read(
+    alice: Person, bob: Person, code: str, chats: list[Context]
+) -> None:
+    await alice.write(code, "one", "two", "three")
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    assert (await bob.post(f"/rooms/{code}/name", {"name": "Robert"})).status == 303
+    for chat in chats:
+        await chat.reading.save()
+    assert await unread(bob) == ""
+
+
+def test_many_mentions_are_counted_alike_for_the_eye_and_the_ear(chat: Context) -> None:
+    room = Mock(code="BBBB", title="")
+    html = chat.render.home.badge([Mock(room=room, unread=100, mentions=100)], Look(), "AAAA")
+    assert parse(html).words == "@99+ 99+ texts mention you, 99+ unread"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 from unittest.mock import AsyncMock
 
 import calls
 import pytest
-from people import Live, Person, Reply, ids, until
+from people import Live, Person, Reply, ids, seconds_until, until
 from quart import Quart
 
 from chat.context import Context
@@ -217,6 +219,52 @@ async def test_where_nothing_can_be_stored_it_says_so(
     assert await unread(bob) == ""
 
 
+async def test_a_page_on_which_marking_failed_is_read_as_before(
+    alice: Person, bob: Person, code: str, three: list[int], his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bob.in_room(code) as live:
+        await live.send(k="focus")
+        await until(lambda: focused(his))
+        with monkeypatch.context() as broken:
+            calls.intercept(
+                broken, his.store, read_positions.set_back, AsyncMock(side_effect=Unavailable("away"))
+            )
+            assert (await mark(bob, code, three[1])).status == 503
+        await say(alice, code, live, "four")
+        assert await unread(bob) == ""
+
+
+async def test_what_another_node_is_just_storing_does_not_undo_a_mark(
+    bob: Person,
+    code: str,
+    three: list[int],
+    chats: list[Context],
+    apps: list[Quart],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, gate = asyncio.Event(), asyncio.Event()
+    other, node = chats[0], chats[-1]
+
+    async def save(original: Callable[[], Awaitable[None]], rows: object) -> None:
+        begun.set()
+        await gate.wait()
+        await original()
+
+    async with bob.at(apps[0]).in_room(code), bob.at(apps[-1]).in_room(code):
+        calls.intercept(monkeypatch, other.store, read_positions.save, save)
+        other.reading.note(code, 2, three[2])
+        saving = asyncio.create_task(other.reading.save())
+        await begun.wait()
+        marking = asyncio.create_task(mark(bob.at(apps[-1]), code, three[1]))  # one node waits for its own
+        if other is not node:
+            await marking
+            await until(lambda: other.reading.due[code, 2] < three[1])
+        gate.set()
+        await saving
+        await marking
+    assert await unread(bob) == "2 unread"
+
+
 @pytest.mark.parametrize("label", ["", "x", "-1", "٧", "1.5"])
 async def test_a_sign_of_another_kind_marks_nothing(
     bob: Person, code: str, three: list[int], his: Context, label: str
@@ -238,3 +286,27 @@ async def test_a_text_of_somebody_else_can_be_unread_however_much_one_wrote_afte
         await bob.write(code, f"mine {n}")
     await mark(bob, code, id)
     assert await unread(bob) == "1 unread"
+
+
+async def test_a_page_that_lacks_the_text_gets_a_line_with_a_button_that_works(
+    bob: Person, code: str, chat: Context, his: Context
+) -> None:
+    """Its form is on every live page, for the button may come later."""
+    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    await asyncio.gather(*(chat.store.append(code, 1, f"k{n}", f"m{n}") for n in range(70)))
+    head = ids(await bob.look(code))[-1]
+    await bob.post(f"/rooms/{code}/read", {"id": str(head)})
+    page = (await bob.get(f"/rooms/{code}", **NAVIGATION)).page
+    async with bob.live(code) as live:
+        await live.resume(page)
+        await until(lambda: his.unread_titles.pages_of(code, 2))
+        await mark(bob, code, head - 60)
+
+        async def second() -> None:
+            await his.unread_titles.tick()
+            while not live.quiet:
+                await live.frame()
+
+        await seconds_until(lambda: any(frame.has(".new button") for frame in live.frames), second)
+        (button,) = [button for frame in live.frames for button in frame.all(".new button")]
+        assert page.one(f"#{button['form']}")["action"] == f"/rooms/{code}/read"
