@@ -97,7 +97,6 @@ def _wired(settings: Settings, secret: str, store: Store, redis: Redis | None) -
     titles = _titles(store, reading, bus, hub, render, sounds, metrics)
     missed = _missed(titles.elsewhere, hub)
     store.listen(_committed(metrics, reading, titles.elsewhere, hub), missed, metrics.unknown.inc)
-    hub.titles.shown = titles.renamed
     typing = Typing(bus, hub.feeds, render.people.typing, metrics.delivered)
     marks = UnreadMarks(reading, titles, bus, render.unread.focus)
     ignoring = Ignoring(store, bus, hub.feeds, render.ignored.show)
@@ -151,7 +150,9 @@ def _titles(
     elsewhere = Elsewhere(store, reading, *shown, sounds.sound_elsewhere)
     told = metrics.delivered
     lines = NewLines(render.unread.line, told)
-    return UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere, lines, told)
+    titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere, lines, told)
+    hub.titles.shown = titles.renamed
+    return titles
 
 
 def _drafts(store: Store, bus: Bus, titles: UnreadTitles, render: Renderer) -> Drafts:

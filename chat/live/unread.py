@@ -21,7 +21,7 @@ from chat.live.last_said import LastSaid
 from chat.live.new_lines import NewLines
 from chat.live.read_signs import signs_of, told_by
 from chat.live.reading import Reading
-from chat.live.unread_page import UnreadPage
+from chat.live.unread_page import SaidAfter, UnreadPage
 from chat.model.members import Seat
 from chat.model.rooms import Room
 from chat.model.signs import Sign
@@ -115,7 +115,11 @@ class UnreadTitles:
         self.elsewhere.read(code, seat, rev)
         for connection in self._seats.get((code, seat), ()):
             page = self._page(connection)
-            if page is not None and page.read is not None and rev > page.read:
+            if page is None:
+                continue
+            if page.read is None:
+                page.is_moved = True
+            elif rev > page.read:
                 page.read = rev
                 self._counted.pop(code, None)
 
@@ -132,8 +136,9 @@ class UnreadTitles:
         """Somebody has read no further than this, however far they had."""
         for connection in self.pages_of(code, seat):
             page = self._page(connection)
-            if page is not None and page.read is not None:
-                page.read, page.line = min(page.read, rev), 0
+            if page is not None:
+                page.is_moved = page.read is None
+                page.read, page.line = None if page.read is None else min(page.read, rev), 0
         self._counted.pop(code, None)
         self.elsewhere.set_back(code, seat)
 
@@ -178,15 +183,15 @@ class UnreadTitles:
         if not known:
             return
         after = min(page.read or 0 for page in known.values())
-        said = await self._said.after(code, feed, after)
+        found = await self._said.after(code, feed, after)
         if code not in self._rooms:
             self._said.forget(code)
-        if said is None:
+        if found is None:
             return
+        said = SaidAfter(found)
         made: dict[tuple[Unread, Look], Made] = {}
         for connection, page in known.items():
-            ignored = connection.member.ignored
-            number, line = page.count(said, ignored)
+            number, line = page.count(said, connection.member.ignored)
             if page.has_focus or self._page(connection) is not page:  # it may have ended meanwhile
                 continue
             if line != page.line:
@@ -202,11 +207,14 @@ class UnreadTitles:
         if not new:
             return
         some = new[:AT_ONCE]
+        for _, page in some:
+            page.is_moved = False
         found = await self._store.read(unread.readers_of, code, [member.number for member, _ in some])
         for member, page in some:
             reader = found.get(member.number, unread.NOBODY)
-            page.read, page.seats = self._reading.known(member, reader.read), reader.seats
-        if len(new) > AT_ONCE:
+            page.seats = reader.seats
+            page.read = None if page.is_moved else self._reading.known(member, reader.read)
+        if len(new) > AT_ONCE or any(page.is_moved for _, page in some):
             self._counted.pop(code, None)
 
     def renamed(self, room: Room) -> None:

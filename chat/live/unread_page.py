@@ -13,17 +13,49 @@ from chat.store.unread import Said
 FULL = Unread(COUNTED, 0)
 
 
+class SaidAfter:
+    """What was said in a room. It is counted once for all who have read as far and have no part in it."""
+
+    def __init__(self, said: Said) -> None:
+        self.room = said.room
+        self._texts = said.texts
+        self._concerned = {seat for text in said.texts for seat in (text.author, *text.mentions)}
+        self._counted: dict[tuple[int, Collection[int]], tuple[Unread, int]] = {}
+
+    def count(self, read: int, seats: Collection[int], ignored: Collection[int]) -> tuple[Unread, int]:
+        """How much is new to somebody who has or had these seats, and which message is the first of it."""
+        if not self._concerned.isdisjoint(seats):
+            return self._count(read, seats, ignored)
+        key = read, ignored
+        if key not in self._counted:
+            self._counted[key] = self._count(read, (), ignored)
+        return self._counted[key]
+
+    def _count(self, read: int, seats: Collection[int], ignored: Collection[int]) -> tuple[Unread, int]:
+        number = mentions = first = 0
+        called = {EVERYBODY, *seats}
+        for id, author, mentioned in self._texts:
+            if id <= read or number == COUNTED:
+                break
+            if author not in seats and author not in ignored:
+                number, first = number + 1, id
+                mentions += not called.isdisjoint(mentioned)
+        return Unread(number, mentions), first
+
+
 class UnreadPage:
     """`shown` is what its title says, and what the room was called then.
 
-    `line` is the message before which its line stands, or 0.
+    `line` is the message before which its line stands, or 0. If what was read has moved while the store is
+    asked for it, that is asked again.
     """
 
-    __slots__ = ("counted", "has_focus", "line", "read", "seats", "shown")
+    __slots__ = ("counted", "has_focus", "is_moved", "line", "read", "seats", "shown")
 
     def __init__(self, line: int) -> None:
         self.has_focus = False
         self.line = line
+        self.is_moved = False
         self.read: int | None = None  # not known yet
         self.seats: frozenset[int] = frozenset()
         self.shown: tuple[Unread, Room | None] = NOTHING, None
@@ -38,21 +70,14 @@ class UnreadPage:
         """Whether new texts that mention nobody change nothing of what it says."""
         return self.shown[0] == FULL and self.counted == (self.read, ignored) and self.has_line
 
-    def count(self, said: Said, ignored: Collection[int]) -> tuple[Unread, int]:
+    def count(self, said: SaidAfter, ignored: Collection[int]) -> tuple[Unread, int]:
         """How much is unread, but for what is of ignored seats, and before which message its line belongs.
 
         COUNTED stands for that many or more.
         """
         self.counted = self.read, ignored
-        number = mentions = first = 0
-        read, seats = self.read or 0, {EVERYBODY, *self.seats}
-        for id, author, mentioned in said.texts:
-            if id <= read or number == COUNTED:
-                break
-            if author not in self.seats and author not in ignored:
-                number, first = number + 1, id
-                mentions += not seats.isdisjoint(mentioned)
-        return Unread(number, mentions), self._place(number, first)
+        number, first = said.count(self.read or 0, self.seats, ignored)
+        return number, self._place(number.texts, first)
 
     def _place(self, number: int, first: int) -> int:
         """Before the first. The line stays where all is read: it goes if that was done somewhere else."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from unittest.mock import Mock
 
+import calls
 import pytest
 from people import Live, Person, ids, until
 from quart import Quart
 
 from chat.context import Context
 from chat.live.connection import Connection
+from chat.live.read_signs import signs_of
 from chat.model.receipts import write_life
 from chat.model.rooms import Position
+from chat.store import unread
 
 from .test_elsewhere import Told, his
-from .test_unread import focused, say
+from .test_unread import focused, say, told
 
 __all__ = ["his"]
 
@@ -207,6 +211,42 @@ async def test_mentions_are_in_the_title_of_a_room_that_is_not_among_the_newest(
         page = Titled(live, his, name)
         await alice.write(other, "@Bob one")
         await page.until(lambda: page.title == f"(@1) {name}")
+
+
+@pytest.mark.parametrize(("moved", "number"), [("read", 1), ("set back", 2)])
+async def test_what_is_said_while_it_is_looked_up_how_far_somebody_has_read_counts(
+    alice: Person,
+    bob: Person,
+    code: str,
+    his: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    moved: str,
+    number: int,
+) -> None:
+    name = await name_of(bob, f"/rooms/{code}")
+    await alice.write(code, "one")
+    id = ids(await alice.look(code))[-1]
+    if moved == "set back":
+        await bob.post(f"/rooms/{code}/read", {"id": str(id)})
+        await his.unread_titles.tick()
+
+    async def ask(original: Callable[[], Awaitable[object]], *asked: object) -> object:
+        found = await original()
+        if moved == "read":
+            his.reading.note(code, 2, id)
+            risen = his.reading.take_risen()
+            await his.reading.save()
+            his.unread_titles.hear(next(signs_of(risen)))
+        else:
+            assert (await bob.post(f"/rooms/{code}/{id}/unread")).status == 303
+        return found
+
+    async with bob.in_room(code) as live:
+        with monkeypatch.context() as meanwhile:
+            calls.intercept(meanwhile, his.store, unread.readers_of, ask)
+            await his.unread_titles.tick()
+        await say(alice, code, live, "two")
+        assert await told(live, his) == f"({number}) {name}"
 
 
 async def test_who_is_ignored_is_in_no_title(
