@@ -40,7 +40,7 @@ async def _follow(
         chat.sounds.add(connection)
     chat.metrics.connections.inc()
     chat.unread_titles.elsewhere.follow(connection)
-    chat.unread_titles.elsewhere.come_back(connection)  # perhaps: a page of home says nothing
+    chat.unread_titles.elsewhere.come_back(connection)  # it does not say whether it was open before
     socket.inbox.on_arrival = partial(_discard, socket.inbox)
     _discard(socket.inbox)
     try:

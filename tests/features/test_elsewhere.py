@@ -222,6 +222,7 @@ async def test_nothing_is_kept_of_those_who_have_left(
     await until(lambda: not known._people)
     assert not known._rooms
     assert not known._due
+    assert not his.unread_titles._lines._late
 
 
 async def test_home_is_told_of_every_room(

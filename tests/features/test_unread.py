@@ -25,6 +25,7 @@ from chat.model.mentions import EVERYBODY
 from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.model.signs import LABEL, Sign
+from chat.startup import close_context
 from chat.store import Unavailable, read_positions
 from chat.store import unread as unread_texts
 from chat.store.my_rooms import COUNTED, Home, home_of
@@ -254,10 +255,22 @@ async def test_what_cannot_be_stored_stays_due(
     assert reading.due == {}
 
 
-async def test_what_is_due_is_stored_when_the_server_ends(code: str, his: Context) -> None:
+async def test_what_is_due_is_stored_when_the_server_ends(
+    bob: Person, code: str, his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[object] = []
+
+    async def save(original: Callable[[], Awaitable[None]], rows: object) -> None:
+        await original()
+        stored.append(rows)
+
+    calls.intercept(monkeypatch, his.store, read_positions.save, save)
     his.reading.note(code, 2, 1)
-    await his.reading.save()
-    assert his.reading.due == {}
+    with monkeypatch.context() as open_yet:
+        for part in filter(None, (his.hub.registry, his.hub.bus, his.redis, his.store)):
+            open_yet.setattr(part, "close", AsyncMock())
+        await close_context(his)
+    assert stored == [[(code, 2, 1)]]
 
 
 # The line before what is new

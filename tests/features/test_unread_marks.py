@@ -234,6 +234,20 @@ async def test_a_page_on_which_marking_failed_is_read_as_before(
         assert await unread(bob) == ""
 
 
+async def test_other_nodes_hear_of_a_mark_before_it_is_stored(
+    bob: Person, code: str, three: list[int], his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Sign] = []
+
+    async def set_back(original: Callable[[], Awaitable[None]], *where: object) -> None:
+        assert heard == [Sign(unread_marks.KIND, code, 2, str(three[1] - 1))]
+        await original()
+
+    monkeypatch.setattr(his.hub.bus, "sign", heard.append)
+    calls.intercept(monkeypatch, his.store, read_positions.set_back, set_back)
+    assert (await mark(bob, code, three[1])).status == 303
+
+
 async def test_what_another_node_is_just_storing_does_not_undo_a_mark(
     bob: Person,
     code: str,
