@@ -23,6 +23,7 @@ from chat.live.presence import Presence
 from chat.live.reading import Reading
 from chat.live.registry import Listeners, PresenceRegistry
 from chat.live.sounds import Sounds
+from chat.live.titles_elsewhere import TitlesElsewhere
 from chat.live.typing import KIND as TYPING
 from chat.live.typing import Typing
 from chat.live.unread import UnreadTitles
@@ -146,12 +147,13 @@ def _titles(
     store: Store, reading: Reading, bus: Bus, hub: Hub, render: Renderer, sounds: Sounds, metrics: Metrics
 ) -> UnreadTitles:
     """What pages are told of what is unread, in their own room and in others."""
-    shown = render.home.replaced_row, render.home.replaced_badge, render.rooms.unread_at_home
-    elsewhere = Elsewhere(store, reading, *shown, sounds.sound_elsewhere)
+    shown = render.home.replaced_row, render.home.replaced_badge
+    at_home = TitlesElsewhere(store, render.rooms.unread_at_home)
+    elsewhere = Elsewhere(store, reading, *shown, at_home, sounds.sound_elsewhere)
     told = metrics.delivered
     lines = NewLines(render.unread.line, told)
     titles = UnreadTitles(store, reading, bus, hub.feeds, render.rooms.unread, elsewhere, lines, told)
-    hub.titles.shown = titles.renamed
+    hub.titles.listen(titles.renamed)
     return titles
 
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from chat.live.connection import Connection
 from chat.live.other_rooms import OtherRoom, PersonPages
 from chat.live.reading import Reading
-from chat.model.rooms import Room
-from chat.model.unread import NOTHING, Unread
+from chat.live.titles_elsewhere import TitlesElsewhere
+from chat.model.unread import NOTHING
 from chat.store import Store, Unavailable
 from chat.store.my_rooms import MyRoom, my_rooms
-from chat.store.rooms import find_room
 from chat.views.look import Look
 
 SPENT = 0.05  # s of each second in which the store is asked: half a ms for who has few rooms, 2 ms for many
@@ -30,13 +29,12 @@ log = logging.getLogger("chat")
 
 Row = Callable[[MyRoom, int, Look], str]  # the time in ms
 Badge = Callable[[Sequence[MyRoom], Look, str], str]  # the code of the room that the page is about
-Title = Callable[[Unread, Look], str]  # of home
 
 
 class Elsewhere:
     """`sound` lets a person hear that they are mentioned in a room of which they have no page here.
 
-    `retitle` is set by who knows the rest of the title of a page of that room.
+    `titles` say something of other rooms, too.
     """
 
     def __init__(
@@ -45,13 +43,12 @@ class Elsewhere:
         reading: Reading,
         row: Row,
         badge: Badge,
-        title: Title,
+        titles: TitlesElsewhere,
         sound: Callable[[str], None],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store, self._reading, self._sound, self._now = store, reading, sound, now
-        self._row, self._badge, self._title = row, badge, title
-        self.retitle: Callable[[Connection, Room], None] = lambda connection, room: None
+        self._row, self._badge, self.titles = row, badge, titles
         self._people: dict[str, PersonPages] = {}
         self._rooms: dict[str, dict[int, str]] = {}  # by seat, who of them has a page here
         self._changed: set[str] = set()  # of these rooms
@@ -70,27 +67,21 @@ class Elsewhere:
 
     def come_back(self, connection: Connection) -> None:
         """A page that follows has lost its connection, and its title says what was so before."""
-        if mine := self._people.get(connection.member.person):
-            mine.unsure.add(connection)
+        if connection.member.person in self._people:
+            self.titles.come_back(connection)
 
     def leave(self, connection: Connection) -> None:
         """It has ended."""
+        self.titles.leave(connection)
         person = connection.member.person
         if mine := self._people.get(person):
             if connection in mine.pages:
                 mine.pages.remove(connection)
-            mine.titles.pop(connection, None)
-            mine.unsure.discard(connection)
             if not mine.pages:
                 self._keep(person, mine, {})
                 del self._people[person]
                 self._due.pop(person, None)
                 self._again.pop(person, None)
-
-    def mentions(self, connection: Connection) -> int:
-        """How many the title of a page is to count, besides those of its own room."""
-        mine = self._people.get(connection.member.person)
-        return mine.titles.get(connection, NOTHING).mentions if mine else 0
 
     def concerns(self, code: str) -> bool:
         """Whether somebody with a seat in this room has, or may have, a page here that is not about it."""
@@ -174,21 +165,14 @@ class Elsewhere:
 
     async def _ask_of(self, person: str) -> None:
         found = await self._store.snapshot(my_rooms, person)
-        own = await self._own_rooms(person, found)
+        pages = self._people[person].pages if person in self._people else ()
+        rooms = await self.titles.rooms_of(tuple(pages), found)
         if mine := self._people.get(person):
             found = [self._as_read(one, mine.rooms.get(one.room.code)) for one in found]
-            self._tell(person, mine, found, own)
+            self._tell(person, mine, found)
+            for page in mine.pages:
+                self.titles.tell(page, found, rooms)
             self._listen(person, mine, found)
-
-    async def _own_rooms(self, person: str, found: Iterable[MyRoom]) -> dict[str, Room]:
-        """The rooms that pages of a person are about, by code; `found` are the newest of theirs."""
-        pages = self._people[person].pages if person in self._people else ()
-        codes = {page.member.code for page in pages if page.member.code}
-        own = {one.room.code: one.room for one in found if one.room.code in codes}
-        for code in codes.difference(own):
-            if room := await self._store.read(find_room, code):
-                own[code] = room
-        return own
 
     def _as_read(self, one: MyRoom, known: OtherRoom | None) -> MyRoom:
         """With what was read a moment ago, if that is all; else the store will know soon."""
@@ -199,7 +183,7 @@ class Elsewhere:
     def _read_up_to(self, one: MyRoom, known: OtherRoom | None) -> int:
         return self._reading.known(one.member, known.read if known else 0)
 
-    def _tell(self, person: str, mine: PersonPages, found: Sequence[MyRoom], own: Mapping[str, Room]) -> None:
+    def _tell(self, person: str, mine: PersonPages, found: Sequence[MyRoom]) -> None:
         """A page that is new is told of everything: it may have been rendered a moment before."""
         others = [one for one in found if mine.has_page_outside(one.room.code)]
         self._keep(person, mine, {one.room.code: one.member.number for one in others})
@@ -207,7 +191,6 @@ class Elsewhere:
         some = [one for one in others if one.unread or one.has_draft][:ROWS]
         for page in mine.pages:
             self._show(page, [*changed[:ROWS], *some] if page in mine.new else changed[:ROWS], found)
-            self._entitle(page, mine, found, own)
         if mine.new and some:
             self._again[person] = LATER
         mine.new = ()
@@ -254,20 +237,3 @@ class Elsewhere:
             page.show(f"room {code}", self._row(one, now, look))
         if others and here:
             page.show("elsewhere", self._badge(found, look, here))
-
-    def _entitle(
-        self, page: Connection, mine: PersonPages, found: Sequence[MyRoom], own: Mapping[str, Room]
-    ) -> None:
-        """The title counts mentions wherever they are, and at home the texts as well."""
-        here = page.member.code
-        others = [one for one in found if one.room.code != here]
-        unread = Unread(0 if here else sum(one.unread for one in others), sum(one.mentions for one in others))
-        is_told = unread == mine.titles.get(page, NOTHING) and page not in mine.unsure
-        if is_told or (here and here not in own):
-            return
-        mine.titles[page] = unread
-        mine.unsure.discard(page)
-        if here:
-            self.retitle(page, own[here])
-        else:
-            page.show("unread", self._title(unread, page.look))

@@ -45,15 +45,9 @@ class OtherRoom:
 
 @dataclass(slots=True)
 class PersonPages:
-    """The pages on this node, which of them are new, and the rooms that some page is not about, by code.
-
-    `titles` has what the titles of pages say of other rooms, if that is something; what those in `unsure` say
-    is not known.
-    """
+    """The pages on this node, which of them are new, and the rooms that some page is not about, by code."""
 
     pages: list[Connection] = field(default_factory=list)
-    titles: dict[Connection, Unread] = field(default_factory=dict)
-    unsure: set[Connection] = field(default_factory=set)
     new: Sequence[Connection] = ()
     rooms: dict[str, OtherRoom] = field(default_factory=dict)
 

@@ -26,8 +26,12 @@ class Titles:
         self._feeds = feeds
         self._render = render
         self._reading: dict[str, asyncio.Task[None]] = {}
-        self.shown: Callable[[Room], None] = lambda room: None  # told of each title that was shown
+        self._shown: Callable[[Room], None] = lambda room: None
         self.due: set[str] = set()  # could not be read, or have changed while they were
+
+    def listen(self, shown: Callable[[Room], None]) -> None:
+        """Call `shown` for each room whose title was shown to its pages."""
+        self._shown = shown
 
     def refresh(self, code: str) -> None:
         """Show the title soon; what is shown in the end is read after the last call."""
@@ -43,7 +47,7 @@ class Titles:
                 feed = self._feeds.get(code)
                 if room and feed and ("title" in room.meta or PANEL in feed.panels):
                     feed.show(PANEL, partial(self._render, room))
-                    self.shown(room)
+                    self._shown(room)
         except Unavailable:
             self.due.add(code)
         finally:

@@ -57,7 +57,7 @@ class UnreadTitles:
         self._store, self._reading, self._bus = store, reading, bus
         self._feeds = feeds
         self.elsewhere = elsewhere
-        elsewhere.retitle = self._retitle
+        elsewhere.titles.listen(self._retitle)
         self._render = render
         self._lines = lines
         self._delivered = delivered
@@ -197,7 +197,7 @@ class UnreadTitles:
             if line != page.line:
                 page.line = line
                 self._lines.put(connection, line)
-            is_some = number.texts or page.shown[0].texts or self.elsewhere.mentions(connection)
+            is_some = number.texts or page.shown[0].texts or self.elsewhere.titles.mentions(connection)
             if (number, said.room) != page.shown and is_some:
                 self._show(connection, page, number, said.room, made)
 
@@ -223,7 +223,7 @@ class UnreadTitles:
         for connection, page in self._rooms.get(room.code, {}).items():
             number = page.shown[0]
             page.shown = number, room
-            if number.texts or self.elsewhere.mentions(connection):
+            if number.texts or self.elsewhere.titles.mentions(connection):
                 self._show(connection, page, number, room, made)
 
     def _retitle(self, connection: Connection, room: Room) -> None:
@@ -242,7 +242,7 @@ class UnreadTitles:
     ) -> None:
         """`made` is what other pages of the room were told: most of them are told the same."""
         page.shown = number, room
-        mentions = number.mentions + self.elsewhere.mentions(connection)
+        mentions = number.mentions + self.elsewhere.titles.mentions(connection)
         key = number._replace(mentions=mentions), connection.look
         if key not in made:
             html = self._render(room, *key)

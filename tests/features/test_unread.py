@@ -507,7 +507,7 @@ class Rooms:
         bus: Any = SimpleNamespace(sign=self.signs.append)
         self.reading = Reading(store)
         feeds: Any = self.feeds
-        elsewhere: Any = Mock(mentions=lambda connection: 0)
+        elsewhere: Any = Mock(titles=Mock(mentions=lambda connection: 0))
         self.lines = NewLines(lambda code, first, look: f"new before {first}", lambda frames, changes: None)
         self.titles = UnreadTitles(
             *(store, self.reading, bus, feeds, lambda room, unread, look: f"({unread.texts})"),
