@@ -345,6 +345,7 @@ def line(item: Element) -> Line:
 
 
 async def look(port: int, path: str, cookie: str) -> Element:
+    """A page, fetched and not gone to: what is on it is not read by that."""
     response = await ask(port, path, cookie)
     assert response.status == 200, response
     return parse(response.body.decode())
@@ -355,6 +356,7 @@ async def ask(port: int, path: str, cookie: str = "", form: Mapping[str, str] | 
     body = urlencode(form).encode() if form is not None else b""
     head = [f"{'GET' if form is None else 'POST'} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
     head += [f"Cookie: {cookie}", f"Origin: http://127.0.0.1:{port}", f"Content-Length: {len(body)}"]
+    head += ["Sec-Fetch-Mode: cors"] if form is None else []
     head += ["Content-Type: application/x-www-form-urlencoded", "Connection: close", "", ""]
     async with await Wire.open(port) as wire:
         await wire.send("\r\n".join(head).encode() + body)
