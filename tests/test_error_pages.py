@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
-from people import Person
+from collections.abc import Callable, Sequence
+from typing import Any
+from unittest.mock import AsyncMock
 
+import calls
+import pytest
+from dom import Element
+from people import Person, ids
+
+from chat.context import Context
 from chat.model.codes import grouped
+from chat.store import Unavailable
+from chat.store.members import find_seat, seated, seats_numbered
+from chat.store.messages import text_message
+from chat.store.visits import visit
 
 UNKNOWN = "2222-2222-2222"
 
@@ -88,22 +99,86 @@ async def test_a_stranger_is_given_back_what_a_room_was_to_be_called(
     await is_given_back(client, f"/rooms/{code}/{path}", {field: "precious"})
 
 
-async def is_given_back(person: Person, path: str, form: dict[str, str]) -> None:
+BY_FIELD = [
+    *(("composer", form) for form in ({}, {"lines": "many"}, {"names": ""}, {"at": "2"})),
+    ("draft", {}),
+]
+
+
+@pytest.mark.parametrize(("path", "form"), [*BY_FIELD, ("draft", {"choice": "use/1"})])
+async def test_what_was_typed_is_given_back_while_nothing_can_be_read(
+    alice: Person, bob: Person, code: str, chat: Context, path: str, form: dict[str, str]
+) -> None:
+    chat.hub.health.store_down = True
+    await is_given_back(alice, f"/rooms/{code}/{path}", {**form, "body": "precious"}, (503,))
+
+
+@pytest.mark.parametrize("nothing", [find_seat, visit, seated, seats_numbered, text_message])
+async def test_what_is_typed_is_given_back_whatever_cannot_be_read(
+    alice: Person,
+    bob: Person,
+    code: str,
+    chat: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    nothing: Callable[..., Any],
+) -> None:
+    """It answers something, and somebody is to be named."""
+    await bob.write(code, "tea?")
+    reply = str(ids(await alice.look(code))[-1])
+    calls.intercept(monkeypatch, chat.store, nothing, AsyncMock(side_effect=Unavailable("away")))
+    form = {"body": "precious", "names": "", "at": "2", "reply": reply}
+    page = await is_given_back(alice, f"/rooms/{code}/composer", form, (503,))
+    assert page.one("main [name=reply]").value == reply
+
+
+@pytest.mark.parametrize("seat", ["1", "99"])
+async def test_what_was_typed_is_given_back_if_nobody_can_be_named_so(
+    alice: Person, bob: Person, code: str, seat: str
+) -> None:
+    await is_given_back(alice, f"/rooms/{code}/composer", {"body": "precious", "at": seat})
+
+
+async def test_a_changed_text_is_given_back_if_its_message_cannot_be_read_after_it_was_refused(
+    alice: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.write(code, "one")
+    id = ids(await alice.look(code))[-1]
+    monkeypatch.setattr(chat.store, "snapshot", AsyncMock(side_effect=Unavailable("away")))
+    await is_given_back(
+        alice, f"/rooms/{code}/{id}/edit", {"body": "precious" + "!" * 9000, "version": "0"}, (422,)
+    )
+
+
+async def is_given_back(
+    person: Person, path: str, form: dict[str, str], statuses: Sequence[int] = (403, 404)
+) -> Element:
     reply = await person.post(path, form)
-    assert reply.status in (403, 404)
+    assert reply.status in statuses
     assert reply.page.one("[role=alert]").words
-    assert "precious" in [field.value for field in reply.page.all("textarea")]
+    assert form.get("body", "precious") in [field.value for field in reply.page.all("textarea")]
+    return reply.page
 
 
 @pytest.mark.parametrize(
     ("path", "form"), [("read", {"id": "1"}), ("1/delete", {}), ("act", {"act": "1/reactions"})]
 )
 async def test_a_refused_form_without_a_text_says_why(
-    alice: Person, client: Person, path: str, form: dict[str, str]
+    alice: Person, client: Person, chat: Context, path: str, form: dict[str, str]
 ) -> None:
     code = await alice.create()
     reply = await client.post(f"/rooms/{code}/{path}", form)
     assert (reply.status, reply.page.one("[role=alert]").words > "") == (403, True)
+    chat.hub.health.store_down = True
+    reply = await alice.post(f"/rooms/{code}/{path}", form)
+    assert (reply.status, reply.page.one("[role=alert]").words > "") == (503, True)
+
+
+async def test_a_page_that_tries_again_by_itself_is_not_spoken_each_time(
+    alice: Person, code: str, chat: Context
+) -> None:
+    chat.hub.health.store_down = True
+    reply = await alice.get(f"/rooms/{code}")
+    assert (reply.status, reply.page.has("[role=alert]")) == (503, False)
 
 
 async def test_from_a_message_that_is_gone_a_link_leads_back_to_the_room(alice: Person) -> None:

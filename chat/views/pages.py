@@ -131,13 +131,14 @@ class Pages:
         kept: Draft | None = None,
         code: str = "",
         form: Form | None = None,
+        is_alert: bool = True,
     ) -> str:
         """`kept` is what was typed and could not be taken.
 
         `code` is of the room that the page leads to, `form` the one that asks for another code.
         """
         values = {"title": title, "text": text, "kept": kept, "code": code, "form": form}
-        return self._page("error.html", reader, status=status, **values)
+        return self._page("error.html", reader, status=status, is_alert=is_alert, **values)
 
     def stream_start(
         self,

@@ -116,7 +116,7 @@ async def _failed(
             pace_reading(chat, member.person)
             page = await message_page(chat, member, call.id, action, failure, call.fields)
             return page, failure.status, headers
-        except (NotFound, RateLimited):
+        except (NotFound, RateLimited, Unavailable):
             pass
     return _kept(failure, call)
 

@@ -9,7 +9,7 @@ from quart.typing import ResponseReturnValue
 
 from chat import limits
 from chat.context import Context
-from chat.features.action import TOO_OFTEN, failure_of
+from chat.features.action import NOT_STORED, TOO_OFTEN, failure_of
 from chat.live.frames import Texts
 from chat.model.drafts import Note, clean_draft
 from chat.model.errors import RateLimited, Refused
@@ -21,8 +21,8 @@ from chat.views.forms import Draft
 from chat.web import fields
 from chat.web.drafting import draft_bytes_wait, note_of
 from chat.web.errors import error_page
-from chat.web.posting import kept_page, left_page
-from chat.web.requests import client_info, current_chat, current_look, find_member, pages
+from chat.web.posting import draft_of, draft_page, kept_page, left_page
+from chat.web.requests import canonical_code, client_info, current_chat, current_look, find_member, pages
 
 TOO_LONG = "This draft is too long to be kept. Shorten it, or send part of it."
 CHOICES = "use", "drop"
@@ -33,7 +33,10 @@ NO_CHOICE = "Please choose one of the two."
 async def draft(code: str) -> ResponseReturnValue:
     """Keep what is in the field. With `choice`, then use or drop the version of what was begun elsewhere."""
     chat, form = current_chat(), await request.form
-    member = await find_member(chat, code)
+    try:
+        member = await find_member(chat, code)
+    except Unavailable:
+        return draft_page(NOT_STORED, draft_of(form, canonical_code(code)))
     if member is None:
         return left_page((form.getlist("body") or [""])[-1:])
     choice, _, version = fields.text(form, "choice").partition("/")

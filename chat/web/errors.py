@@ -16,11 +16,12 @@ from chat.web.home import home_page
 from chat.web.requests import canonical_code, current_chat, current_reader, pace_reading, pages
 
 DID_NOT_WORK = "That did not work"
+TRY_AGAIN = "Please go back, reload the page and try again."
 ERRORS = {
-    400: (DID_NOT_WORK, "Please go back, reload the page and try again."),
+    400: (DID_NOT_WORK, TRY_AGAIN),
     403: ("You are not in this room (any more).", "To read and write here, join it again."),
     404: ("This page or room does not exist.", "Is a letter of the code missing?"),
-    405: (DID_NOT_WORK, "Please go back, reload the page and try again."),
+    405: (DID_NOT_WORK, TRY_AGAIN),
     408: ("That took too long", "What you sent did not arrive in time. Please send it again."),
     413: ("Too long", "This is too much at once. Please send it in parts."),
     415: (DID_NOT_WORK, "Please use the form on the page."),
@@ -68,9 +69,11 @@ def handle_errors(app: Quart) -> None:
 
 
 def error_page(status: int, title: str, text: str, kept: Draft | None = None) -> str:
-    """`kept` is what was typed and could not be taken."""
+    """`kept` is what was typed and could not be taken. A fault of ours is no alert where nothing was sent."""
     code = canonical_code(_code_asked_for()) if status in (403, 404) else ""
-    return current_chat().render.pages.error(status, title, text, current_reader(), kept, code)
+    is_alert = status < 500 or (has_request_context() and request.method == "POST")
+    render = current_chat().render.pages
+    return render.error(status, title, text, current_reader(), kept, code, is_alert=is_alert)
 
 
 def _usual(status: int, text: str = "") -> tuple[str, int]:

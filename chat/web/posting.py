@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from quart import redirect, request
 from quart.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
 from chat import limits
 from chat.context import Context
@@ -23,7 +24,7 @@ from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
 from chat.views.forms import Draft
 from chat.web import fields, repeats
 from chat.web.drafting import quoted_by
-from chat.web.errors import error_page
+from chat.web.errors import TRY_AGAIN, error_page
 from chat.web.outcomes import retry_after
 from chat.web.requests import (
     canonical_code,
@@ -109,7 +110,7 @@ async def kept_page(chat: Context, member: Member, draft: Draft, failure: Failur
         return draft_page(failure.text, draft, failure.status)
 
 
-def draft_page(reason: str, draft: Draft, status: int = 503) -> ResponseReturnValue:
+def draft_page(reason: str, draft: Draft, status: int = 503) -> tuple[str, int]:
     """A page with nothing but what was written, to be sent again if its room is known."""
     return error_page(status, "Not sent", reason, draft), status
 
@@ -122,11 +123,28 @@ def left_page(bodies: Sequence[str]) -> ResponseReturnValue:
 @pages.post("/rooms/<code>/composer")
 async def composer(code: str) -> ResponseReturnValue:
     """Switch between one line and many, or name somebody, keeping the draft."""
-    chat, form = current_chat(), await request.form
-    member = await find_member(chat, code)
-    if member is None:
-        return left_page((form.getlist("body") or [""])[-1:])
-    text, many_lines = (form.getlist("body") or [""])[-1], fields.text(form, "lines") == "many"
+    chat, written = current_chat(), draft_of(await request.form, canonical_code(code))
+    try:
+        member = await find_member(chat, code)
+        return left_page(written.bodies) if member is None else await _composed(chat, member, written)
+    except NotFound:  # of who was chosen, or they have left meanwhile
+        return draft_page(TRY_AGAIN, written, 404)
+    except (Unavailable, RateLimited) as error:
+        failure = failure_of(error)
+        return *draft_page(failure.text, written, failure.status), retry_after(failure)
+
+
+def draft_of(form: MultiDict[str, str], code: str) -> Draft:
+    """The last text of a form, which is being written, under a new key."""
+    reply, key = read_reply((form.getlist("reply") or [""])[-1]), secrets.token_urlsafe(9)
+    bodies = (form.getlist("body") or [""])[-1:]
+    return Draft(code, bodies, key, replies=[reply], version=fields.number(form.get("draft")))
+
+
+async def _composed(chat: Context, member: Member, draft: Draft) -> ResponseReturnValue:
+    """Raises NotFound, Unavailable, RateLimited."""
+    form, text = await request.form, draft.text
+    many_lines = fields.text(form, "lines") == "many"
     if "HX-Request" in request.headers and "names" in form:
         return await _begin_name(chat, member, text, fields.text(form, "lines") == "one")
     if "at" in form:
@@ -137,17 +155,9 @@ async def composer(code: str) -> ResponseReturnValue:
     if "HX-Request" in request.headers:
         spare = fields.number(form.get("spare"))
         return chat.render.composer.switched(text, many_lines, member.code, spare, current_look())
-    reply = read_reply((form.getlist("reply") or [""])[-1])
-    draft = Draft(
-        *(member.code, [text], secrets.token_urlsafe(9)),
-        quoted=await quoted_by(chat, member, reply),
-        version=fields.number(form.get("draft")),
-    )
-    try:
-        offered = await others(chat, member) if "names" in form else None
-        return await room_page(chat, member, draft=draft, many_lines=many_lines, offered=offered)
-    except RateLimited as refused:
-        return draft_page(refused.text, draft, 429)
+    draft = replace(draft, bodies=[text], quoted=await quoted_by(chat, member, draft.reply(0)))
+    offered = await others(chat, member) if "names" in form else None
+    return await room_page(chat, member, draft=draft, many_lines=many_lines, offered=offered)
 
 
 async def _begin_name(chat: Context, member: Member, text: str, many_lines: bool) -> str:
