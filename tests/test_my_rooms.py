@@ -17,7 +17,7 @@ from chat.model.changes import Change
 from chat.model.members import Member
 from chat.model.messages import Delete, Edit
 from chat.store import NO_ROOM, Store, read_positions
-from chat.store.my_rooms import COUNTED, MyRoom, home_of, my_rooms
+from chat.store.my_rooms import COUNTED, MyRoom, home_of, my_rooms, rooms_by_time
 from chat.store.records import dump_meta
 from chat.store.rooms import UNUSED
 from chat.store.transaction import Rows, Transaction
@@ -289,3 +289,20 @@ async def test_few_of_many_rooms_are_shown(
         await say(store, members[n])
     shown = [one.room.code for one in await rooms(store)]
     assert shown == [codes[1], codes[5], codes[4]]
+
+
+async def test_a_room_in_which_nothing_was_said_is_as_new_as_it_was_made(
+    store: Store, alice: Member, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search in all rooms looks through so many, the newest first."""
+    monkeypatch.setattr("chat.store.my_rooms.CONSIDERED", 3)
+    times = []
+    for code in ("22222222", "33333333", "44444444"):
+        clock.now += 1
+        times.append((code, clock.ms))
+        await calls.open_room(store, code)
+        await calls.take_seat(store, code, ME, "Alice")
+    clock.now += 1
+    await say(store, alice)
+    found = await store.read(rooms_by_time, ME)
+    assert [(room.code, newest) for room, _, newest in found] == [(ROOM, clock.ms), *times[:0:-1]]

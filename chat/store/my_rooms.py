@@ -79,7 +79,7 @@ LAST_NAME = "SELECT name FROM seat WHERE person = $1 ORDER BY taken DESC LIMIT 1
 
 NEWEST_FIRST = """
 SELECT code, epoch, opened, room.meta, code, number, person, name, mark, seat.meta,
-  (SELECT at FROM message WHERE message.room = room.id ORDER BY id DESC LIMIT 1) AS newest_at
+  coalesce((SELECT at FROM message WHERE message.room = room.id ORDER BY id DESC LIMIT 1), opened) AS newest_at
 FROM seat JOIN room ON room.id = seat.room
 WHERE person = $1 AND ended IS NULL AND coalesce(expires, 1) > 0
 ORDER BY newest_at DESC LIMIT $2
@@ -137,7 +137,7 @@ async def my_rooms(tx: Transaction, person: str) -> list[MyRoom]:
 async def rooms_by_time(tx: Transaction, person: str) -> list[tuple[Room, Member, int]]:
     """Each with the time of what happened last, ordered by that; at most CONSIDERED."""
     rows = await tx.fetch(NEWEST_FIRST, person, CONSIDERED)
-    return [(load_room(row[:4]), load_member(row[4:10]), row[10] or 0) for row in rows]
+    return [(load_room(row[:4]), load_member(row[4:10]), row[10]) for row in rows]
 
 
 async def home_of(tx: Transaction, person: str) -> Home:
