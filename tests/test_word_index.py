@@ -24,6 +24,7 @@ from chat.model.meta import frozen
 from chat.model.search import parse_query
 from chat.store import Store, word_index
 from chat.store.archive import move
+from chat.store.asked import NAMES
 from chat.store.postgres.store import PostgresStore
 from chat.store.postings import (
     NO_MARKS,
@@ -37,7 +38,7 @@ from chat.store.postings import (
     toggled,
     without,
 )
-from chat.store.queries import SHARDS
+from chat.store.queries import PARTS_OF_SHARDS, SHARDS
 from chat.store.search import FOREVER, READ, search_some, span_of
 from chat.store.sqlite.store import SQLiteStore
 from chat.store.transaction import Rows, Transaction
@@ -236,16 +237,30 @@ async def test_a_search_goes_on_where_many_changes_are_no_messages(
 
 
 class Counted:
-    """A transaction, and how often it asks the database."""
+    """A transaction, and what it asks the database."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
         self.dialect = tx.dialect
-        self.asked = 0
+        self.asked: list[str] = []
 
     async def fetch(self, sql: str, *values: Any) -> Rows:
-        self.asked += 1
+        self.asked.append(sql)
         return await self._tx.fetch(sql, *values)
+
+
+async def asked_by(store: Store, member: Member, text: str) -> list[str]:
+    """What one search asks the database."""
+    query = parse_query(text)
+    assert query
+
+    async def searched(tx: Transaction) -> list[str]:
+        counted = Counted(tx)
+        span = await span_of(counted, member, 0, FOREVER)  # type: ignore[arg-type]
+        await search_some(counted, member, query, span, 20)  # type: ignore[arg-type]
+        return counted.asked
+
+    return await store.read(searched)
 
 
 async def test_a_search_asks_the_database_few_times(
@@ -255,16 +270,41 @@ async def test_a_search_asks_the_database_few_times(
     monkeypatch.setattr("chat.store.search.PORTION", 60.0)
     await filled(store, ann)
     await say(store, ann, *["ebb"] * 600)
-    query = parse_query('"low tide" wave')
-    assert query
+    assert len(await asked_by(store, ann, '"low tide" wave')) <= 7
 
-    async def searched(tx: Transaction) -> int:
-        counted = Counted(tx)
-        span = await span_of(counted, ann, 0, FOREVER)  # type: ignore[arg-type]
-        await search_some(counted, ann, query, span, 20)  # type: ignore[arg-type]
-        return counted.asked
 
-    assert await store.read(searched) <= 7
+async def named(store: Store, names: Sequence[str]) -> Member:
+    """Somebody who has written under each of these names."""
+    for name in names:
+        await calls.end_seat(store, ROOM, "me")
+        me = await calls.take_seat(store, ROOM, "me", name)
+        await say(store, me, f"tide of {name}")
+    return me
+
+
+async def test_one_s_own_texts_are_found_by_the_first_words_of_the_names_one_had(
+    store: Store, ann: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each character of a script without spaces is a word, and each word is one more part of the index."""
+    monkeypatch.setattr("chat.store.search.PORTION", 60.0)
+    names = ["".join(chr(0x4E00 + 50 * n + k) for k in range(32)) for n in range(NAMES)]
+    me = await named(store, names)
+    await filled(store, ann)
+    assert len(await found(store, me, "tide from:me")) == NAMES
+    shards = [sql for sql in await asked_by(store, me, "tide from:me") if sql == PARTS_OF_SHARDS]
+    assert len(shards) <= 1 + NAMES
+
+
+@pytest.mark.parametrize(
+    "names", [["***"], ["Bob", "***"], [f"Bob Bobson the {n}th" for n in range(NAMES + 1)]]
+)
+async def test_the_index_is_not_asked_for_names_without_words_nor_for_very_many(
+    store: Store, ann: Member, names: Sequence[str]
+) -> None:
+    me = await named(store, names)
+    await filled(store, ann)
+    assert len(await found(store, me, "from:me")) == len(await found(store, me, "tide from:me")) == len(names)
+    assert PARTS_OF_SHARDS not in await asked_by(store, me, "from:me")
 
 
 async def test_days_bound_a_search(store: Store, ann: Member) -> None:

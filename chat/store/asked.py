@@ -16,14 +16,16 @@ from chat.store.transaction import Transaction
 
 ALIKE = 20  # names of one look that are compared
 NAMES = 8  # of one's own, from which the index is asked; with more, it is not asked for them
+TOLD = 2  # words of a name by which it is asked
 
 
 class Asked(NamedTuple):
-    """`own` are the member's seats. What is found has all keys of one of the `ways`, if there are any."""
+    """`own` are the member's seats. What is found has all `keys`, and if there are `names` those of one."""
 
     query: Query
     own: frozenset[int]
-    ways: Sequence[Sequence[Key]]
+    keys: Sequence[Key]
+    names: Sequence[Sequence[Key]]
 
 
 async def asked_of(tx: Transaction, room: int, member: Member, query: Query) -> Asked:
@@ -31,7 +33,7 @@ async def asked_of(tx: Transaction, room: int, member: Member, query: Query) -> 
     query = replace(query, authors=tuple(authors)) if authors else query
     rows = await tx.fetch(queries.OWN_SEATS, room, member.person) if query.names_me else []
     names = {tuple(words_of(name)) for _, name in rows} if query.is_from_me else set()
-    return Asked(query, frozenset(number for number, _ in rows), _ways(keys_of(query), names))
+    return Asked(query, frozenset(number for number, _ in rows), keys_of(query), _keys_of(names))
 
 
 async def _meant(tx: Transaction, room: int, author: Author) -> Author:
@@ -43,7 +45,8 @@ async def _meant(tx: Transaction, room: int, author: Author) -> Author:
     return author.exactly if is_whole else author
 
 
-def _ways(keys: list[Key], names: set[tuple[str, ...]]) -> list[list[Key]]:
-    if names and all(names) and len(names) <= NAMES:
-        return [[*keys, *author_keys(Term(name))] for name in sorted(names)]
-    return [keys] if keys else []
+def _keys_of(names: set[tuple[str, ...]]) -> list[list[Key]]:
+    """The first words of a name tell enough: one in a script without spaces has many."""
+    if not all(names) or len(names) > NAMES:
+        return []
+    return [author_keys(Term(name))[:TOLD] for name in sorted(names)]

@@ -79,7 +79,9 @@ LAST_NAME = "SELECT name FROM seat WHERE person = $1 ORDER BY taken DESC LIMIT 1
 
 NEWEST_FIRST = """
 SELECT code, epoch, opened, room.meta, code, number, person, name, mark, seat.meta,
-  coalesce((SELECT at FROM message WHERE message.room = room.id ORDER BY id DESC LIMIT 1), opened) AS newest_at
+  coalesce(
+    (SELECT at FROM message WHERE message.room = room.id ORDER BY id DESC LIMIT 1), opened
+  ) AS newest_at
 FROM seat JOIN room ON room.id = seat.room
 WHERE person = $1 AND ended IS NULL AND coalesce(expires, 1) > 0
 ORDER BY newest_at DESC LIMIT $2

@@ -7,7 +7,7 @@ that is not there. What is not indexed yet is read.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from chat.model.members import Member
@@ -116,15 +116,15 @@ class _Search:
     def _is_called(self, author: int | None, meta: str) -> bool:
         return author not in self._own and calls(seats_in(load_meta(meta), "mentions"), self._own)
 
-    async def read_indexed(self, first: int, ways: Sequence[Sequence[Key]]) -> None:
-        """Look at those messages from `first` on that the index names, in any of these ways."""
+    async def read_indexed(self, first: int, asked: Asked) -> None:
+        """Look at those messages from `first` on that the index names."""
         span, most = SEGMENTS
         while self.before > first and not self.is_over:
             end = -(-self.before // SEGMENT)
             start = max(first // SEGMENT, end - span)
-            ids = {id for keys in ways for id in await self._named(start, end, keys)}
-            asked = sorted((id for id in ids if first <= id < self.before), reverse=True)
-            if not await self._look_at_named(asked):
+            named = await _Index(self._fetch, asked, start, end).named()
+            ids = sorted((id for id in named if first <= id < self.before), reverse=True)
+            if not await self._look_at_named(ids):
                 return
             self.before = max(first, start * SEGMENT)
             span = min(2 * span, most)
@@ -145,30 +145,49 @@ class _Search:
             self.before = asked[-1]
         return True
 
-    async def _named(self, start: int, end: int, keys: Sequence[Key]) -> list[int]:
-        """Ids of the messages in these segments that were edited, or have all keys."""
-        shards = [SHARDS, *dict.fromkeys(key.shard for key in keys)]
-        parts = await self._parts(shards[:2], start, end)
-        named: Places | None = None
-        for key in keys:
-            if key.shard not in parts:
-                place = shards.index(key.shard)
-                parts |= await self._parts(shards[place : place + 2], start, end)
-            named = _having(key, parts[key.shard], named)
-            if not named:
-                break
-        named = named or {}
-        for segment, bits in parts[SHARDS]:
-            named.setdefault(segment, set()).update(marked(bits))
-        return [segment * SEGMENT + place for segment, some in named.items() for place in some]
 
-    async def _parts(self, shards: Sequence[int], start: int, end: int) -> dict[int, list[tuple[int, bytes]]]:
-        """Of one shard or two; more would be read in vain where the first words name no message."""
-        parts: dict[int, list[tuple[int, bytes]]] = {shard: [] for shard in shards}
-        rows = await self._fetch(queries.PARTS_OF_SHARDS, shards[0], shards[-1], start, end)
-        for shard, segment, part in rows:
-            parts[shard].append((segment, bytes(part)))
-        return parts
+class _Index:
+    """What some segments say of what is asked, two shards at once.
+
+    More would be read in vain where the first words name no message.
+    """
+
+    def __init__(self, fetch: Callable[..., Awaitable[Rows]], asked: Asked, start: int, end: int) -> None:
+        self._fetch = fetch
+        self._asked = asked
+        self._segments = start, end
+        keys = *asked.keys, *(key for name in asked.names for key in name)
+        self._shards = [SHARDS, *dict.fromkeys(key.shard for key in keys)]
+        self._parts: dict[int, list[tuple[int, bytes]]] = {}
+
+    async def named(self) -> set[int]:
+        """Ids of the messages that were edited, or have all keys and those of one of the names."""
+        edited = await self._parts_of(SHARDS)
+        found = {segment * SEGMENT + place for segment, bits in edited for place in marked(bits)}
+        having = await self._having(self._asked.keys, None)
+        for keys in self._asked.names or [[]]:
+            some = await self._having(keys, having) or {}
+            found |= {segment * SEGMENT + place for segment, places in some.items() for place in places}
+        return found
+
+    async def _having(self, keys: Iterable[Key], named: Places | None) -> Places | None:
+        """Which messages have all keys, of those `named` if that is not None."""
+        for key in keys:
+            if named is not None and not named:
+                break
+            named = _having(key, await self._parts_of(key.shard), named)
+        return named
+
+    async def _parts_of(self, shard: int) -> list[tuple[int, bytes]]:
+        if shard not in self._parts:
+            place = self._shards.index(shard)
+            first, last = self._shards[place], self._shards[place : place + 2][-1]
+            self._parts |= {first: [], last: []}
+            for number, segment, part in await self._fetch(
+                queries.PARTS_OF_SHARDS, first, last, *self._segments
+            ):
+                self._parts[number].append((segment, bytes(part)))
+        return self._parts[shard]
 
 
 def _having(key: Key, parts: Iterable[tuple[int, bytes]], among: Places | None) -> Places:
@@ -204,11 +223,11 @@ async def search_some(tx: Transaction, member: Member, query: Query, span: Span,
     """
     room, _, indexed = await room_held(tx, member)
     asked = await asked_of(tx, room, member, query)
-    search, ways = _Search(tx, room, member, asked, span, limit), asked.ways
+    search, is_indexed = _Search(tx, room, member, asked, span, limit), bool(asked.keys or asked.names)
     if query.mentions_me:
         await search.read_mentions(span.first)
         return search.result
-    await search.read_all(max(span.first, indexed * SEGMENT) if ways else span.first)
-    if ways:
-        await search.read_indexed(span.first, ways)
+    await search.read_all(max(span.first, indexed * SEGMENT) if is_indexed else span.first)
+    if is_indexed:
+        await search.read_indexed(span.first, asked)
     return search.result
