@@ -112,6 +112,29 @@ async def test_who_only_lost_redis_is_not_told_that_the_database_is_away(
         assert not any(frame.all("hx-partial[hx-target=#outage]") for frame in hers.frames)
 
 
+async def test_an_invitation_does_not_say_that_nobody_is_there_while_that_is_not_known(
+    nodes: Cluster, bob: Person, code: str
+) -> None:
+    eve = Person(nodes.apps[0], "Eve")
+
+    async def lead() -> str:
+        return (await eve.get(f"/rooms/{code}")).page.one(".lead").words
+
+    assert "nobody is here just now" in await lead()
+    async with bob.in_room(code), asyncio.timeout(15):
+        while "1 person is here" not in await lead():
+            await asyncio.sleep(0.05)
+        nodes.redis.refuse()
+        while not nodes.chat(0).presence.frozen:
+            assert "nobody" not in await lead()
+            await asyncio.sleep(0.05)
+        assert "here" not in await lead()
+        nodes.redis.heal()
+        while "1 person is here" not in (words := await lead()):
+            assert "nobody" not in words
+            await asyncio.sleep(0.05)
+
+
 async def test_without_the_database_what_others_write_is_still_heard(
     nodes: Cluster, ann: Person, bob: Person, code: str
 ) -> None:

@@ -529,7 +529,9 @@ async def test_a_redis_that_came_back_as_it_was_earlier_is_told_everything_again
     own.start()
     await house.beats(30)  # as long as others may have yet to come back
     await house.until(lambda: two.here == ["Yuri", "Zoe"] and not two.registry._paused)
-    assert {member.label for member in await two.registry.fetch_elsewhere(ROOM)} == {"Yuri"}
+    elsewhere = await two.registry.fetch_elsewhere(ROOM)
+    assert elsewhere is not None
+    assert {member.label for member in elsewhere} == {"Yuri"}
 
 
 async def test_a_node_that_was_given_up_says_everything_again(house: House) -> None:

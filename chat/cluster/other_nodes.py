@@ -28,7 +28,9 @@ class OtherNodes:
         self._run = run
         self._rooms: dict[str, dict[int, Member]] = {}
         self._stale: set[str] = set()  # rooms to be read
-        self._peeks: dict[str, asyncio.Task[dict[int, Member]]] = {}  # at rooms without people of this node
+        self._peeks: dict[
+            str, asyncio.Task[dict[int, Member] | None]
+        ] = {}  # at rooms without people of this node
 
     async def close(self) -> None:
         await end(*self._peeks.values())
@@ -45,14 +47,15 @@ class OtherNodes:
         self._rooms.pop(code, None)
         self._stale.discard(code)
 
-    async def peek(self, code: str) -> Collection[Member]:
-        """The people of a room, read once for all who ask before `forget_peeks`."""
+    async def peek(self, code: str) -> Collection[Member] | None:
+        """The people of a room, read once for all who ask before `forget_peeks`; None if they cannot be."""
         if code in self._rooms:
             return self.people(code)
         peek = self._peeks.get(code)
         if peek is None:
             peek = self._peeks[code] = asyncio.create_task(self._peek(code))
-        return (await asyncio.shield(peek)).values()
+        people = await asyncio.shield(peek)
+        return None if people is None else people.values()
 
     def forget_peeks(self) -> None:
         self._peeks.clear()
@@ -87,11 +90,11 @@ class OtherNodes:
             found += [some[place] for place in places]
         return found
 
-    async def _peek(self, code: str) -> dict[int, Member]:
+    async def _peek(self, code: str) -> dict[int, Member] | None:
         try:
             ((entries, _),) = await self._run("rosters", [code])
         except RedisUnavailable:
-            return {}
+            return None
         return self._parse(code, entries)
 
     def _parse(self, code: str, entries: Sequence[bytes]) -> dict[int, Member]:

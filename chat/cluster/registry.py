@@ -116,9 +116,9 @@ class RedisRegistry:
     def elsewhere(self, code: str) -> Collection[Member]:
         return self._others.people(code)
 
-    async def fetch_elsewhere(self, code: str) -> Collection[Member]:
+    async def fetch_elsewhere(self, code: str) -> Collection[Member] | None:
         if self.frozen or self._redis.away:
-            return self.elsewhere(code)
+            return self.elsewhere(code) or None
         return await self._others.peek(code)
 
     async def missing(self, members: Sequence[Member]) -> Sequence[Member] | None:

@@ -67,7 +67,12 @@ class Presence:
         return next((m for m in room.people.values() if m.person == person), None) if room else None
 
     async def everybody(self, code: str) -> list[Member]:
-        return self._with(code, await self._registry.fetch_elsewhere(code))
+        return self._with(code, await self._registry.fetch_elsewhere(code) or ())
+
+    async def number(self, code: str) -> int | None:
+        """How many people are in a room. None if none are known, and other nodes cannot be asked just now."""
+        elsewhere = await self._registry.fetch_elsewhere(code)
+        return len(self._with(code, elsewhere or ())) or (None if elsewhere is None else 0)
 
     async def away(self, code: str, here: Sequence[Member]) -> Away:
         """Who has a seat and is not among those `here`. Raises store errors.

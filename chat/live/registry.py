@@ -62,8 +62,8 @@ class PresenceRegistry(Protocol):
     def elsewhere(self, code: str) -> Collection[Member]:
         """The people on other nodes in a room where this node has people."""
 
-    async def fetch_elsewhere(self, code: str) -> Collection[Member]:
-        """The same for any room."""
+    async def fetch_elsewhere(self, code: str) -> Collection[Member] | None:
+        """The same for any room. None if that is not known now."""
 
     async def missing(self, members: Sequence[Member]) -> Sequence[Member] | None:
         """Those of them whom no node has. None if that is not known now."""

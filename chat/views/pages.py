@@ -40,8 +40,11 @@ class Pages:
         """Does a member mean to leave for good?"""
         return self._page("leave/page.html", reader, room=room, name=name_of(room))
 
-    def invitation(self, room: Room, here: int, form: Form, reader: Reader, origin: str = "") -> str:
-        """`here` is how many people are in the room; `origin` is that of the address it was asked for by."""
+    def invitation(self, room: Room, here: int | None, form: Form, reader: Reader, origin: str = "") -> str:
+        """`here` is how many people are in the room, None if that is not known.
+
+        `origin` is that of the address it was asked for by.
+        """
         values = {"room": room, "name": name_of(room), "here": here, "form": form}
         return self._page("join.html", reader, origin=origin, **values)
 

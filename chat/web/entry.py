@@ -94,8 +94,7 @@ async def join(code: str) -> ResponseReturnValue:
 
 async def invitation(chat: Context, room: Room, form: Form) -> str:
     """What somebody sees who has no seat in the room."""
-    here = len(await chat.presence.everybody(room.code))
-    client = client_info()
+    here, client = await chat.presence.number(room.code), client_info()
     return chat.render.pages.invitation(
         room, here, form, current_reader(), f"{client.scheme}://{client.host}"
     )
