@@ -10,6 +10,7 @@ import pytest
 
 import chat
 from chat import limits
+from chat.features import ACTIONS, ROOM_ACTIONS
 from chat.metrics import Metrics
 from chat.settings import Settings
 
@@ -51,11 +52,13 @@ def test_the_table_of_settings_has_each_with_its_default_and_meaning() -> None:
         (limits.per_minute("logouts", 300), "300 log-outs"),
         (limits.Rate("renames", 60, 10), "per minute 1 new name (10)"),
         (limits.Rate("titles", 60, 3), "a new title or topic a minute (3 in a burst)"),
+        (limits.Rate("searches", 1, 30), "1 search (30)"),
+        (limits.Rate("searches-of-address", 1 / 10, 300), "per second 10 searches (300)"),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_a_rate_is_what_it_is_said_to_be(rate: limits.Rate, said: str) -> None:
-    assert getattr(limits, rate.name.upper()) == rate
+    assert getattr(limits, rate.name.upper().replace("-", "_")) == rate
     assert said in " ".join(README.split())
 
 
@@ -97,6 +100,18 @@ def test_every_metric_is_in_the_table() -> None:
     measured = re.findall(r"^# TYPE (\S+) (?:counter|gauge|histogram)$", text, re.MULTILINE)
     named = {name.strip("`") for name, _ in rows("Watch")}
     assert set(measured) == named
+
+
+REASON = re.compile(r'(?:refusals\.labels|ComeBack|_refused)\("([^"]+)"')
+RATE = re.compile(r"(?:within|check)_rate\(chat, limits\.([A-Z_]+)")
+
+
+def test_every_reason_for_a_refusal_is_in_the_table_and_no_other() -> None:
+    code = "".join(path.read_text("utf-8") for path in (REPO / "chat").rglob("*.py"))
+    (meaning,) = [meaning for name, meaning in rows("Watch") if name == "`chat_refusals_total`"]
+    _, *named = re.findall(r"`([^`]+)`", meaning)
+    rates = {getattr(limits, name).name for name in (*RATE.findall(code), "WRONG_CODES", "ALL_WRONG_CODES")}
+    assert set(named) == {*REASON.findall(code), *rates, *ACTIONS, *ROOM_ACTIONS}
 
 
 @pytest.mark.parametrize(
