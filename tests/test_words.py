@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chat.model.errors import Refused
 from chat.model.messages import Message
-from chat.model.search import LENGTH, WORDS, parse_query
+from chat.model.search import LENGTH, WORDS, Me, parse_query
 from chat.model.words import FOLDED, WORD, _folding, pieces_of, words_of
 
 
@@ -76,7 +76,7 @@ def test_characters_of_strangers_fill_no_memory() -> None:
 def finds(text: str, body: str, name: str = "Ann") -> bool:
     query = parse_query(text)
     assert query
-    return query.matches(Message(1, 1, 0, 1, name, 1, body))
+    return query.matches(Message(1, 1, 0, 1, name, 1, body), Me())
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
@@ -65,11 +65,22 @@ class Author(NamedTuple):
         return self._replace(term=self.term._replace(is_open=False))
 
 
+class Me(NamedTuple):
+    """Who searches, in one room: the seats they have had there, the first since a time in ms since 1970."""
+
+    seats: frozenset[int] = frozenset()
+    since: int = 0
+
+    def is_named(self, mentions: Iterable[int], at: int) -> bool:
+        """Whether a text of that time mentions them: everybody is who had come by then."""
+        return any(seat in self.seats or (seat == EVERYBODY and at >= self.since) for seat in mentions)
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """`before` and `after` are days: the first is not among them, the second is.
 
-    Who "me" is differs between rooms: `matches` is told the seats.
+    Who "me" is differs between rooms: `matches` is told.
     """
 
     terms: tuple[Term, ...] = ()
@@ -99,12 +110,12 @@ class Query:
         words = words_of(title) if self.rooms else []
         return not self.rooms or any(room.is_in(words) or _begins(code, room) for room in self.rooms)
 
-    def matches(self, message: Message, own: Container[int] = ()) -> bool:
-        """Whether a message is found, whenever it was written, by somebody with these seats."""
+    def matches(self, message: Message, me: Me) -> bool:
+        """Whether a message is found, whenever it was written, by this person."""
         body = message.body
         if message.kind != "text" or body is None or (self.has_link and not LINK.search(body)):
             return False
-        if not self._is_about(message, own):
+        if not self._is_about(message, me):
             return False
         names = words_of(message.name) if self.authors else []
         if not all(author.term.is_in(names) for author in self.authors):
@@ -112,15 +123,11 @@ class Query:
         words = words_of(body) if self.terms else []
         return all(term.is_in(words) for term in self.terms)
 
-    def _is_about(self, message: Message, own: Container[int]) -> bool:
-        is_own = message.author in own
-        is_said = is_own or not self.is_from_me
-        return is_said and (not self.mentions_me or (not is_own and calls(message.mentions, own)))
-
-
-def calls(mentions: Iterable[int], own: Container[int]) -> bool:
-    """Whether somebody with these seats is among those whom a text mentions."""
-    return any(seat == EVERYBODY or seat in own for seat in mentions)
+    def _is_about(self, message: Message, me: Me) -> bool:
+        is_mine = message.author in me.seats
+        if self.is_from_me and not is_mine:
+            return False
+        return not self.mentions_me or (not is_mine and me.is_named(message.mentions, message.at))
 
 
 def _begins(code: str, room: Term) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from chat.model.lookalikes import skeleton
 from chat.model.members import Member
-from chat.model.search import Author, Query, Term
+from chat.model.search import Author, Me, Query, Term
 from chat.model.words import words_of
 from chat.store import queries
 from chat.store.postings import Key, author_keys, keys_of
@@ -20,10 +20,10 @@ TOLD = 2  # words of a name by which it is asked
 
 
 class Asked(NamedTuple):
-    """`own` are the member's seats. What is found has all `keys`, and if there are `names` those of one."""
+    """What is found has all `keys`, and if there are `names` those of one."""
 
     query: Query
-    own: frozenset[int]
+    me: Me
     keys: Sequence[Key]
     names: Sequence[Sequence[Key]]
 
@@ -32,8 +32,9 @@ async def asked_of(tx: Transaction, room: int, member: Member, query: Query) -> 
     authors = [await _meant(tx, room, author) for author in query.authors]
     query = replace(query, authors=tuple(authors)) if authors else query
     rows = await tx.fetch(queries.OWN_SEATS, room, member.person) if query.names_me else []
-    names = {tuple(words_of(name)) for _, name in rows} if query.is_from_me else set()
-    return Asked(query, frozenset(number for number, _ in rows), keys_of(query), _keys_of(names))
+    me = Me(frozenset(number for number, _, _ in rows), min((taken for _, _, taken in rows), default=0))
+    names = {tuple(words_of(name)) for _, name, _ in rows} if query.is_from_me else set()
+    return Asked(query, me, keys_of(query), _keys_of(names))
 
 
 async def _meant(tx: Transaction, room: int, author: Author) -> Author:

@@ -238,9 +238,9 @@ PARTS_OF_SHARDS = (
     "WHERE room = $1 AND shard IN ($2, $3) AND segment >= $4 AND segment < $5"
 )
 MENTIONING_BETWEEN = (  # some: the newest of them
-    "SELECT id, author, meta FROM message WHERE room = $1 AND id >= $2 AND id < $3 "
+    "SELECT id, at, meta FROM message WHERE room = $1 AND id >= $2 AND id < $3 "
     "AND meta LIKE '%\"mentions\":%' ORDER BY id DESC LIMIT $4"
 )
-OWN_SEATS = "SELECT number, name FROM seat WHERE room = $1 AND person = $2"
+OWN_SEATS = "SELECT number, name, taken FROM seat WHERE room = $1 AND person = $2"
 NAMES_FOLDED = "SELECT name FROM seat WHERE room = $1 AND folded = $2 ORDER BY mark LIMIT $3"
 BETWEEN = ENTRIES + "AND id >= $2 AND id < $3 ORDER BY id DESC"

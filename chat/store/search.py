@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from chat.model.members import Member
 from chat.model.messages import Message
 from chat.model.meta import seats_in
-from chat.model.search import Query, calls
+from chat.model.search import Query
 from chat.store import queries
 from chat.store.asked import Asked, asked_of
 from chat.store.members import room_held
@@ -58,7 +58,7 @@ class _Search:
         self._room = room
         self._ignored = frozenset(member.ignored)
         self._query = asked.query
-        self._own = asked.own
+        self._me = asked.me
         self._span = span
         self._limit = limit
         self._deadline = time.monotonic() + PORTION
@@ -90,7 +90,7 @@ class _Search:
 
     def _is_meant(self, message: Message) -> bool:
         is_shown = message.author not in self._ignored and self._span.since <= message.at < self._span.until
-        return is_shown and self._query.matches(message, self._own)
+        return is_shown and self._query.matches(message, self._me)
 
     async def read_all(self, first: int) -> None:
         """Look at every message from `first` on."""
@@ -107,14 +107,11 @@ class _Search:
         number = READ
         while self.before > first and not self.is_over:
             rows = await self._fetch(queries.MENTIONING_BETWEEN, first, self.before, number)
-            ids = [id for id, author, meta in rows if self._is_called(author, meta)]
+            ids = [id for id, at, meta in rows if self._me.is_named(_mentions(meta), at)]
             if not await self._look_at_named(ids):
                 return
             self.before = rows[-1][0] if len(rows) == number else first
             number = min(2 * number, MOST)
-
-    def _is_called(self, author: int | None, meta: str) -> bool:
-        return author not in self._own and calls(seats_in(load_meta(meta), "mentions"), self._own)
 
     async def read_indexed(self, first: int, asked: Asked) -> None:
         """Look at those messages from `first` on that the index names."""
@@ -188,6 +185,10 @@ class _Index:
             ):
                 self._parts[number].append((segment, bytes(part)))
         return self._parts[shard]
+
+
+def _mentions(meta: str) -> Sequence[int]:
+    return seats_in(load_meta(meta), "mentions")
 
 
 def _having(key: Key, parts: Iterable[tuple[int, bytes]], among: Places | None) -> Places:

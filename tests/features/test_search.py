@@ -16,6 +16,7 @@ import calls
 import pytest
 from dom import Element
 from people import FakeClock, Person, Reply, ids, until
+from quart import Quart
 
 from chat import limits
 from chat.context import SEARCHES, WAITING, Context
@@ -157,6 +158,23 @@ async def test_texts_that_mention_me_are_found_and_led_to(alice: Person, bob: Pe
     page = (await bob.get(everywhere["href"])).page
     assert [hit.one(".excerpt").words for hit in page.all("#hits li")] == ["@all two", "@Bob one"]
     assert page.one("input[name=q]").value == "mentions:me"
+
+
+async def test_a_call_to_all_is_for_those_who_had_come_by_then(
+    app: Quart, alice: Person, code: str, clock: FakeClock
+) -> None:
+    zoe = Person(app, "Zoe")
+    await alice.write(code, "@all one")
+    clock.pass_by(1)
+    await zoe.join(code)
+    assert await found(zoe, code, "mentions:me") == []
+    await alice.write(code, "@all two")
+    clock.pass_by(1)
+    await zoe.post(f"/rooms/{code}/leave")
+    await zoe.join(code, "Zoey")
+    await alice.write(code, "@Zoey three", "@all four")
+    assert await found(zoe, code, "mentions:me") == ["@all four", "@Zoey three", "@all two"]
+    assert await found(zoe, code, "mentions:me one") == []
 
 
 async def test_a_mention_that_is_edited_away_deleted_or_ignored_is_not_found(
