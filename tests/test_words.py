@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chat.model.errors import Refused
 from chat.model.messages import Message
-from chat.model.search import LENGTH, WORDS, Me, parse_query
+from chat.model.search import LENGTH, WORDS, Me, names_rooms, parse_query
 from chat.model.words import FOLDED, WORD, _folding, pieces_of, words_of
 
 
@@ -124,6 +124,20 @@ def test_a_text_is_found_by_itself(text: str) -> None:
     """Whatever is pasted into the field. As filters are words, too, it is put in quotes."""
     plain = text.replace('"', " ")
     assert not words_of(plain) or len(words_of(plain)) > WORDS or finds(f'"{plain}"', text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_meant"), [("in:b", False), ("in:bcd", False), ("in:bcdf", True), ("in:bcdf-2", True)]
+)
+def test_a_room_is_named_by_no_less_than_a_group_of_its_code(text: str, is_meant: bool) -> None:
+    query = parse_query(text)
+    assert query
+    assert query.may_be_in("", "BCDF23456789") is is_meant
+
+
+def test_what_is_too_long_to_be_searched_for_names_no_rooms() -> None:
+    assert names_rooms("in:" + "x" * (LENGTH - 3))
+    assert not names_rooms("in:" + "x" * (LENGTH - 2))
 
 
 def test_nothing_typed_is_no_query() -> None:

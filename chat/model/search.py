@@ -13,7 +13,7 @@ from chat.model.errors import Refused
 from chat.model.mentions import EVERYBODY
 from chat.model.messages import Message
 from chat.model.sentences import Sentence
-from chat.model.words import is_alone, words_of
+from chat.model.words import words_of
 
 LENGTH = 200  # characters
 WORDS = 16  # of one query
@@ -173,7 +173,7 @@ def _opened(term: Term, text: str) -> Term:
 
 
 def _may_go_on(word: str) -> bool:
-    return len(word) >= PREFIX and not is_alone(word)
+    return len(word) >= PREFIX
 
 
 def _author(name: str) -> Author:
