@@ -47,7 +47,7 @@ async def choices(tx: Transaction, member: Member) -> list[tuple[Member, bool]]:
     held = await find_seat(tx, member.code, member.person) or member
     found = await seats_numbered(tx, member.code, held.ignored)
     ignored = {found[seat].person: found[seat] for seat in held.ignored if seat in found}
-    people = ignored | {one.person: one for one in await seated(tx, member.code, OFFERED)}
+    people = ignored | {one.person: one for one in (await seated(tx, member.code, OFFERED)).members}
     return [(one, one.person in ignored) for one in people.values() if one.person != member.person]
 
 

@@ -27,10 +27,11 @@ async def suggest(chat: Context, member: Member, text: str) -> Sequence[Member] 
     return await chat.store.read(beginning_with, member, name)
 
 
-async def others(chat: Context, member: Member) -> Sequence[Member]:
-    """Whom a member may mention, by name."""
+async def mentionable(chat: Context, member: Member) -> tuple[Sequence[Member], int]:
+    """The first people whom a member may mention, by name, and how many more there are."""
     held = await chat.store.read(seated, member.code, OFFERED + 1)
-    return [one for one in held if one.number != member.number][:OFFERED]
+    found = [one for one in held.members if one.number != member.number][:OFFERED]
+    return found, max(held.total - 1 - len(found), 0)
 
 
 async def complete(chat: Context, member: Member, text: str, seat: int) -> str:

@@ -87,9 +87,11 @@ async def find_seat(tx: Transaction, code: str, person: str) -> Member | None:
     return load_member(rows[0]) if rows else None
 
 
-async def seated(tx: Transaction, code: str, limit: int) -> list[Member]:
-    """The first people who hold a seat, by name, whether they were ever here or not."""
-    return [load_member(row) for row in await tx.fetch(queries.SEATED, code, limit)]
+async def seated(tx: Transaction, code: str, limit: int) -> Held:
+    """Those who hold a seat, by name, whether they were ever here or not."""
+    rows = await tx.fetch(queries.SEATED, code, limit)
+    ((total,),) = await tx.fetch(queries.COUNT_SEATED, code)
+    return Held([load_member(row) for row in rows], total)
 
 
 async def left_room(tx: Transaction, code: str, person: str) -> Left | None:

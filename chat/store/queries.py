@@ -71,6 +71,7 @@ SET_SEAT_META = "UPDATE seat SET meta = $1 WHERE room = $2 AND number = $3"
 SEATS_IN_ROOM = SEATS + "seat.room = (SELECT id FROM room WHERE code = $1) AND "  # noqa: S608
 MEMBERS_OF = SEATS_IN_ROOM + "announced = 1 ORDER BY folded, number LIMIT $2"
 SEATED = SEATS_IN_ROOM + "ended IS NULL ORDER BY folded, number LIMIT $2"
+COUNT_SEATED = "SELECT count(*) FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND ended IS NULL"
 COUNT_MEMBERS = "SELECT count(*) FROM seat JOIN room ON room.id = seat.room WHERE code = $1 AND announced = 1"
 ROOMS_OF = (
     "SELECT DISTINCT code FROM seat JOIN room ON room.id = seat.room WHERE person = $1 ORDER BY code LIMIT $2"

@@ -60,7 +60,7 @@ class RoomView:
 
     `people`, among them the member, are here, and `away` is as for `People.roster`. `frozen` says that they
     may be out of date. `new` is where that begins which the member has not read. `others` are drafts besides
-    the one in the field, `offered` those of whom one is to be mentioned.
+    the one in the field, `offered` the first of whom one is to be mentioned, and how many more there are.
     """
 
     member: Member
@@ -77,7 +77,7 @@ class RoomView:
     away: tuple[Sequence[Member], int] = NOBODY
     new: NewLine | None = None
     others: Sequence[SavedDraft] = ()
-    offered: Sequence[Member] | None = None
+    offered: tuple[Sequence[Member], int] | None = None
 
     @property
     def is_usual(self) -> bool:

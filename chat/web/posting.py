@@ -14,7 +14,7 @@ from chat import limits
 from chat.context import Context
 from chat.features import posting
 from chat.features.action import NOT_STORED, Failure, check_disk, failure_of
-from chat.features.mention import begin, complete, others, suggest
+from chat.features.mention import begin, complete, suggest
 from chat.model.drafts import Note
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
@@ -156,8 +156,7 @@ async def _composed(chat: Context, member: Member, draft: Draft) -> ResponseRetu
         spare = fields.number(form.get("spare"))
         return chat.render.composer.switched(text, many_lines, member.code, spare, current_look())
     draft = replace(draft, bodies=[text], quoted=await quoted_by(chat, member, draft.reply(0)))
-    offered = await others(chat, member) if "names" in form else None
-    return await room_page(chat, member, draft=draft, many_lines=many_lines, offered=offered)
+    return await room_page(chat, member, draft=draft, many_lines=many_lines, names="names" in form)
 
 
 async def _begin_name(chat: Context, member: Member, text: str, many_lines: bool) -> str:

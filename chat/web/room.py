@@ -13,6 +13,7 @@ from quart.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from chat.context import Context
+from chat.features.mention import mentionable
 from chat.model.codes import clean_code
 from chat.model.drafts import SavedDraft
 from chat.model.errors import RateLimited, Refused
@@ -100,12 +101,13 @@ async def room_page(
     draft: Draft | None = None,
     many_lines: bool = False,
     error: str = "",
-    offered: Sequence[Member] | None = None,
+    names: bool = False,
 ) -> str:
-    """Raises RateLimited, and NotFound if they have left meanwhile."""
+    """With the `names` of whom to mention. Raises RateLimited, and NotFound if they have left meanwhile."""
     found = await find_visit(chat, member.code)
     if found is None:
         raise NotFound("They have left.")
+    offered = await mentionable(chat, member) if names else None
     return await show_room(chat, found, draft=draft, many_lines=many_lines, error=error, offered=offered)
 
 
@@ -116,7 +118,7 @@ async def show_room(
     draft: Draft | None = None,
     many_lines: bool = False,
     error: str = "",
-    offered: Sequence[Member] | None = None,
+    offered: tuple[Sequence[Member], int] | None = None,
     past: Past | None = None,
     visited: bool = False,
 ) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Mapping
+from unittest.mock import AsyncMock
 
+import calls
 import pytest
 from dom import Element, parse
 from hypothesis import given
@@ -19,6 +21,7 @@ from chat.model.mentions import CROWD, LOOKED_AT, MENTIONS, Named, possible
 from chat.model.messages import Message
 from chat.model.meta import with_meta
 from chat.store import log
+from chat.store.members import seated
 from chat.store.mentions import APART
 from chat.views.formatted import formatted
 from chat.views.look import LOOK
@@ -444,6 +447,38 @@ async def test_without_a_script_somebody_is_chosen_and_nothing_typed_is_lost(
     for page, text in ((asked, "Hello"), (chosen, "Hello @Ann (2) ")):
         assert page.one("#texts [name=body]").value == text
         assert page.one("#composer [name=reply]").value == typed["reply"]
+
+
+async def test_without_a_script_the_first_few_are_to_be_chosen_and_the_others_counted(
+    app: Quart, alice: Person, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.features.mention.OFFERED", 3)
+    await join(app, code, "Cat", "Dan", "Zoe")
+    zoe = Person(app, "Zora")
+    await zoe.join(code)
+
+    async def offered(person: Person) -> tuple[list[str], str]:
+        url = f"/rooms/{code}/composer"
+        page = (await person.post(url, {"body": "Hello", "names": ""})).page.one("#foot section")
+        return [one.text for one in page.all("button")], " ".join(one.words for one in page.all(".more"))
+
+    assert await offered(alice) == (["@Bob", "@Cat", "@Dan"], "and 2 more")
+    assert await offered(zoe) == (["@Alice", "@Bob", "@Cat"], "and 2 more")
+    monkeypatch.setattr("chat.features.mention.OFFERED", 5)
+    assert [len((await offered(one))[0]) for one in (alice, zoe)] == [5, 5]
+    assert [(await offered(one))[1] for one in (alice, zoe)] == ["", ""]
+
+
+async def test_whom_to_mention_is_looked_up_for_no_page_over_the_rate(
+    alice: Person, bob: Person, code: str, chat: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat.own_limits, "take_both", lambda *_, **__: 5.0)
+    asked = AsyncMock()
+    calls.intercept(monkeypatch, chat.store, seated, asked)
+    reply = await alice.post(f"/rooms/{code}/composer", {"body": "precious", "names": ""})
+    assert (reply.status, reply.headers["Retry-After"]) == (429, "5")
+    assert "precious" in reply.page.one("textarea").value
+    assert not asked.called
 
 
 async def test_there_is_nobody_to_be_chosen_where_one_is_alone(app: Quart) -> None:
