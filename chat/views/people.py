@@ -41,25 +41,25 @@ class People:
 
         `away` are some who are not here, and how many there are.
         """
-        return self._roster("room/replace_roster.html", people, frozen, look, away)
+        return self._roster(people, frozen, look, away, live=True)
 
     def roster_of_page(
         self, people: Sequence[Member], frozen: bool, look: Look, away: tuple[Sequence[Member], int] = NOBODY
     ) -> str:
-        return self._roster("room/_roster.html", people, frozen, look, away)
+        return self._roster(people, frozen, look, away, live=False)
 
     def _roster(
         self,
-        template: str,
         people: Sequence[Member],
         frozen: bool,
         look: Look,
         away: tuple[Sequence[Member], int],
+        live: bool,
     ) -> str:
         absent, missing = away
         code = next((one.code for one in (*people[:1], *absent[:1])), "")
         here = {"people": people[:ROSTER], "count": len(people), "frozen": frozen, "code": code}
-        live = template == "room/replace_roster.html"
+        template = "room/replace_roster.html" if live else "room/_roster.html"
         return self._render(template, look, **here, away=absent, missing=missing, live=live)
 
     def typing(self, labels: Sequence[str], look: Look) -> str:
