@@ -38,12 +38,17 @@ async def asked_of(tx: Transaction, room: int, member: Member, query: Query) -> 
 
 
 async def _meant(tx: Transaction, room: int, author: Author) -> Author:
-    """A name that is somebody's is no start of others."""
+    """A name that is somebody's is no start of others: as it was typed, or its words.
+
+    One whose accents were left out is not looked for, so it may still be the start of others.
+    """
     if not author.term.is_open:
         return author
-    rows = await tx.fetch(queries.NAMES_FOLDED, room, skeleton(author.name).folded, ALIKE)
-    is_whole = any(tuple(words_of(name)) == author.term.words for (name,) in rows)
-    return author.exactly if is_whole else author
+    for folded in {skeleton(name).folded for name in (author.name, " ".join(author.term.words))}:
+        rows = await tx.fetch(queries.NAMES_FOLDED, room, folded, ALIKE)
+        if any(tuple(words_of(name)) == author.term.words for (name,) in rows):
+            return author.exactly
+    return author
 
 
 def _keys_of(names: set[tuple[str, ...]]) -> list[list[Key]]:

@@ -129,8 +129,20 @@ async def test_a_name_is_found_by_its_beginning_but_first_by_the_whole(
     assert await found(alice, code, "from:b") == []
     await client.join(code, "Bo")
     await client.write(code, "of Bo")
-    assert await found(alice, code, "from:bo") == ["of Bo"]
+    for text in ("from:bo", "from:@bo", "from:bó"):
+        assert await found(alice, code, text) == ["of Bo"], text
     assert await found(alice, code, "from:BOB") == ["of Bob"]
+
+
+async def test_a_name_is_the_whole_one_of_somebody_whatever_others_look_like_it(
+    app: Quart, alice: Person, bob: Person, code: str
+) -> None:
+    await bob.write(code, "of Bob")
+    for name in ("B\N{CYRILLIC SMALL LETTER O}", "Bo"):
+        other = Person(app, name)
+        await other.join(code)
+        await other.write(code, "of another")
+    assert await found(alice, code, "from:bo") == ["of another"]
 
 
 async def test_me_is_the_reader_under_every_name(alice: Person, bob: Person, code: str) -> None:
