@@ -82,6 +82,7 @@ class ActionForms:
             failure=failure,
             fields=fields,
             begun=begun,
+            is_unread=False,
             live=True,
         )
 

@@ -70,6 +70,19 @@ async def test_htmx_gets_a_fragment_in_place_of_a_page(alice: Person, code: str,
     assert reply.page.has("hx-partial")
 
 
+@pytest.mark.parametrize("name", list(ACTIONS))
+async def test_each_action_has_a_form_for_who_asks_by_a_frame(
+    alice: Person, code: str, id: int, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """Though no page asks for that of some."""
+    async with alice.in_room(code) as live:
+        await live.send(act=f"{id}/{name}?ask")
+        shown = await live.until("hx-partial")
+        assert shown.has("form") or shown.has("[role=alert]")
+        assert "went wrong" not in shown.text
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_nobody_is_shown_the_form_of_what_they_may_not_do(
     alice: Person, bob: Person, code: str, id: int
 ) -> None:
