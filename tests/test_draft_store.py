@@ -367,7 +367,7 @@ def test_what_of_a_text_is_kept(typed: str, body: str | None) -> None:
 
 
 async def test_many_at_once_and_texts_meanwhile(store: Store, ann: Member, bob: Member) -> None:
-    """No two wait for each other for ever, in whatever order they write and delete."""
+    """In whatever order one node does it. Of two: test_drafts_of_nodes.py."""
     ids = [await say(store, ann, f"message {n}") for n in range(10)]
 
     async def write(n: int) -> None:

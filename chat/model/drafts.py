@@ -13,7 +13,7 @@ Kind = Literal["typed", "posted", "held", "sent"]
 class SavedDraft(NamedTuple):
     """A text that is being written: a new one, an answer, or another text for a message.
 
-    `version` is higher than that of everything that was saved before in the same seat.
+    `version` is higher than that of every other draft that its seat had when it was saved.
     """
 
     version: int

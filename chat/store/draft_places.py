@@ -24,11 +24,11 @@ class Kept(NamedTuple):
         return self.draft.version
 
 
-async def kept_of(tx: Transaction, room: int, seat: int) -> list[Kept]:
-    """The newest first."""
+async def kept_of(tx: Transaction, room: int, seat: int, lock: str = "") -> list[Kept]:
+    """The newest first. A place that is read without a lock may be somebody else's by the next moment."""
     return [
         Kept(serial, width, SavedDraft(version, bytes(text[:size]).decode(), *about))
-        for serial, width, version, size, text, *about in await tx.fetch(queries.DRAFTS, room, seat)
+        for serial, width, version, size, text, *about in await tx.fetch(queries.DRAFTS + lock, room, seat)
     ]
 
 

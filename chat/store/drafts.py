@@ -51,8 +51,8 @@ async def save(tx: Transaction, notes: Sequence[Note]) -> Mapping[Seat, int]:
     """Keep what is being written, and drop what was sent. What cannot be kept is passed over.
 
     Returns the seats whose other pages may show something else now, and how many new texts each has begun.
-    All that may change meanwhile is locked before the first draft is touched, in one order: two nodes never
-    wait for one another, and neither does somebody who deletes a message.
+    All that may change meanwhile is locked before the first draft is touched, in one order: two nodes that
+    save for a seat do so one after the other, and neither they nor who deletes a message wait for ever.
     """
     checked = [await _checked(tx, note) for note in sorted(notes, key=_turn)]
     changed = {}
@@ -78,14 +78,19 @@ async def _checked(tx: Transaction, note: Note) -> tuple[int, Note] | None:
     if not rows:
         return None
     room = rows[0][0]
+    if not await _lock(tx, room, note.seat):
+        return None
     if note.kind == "sent" or not note.body:
         return room, note
-    if not await tx.fetch(queries.HAS_SEAT + tx.dialect.share, room, note.seat):
-        return None
     about = await _text(tx, room, note.edited or note.reply)
     if note.edited:
         return (room, note) if about and about.text_rev == note.text_rev else None
     return room, note if about else note._replace(reply=0)
+
+
+async def _lock(tx: Transaction, room: int, seat: int) -> bool:
+    """Whether somebody holds the seat: until the commit no other node saves drafts of it."""
+    return bool(await tx.fetch(queries.HAS_SEAT + tx.dialect.alone, room, seat))
 
 
 async def _text(tx: Transaction, room: int, id: int) -> Message | None:
@@ -99,7 +104,7 @@ async def _text(tx: Transaction, room: int, id: int) -> Message | None:
 
 async def _keep(tx: Transaction, room: int, note: Note) -> bool:
     """Whether there is one more or less, or another than its own has a new text beside it."""
-    kept = await kept_of(tx, room, note.seat)
+    kept = await kept_of(tx, room, note.seat, tx.dialect.alone)
     alike = [one for one in kept if one.draft.edited == note.edited]
     own = _own(alike, note)
     if note.kind == "sent":
@@ -148,7 +153,9 @@ async def _put(tx: Transaction, room: int, note: Note, own: Kept | None, kept: S
 async def choose(tx: Transaction, code: str, seat: int, version: int, use: bool) -> Mapping[Seat, int]:
     """Make one the newest, or remove it, if it is still as it was seen. Returns what `save` does."""
     rows = await tx.fetch(queries.HEAD, code)
-    kept = await kept_of(tx, rows[0][0], seat) if rows else []
+    if not rows or not await _lock(tx, rows[0][0], seat):
+        return {}
+    kept = await kept_of(tx, rows[0][0], seat, tx.dialect.alone)
     for one in [one for one in kept if one.version == version]:
         if use:
             await tx.fetch(queries.RAISE_DRAFT, max(tx.now, kept[0].version + 1), one.serial)
@@ -164,24 +171,29 @@ async def carry_over(tx: Transaction, room: int, old: int, new: int) -> None:
 
 
 async def forget_seat(tx: Transaction, room: int, seat: int) -> None:
-    await erase_all(tx, await tx.fetch(queries.DRAFTS_OF_SEAT, room, seat))
+    await _forget(tx, queries.DRAFTS_OF_SEAT, room, seat)
 
 
 async def forget_message(tx: Transaction, room: int, id: int) -> None:
     """Its text was deleted: so is what was to replace it, or to answer it."""
-    await erase_all(tx, await tx.fetch(queries.DRAFTS_ABOUT, room, id))
+    await _forget(tx, queries.DRAFTS_ABOUT, room, id)
 
 
 async def forget_edits(tx: Transaction, room: int, seat: int, id: int) -> None:
     """Somebody has given a message another text."""
-    await erase_all(tx, await tx.fetch(queries.DRAFTS_OF_EDIT, room, seat, id))
+    await _forget(tx, queries.DRAFTS_OF_EDIT, room, seat, id)
 
 
 async def forget_room(tx: Transaction, room: int, limit: int) -> int:
     """At most so many. Returns how many."""
-    return await erase_all(tx, await tx.fetch(queries.DRAFTS_OF_ROOM, room, limit))
+    return await _forget(tx, queries.DRAFTS_OF_ROOM, room, limit)
 
 
 async def expire(tx: Transaction) -> int:
     """Remove some that are too old. Returns how many."""
-    return await erase_all(tx, await tx.fetch(queries.OLD_DRAFTS, tx.now - AGE, EXPIRED))
+    return await erase_all(tx, await tx.fetch(tx.dialect.old_drafts, tx.now - AGE, EXPIRED))
+
+
+async def _forget(tx: Transaction, sql: str, *values: int) -> int:
+    """Those whose places the question answers. Returns how many."""
+    return await erase_all(tx, await tx.fetch(sql + tx.dialect.alone, *values))

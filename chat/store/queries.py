@@ -198,13 +198,15 @@ FREE_DRAFT = (
 )
 RAISE_DRAFT = "UPDATE draft SET version = $1 WHERE serial = $2"
 CARRY_DRAFTS = "UPDATE draft SET seat = $3 WHERE room = $1 AND seat = $2"
-DRAFTS_OF_SEAT = "SELECT serial FROM draft WHERE room = $1 AND seat = $2"
+DRAFTS_OF_SEAT = "SELECT serial FROM draft WHERE room = $1 AND seat = $2 ORDER BY version DESC"
 NEW_TEXTS = "SELECT count(*) FROM draft WHERE room = $1 AND seat = $2 AND edited = 0"
 DRAFTS_ABOUT = (
-    "SELECT serial FROM draft WHERE room = $1 AND edited = $2 AND edited <> 0 "
-    "UNION SELECT serial FROM draft WHERE room = $1 AND reply = $2 AND reply <> 0"
+    "SELECT serial FROM draft WHERE (room = $1 AND edited = $2 AND edited <> 0) "
+    "OR (room = $1 AND reply = $2 AND reply <> 0) ORDER BY seat, version DESC"
 )
-DRAFTS_OF_EDIT = "SELECT serial FROM draft WHERE room = $1 AND seat = $2 AND edited = $3"
+DRAFTS_OF_EDIT = (
+    "SELECT serial FROM draft WHERE room = $1 AND seat = $2 AND edited = $3 ORDER BY version DESC"
+)
 DRAFTS_OF_ROOM = "SELECT serial FROM draft WHERE room = $1 LIMIT $2"
 OLD_DRAFTS = "SELECT serial FROM draft WHERE version < $1 ORDER BY version LIMIT $2"
 

@@ -33,7 +33,9 @@ class Dialect:
     keep_version: str  # the text of room $1, message $2, which it got at rev $3, ms $4
     erase_versions: str  # overwrites those of room $1, message $2 up to rev $3; empty where deleting does
     share: str  # ends a question: until the commit, nobody changes its rows
+    alone: str  # likewise, and nobody else asks so
     free_place: str  # a place of width $1 for a draft; taken by no other node meanwhile
+    old_drafts: str  # places of at most $2 drafts of before $1; of those that no other node has to do with
     erase_draft: str  # overwrites the text of the draft at place $1
     expired: str  # rooms that expire by $1, at most $2, and locked; by no other node meanwhile
     closed: str  # a room that is to be removed, likewise

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from chat.store import OutcomeUnknown, Unavailable
+from chat.store import NO_ROOM, OutcomeUnknown, Unavailable
 from chat.store.postgres.transaction import Question
 from chat.store.writes import BATCH, QUEUE, PendingWrite
 
@@ -39,6 +39,10 @@ class Write(PendingWrite[Any]):
     def appends(self) -> bool:
         return isinstance(self.work, Text)
 
+    @property
+    def is_apart(self) -> bool:
+        return self.code == NO_ROOM
+
     def give_up(self, why: str) -> None:
         self.fail(OutcomeUnknown(why) if self.may_be_stored else Unavailable(why))
 
@@ -63,9 +67,15 @@ class Queue:
         self._watch()
 
     def take(self) -> list[Write]:
-        """What is written next, without what nobody waits for any more: its sender will repeat it later."""
+        """What is written next, without what nobody waits for any more: its sender will repeat it later.
+
+        What is about no room is written by itself: it locks rows of several rooms without the locks of these,
+        and must hold none that others of its batch would wait for.
+        """
         batch: list[Write] = []
-        while self._waiting and len(batch) < BATCH:
+        while self._waiting and len(batch) < BATCH and not (batch and batch[-1].is_apart):
+            if batch and self._waiting[0].is_apart:
+                break
             write = self._waiting.popleft()
             if not write.is_settled:
                 batch.append(write)

@@ -45,7 +45,9 @@ DIALECT = Dialect(
     ),
     erase_versions="",
     share=" FOR SHARE",
+    alone=" FOR NO KEY UPDATE",
     free_place=f"{queries.FREE_PLACE} FOR UPDATE SKIP LOCKED",
+    old_drafts=f"{queries.OLD_DRAFTS} FOR UPDATE SKIP LOCKED",
     erase_draft="UPDATE draft_text SET body = '' WHERE serial = $1",
     ignores=f"coalesce({VALUES} -> 'ignored' @> to_jsonb(author), false)",
     held_names=(

@@ -45,7 +45,9 @@ DIALECT = Dialect(
         f"{OVERWRITE} IN (SELECT text FROM version WHERE room = $1 AND message = $2 AND rev <= $3)"  # noqa: S608
     ),
     share="",
+    alone="",
     free_place=queries.FREE_PLACE,
+    old_drafts=queries.OLD_DRAFTS,
     erase_draft="UPDATE draft_text SET body = zeroblob(length(body)) WHERE serial = $1",
     ignores="author IN (SELECT value FROM json_each(META, '$.ignored'))",
     held_names=(
