@@ -30,10 +30,11 @@ from hypothesis import strategies as st
 from postgres import the_server
 from test_records import kinds, metas, put, words
 
+from chat.model.drafts import Note
 from chat.model.messages import Edit
 from chat.model.meta import with_meta
 from chat.settings import Misconfigured
-from chat.store import Store, archive, store_for
+from chat.store import NO_ROOM, Store, archive, drafts, store_for
 from chat.store.archive import copying
 from chat.store.archive.checks import CHUNK_BYTES, LineCheck, Numbers
 from chat.store.archive.copying import NotCopied
@@ -51,6 +52,7 @@ from chat.store.archive.parts import (
     Part,
     dump_row,
 )
+from chat.store.drafts import KEPT
 from chat.store.postgres import exclusive as postgres_exclusive
 from chat.store.postgres import hosts
 from chat.store.postgres.store import PostgresStore
@@ -494,8 +496,8 @@ def added(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
         (DRAFTS, lambda data: re.sub(rb'"version":\d+', b'"version":9007199254740993', data, count=1),
          "drafts.jsonl, line 1: its version is none"),
         (DRAFTS, lambda data: b"".join(data.splitlines(keepends=True)[0].replace(b"page-0", b"page-%d" % n)
-                                       for n in range(10, 21)),
-         "drafts.jsonl, line 11: its seat has too many"),
+                                       for n in range(100, 201)),
+         "drafts.jsonl, line 101: its seat has too many"),
         (MEMBERS, lambda data: data.replace(b'"name":"Ian"', b'"name":"I\\u0000n"', 1),
          "members.jsonl, line 1: name has a NUL in it"),
         (MESSAGES, lambda data: re.sub(rb'"meta":{', b'"meta":{"mentions":[NaN],', data, count=1),
@@ -509,6 +511,22 @@ async def test_lines_that_refer_to_nothing_or_that_a_database_cannot_keep(
     with pytest.raises(NotCopied, match=f"{match}. Nothing was imported"):
         await archive.import_archive(remade(small, {part.file: change}), url, quiet)
     await archive.import_archive(small, url, quiet)
+
+
+async def test_a_seat_with_more_drafts_than_are_kept_is_imported_and_has_fewer_after_the_next(
+    url: str, small: str
+) -> None:
+    """A release that keeps more may have written the archive."""
+
+    def many(data: bytes) -> bytes:
+        first = data.splitlines(keepends=True)[0]
+        return b"".join(first.replace(b"page-0", b"page-%d" % n) for n in range(10, 40))
+
+    await archive.import_archive(remade(small, {DRAFTS.file: many}), url, quiet)
+    async with opened(url) as store:
+        assert len((await store.read(drafts.drafts_of, ROOM, 1)).drafts) == 30
+        await store.write(NO_ROOM, drafts.save, [Note(ROOM, 1, "another", "begun since")])
+        assert len((await store.read(drafts.drafts_of, ROOM, 1)).drafts) == KEPT
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from chat.model.drafts import clean_draft
 from chat.model.receipts import read_life
 from chat.store.archive import copying
 from chat.store.archive.parts import DRAFTS, TYPES, Key, Line, Part, line_of
-from chat.store.drafts import KEPT
 from chat.store.queries import LARGEST
 
-LATEST = 2**53  # of a draft: by no clock, and there are many above it
+LATEST = 2**53  # version of a draft: higher than any clock gives, and far enough from LARGEST to count on
+MOST_DRAFTS = 100  # of a seat; the next that is saved there reduces them to what this release keeps
 CHUNK_BYTES = 2**26  # of lines that are held together; those of our longest texts and reactions are half
 
 
@@ -75,7 +75,7 @@ class LineCheck:
 
     def _check_draft(self, record: Mapping[str, Any]) -> None:
         """It has a bound, and its version may rise."""
-        if self._drafts > KEPT:
+        if self._drafts > MOST_DRAFTS:
             raise ValueError("its seat has too many")
         if not record["body"] or clean_draft(record["body"]) != record["body"]:
             raise ValueError("its body cannot be kept")
