@@ -43,15 +43,21 @@ class Drafts:
         """Whether something of a seat is yet to be stored."""
         return (code, seat) in self._seats
 
-    def note(self, note: Note) -> None:
+    def due(self, code: str, seat: int, page: str) -> Note | None:
+        """What a page has said of the text in its field, if that is yet to be stored."""
+        return self._due.get((code, seat, page, 0))
+
+    def note(self, note: Note, begun: Note | None = None) -> None:
         """A page says this of its text; it takes the place of what it said before.
 
-        What was sent is kept besides what is written after it.
+        What was sent is kept besides what is written after it: `begun` is what was due when it was taken, and
+        became it, were it put right since.
         """
         place = written = note.code, note.seat, note.page, note.edited
         if note.kind == "sent":
             place = *written[:3], SENT
-            if (before := self._due.get(written)) and became(before.body, note.body):
+            before = self._due.get(written)
+            if before and (before is begun or became(before.body, note.body)):
                 self._forget(written)
         self._forget(place)
         if len(self._due) < MOST and self._characters + len(note.body) <= MOST_CHARACTERS:

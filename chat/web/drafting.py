@@ -73,12 +73,17 @@ def note_of(member: Member, frame: dict[str, Any], life: str) -> Note | None:
     return Note(member.code, member.number, page, body, reply, base=base, kind=kind)
 
 
-def note_sent(chat: Context, connection: Connection, key: str, body: str) -> None:
+def begun_as(chat: Context, member: Member, key: str) -> Note | None:
+    """What is due of a text that is taken just now under this key."""
+    return chat.drafts.due(member.code, member.number, key.partition("+")[0])
+
+
+def note_sent(chat: Context, connection: Connection, key: str, body: str, begun: Note | None) -> None:
     """A text of a page is stored: it is no draft any more."""
     if connection.draft is None:
         return
     member, page = connection.member, key.partition("+")[0]
-    chat.drafts.note(Note(member.code, member.number, page, body, base=connection.draft, kind="sent"))
+    chat.drafts.note(Note(member.code, member.number, page, body, base=connection.draft, kind="sent"), begun)
     connection.draft = None
 
 

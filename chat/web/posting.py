@@ -23,7 +23,7 @@ from chat.model.quotes import read_reply
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
 from chat.views.forms import Draft
 from chat.web import fields, repeats
-from chat.web.drafting import quoted_by
+from chat.web.drafting import begun_as, quoted_by
 from chat.web.errors import TRY_AGAIN, error_page
 from chat.web.outcomes import retry_after
 from chat.web.requests import (
@@ -56,11 +56,13 @@ async def post(code: str) -> ResponseReturnValue:
     is_help = False
     for index, body in enumerate(bodies):
         try:
+            before = begun_as(chat, member, form_key)
             is_stored = await _send(chat, member, written, index)
         except (Refused, Unavailable, OutcomeUnknown, NotFound) as reason:
             return await _not_sent(chat, member, written.after(index), reason)
         if is_stored:
-            chat.drafts.note(Note(member.code, member.number, form_key, body, base=base, kind="sent"))
+            sent = Note(member.code, member.number, form_key, body, base=base, kind="sent")
+            chat.drafts.note(sent, before)
         else:
             is_help = True
     response = redirect(f"/help?room={member.code}" if is_help else f"/rooms/{member.code}", 303)

@@ -12,13 +12,14 @@ from chat.features import posting
 from chat.live.connection import Connection
 from chat.live.frames import AS_TYPED, Texts
 from chat.model.changes import Change
+from chat.model.drafts import Note
 from chat.model.errors import Refused
 from chat.model.messages import BODY_FIELD, clean_key
 from chat.model.receipts import BODIES, Receipts
 from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.store.writes import PendingWrite
 from chat.web.acknowledging import acknowledge
-from chat.web.drafting import note_sent
+from chat.web.drafting import begun_as, note_sent
 from chat.web.pacing import answers_sent, bytes_wait, pace
 from chat.web.reports import report
 from chat.web.transport import TextReader
@@ -41,6 +42,7 @@ class Text:
     reply: int = 0  # the id of the message that it answers
     blank: bool = False  # an empty control of a page: there is nothing to store
     again: str | None = None  # the form that it was sent again from
+    begun: Note | None = None  # what was due of it as a draft
     counted: bool = False  # in the rate of its person
     answered: bool = False
     write: PendingWrite[Change] | None = None
@@ -92,6 +94,7 @@ class Submitter:
         if posting.asks_for_help(text.body):
             text.blank = True
             self._show_help()
+        text.begun = begun_as(self._chat, self._connection.member, text.key)
         self._pending.append(text)
         self._length += len(text.body)
         if text.again is None:
@@ -193,7 +196,7 @@ class Submitter:
             self._refuse(text, self._fault(error))
         elif text.write is not None:
             self._chat.metrics.appended(asyncio.get_running_loop().time() - text.since)
-            note_sent(self._chat, self._connection, text.key, text.body)
+            note_sent(self._chat, self._connection, text.key, text.body, text.begun)
         if text.again is not None:
             self._end_refused(text.again)
         elif self.receipts.answer(text.place, text.body, text.generation):

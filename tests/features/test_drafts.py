@@ -146,6 +146,47 @@ async def test_what_is_begun_after_a_text_is_kept(
         assert await field(alice, code) == "next"
 
 
+@pytest.mark.parametrize(("first", "sent"), [("teh", "the cat"), ("k", "こんにちは")])
+async def test_what_was_put_right_before_it_was_sent_does_not_come_back(
+    alice: Person, code: str, chats: list[Context], page: str, first: str, sent: str
+) -> None:
+    """A page says the first letter at once, and the rest three seconds later."""
+    async with alice.in_room(code) as live:
+        await types(live, page, first, chats)
+        await live.send(body=sent, life=f"{page}.0", reply="")
+        await live.until(".text", sent)
+        await live.send(k="draft", life=f"{page}.1", body="", reply="")
+        await stored(chats)
+        assert await field(alice, code) == ""
+
+
+async def test_what_is_begun_while_a_text_is_on_its_way_is_kept(
+    alice: Person, code: str, chats: list[Context], page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MESSAGES", limits.Rate("slow", 1.0, 1))
+    async with alice.in_room(code) as live:
+        await live.send(body="the first", life=f"{page}.0", reply="")
+        await types(live, page, "teh", chats)
+        await live.send(body=["the first", "the cat"], life=f"{page}.0", reply=["", ""])
+        await types(live, page, "next", chats)
+        await live.until(".text", "the cat")
+        await stored(chats)
+        assert await field(alice, code) == "next"
+
+
+async def test_what_was_put_right_on_the_page_of_a_message_does_not_come_back(
+    alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Drafts, "hurry", lambda *_: None)  # as if it came between two saves
+    await alice.write(code, "Who has the keys?")
+    id = ids(await alice.look(code))[0]
+    form = (await alice.get(f"/rooms/{code}/{id}")).page.one("#reply")
+    await alice.post(f"/rooms/{code}/draft", typed_into(form, "teh"), hx_request="true")
+    assert (await alice.post(form["action"], typed_into(form, "the cat has"))).status == 303
+    await stored(chats)
+    assert await field(alice, code) == ""
+
+
 async def test_a_text_by_the_form_clears_the_draft_that_it_began_with(
     alice: Person, code: str, chats: list[Context], page: str
 ) -> None:
