@@ -267,6 +267,20 @@ async def test_an_edit_that_was_saved_leaves_no_draft_and_a_late_one_is_too_late
     assert await kept(store, ann) == []
 
 
+async def test_an_edit_that_makes_a_text_shorter_is_kept_wherever_it_is_typed(
+    store: Store, ann: Member
+) -> None:
+    id = await say(store, ann, "Hello world, this was too much")
+    edit = note(ann, "form", "Hello world", edited=id, text_rev=id, kind="posted")
+    await save(store, edit._replace(body="Hello world, this was too much"))
+    assert await kept(store, ann) == [], "the text as it is"
+    await save(store, edit._replace(page="another", body="Hello world, this was"), edit)
+    assert sorted(await bodies(store, ann)) == ["Hello world", "Hello world, this was"]
+    await calls.amend(store, ROOM, id, Edit("Hello"))
+    await save(store, edit)
+    assert await kept(store, ann) == []
+
+
 async def test_what_is_about_a_deleted_message_goes_with_it(store: Store, ann: Member, bob: Member) -> None:
     id = await say(store, ann, "a message")
     edit = note(ann, "page", "a better message", edited=id, text_rev=id)

@@ -53,12 +53,14 @@ class Drafts:
         What was sent is kept besides what is written after it: `begun` is what was due when it was taken, and
         became it, were it put right since.
         """
-        place = written = note.code, note.seat, note.page, note.edited
+        place = note.code, note.seat, note.page, note.edited
+        before = self._due.get(place)
         if note.kind == "sent":
-            place = *written[:3], SENT
-            before = self._due.get(written)
             if before and (before is begun or became(before.body, note.body)):
-                self._forget(written)
+                self._forget(place)
+            place = *place[:3], SENT
+        elif before and before.body and before.kind == "typed":
+            note = note._replace(kind="typed")  # it holds it because it was typed
         self._forget(place)
         if len(self._due) < MOST and self._characters + len(note.body) <= MOST_CHARACTERS:
             self._due[place] = note

@@ -128,7 +128,13 @@ def _own(alike: Sequence[Kept], note: Note) -> Kept | None:
 
 
 async def _is_new(tx: Transaction, room: int, note: Note, alike: Sequence[Kept]) -> bool:
-    """Whether it is neither what was sent or gone on with elsewhere, nor what its page only began with."""
+    """Whether it is neither what was sent or gone on with elsewhere, nor what its page only began with.
+
+    An edit that is too late is of an older text: `_checked`.
+    """
+    if note.edited:
+        message = await _text(tx, room, note.edited)
+        return message is not None and message.body != note.body
     if note.base and note.kind == "held":
         return False
     said = [body for _, body in await _said_lately(tx, room, note.seat)]

@@ -11,7 +11,7 @@ from chat import limits
 from chat.context import Context
 from chat.features.action import NOT_STORED, TOO_OFTEN, failure_of
 from chat.live.frames import Texts
-from chat.model.drafts import Note, clean_draft
+from chat.model.drafts import Kind, Note, clean_draft
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.model.quotes import read_reply
@@ -44,7 +44,7 @@ async def draft(code: str) -> ResponseReturnValue:
         return await _choose(chat, member, choice, fields.number(version))
     if "HX-Request" in request.headers:
         _pace(chat, member)
-        await _note(chat, member)
+        await _note(chat, member, "posted")
         return "", 204
     failed = await _keep(chat, member)
     return failed or redirect(f"/rooms/{member.code}", 303)
@@ -56,7 +56,7 @@ async def _choose(chat: Context, member: Member, choice: str, version: int) -> R
     is_live = "HX-Request" in request.headers
     try:
         _pace(chat, member)
-        await _note(chat, member)
+        await _note(chat, member, "typed")
         await chat.drafts.choose(member, version, choice == "use")
     except (RateLimited, Unavailable, OutcomeUnknown) as error:
         if not is_live:
@@ -71,7 +71,7 @@ def _pace(chat: Context, member: Member) -> None:
         raise RateLimited(TOO_OFTEN, wait)
 
 
-async def _note(chat: Context, member: Member) -> None:
+async def _note(chat: Context, member: Member, kind: Kind) -> None:
     """What is in a field just now, on the page of a message, or where something else is chosen."""
     form = await request.form
     texts = Texts(form.getlist("body")[-1:], [read_reply((form.getlist("reply") or [""])[-1])])
@@ -82,7 +82,7 @@ async def _note(chat: Context, member: Member) -> None:
         return
     if note.body and (chat.quota.full or draft_bytes_wait(chat, member, client_info().address, note.body)):
         return
-    chat.drafts.note(note._replace(kind="posted"))
+    chat.drafts.note(note._replace(kind=kind))
     chat.drafts.hurry(*member.seat)
 
 

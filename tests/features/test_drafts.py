@@ -267,6 +267,41 @@ async def test_what_is_in_the_field_is_kept_where_another_draft_is_chosen(
     assert (shown.one(FIELD).value, others(shown)) == ("", []), "one was emptied, one thrown away"
 
 
+async def test_what_was_typed_just_before_the_page_went_is_kept_beside_what_went_on_elsewhere(
+    alice: Person, code: str, chats: list[Context]
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, "phone", "begun", chats)
+        base = (await alice.look(code)).one(BASE).value
+        await types(live, "phone", "begun, and on", chats)
+        await stored(chats)
+        await types(live, "desk", "quite another text", chats, draft=base)
+        await live.send(k="draft", life="desk.0", body="quite another text", reply="", draft=base, again="1")
+        await alice.write(code, "that was all")
+        await live.until(".text", "that was all")
+        shown = await alice.look(code)
+        assert shown.one(FIELD).value == "quite another text"
+        assert [one.text for one in shown.all(".drafts blockquote")] == ["begun, and on"]
+
+
+@pytest.mark.parametrize("said", [False, True], ids=["the page never said it", "the page said it just now"])
+async def test_what_is_in_the_field_is_kept_where_a_longer_one_is_thrown_away(
+    alice: Person, code: str, chats: list[Context], said: bool
+) -> None:
+    await alice.write(code, "hello everybody")
+    async with alice.in_room(code) as live:
+        await types(live, "phone", "hello world", chats)
+        await stored(chats)
+        await types(live, "desk", "something else", chats)
+        await stored(chats)
+        button = next(one for one in (await alice.look(code)).all("button") if one.value.startswith("drop/"))
+        if said:
+            await types(live, "key", "hello", chats)
+        form = {"body": "hello", "key": "key", "choice": button.value}
+        await alice.post(f"/rooms/{code}/draft", form)
+    assert await field(alice, code) == "hello"
+
+
 async def test_a_live_page_says_why_nothing_was_chosen(
     alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
