@@ -296,6 +296,24 @@ async def test_what_is_about_a_deleted_message_goes_with_it(store: Store, ann: M
     }, "who goes on writing loses no words"
 
 
+async def test_a_deleted_text_goes_with_what_it_was_before_it_was_sent(
+    store: Store, ann: Member, bob: Member
+) -> None:
+    """The node that was to drop that may have ended, or be about to do it."""
+    edited = await say(store, ann, "a message")
+    edit = note(ann, "page", "a secret", edited=edited, text_rev=edited)
+    await save(store, note(ann, "page", "a secret"), note(ann, "other", "a secret too"), edit)
+    await save(store, note(bob, "page", "a secret"))
+    id = await say(store, ann, "a secret, told")
+    await calls.rename_seat(store, ROOM, "person-a", "Anna")
+    renamed = await calls.find_seat(store, ROOM, "person-a")
+    assert renamed is not None
+    await calls.amend_own(store, renamed, id, Delete())
+    assert sorted(await bodies(store, renamed)) == ["a secret", "a secret too"]
+    assert [one.edited for one in await kept(store, renamed) if one.body == "a secret"] == [edited]
+    assert await bodies(store, bob) == ["a secret"]
+
+
 @pytest.mark.parametrize("id", [99, 2**63 - 1, 2**70])
 async def test_what_is_about_nothing(store: Store, ann: Member, id: int) -> None:
     await save(store, note(ann, "page", "an answer", reply=id), note(ann, "page", "x", edited=id))
@@ -426,6 +444,24 @@ async def test_nothing_is_left_in_the_files(tmp_path: Path, clock: Clock) -> Non
             await asyncio.sleep(0.01)
     found = await asyncio.to_thread(subprocess.run, ["grep", "-ac", "canary", path], capture_output=True)
     assert int(found.stdout) == 0
+    await store.close()
+
+
+async def test_a_text_that_was_deleted_before_its_draft_was_dropped_is_in_no_byte(
+    tmp_path: Path, clock: Clock
+) -> None:
+    path = tmp_path / "chat.db"
+    store = SQLiteStore(str(path), clock=clock)
+    await store.open()
+    await calls.open_room(store, ROOM)
+    ann = await calls.take_seat(store, ROOM, "person-a", "Ann")
+    await save(store, note(ann, "page", "canary"))
+    id = (await store.append(ROOM, ann.number, "key", "canary of mine")).message.id
+    await calls.amend(store, ROOM, id, Delete())
+    await save(store, note(ann, "page", "canary of mine", kind="sent"))
+    for file in tmp_path.iterdir():
+        found = await asyncio.to_thread(file.read_bytes)
+        assert b"canary" not in found, file.name
     await store.close()
 
 

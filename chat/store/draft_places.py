@@ -26,9 +26,14 @@ class Kept(NamedTuple):
 
 async def kept_of(tx: Transaction, room: int, seat: int, lock: str = "") -> list[Kept]:
     """The newest first. A place that is read without a lock may be somebody else's by the next moment."""
+    return load(await tx.fetch(queries.DRAFTS + lock, room, seat))
+
+
+def load(rows: Rows) -> list[Kept]:
+    """As the questions with PLACES answer them."""
     return [
         Kept(serial, width, SavedDraft(version, bytes(text[:size]).decode(), *about))
-        for serial, width, version, size, text, *about in await tx.fetch(queries.DRAFTS + lock, room, seat)
+        for serial, width, version, size, text, *about in rows
     ]
 
 

@@ -12,7 +12,7 @@ from chat.model.drafts import Note, SavedDraft, became
 from chat.model.members import Seat
 from chat.model.messages import Message
 from chat.store import queries
-from chat.store.draft_places import Kept, drop, erase, erase_all, kept_of, place, width_of, write
+from chat.store.draft_places import Kept, drop, erase, erase_all, kept_of, load, place, width_of, write
 from chat.store.records import decode_text, is_storable, message_of
 from chat.store.transaction import Transaction
 
@@ -180,9 +180,13 @@ async def forget_seat(tx: Transaction, room: int, seat: int) -> None:
     await _forget(tx, queries.DRAFTS_OF_SEAT, room, seat)
 
 
-async def forget_message(tx: Transaction, room: int, id: int) -> None:
-    """Its text was deleted: so is what was to replace it, or to answer it."""
-    await _forget(tx, queries.DRAFTS_ABOUT, room, id)
+async def forget_message(tx: Transaction, room: int, seat: int, old: Message) -> None:
+    """Its text is deleted by a seat: so is what was to replace it or to answer it, and what it was before."""
+    for one in load(await tx.fetch(queries.DRAFTS_ABOUT + tx.dialect.alone, room, old.id, seat)):
+        draft = one.draft
+        is_about = old.id in (draft.edited, draft.reply)
+        if is_about or (not draft.edited and became(draft.body, old.body or "")):
+            await erase(tx, one.serial)
 
 
 async def forget_edits(tx: Transaction, room: int, seat: int, id: int) -> None:

@@ -84,7 +84,7 @@ async def amend(tx: Transaction, member: Member, old: Message, change: Amendment
     body, meta = _amended(old, change, tx.now, head.rev)
     await _rewrite(tx, head.room, old, head.rev, body, meta)
     if body is None:
-        await drafts.forget_message(tx, head.room, old.id)
+        await drafts.forget_message(tx, head.room, member.number, old)
     else:
         await drafts.forget_edits(tx, head.room, member.number, old.id)
     await word_index.replace(tx, head.room, old, body)

@@ -172,11 +172,11 @@ PLACE = (
 VERSIONS = "SELECT rev, at, body FROM earlier_text WHERE room = $1 AND message = $2 ORDER BY rev"
 FORGET_VERSIONS = "DELETE FROM version WHERE room = $1 AND message = $2 AND rev <= $3"
 
-DRAFTS = (
+PLACES = (
     "SELECT draft.serial, width, version, size, body, reply, edited, text_rev, page "
     "FROM draft JOIN draft_text ON draft_text.serial = draft.serial "
-    "WHERE room = $1 AND seat = $2 ORDER BY version DESC"
 )
+DRAFTS = PLACES + "WHERE room = $1 AND seat = $2 ORDER BY version DESC"
 HAS_SEAT = "SELECT 1 FROM seat WHERE room = $1 AND number = $2 AND ended IS NULL"
 HAS_MESSAGE = "SELECT 1 FROM message WHERE room = $1 AND id = $2"
 LATELY = 200  # revs
@@ -200,9 +200,9 @@ RAISE_DRAFT = "UPDATE draft SET version = $1 WHERE serial = $2"
 CARRY_DRAFTS = "UPDATE draft SET seat = $3 WHERE room = $1 AND seat = $2"
 DRAFTS_OF_SEAT = "SELECT serial FROM draft WHERE room = $1 AND seat = $2 ORDER BY version DESC"
 NEW_TEXTS = "SELECT count(*) FROM draft WHERE room = $1 AND seat = $2 AND edited = 0"
-DRAFTS_ABOUT = (
-    "SELECT serial FROM draft WHERE (room = $1 AND edited = $2 AND edited <> 0) "
-    "OR (room = $1 AND reply = $2 AND reply <> 0) ORDER BY seat, version DESC"
+DRAFTS_ABOUT = PLACES + (  # message $2, and all of seat $3
+    "WHERE (room = $1 AND edited = $2 AND edited <> 0) OR (room = $1 AND reply = $2 AND reply <> 0) "
+    "OR (room = $1 AND seat = $3) ORDER BY seat, version DESC"
 )
 DRAFTS_OF_EDIT = (
     "SELECT serial FROM draft WHERE room = $1 AND seat = $2 AND edited = $3 ORDER BY version DESC"
