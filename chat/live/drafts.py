@@ -53,7 +53,7 @@ class Drafts:
         What was sent is kept besides what is written after it: `begun` is what was due when it was taken, and
         became it, were it put right since.
         """
-        place = note.code, note.seat, note.page, note.edited
+        place = _place_of(note)
         before = self._due.get(place)
         if note.kind == "sent":
             if before and (before is begun or became(before.body, note.body)):
@@ -146,8 +146,19 @@ class Drafts:
         changed = await self._store.write(NO_ROOM, drafts.save, notes)
         self.offers.tell(changed)
 
-    async def choose(self, member: Member, version: int, use: bool) -> None:
-        """Have one of them stand in the field, or none of it. Raises store errors."""
+    async def choose(self, member: Member, version: int, use: bool, left: Note | None = None) -> None:
+        """Have one of them stand in the field, or none of it, once what is `left` for it is kept.
+
+        Raises store errors.
+        """
+        if left:
+            self._forget(_place_of(left))  # said before
         await self.save_of(member)
+        if left:
+            await self.keep([left])
         changed = await self._store.write(NO_ROOM, drafts.choose, *member.seat, version, use)
         self.offers.tell(changed)
+
+
+def _place_of(note: Note) -> Place:
+    return note.code, note.seat, note.page, note.edited

@@ -11,7 +11,7 @@ from chat import limits
 from chat.context import Context
 from chat.features.action import NOT_STORED, TOO_OFTEN, failure_of
 from chat.live.frames import Texts
-from chat.model.drafts import Kind, Note, clean_draft
+from chat.model.drafts import Note, clean_draft
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
 from chat.model.quotes import read_reply
@@ -44,23 +44,24 @@ async def draft(code: str) -> ResponseReturnValue:
         return await _choose(chat, member, choice, fields.number(version))
     if "HX-Request" in request.headers:
         _pace(chat, member)
-        await _note(chat, member, "posted")
+        await _note(chat, member)
         return "", 204
     failed = await _keep(chat, member)
     return failed or redirect(f"/rooms/{member.code}", 303)
 
 
 async def _choose(chat: Context, member: Member, choice: str, version: int) -> ResponseReturnValue:
+    """Nothing is chosen where what is in the field cannot be kept."""
     if choice not in CHOICES:
         return error_page(422, "Not done", NO_CHOICE), 422
-    is_live = "HX-Request" in request.headers
+    is_live, written = "HX-Request" in request.headers, await _written(member)
     try:
         _pace(chat, member)
-        await _note(chat, member, "typed")
-        await chat.drafts.choose(member, version, choice == "use")
-    except (RateLimited, Unavailable, OutcomeUnknown) as error:
+        note = _checked(chat, member, written) if "body" in await request.form else None
+        await chat.drafts.choose(member, version, choice == "use", note)
+    except (Refused, Unavailable, OutcomeUnknown) as error:
         if not is_live:
-            raise
+            return await kept_page(chat, member, written, failure_of(error))
         return chat.render.alerts.notice(failure_of(error).text, current_look())
     return ("", 204, {"HX-Refresh": "true"}) if is_live else redirect(f"/rooms/{member.code}", 303)
 
@@ -71,8 +72,8 @@ def _pace(chat: Context, member: Member) -> None:
         raise RateLimited(TOO_OFTEN, wait)
 
 
-async def _note(chat: Context, member: Member, kind: Kind) -> None:
-    """What is in a field just now, on the page of a message, or where something else is chosen."""
+async def _note(chat: Context, member: Member) -> None:
+    """What is in a field just now, on the page of a message."""
     form = await request.form
     texts = Texts(form.getlist("body")[-1:], [read_reply((form.getlist("reply") or [""])[-1])])
     frame = {"body": texts, "draft": form.get("draft")}
@@ -82,7 +83,7 @@ async def _note(chat: Context, member: Member, kind: Kind) -> None:
         return
     if note.body and (chat.quota.full or draft_bytes_wait(chat, member, client_info().address, note.body)):
         return
-    chat.drafts.note(note._replace(kind=kind))
+    chat.drafts.note(note._replace(kind="posted"))
     chat.drafts.hurry(*member.seat)
 
 
@@ -91,24 +92,32 @@ def _page_of(form: fields.Values) -> str:
     return read_life(fields.text(form, "life"))[0] or read_life(f"{fields.text(form, 'key')}.0")[0]
 
 
-async def _keep(chat: Context, member: Member) -> ResponseReturnValue | None:
-    """Not None if it could not be kept: then the text comes back."""
+async def _written(member: Member) -> Draft:
+    """What is in the field of a room, as it comes back if it cannot be kept."""
     form = await request.form
     typed, reply = (form.getlist("body") or [""])[-1], read_reply((form.getlist("reply") or [""])[-1])
-    base = fields.number(form.get("draft"))
     key = _page_of(form) or secrets.token_urlsafe(9)
+    return Draft(member.code, [typed], key, replies=[reply], version=fields.number(form.get("draft")))
+
+
+def _checked(chat: Context, member: Member, written: Draft) -> Note:
+    """The same to be kept, and counted. Raises Refused."""
+    body = clean_draft(written.text)
+    if body is None:
+        raise Refused(TOO_LONG, "body")
+    if body and (wait := draft_bytes_wait(chat, member, client_info().address, body)):
+        raise RateLimited(TOO_OFTEN, wait)
+    if body:  # an emptied field gives something back
+        chat.quota.take(len(body.encode()), "body")
+    return Note(member.code, member.number, written.key, body, max(written.reply(0), 0), base=written.version)
+
+
+async def _keep(chat: Context, member: Member) -> ResponseReturnValue | None:
+    """Not None if it could not be kept: then the text comes back."""
+    written = await _written(member)
     try:
         _pace(chat, member)
-        body = clean_draft(typed)
-        if body is None:
-            raise Refused(TOO_LONG, "body")
-        if body and (wait := draft_bytes_wait(chat, member, client_info().address, body)):
-            raise RateLimited(TOO_OFTEN, wait)
-        if body:  # an emptied field gives something back
-            chat.quota.take(len(body.encode()), "body")
-        note = Note(member.code, member.number, key, body, max(reply, 0), base=base)
-        await chat.drafts.keep([note])
+        await chat.drafts.keep([_checked(chat, member, written)])
     except (Refused, Unavailable, OutcomeUnknown) as error:
-        written = Draft(member.code, [typed], key, replies=[reply], version=base)
         return await kept_page(chat, member, written, failure_of(error))
     return None

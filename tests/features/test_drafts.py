@@ -302,6 +302,35 @@ async def test_what_is_in_the_field_is_kept_where_a_longer_one_is_thrown_away(
     assert await field(alice, code) == "hello"
 
 
+@pytest.mark.parametrize("more", [{}, {"hx_request": "true"}], ids=["by the form", "on a live page"])
+@pytest.mark.parametrize("why", ["it is too long", "there is no space", "too much is written"])
+async def test_nothing_is_chosen_where_what_is_in_the_field_cannot_be_kept(
+    alice: Person, code: str, chats: list[Context], why: str, more: dict[str, str]
+) -> None:
+    async with alice.in_room(code) as live:
+        await types(live, "phone", "from the phone", chats)
+        await stored(chats)
+        await types(live, "desk", "from the desk", chats)
+        await stored(chats)
+    typed = "x" * (BODY_BYTES + 1) if why == "it is too long" else "just typed"
+    for chat in chats:
+        if why == "there is no space":
+            chat.quota._limit, chat.quota.used = 1, 2
+        if why == "too much is written":
+            chat.own_limits.take(limits.DRAFT_BYTES_OF_ADDRESS, "192.0.2.1", math.inf, 10_000_000)
+    refused = await choose(alice, code, "use", typed, **more)
+    if more:
+        assert (refused.status, refused.headers.get("HX-Refresh")) == (200, None)
+        assert refused.page.one("[hx-target=#notice]").words
+    else:
+        assert refused.status in (422, 429)
+        assert refused.page.one(FIELD).value == typed
+        assert refused.page.one("[role=alert]").words
+    shown = await alice.look(code)
+    assert shown.one(FIELD).value == "from the desk"
+    assert [one.text for one in shown.all(".drafts blockquote")] == ["from the phone"]
+
+
 async def test_a_live_page_says_why_nothing_was_chosen(
     alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
