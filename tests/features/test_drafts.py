@@ -100,7 +100,7 @@ async def test_a_page_that_has_gone_is_stored_at_once(
     async with alice.in_room(code) as live:
         await types(live, page, "hello", chats)
     async with asyncio.timeout(5):
-        while not await chats[-1].store.read(drafts.drafts_of, code, 1):
+        while not (await chats[-1].store.read(drafts.drafts_of, code, 1)).drafts:
             await asyncio.sleep(0.01)
 
 
