@@ -68,14 +68,13 @@ class DraftOffers:
             del self._due[code, seat]
             try:
                 found = await self._store.read(drafts.drafts_of, code, seat)
+                begun = [one for one in found.drafts if not one.edited]
+                for page in self._pages_of(code, seat):
+                    self._offer(page, begun)
             except Unavailable:
                 continue
             except Exception:  # one person's fault must not silence the others
                 log.exception("draft-offers-failed")
-                continue
-            begun = [one for one in found.drafts if not one.edited]
-            for page in self._pages_of(code, seat):
-                self._offer(page, begun)
 
     def _offer(self, page: Connection, begun: Sequence[SavedDraft]) -> None:
         others = [one for one in begun if not _is_of(page, one)][:OFFERED]

@@ -7,7 +7,8 @@ again when they come back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from chat.live.draft_offers import DraftOffers
@@ -23,9 +24,10 @@ MOST = 20_000  # notes that are held while the store does not take them
 MOST_CHARACTERS = 4 * 2**20  # of them, each of at most four bytes
 
 SENT = -1
-Place = tuple[
-    str, int, str, int
-]  # a code, a seat, a page, and the message that is edited there, or 0, or SENT
+# A code, a seat, a page, and the message that is edited there, or 0, or SENT.
+Place = tuple[str, int, str, int]
+
+log = logging.getLogger("chat")
 
 
 class Drafts:
@@ -34,9 +36,10 @@ class Drafts:
         self._store = store
         self._every = every
         self._due: dict[Place, Note] = {}
-        self._seats: dict[tuple[str, int], int] = {}  # how many notes each has
+        self._seats: dict[Seat, int] = {}  # how many notes each has
         self._characters = 0
         self._saving = asyncio.Lock()
+        self._failures = 0  # of the store
         self._hurried = asyncio.Event()
 
     def has_due(self, code: str, seat: int) -> bool:
@@ -117,29 +120,43 @@ class Drafts:
             self.note(Note(*member.seat, "", one.body, kind="sent"))  # its page may write on by now
         return found.drafts
 
-    async def save_of(self, member: Member) -> None:
-        """Store what is due of a seat alone."""
-        if self.has_due(*member.seat):
-            await self.save(member.seat)
+    async def save_of(self, *members: Member) -> None:
+        """Store what is due of these seats alone."""
+        if seats := {one.seat for one in members if self.has_due(*one.seat)}:
+            await self.save(seats)
 
-    async def save(self, seat: Seat | None = None) -> None:
-        """Store what is due, which stays so until it is stored. Waits for a save that has begun."""
-        async with self._saving:
-            due = [one for one in self._due.items() if seat is None or one[0][:2] == seat]
-            for start in range(0, len(due), PORTION):
-                portion = due[start : start + PORTION]
-                if not await self._stored([note for _, note in portion]):
+    async def save(self, seats: Collection[Seat] | None = None) -> None:
+        """Store what is due, which stays so until it is stored. Waits for a write that has begun.
+
+        If one fails meanwhile, it tries no other: all who wait would, one after the other.
+        """
+        failures = self._failures
+        due = [place for place in self._due if seats is None or place[:2] in seats]
+        for start in range(0, len(due), PORTION):
+            async with self._saving:
+                if self._failures != failures:
                     return
-                for place, note in portion:
-                    if self._due.get(place) is note:
-                        self._forget(place)
+                await self._save_some(due[start : start + PORTION])
 
-    async def _stored(self, notes: Sequence[Note]) -> bool:
+    async def _save_some(self, places: Sequence[Place]) -> None:
+        """What the store does not take now goes behind the rest."""
+        due = {place: self._due[place] for place in places if place in self._due}
         try:
-            await self.keep(notes)
+            if due:
+                await self.keep(list(due.values()))
         except (Unavailable, OutcomeUnknown):
-            return False
-        return True
+            self._failures += 1
+            self._due.update({place: self._due.pop(place) for place in due if place in self._due})
+            return
+        except Exception:  # one person's fault must not silence the others
+            if len(due) > 1:
+                for place in due:
+                    await self._save_some([place])
+                return
+            log.exception("drafts-failed")
+        for place, note in due.items():
+            if self._due.get(place) is note:
+                self._forget(place)
 
     async def keep(self, notes: Sequence[Note]) -> None:
         """Store them now. Raises store errors."""

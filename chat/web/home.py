@@ -120,8 +120,7 @@ async def _stored(chat: Context, rooms: Sequence[MyRoom]) -> bool:
     if is_read:
         await chat.reading.save()
     drafts = [one.member for one in rooms if chat.drafts.has_due(*one.member.seat)]
-    for member in drafts:
-        await chat.drafts.save_of(member)
+    await chat.drafts.save_of(*drafts)
     return is_read or bool(drafts)
 
 

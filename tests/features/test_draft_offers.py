@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from dom import Element
@@ -176,6 +176,21 @@ async def test_of_many_only_the_newest_are_offered(alice: Person, code: str, cha
         told = Told(live, chats)
         await told.until(lambda: bool(told.others))
         assert told.others == ["text 3", "text 2", "text 1"]
+
+
+async def test_a_page_that_cannot_be_told_silences_no_other(
+    alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with alice.in_room(code) as live, alice.in_room(code) as second:
+        await types(live, "desk", "at the desk", chats)
+        await types(second, "phone", "on the phone", chats)
+        await stored(chats)
+        offers = chats[0].drafts.offers
+        offers._due[code, 2] = None
+        with monkeypatch.context() as patched:
+            patched.setattr(offers, "_render", Mock(side_effect=RuntimeError("ours")))
+            await offers.tick()
+        assert not offers._due
 
 
 async def test_a_store_that_does_not_answer_is_not_asked_again(

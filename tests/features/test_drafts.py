@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from people import Live, Person, Reply, ids, until
 
 from chat import limits
 from chat.context import Context
-from chat.live.drafts import MOST_CHARACTERS, Drafts
+from chat.live.drafts import MOST_CHARACTERS, PORTION, Drafts
 from chat.model.drafts import Note
+from chat.model.members import Member
 from chat.model.messages import BODY_BYTES
 from chat.store import Unavailable, drafts
 
@@ -645,6 +648,80 @@ async def test_what_is_held_is_bounded_and_waits_for_the_store() -> None:
     for n in range(1000):
         held.forget("CODE", n)
     assert (held._due, held._seats, held._characters) == ({}, {}, 0)
+
+
+class Gated:
+    """A store that takes what it is given once it is told to, and never what has a fault."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.fault: Exception | None = None
+
+    async def write(self, _: str, work: Any, notes: Sequence[Note]) -> dict[Any, int]:
+        self.asked.append([note.body for note in notes])
+        await self.gate.wait()
+        if self.fault and any(note.body == "fault" for note in notes):
+            raise self.fault
+        return {}
+
+
+def holding(store: Any, *bodies: str) -> Drafts:
+    """Each on the page of another person."""
+    held = Drafts(store, SimpleNamespace(tell=lambda _: None))  # type: ignore[arg-type]
+    for n, body in enumerate(bodies):
+        held.note(Note("CODE", n, "page", body))
+    return held
+
+
+def due(held: Drafts) -> list[str]:
+    return [note.body for note in held._due.values()]
+
+
+async def test_who_waits_for_a_save_that_fails_waits_for_no_other() -> None:
+    store = Gated()
+    store.fault = Unavailable("away")
+    held = holding(store, *["fault"] * 20)
+    waiting = [asyncio.create_task(held.save_of(Member("CODE", n, "", "", 1))) for n in range(20)]
+    await until(lambda: bool(store.asked))
+    store.gate.set()
+    await asyncio.gather(*waiting)
+    assert store.asked == [["fault"]]
+    assert len(due(held)) == 20
+    store.fault = None
+    await held.save()
+    assert due(held) == []
+
+
+async def test_who_opens_a_page_waits_for_no_more_than_the_write_that_has_begun() -> None:
+    store = Gated()
+    texts = [f"text {n}" for n in range(3 * PORTION)]
+    held = holding(store, *texts)
+    saving = asyncio.create_task(held.save())
+    await until(lambda: bool(store.asked))
+    opened = asyncio.create_task(held.save_of(Member("CODE", len(texts) - 1, "", "", 1)))
+    await asyncio.sleep(0)
+    store.gate.set()
+    await asyncio.gather(saving, opened)
+    assert store.asked[1] == [texts[-1]]
+    assert [body for portion in store.asked for body in portion if body != texts[-1]] == texts[:-1]
+
+
+@pytest.mark.parametrize("fault", [Unavailable("away"), RuntimeError("ours")])
+async def test_one_that_is_never_taken_stops_no_others(
+    fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Gated()
+    store.gate.set()
+    store.fault = fault
+    texts = [f"text {n}" for n in range(3 * PORTION)]
+    held = holding(store, "fault", *texts)
+    for _ in range(2):
+        await held.save()
+    if isinstance(fault, Unavailable):
+        assert len(due(held)) <= PORTION + 1, "it and those that go with it"
+    else:
+        assert (due(held), caplog.text.count("drafts-failed")) == ([], 1)
 
 
 @pytest.mark.parametrize("turns", range(6))
