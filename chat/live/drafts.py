@@ -19,7 +19,7 @@ from chat.store import NO_ROOM, OutcomeUnknown, Store, Unavailable, drafts
 
 EVERY = 3.0  # s between writes
 PAUSE = 0.2  # s between two at least
-PORTION = 50  # notes of one write: texts may wait behind it
+PORTION = 20  # notes of one write: texts may wait behind it
 MOST = 20_000  # notes that are held while the store does not take them
 MOST_CHARACTERS = 4 * 2**20  # of them, each of at most four bytes
 

@@ -74,11 +74,8 @@ def _turn(note: Note) -> tuple[str, int, bool]:
 
 async def _checked(tx: Transaction, note: Note) -> tuple[int, Note] | None:
     """The room of a note, which is about what is still there."""
-    rows = await tx.fetch(queries.HEAD, note.code)
-    if not rows:
-        return None
-    room = rows[0][0]
-    if not await _lock(tx, room, note.seat):
+    room = await _lock(tx, note.code, note.seat)
+    if room is None:
         return None
     if note.kind == "sent" or not note.body:
         return room, note
@@ -88,9 +85,10 @@ async def _checked(tx: Transaction, note: Note) -> tuple[int, Note] | None:
     return room, note if about else note._replace(reply=0)
 
 
-async def _lock(tx: Transaction, room: int, seat: int) -> bool:
-    """Whether somebody holds the seat: until the commit no other node saves drafts of it."""
-    return bool(await tx.fetch(queries.HAS_SEAT + tx.dialect.alone, room, seat))
+async def _lock(tx: Transaction, code: str, seat: int) -> int | None:
+    """The room of a seat, if it is held: until the commit no other node saves drafts of it."""
+    rows = await tx.fetch(queries.ROOM_OF_SEAT + tx.dialect.alone, code, seat)
+    return rows[0][0] if rows else None
 
 
 async def _text(tx: Transaction, room: int, id: int) -> Message | None:
@@ -158,16 +156,16 @@ async def _put(tx: Transaction, room: int, note: Note, own: Kept | None, kept: S
 
 async def choose(tx: Transaction, code: str, seat: int, version: int, use: bool) -> Mapping[Seat, int]:
     """Make one the newest, or remove it, if it is still as it was seen. Returns what `save` does."""
-    rows = await tx.fetch(queries.HEAD, code)
-    if not rows or not await _lock(tx, rows[0][0], seat):
+    room = await _lock(tx, code, seat)
+    if room is None:
         return {}
-    kept = await kept_of(tx, rows[0][0], seat, tx.dialect.alone)
+    kept = await kept_of(tx, room, seat, tx.dialect.alone)
     for one in [one for one in kept if one.version == version]:
         if use:
             await tx.fetch(queries.RAISE_DRAFT, max(tx.now, kept[0].version + 1), one.serial)
         else:
             await erase(tx, one.serial)
-        return {(code, seat): await _number(tx, rows[0][0], seat)}
+        return {(code, seat): await _number(tx, room, seat)}
     return {}
 
 

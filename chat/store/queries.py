@@ -177,7 +177,10 @@ PLACES = (
     "FROM draft JOIN draft_text ON draft_text.serial = draft.serial "
 )
 DRAFTS = PLACES + "WHERE room = $1 AND seat = $2 ORDER BY version DESC"
-HAS_SEAT = "SELECT 1 FROM seat WHERE room = $1 AND number = $2 AND ended IS NULL"
+ROOM_OF_SEAT = (  # the room by a question of its own, so that a lock is one of the seat alone
+    "SELECT room FROM seat "
+    "WHERE room = (SELECT id FROM room WHERE code = $1) AND number = $2 AND ended IS NULL"
+)
 HAS_MESSAGE = "SELECT 1 FROM message WHERE room = $1 AND id = $2"
 LATELY = 200  # revs
 OWN_LATELY = (
