@@ -27,9 +27,9 @@ class SavedDraft(NamedTuple):
 class Note(NamedTuple):
     """What a page says of the text that is written on it.
 
-    It was `typed` just now; or so, but is `posted`, so it may arrive after the text that it became; or is
-    `held` by a page that comes back; or was `sent`. `base` is the version of
-    the draft that the page began with.
+    It was `typed` just now; or it was, but is `posted`, so it may arrive after the text that it became; or it
+    is `held` by a page that comes back or goes; or it was `sent`. `base` is the version of the draft that the
+    page began with.
     """
 
     code: str

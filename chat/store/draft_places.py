@@ -1,6 +1,6 @@
 """Where drafts are kept: in places of a few widths, which are emptied and used again.
 
-They are never removed or resized, for what 001.sql of SQLite says of texts.
+They are never removed or resized, for the reason that 001.sql of SQLite gives for texts.
 """
 
 from __future__ import annotations

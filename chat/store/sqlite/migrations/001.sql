@@ -115,7 +115,7 @@ CREATE TABLE posting (
 CREATE INDEX posting_place ON posting (room, shard, segment);
 
 -- What people are writing and have yet to send. Its text is in a place of one of a few widths, filled up with
--- zeros: chat/store/drafts.py. A place is never moved, resized or removed: it is emptied and used again.
+-- zeros: chat/store/draft_places.py. A place is never moved, resized or removed: it is emptied and used again.
 CREATE TABLE draft_text (
   serial INTEGER PRIMARY KEY,
   body BLOB NOT NULL
