@@ -94,7 +94,8 @@ class Submitter:
         if posting.asks_for_help(text.body):
             text.blank = True
             self._show_help()
-        text.begun = begun_as(self._chat, self._connection.member, text.key)
+        if self._connection.draft is not None:
+            text.begun = begun_as(self._chat, self._connection.member, text.key)
         self._pending.append(text)
         self._length += len(text.body)
         if text.again is None:
