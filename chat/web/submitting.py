@@ -129,6 +129,8 @@ class Submitter:
                     await posting.format_first(self._formatter, text.body)
             except Exception:
                 reason = self._fault()
+            if self._ended:  # a cancellation may be swallowed by what was waited for
+                return
             del self._waiting[0]
             if reason:
                 self._refuse(text, reason)
