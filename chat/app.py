@@ -14,6 +14,7 @@ from werkzeug.exceptions import BadHost
 
 from chat import logs, server
 from chat.cli import COMMANDS
+from chat.cluster.tasks import end
 from chat.context import Context
 from chat.origins import same_origin
 from chat.settings import Misconfigured, Settings
@@ -117,9 +118,7 @@ def _run_while_serving(app: Quart, given: Settings | None) -> None:
     async def stop() -> None:
         chat: Context = app.extensions["chat"]
         await chat.hub.connections.terminate()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         await close_context(chat)
         logs.event("stopped")
 

@@ -267,3 +267,22 @@ async def test_a_redis_too_old_is_refused_and_the_store_let_go(
 
 async def test_nodes_on_postgresql_need_a_key_of_their_operators(node: Settings) -> None:
     assert "CHAT_SECRET_KEY is not set" in await _refusal(replace(node, secret_key=""))
+
+
+async def test_a_node_ends_though_some_of_its_work_swallows_a_cancellation(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Python 3.11 redis-py may."""
+    swallowed = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            swallowed.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("chat.app.work_of", lambda chat: [work()])
+    async with asyncio.timeout(20), create_app(settings).test_app():
+        pass
+    assert swallowed.is_set()
