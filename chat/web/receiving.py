@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from chat import limits
+from chat.cluster import tasks
 from chat.context import Context
 from chat.live import frames
 from chat.live.connection import LATER, POLICY, Close, Connection
@@ -174,8 +175,7 @@ class Receiver:
         self._ended, self._inbox.on_arrival = True, None
         try:
             if self._task is not None:
-                self._task.cancel()
-                await asyncio.wait([self._task])
+                await tasks.end(self._task)
                 if not self._task.cancelled():
                     self._task.result()
         finally:
