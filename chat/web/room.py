@@ -184,7 +184,7 @@ async def earlier(code: str) -> ResponseReturnValue:
     pace_reading(chat, member.person)
     before = asked_number("before") or None
     shown = await chat.hub.page(member.code, before, current_look())
-    if before and (first := asked_number("behind")):
+    if before and "HX-Request" in request.headers and (first := asked_number("behind")):
         await note_scrolled(chat, member, before, first)
     known = None if shown.page.more else await chat.store.read(rooms.find_room, member.code)
     stays = before if "by" in request.args else None

@@ -163,12 +163,19 @@ async def test_who_scrolls_back_past_all_of_it_has_read_it(
         known, top = read_on(page), page.one("#behind").value
         on_the_way = (f"before={n}&behind={top}" for n in (int(top), int(top) - 50))
         for query in (*on_the_way, f"before={known}"):
-            await bob.at(apps[0]).get(f"/rooms/{code}/earlier?{query}")
+            await bob.at(apps[0]).get(f"/rooms/{code}/earlier?{query}", hx_request="true")
             his.unread_marks.tick()
             assert not focused(his)
-        await bob.at(apps[0]).get(f"/rooms/{code}/earlier?before={known}&behind={top}")
+        await bob.at(apps[0]).get(f"/rooms/{code}/earlier?before={known}&behind={top}", hx_request="true")
         await is_read(chats, his)
         assert await unread(bob) == ""
+
+
+async def test_who_follows_a_link_that_somebody_made_has_read_nothing_by_that(
+    bob: Person, code: str, many: None
+) -> None:
+    await bob.get(f"/rooms/{code}/earlier?before=1&behind=999999999", **NAVIGATION)
+    assert await visit(bob, code) == LINE
 
 
 async def test_the_start_of_the_room_says_by_itself_that_it_is_seen(
@@ -183,12 +190,12 @@ async def test_the_start_of_the_room_says_by_itself_that_it_is_seen(
         await told(live, his)
         page = await bob.look(code)
         behind = f"&behind={page.one('#behind').value}"
-        part = (await bob.get(page.one("#older a")["hx-get"] + behind)).page
+        part = (await bob.get(page.one("#older a")["hx-get"] + behind, hx_request="true")).page
         assert texts(part)[0] == "old"
         assert await unread(bob) == "80 unread"
         start = part.one("#older")
         assert (start["hx-trigger"], start["hx-include"]) == ("intersect once root:#scroll", "#behind")
-        part = (await bob.get(start["hx-get"] + behind)).page
+        part = (await bob.get(start["hx-get"] + behind, hx_request="true")).page
         assert not texts(part)
         assert "hx-get" not in part.one("#older")
         await is_read(chats, his)
@@ -206,7 +213,7 @@ async def test_who_scrolls_back_on_one_page_has_not_read_what_it_does_not_show(
         await open_behind(bob, code, live)
         await watched(his, code)
         await told(live, his)
-        await bob.get(f"/rooms/{code}/earlier?before={known}&behind={top}")
+        await bob.get(f"/rooms/{code}/earlier?before={known}&behind={top}", hx_request="true")
         for node in chats:
             await node.unread_titles.tick()
         his.unread_marks.tick()
