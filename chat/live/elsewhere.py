@@ -55,6 +55,7 @@ class Elsewhere:
         self._due: dict[str, None] = {}  # people, who was first comes first
         self._again: dict[str, int] = {}  # people, and in how many s they are due
         self._is_asking = False  # for rooms that may not be known yet
+        self._saves = 0  # when that began
 
     def follow(self, connection: Connection) -> None:
         """A page is open that shows other rooms of its person."""
@@ -157,7 +158,7 @@ class Elsewhere:
         self._again = {person: left - 1 for person, left in self._again.items() if left > 1}
 
     async def _ask(self, person: str) -> None:
-        self._is_asking = True
+        self._is_asking, self._saves = True, self._reading.saves
         try:
             await self._ask_of(person)
         finally:
@@ -181,7 +182,7 @@ class Elsewhere:
         return one._replace(unread=0, mentions=0, read=read) if is_all else one
 
     def _read_up_to(self, one: MyRoom, known: OtherRoom | None) -> int:
-        return self._reading.known(one.member, known.read if known else 0)
+        return self._reading.known(one.member, known.read if known else 0, self._saves)
 
     def _tell(self, person: str, mine: PersonPages, found: Sequence[MyRoom]) -> None:
         """A page that is new is told of everything: it may have been rendered a moment before."""

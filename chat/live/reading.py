@@ -26,7 +26,11 @@ class Reading:
         self._due: dict[Seat, int] = {}
         self._risen: dict[Seat, int] = {}  # since it was last taken
         self._saving = asyncio.Lock()
+        self._storing: set[Seat] = set()
         self._set_back: dict[Seat, int] = {}  # on other nodes, while more was stored here
+        self.saves = 0
+        self._saved: dict[Seat, tuple[int, int]] = {}  # by which of these, and up to where: of late
+        self._saved_before: dict[Seat, tuple[int, int]] = {}
         self._focused: dict[Connection, int] = {}  # up to where each has been noted
         self._watched: set[Connection] = set()  # that have the focus, too
 
@@ -35,9 +39,16 @@ class Reading:
         """What is yet to be stored."""
         return self._due
 
-    def known(self, member: Member, stored: int) -> int:
-        """Up to where somebody has read, as far as this node knows; `stored` is what the store says."""
-        return max(stored, self._due.get(member.seat, 0))
+    def known(self, member: Member, stored: int, saves: int | None = None) -> int:
+        """Up to where somebody has read, as far as this node knows; `stored` is what the store says.
+
+        `saves` is what it was when the store was asked: what was stored since may not be in the answer.
+        """
+        known = max(stored, self._due.get(member.seat, 0))
+        if saves is not None and saves < self.saves:
+            save, rev = self._saved.get(member.seat) or self._saved_before.get(member.seat) or (0, 0)
+            return max(known, rev) if save > saves else known
+        return known
 
     def note(self, code: str, seat: int, rev: int) -> None:
         """Somebody has read up to `rev`, or written it."""
@@ -86,13 +97,15 @@ class Reading:
     def hear_back(self, code: str, seat: int, rev: int) -> None:
         """Somebody has set it back on another node: nothing higher is stored or told after that."""
         self.lower(code, seat, rev)
-        if self._saving.locked() and (code, seat) in self._due:
+        if (code, seat) in self._storing:
             self._set_back[code, seat] = rev
 
     def lower(self, code: str, seat: int, rev: int) -> None:
         """The same of what is yet to be stored, and told."""
         _lower(self._due, (code, seat), rev)
         _lower(self._risen, (code, seat), rev)
+        self._saved.pop((code, seat), None)
+        self._saved_before.pop((code, seat), None)
 
     def gather(self, connections: Iterable[Connection]) -> None:
         """Note what these pages show now, if they are read."""
@@ -107,11 +120,13 @@ class Reading:
         while True:
             await asyncio.sleep(self._every)
             self.gather(self._focused)
+            self._saved_before, self._saved = self._saved, {}
             await self.save()
 
     async def save(self) -> None:
         """Store what is due, which stays so until it is stored. Waits for a save that has begun."""
         async with self._saving:
+            self._storing = set(self._due)
             try:
                 await self._save()
                 for (code, seat), rev in list(self._set_back.items()):
@@ -119,6 +134,7 @@ class Reading:
             except (Unavailable, OutcomeUnknown):
                 return
             finally:
+                self._storing = set()
                 self._set_back.clear()
 
     async def _save(self) -> None:
@@ -127,9 +143,11 @@ class Reading:
             portion = due[start : start + PORTION]
             rows = [(code, number, rev) for (code, number), rev in portion]
             await self._store.write(NO_ROOM, read_positions.save, rows)
+            self.saves += 1
             for seat, rev in portion:
                 if self._due[seat] == rev:
                     del self._due[seat]
+                    self._saved[seat] = self.saves, rev
 
 
 def _lower(noted: dict[Seat, int], seat: Seat, rev: int) -> None:

@@ -209,11 +209,12 @@ class UnreadTitles:
         some = new[:AT_ONCE]
         for _, page in some:
             page.is_moved = False
+        saves = self._reading.saves
         found = await self._store.read(unread.readers_of, code, [member.number for member, _ in some])
         for member, page in some:
             reader = found.get(member.number, unread.NOBODY)
             page.seats = reader.seats
-            page.read = None if page.is_moved else self._reading.known(member, reader.read)
+            page.read = None if page.is_moved else self._reading.known(member, reader.read, saves)
         if len(new) > AT_ONCE or any(page.is_moved for _, page in some):
             self._counted.pop(code, None)
 

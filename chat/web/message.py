@@ -75,9 +75,11 @@ async def message_page(
     failure: Failure | None = None,
     given: Mapping[str, str] = NOTHING,
 ) -> str:
+    saves = chat.reading.saves
     found = await chat.store.snapshot(_read_page, member, id)
-    asks = await seen(chat, found.message, found.seats)
     chat.reading.gather(chat.hub.connections.of(member.person))
+    read = chat.reading.known(member, found.details.read, saves)
+    asks = await seen(chat, found.message, found.seats)
     drafts = {} if failure else begun_on(await chat.drafts.of(member), id)
     if drafts:
         show_once()
@@ -88,7 +90,7 @@ async def message_page(
         found.message,
         found.details.earlier,
         found.details.reacted,
-        id > chat.reading.known(member, found.details.read),
+        id > read,
         await _context(chat, member.code, found.page, found.place),
         secrets.token_urlsafe(9),
         [action.form for action in ACTIONS.values() if action.form and not action.denied(asks)],

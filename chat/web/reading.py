@@ -60,7 +60,8 @@ def note_later(chat: Context, found: Visit, after: int) -> None:
 
 async def read_by(chat: Context, member: Member) -> int:
     """Up to where somebody has read."""
-    return chat.reading.known(member, await chat.store.read(read_up_to, *member.seat))
+    saves = chat.reading.saves
+    return chat.reading.known(member, await chat.store.read(read_up_to, *member.seat), saves)
 
 
 async def note_scrolled(chat: Context, member: Member, before: int, first: int) -> None:

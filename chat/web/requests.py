@@ -186,13 +186,13 @@ async def find_visit(chat: Context, code: str, read: ReadPage = NEWEST) -> Visit
         if await chat.store.read(find_seat, code, person) is None:
             return None
         _refuse_reading(chat, wait)
-    found = None
+    found, saves = None, chat.reading.saves
     try:
         found = await chat.store.snapshot(visit, code, person, read)
     finally:
         if found is None:
             chat.own_limits.give_back_both(*reading)
-    return found
+    return found and found._replace(read=chat.reading.known(found.member, found.read, saves))
 
 
 @asynccontextmanager

@@ -29,8 +29,10 @@ from chat.startup import close_context
 from chat.store import Unavailable, read_positions
 from chat.store import unread as unread_texts
 from chat.store.my_rooms import COUNTED, Home, home_of
+from chat.store.visits import visit
 from chat.store.windows import Part
 from chat.views.look import Look
+from chat.web import message
 
 NAVIGATION = {"sec_fetch_mode": "navigate"}
 
@@ -220,6 +222,30 @@ async def test_what_is_being_stored_is_not_shown_as_unread(
     gate.set()
     assert await home == ""
     await saving
+
+
+@pytest.mark.parametrize("where", ["room", "message"])
+async def test_what_is_stored_while_the_store_is_asked_is_not_new(
+    alice: Person, bob: Person, code: str, his: Context, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """The answer may be from before."""
+    await alice.write(code, "one")
+    id = ids(await alice.look(code))[-1]
+    his.reading.note(code, 2, id)
+
+    async def ask(original: Callable[[], Awaitable[object]], *asked: object) -> object:
+        found = await original()
+        await his.reading.save()
+        return found
+
+    for question in (visit, message._read_page):
+        calls.intercept(monkeypatch, his.store, question, ask)
+    if where == "room":
+        assert line(await bob.look(code)) == []
+    else:
+        page = (await bob.get(f"/rooms/{code}/{id}")).page
+        assert page.one("#unread button").words == "Mark unread"
+    assert his.reading.due == {}
 
 
 async def test_nothing_higher_is_told_while_something_is_marked_as_unread(

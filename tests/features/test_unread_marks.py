@@ -248,6 +248,29 @@ async def test_other_nodes_hear_of_a_mark_before_it_is_stored(
     assert (await mark(bob, code, three[1])).status == 303
 
 
+async def test_what_is_read_after_a_mark_that_was_heard_stays_read(
+    bob: Person, code: str, three: list[int], his: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the node was just storing a mark of somebody else when it heard of it."""
+    begun, gate = asyncio.Event(), asyncio.Event()
+
+    async def set_back(original: Callable[[], Awaitable[None]], *where: object) -> None:
+        begun.set()
+        await gate.wait()
+        await original()
+
+    calls.intercept(monkeypatch, his.store, read_positions.set_back, set_back)
+    his.reading.note(code, 2, three[2])
+    marking = asyncio.create_task(his.reading.set_back(code, 1, 0))
+    await begun.wait()
+    his.reading.hear_back(code, 2, three[0])
+    gate.set()
+    await marking
+    his.reading.note(code, 2, three[2])
+    await his.reading.save()
+    assert await unread(bob) == ""
+
+
 async def test_what_another_node_is_just_storing_does_not_undo_a_mark(
     bob: Person,
     code: str,
