@@ -28,9 +28,8 @@ class OtherNodes:
         self._run = run
         self._rooms: dict[str, dict[int, Member]] = {}
         self._stale: set[str] = set()  # rooms to be read
-        self._peeks: dict[
-            str, asyncio.Task[dict[int, Member] | None]
-        ] = {}  # at rooms without people of this node
+        # Looks at rooms without people of this node.
+        self._peeks: dict[str, asyncio.Task[dict[int, Member] | None]] = {}
 
     async def close(self) -> None:
         await end(*self._peeks.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from dataclasses import replace
 
 from quart import redirect, request
 from quart.typing import ResponseReturnValue
@@ -95,9 +95,8 @@ def _page_of(form: fields.Values) -> str:
 async def _written(member: Member) -> Draft:
     """What is in the field of a room, as it comes back if it cannot be kept."""
     form = await request.form
-    typed, reply = (form.getlist("body") or [""])[-1], read_reply((form.getlist("reply") or [""])[-1])
-    key = _page_of(form) or secrets.token_urlsafe(9)
-    return Draft(member.code, [typed], key, replies=[reply], version=fields.number(form.get("draft")))
+    draft = draft_of(form, member.code)
+    return replace(draft, key=_page_of(form) or draft.key)
 
 
 def _checked(chat: Context, member: Member, written: Draft) -> Note:

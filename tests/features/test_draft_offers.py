@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from unittest.mock import AsyncMock, Mock
 
 import pytest
@@ -178,13 +179,20 @@ async def test_of_many_only_the_newest_are_offered(alice: Person, code: str, cha
         assert told.others == ["text 3", "text 2", "text 1"]
 
 
+@asynccontextmanager
+async def desk_and_phone(alice: Person, code: str, chats: list[Context]) -> AsyncIterator[tuple[Live, Live]]:
+    """Two pages of Alice, on each of which something was begun."""
+    async with alice.in_room(code) as desk, alice.in_room(code) as phone:
+        await types(desk, "desk", "at the desk", chats)
+        await types(phone, "phone", "on the phone", chats)
+        await stored(chats)
+        yield desk, phone
+
+
 async def test_a_page_that_cannot_be_told_silences_no_other(
     alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with alice.in_room(code) as live, alice.in_room(code) as second:
-        await types(live, "desk", "at the desk", chats)
-        await types(second, "phone", "on the phone", chats)
-        await stored(chats)
+    async with desk_and_phone(alice, code, chats):
         offers = chats[0].drafts.offers
         offers._due[code, 2] = None
         with monkeypatch.context() as patched:
@@ -196,10 +204,7 @@ async def test_a_page_that_cannot_be_told_silences_no_other(
 async def test_a_store_that_does_not_answer_is_not_asked_again(
     alice: Person, code: str, chats: list[Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with alice.in_room(code) as live, alice.in_room(code) as second:
-        await types(live, "desk", "at the desk", chats)
-        await types(second, "phone", "on the phone", chats)
-        await stored(chats)
+    async with desk_and_phone(alice, code, chats) as (live, second):
         offers = chats[0].drafts.offers
         assert offers._due == {(code, 1): None}
         with monkeypatch.context() as patched:

@@ -77,15 +77,20 @@ async def test_two_soon_after_one_another_are_one_sound(
     await page.until(lambda: page.sounds == 2)
 
 
+async def hears_nothing(alice: Person, other: str, page: Heard) -> None:
+    """Bob is mentioned, and the page shows it."""
+    await alice.write(other, "@Bob one")
+    await page.until(lambda: "@1" in page.badge)
+    await page.tick()
+    assert page.sounds == 0
+
+
 async def test_who_looks_at_a_page_hears_nothing(
     alice: Person, other: str, page: Heard, his: Context
 ) -> None:
     await page.page.send(k="focus")
     await until(lambda: his.reading._focused)
-    await alice.write(other, "@Bob one")
-    await page.until(lambda: "@1" in page.badge)
-    await page.tick()
-    assert page.sounds == 0
+    await hears_nothing(alice, other, page)
 
 
 async def test_who_did_not_ask_for_it_hears_nothing(
@@ -95,10 +100,7 @@ async def test_who_did_not_ask_for_it_hears_nothing(
     async with bob.in_room(code) as silent:
         page = Heard(silent, his)
         await page.tick()
-        await alice.write(other, "@Bob one")
-        await page.until(lambda: "@1" in page.badge)
-        await page.tick()
-        assert page.sounds == 0
+        await hears_nothing(alice, other, page)
 
 
 async def test_what_was_there_when_a_page_was_opened_is_not_heard(
