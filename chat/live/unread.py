@@ -21,7 +21,7 @@ from chat.live.last_said import LastSaid
 from chat.live.new_lines import NewLines
 from chat.live.read_signs import signs_of, told_by
 from chat.live.reading import Reading
-from chat.live.unread_page import SaidAfter, UnreadPage
+from chat.live.unread_page import NewTexts, SaidAfter, UnreadPage
 from chat.model.members import Seat
 from chat.model.rooms import Room
 from chat.model.signs import Sign
@@ -173,12 +173,12 @@ class UnreadTitles:
     async def _count(self, code: str, feed: Feed[Connection]) -> None:
         pages = {c: page for c, page in self._rooms.get(code, {}).items() if not page.has_focus}
         await self._learn(code, pages)
-        new = self._said.new_texts(code, feed)
-        is_calm = new is not None and not any(text.mentions for text in new)
+        messages = self._said.new_texts(code, feed)
+        new = None if messages is None else NewTexts(messages)
         known = {
             c: page
             for c, page in pages.items()
-            if page.read is not None and not (is_calm and page.is_full(c.member.ignored))
+            if page.read is not None and not (new and page.stays(new, c.member.ignored))
         }
         if not known:
             return

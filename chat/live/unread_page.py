@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from chat.model.mentions import EVERYBODY
+from chat.model.messages import Message
 from chat.model.rooms import Room
 from chat.model.unread import NOTHING, Unread
 from chat.store.my_rooms import COUNTED
@@ -43,6 +44,14 @@ class SaidAfter:
         return Unread(number, mentions), first
 
 
+class NewTexts:
+    """Texts that came since pages were told: whose they are, and whether they mention anybody."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.authors = {message.author or 0 for message in messages}
+        self.mention = any(message.mentions for message in messages)
+
+
 class UnreadPage:
     """`shown` is what its title says, and what the room was called then.
 
@@ -50,7 +59,7 @@ class UnreadPage:
     asked for it, that is asked again.
     """
 
-    __slots__ = ("counted", "has_focus", "is_moved", "line", "read", "seats", "shown")
+    __slots__ = ("_counted", "has_focus", "is_moved", "line", "read", "seats", "shown")
 
     def __init__(self, line: int) -> None:
         self.has_focus = False
@@ -59,25 +68,29 @@ class UnreadPage:
         self.read: int | None = None  # not known yet
         self.seats: frozenset[int] = frozenset()
         self.shown: tuple[Unread, Room | None] = NOTHING, None
-        self.counted: tuple[int | None, Collection[int]] = None, ()  # after what, and who was ignored
+        self._counted: object = None  # what came of what, when it was counted
 
     @property
     def has_line(self) -> bool:
         """Whether it stands where something unread begins, and not where that did an earlier time."""
         return self.line > (self.read or 0)
 
-    def is_full(self, ignored: Collection[int]) -> bool:
-        """Whether new texts that mention nobody change nothing of what it says."""
-        return self.shown[0] == FULL and self.counted == (self.read, ignored) and self.has_line
+    def stays(self, new: NewTexts, ignored: Collection[int]) -> bool:
+        """Whether new texts change nothing of what it says: it says the most, or none of them is for it."""
+        if self._counted != (self.read, ignored, self.shown[0], self.line):
+            return False
+        is_full = self.shown[0] == FULL and not new.mention
+        return is_full or all(author in self.seats or author in ignored for author in new.authors)
 
     def count(self, said: SaidAfter, ignored: Collection[int]) -> tuple[Unread, int]:
         """How much is unread, but for what is of ignored seats, and before which message its line belongs.
 
         COUNTED stands for that many or more.
         """
-        self.counted = self.read, ignored
         number, first = said.count(self.read or 0, self.seats, ignored)
-        return number, self._place(number.texts, first)
+        line = self._place(number.texts, first)
+        self._counted = self.read, ignored, number, line
+        return number, line
 
     def _place(self, number: int, first: int) -> int:
         """Before the first. The line stays where all is read: it goes if that was done somewhere else."""

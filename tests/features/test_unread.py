@@ -546,7 +546,7 @@ class Rooms:
         if call is unread_texts.readers_of:
             [readers] = values
             assert isinstance(readers, list)
-            return dict.fromkeys(readers, unread_texts.Reader(0, frozenset()))
+            return {seat: unread_texts.Reader(0, frozenset([seat])) for seat in readers}
         room: Any = SimpleNamespace(code=code)
         return unread_texts.Said(room, [unread_texts.Text(7, 99, ())])
 
@@ -573,7 +573,7 @@ async def test_those_who_came_meanwhile_are_read_of_together() -> None:
     asked: list[str] = []
     rooms = Rooms("room")
     rooms.asked = asked.append
-    pages = [rooms.open("room", seat) for seat in range(1, AT_ONCE + 1)]
+    pages = [rooms.open("room", seat) for seat in range(100, 100 + AT_ONCE)]
     await rooms.titles.tick()
     assert all(page.shown == ["(1)"] for page in pages)
     assert len(asked) == 2, "where they have read up to, and what was said"
@@ -628,6 +628,31 @@ async def test_titles_that_say_no_more_are_counted_again_for_a_mention_only() ->
     feed.say(said(203))
     await rooms.titles.tick()
     assert page.shown[-1] == "(0)"
+
+
+async def test_what_one_writes_is_not_counted_again_for_ones_own_page() -> None:
+    rooms = Rooms("room")
+    page = rooms.open("room", 99)
+    page._member = replace(page.member, meta={"ignored": (7,)})
+    await rooms.titles.tick()
+    rooms.reading.note("room", 99, 9)
+    feed = rooms.feeds["room"]
+    feed.say(said(10))
+    await rooms.titles.tick()
+    counted = Mock(wraps=rooms.titles._said.after)
+    rooms.titles._said.after = counted  # type: ignore[method-assign]
+    feed.say(said(11), replace(said(12, meta={"mentions": (EVERYBODY,)}), author=7))
+    await rooms.titles.tick()
+    assert not counted.called
+    assert not page.shown
+    feed.say(said(13), replace(said(14), author=8))
+    await rooms.titles.tick()
+    assert page.shown == ["(1)"]
+    rooms.titles.focus(page)
+    rooms.titles.blur(page)
+    feed.say(said(15))
+    await rooms.titles.tick()
+    assert page.shown == ["(1)", "(0)", "(1)"], "it was taken from the title, and is not read yet"
 
 
 async def test_the_line_waits_until_its_message_is_on_the_page() -> None:
