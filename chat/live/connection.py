@@ -65,7 +65,7 @@ class Connection:
         self.counts = False  # among the few of its person
         self.feed: Feed[Connection] | None = None
         self.cursor: int | None = None  # None: has not said what it has; -1: wants the newest page
-        self.texts = 0  # up to which rev its page has every text, for it may be given what it lacks in parts
+        self.texts: int | None = None  # while it is given what it lacks in parts: `has_texts`
         self.draft: int | None = None  # None: its page has none; else the version that it began with, or 0
         self.life = ""  # the key of its page, once it has said what is in its field
         self.offered = False  # what was begun, should its field be empty
@@ -100,13 +100,17 @@ class Connection:
 
     def start_at(self, rev: int, head: int) -> None:
         """Its page says that it has all up to a rev; perhaps that was a part of what it lacked."""
-        self.cursor, self.texts = rev, rev if rev == head else 0
+        self.cursor, self.texts = rev, None if rev == head else 0
 
     def move_to(self, rev: int, is_all: bool) -> None:
         """Its page has been given what leads to a rev, or only a part of all that there was."""
+        self.texts = None if is_all else self.has_texts
         self.cursor = rev
-        if is_all:
-            self.texts = rev
+
+    @property
+    def has_texts(self) -> int:
+        """Up to which rev its page has every text: the cursor, unless it was given only parts since."""
+        return (self.cursor or 0) if self.texts is None else self.texts
 
     def answer(self, slot: str, fragment: str) -> None:
         """Show what its peer caused: one that does not read it is not heard any further."""

@@ -33,7 +33,7 @@ class Follower(Protocol):
 
     member: Member
     cursor: int | None
-    texts: int
+    texts: int | None  # None: its page has every text up to the cursor
     look: Look
     write_frame: Callable[[bytes], bool] | None
     waiting: asyncio.Future[None] | None  # if not, something waits for it
@@ -136,7 +136,7 @@ class Feed(Generic[F]):
             cursor, look = connection.cursor, connection.look
             has_ended = self.ended and connection.member.number in self.ended
             is_free = connection.waiting is not None and connection.write_frame is not None
-            if not is_free or cursor is None or cursor != connection.texts or has_ended:
+            if not is_free or cursor is None or connection.texts is not None or has_ended:
                 connection.wake()
                 continue
             if cursor != last:  # most stand where the one before does
@@ -153,12 +153,11 @@ class Feed(Generic[F]):
         data, is_all, written = websocket_frame(frame.text), frame.rev >= self.position.rev, 0
         for connection in free:
             if data and (write := connection.write_frame) and write(data):
+                if not is_all:
+                    connection.texts = connection.cursor
+                    connection.wake()
                 connection.cursor = frame.rev
                 written += 1
-                if is_all:
-                    connection.texts = frame.rev
-                else:
-                    connection.wake()
             else:
                 connection.wake()
         return written

@@ -189,7 +189,7 @@ class Hub:
     async def catch_up(self, feed: Feed[Connection], connection: Connection) -> Frame:
         """A frame for a reader too far behind for the ring: the start of what they lack."""
         assert connection.cursor is not None
-        place = Place(connection.look, Position(feed.position.epoch, connection.cursor), connection.texts)
+        place = Place(connection.look, Position(feed.position.epoch, connection.cursor), connection.has_texts)
         return await self.catching_up.frame(feed.code, place, feed.position.rev)
 
     async def page(self, code: str, before: int | None, look: Look) -> Shown:

@@ -97,7 +97,7 @@ async def _stream_part(chat: Context, connection: Connection, lines: StreamLines
     if part is None:
         connection.close(Close(POLICY))  # too far behind: the page reloads itself and starts at the newest
         return ""
-    texts = connection.texts
+    texts = connection.has_texts
     connection.move_to(part.rev, is_all=part.rev == feed.position.rev)
     if part.rev < feed.position.rev:
         connection.wake()  # for the rest, once this is taken
