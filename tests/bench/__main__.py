@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from . import attacks, cluster, crowds, echo, elsewhere, formats, looks, parts, searches, talk, visits
+from . import attacks, before, cluster, crowds, echo, elsewhere, formats, looks, parts, searches, talk, visits
 from .parts import Row
 from .servers import Options
 
@@ -36,8 +36,9 @@ PARTS = {
     **searches.PARTS,
     **cluster.PARTS,
     **attacks.PARTS,
+    **before.PARTS,
 }
-LONGEST = {"o": 240, "r": 240, "s": 600, "x": 1200}  # s of one part; something hangs
+LONGEST = {"o": 240, "r": 240, "s": 600, "x": 1200, "z": 1200}  # s of one part; something hangs
 USUAL = 120
 COLUMNS = "{:<58} {:>12} {:>12} {:>7} {:>8} {:>5}  {}"
 
@@ -76,7 +77,7 @@ def _arguments() -> tuple[Options, list[str]]:
     parser.add_argument("--worker-class", choices=("asyncio", "uvloop"), default="asyncio")
     parser.add_argument("--folder", type=Path, help="for the databases; a disk's, not one in memory")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="keep py-spy's stacks there")
-    parser.add_argument("--tree", type=Path, help="an older checkout, with which r and x compare this one")
+    parser.add_argument("--tree", type=Path, help="an older checkout, with which r, x and z compare this one")
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")

@@ -58,6 +58,10 @@ class Visitor:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
 
+    def create(self, name: str) -> None:
+        """Make a room."""
+        self.code = self.post("/", name=name, create="1").headers["location"].rpartition("/")[2]
+
     def get(self, path: str, **headers: str) -> Answer:
         return self.ask(self.request("GET", path, **headers))
 
@@ -146,7 +150,7 @@ def cost(chat: Chat, times: int, ask: Callable[[], object]) -> float:
 def _room(chat: Chat, name: str) -> Visitor:
     """Somebody who has made a room and written a page of texts."""
     host = Visitor(chat.port)
-    host.code = host.post("/", name=name, create="1").headers["location"].rpartition("/")[2]
+    host.create(name)
     known = host.cookies.copy()
     for number in range(TEXTS):
         host.post(f"/rooms/{host.code}/messages", body=f"{BODY} {number}", key=f"bench{number}")
@@ -161,7 +165,7 @@ async def _come_in(options: Options, chat: Chat, codes: Sequence[str]) -> dict[s
     for number, (code, visitor) in enumerate(visitors):
         visitor.post("/", name=f"Guest {number}", code=code)
     forms, meter = meter.read().cpu, Meter(chat.cpu)
-    tickets = [_ticket(code, visitor) for code, visitor in visitors]
+    tickets = [ticket_of(code, visitor) for code, visitor in visitors]
     pages, meter = meter.read().cpu, Meter(chat.cpu)
     members = [Member(ticket) for ticket in tickets]
     for member in members:
@@ -175,13 +179,13 @@ async def _come_in(options: Options, chat: Chat, codes: Sequence[str]) -> dict[s
     return {f"coming in, {name}": cpu * 1000 / len(visitors) for name, cpu in used.items()}
 
 
-def _ticket(code: str, visitor: Visitor) -> Ticket:
+def ticket_of(code: str, visitor: Visitor) -> Ticket:
     page = visitor.get(f"/rooms/{code}").body.decode()
     epoch = re.search(r'"epoch":"(\w+)"', unescape(page))
     assert epoch, page
     since = re.findall(r'name="?since"? value="(\d+)"', page)
     ((name, value),) = visitor.cookies.items()
-    return Ticket(code, value, epoch[1], int(since[-1]), name)
+    return Ticket(code, value, epoch[1], int(since[-1]) if since else 0, name)
 
 
 PARTS = {"r": visits}
