@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 
@@ -21,7 +22,7 @@ from chat.live.last_said import LastSaid
 from chat.live.new_lines import NewLines
 from chat.live.read_signs import signs_of, told_by
 from chat.live.reading import Reading
-from chat.live.unread_page import NewTexts, SaidAfter, UnreadPage
+from chat.live.unread_page import SaidAfter, UnreadPage
 from chat.model.members import Seat
 from chat.model.rooms import Room
 from chat.model.signs import Sign
@@ -33,11 +34,12 @@ from chat.views.look import Look
 EVERY = 1.0  # s between what a page is told
 SIGNS = 128  # in one go: half of what a bus takes, so that signs of typing are not crowded out
 AT_ONCE = 100  # people whose positions are asked for in one go
+SLICE = 0.002  # s of counting and telling until everybody else gets a turn
 
 log = logging.getLogger("chat")
 
 Render = Callable[[Room, Unread, Look], str]
-Made = tuple[str, bytes]  # a fragment, and its frame
+Fragments = dict[tuple[Unread, Look], tuple[str, bytes]]  # each with its frame
 
 
 class UnreadTitles:
@@ -65,6 +67,7 @@ class UnreadTitles:
         self._seats: dict[Seat, set[Connection]] = {}  # whose pages these are
         self._counted: dict[str, int] = {}  # up to which rev of each room
         self._said = LastSaid(store)
+        self._since = 0.0  # when this slice of the work began
 
     def follow(self, connection: Connection, line: int = 0) -> None:
         """A page with a title that can be changed is open; it has a line before this message."""
@@ -101,7 +104,7 @@ class UnreadTitles:
 
     def blur(self, connection: Connection) -> None:
         if page := self._page(connection):
-            page.has_focus = False
+            page.blur()
 
     def _page(self, connection: Connection) -> UnreadPage | None:
         return self._rooms.get(connection.member.code, {}).get(connection)
@@ -151,6 +154,7 @@ class UnreadTitles:
 
     async def tick(self) -> None:
         """Tell them now."""
+        self._since = time.perf_counter()
         self._lines.put_late()
         risen = self._reading.take_risen()
         for (code, seat), rev in risen.items():
@@ -163,43 +167,66 @@ class UnreadTitles:
                 continue
             self._counted[code] = feed.position.rev
             try:
+                await self._give_way()
                 await self._count(code, feed)
             except Unavailable:
                 self._counted.pop(code, None)
                 self._said.forget(code)  # what was new is looked at again
             except Exception:  # one room's fault must not silence the others
+                self._said.forget(code)
                 log.exception("unread-titles-failed")
 
     async def _count(self, code: str, feed: Feed[Connection]) -> None:
         pages = {c: page for c, page in self._rooms.get(code, {}).items() if not page.has_focus}
         await self._learn(code, pages)
-        messages = self._said.new_texts(code, feed)
-        new = None if messages is None else NewTexts(messages)
-        known = {
-            c: page
-            for c, page in pages.items()
-            if page.read is not None and not (new and page.stays(new, c.member.ignored))
-        }
-        if not known:
-            return
-        after = min(page.read or 0 for page in known.values())
+        made: Fragments = {}
+        said_new = self._said.new_texts(code, feed)
+        new = SaidAfter(said_new) if said_new else None
+        others = {}
+        for connection, page in pages.items():
+            await self._give_way()
+            if page.read is None or page.has_focus:
+                continue
+            if new and (told := page.add(new, connection.member.ignored)):
+                self._tell(connection, page, told, new.room, made)
+            else:
+                others[connection] = page
+        if others:
+            await self._count_again(code, feed, others, made)
+
+    async def _count_again(
+        self, code: str, feed: Feed[Connection], pages: Mapping[Connection, UnreadPage], made: Fragments
+    ) -> None:
+        after = min(page.read or 0 for page in pages.values())
         found = await self._said.after(code, feed, after)
         if code not in self._rooms:
             self._said.forget(code)
         if found is None:
             return
         said = SaidAfter(found)
-        made: dict[tuple[Unread, Look], Made] = {}
-        for connection, page in known.items():
-            number, line = page.count(said, connection.member.ignored)
-            if page.has_focus or self._page(connection) is not page:  # it may have ended meanwhile
-                continue
-            if line != page.line:
-                page.line = line
-                self._lines.put(connection, line)
-            is_some = number.texts or page.shown[0].texts or self.elsewhere.titles.mentions(connection)
-            if (number, said.room) != page.shown and is_some:
-                self._show(connection, page, number, said.room, made)
+        for connection, page in pages.items():
+            await self._give_way()
+            if not page.has_focus:
+                self._tell(connection, page, page.count(said, connection.member.ignored), said.room, made)
+
+    def _tell(
+        self, connection: Connection, page: UnreadPage, told: tuple[Unread, int], room: Room, made: Fragments
+    ) -> None:
+        """`made` is what other pages of the room were told: most of them are told the same."""
+        number, line = told
+        if self._page(connection) is not page:  # it has ended meanwhile
+            return
+        if line != page.line:
+            page.line = line
+            self._lines.put(connection, line)
+        is_some = number.texts or page.shown[0].texts or self.elsewhere.titles.mentions(connection)
+        if (number, room) != page.shown and is_some:
+            self._show(connection, page, number, room, made)
+
+    async def _give_way(self) -> None:
+        if time.perf_counter() > self._since + SLICE:
+            await asyncio.sleep(0)
+            self._since = time.perf_counter()
 
     async def _learn(self, code: str, pages: Mapping[Connection, UnreadPage]) -> None:
         """Up to where people have read whose pages are new; of those beyond some, the next time."""
@@ -220,7 +247,7 @@ class UnreadTitles:
 
     def renamed(self, room: Room) -> None:
         """The pages of a room were shown its title and no number: those that have one are shown it again."""
-        made: dict[tuple[Unread, Look], Made] = {}
+        made: Fragments = {}
         for connection, page in self._rooms.get(room.code, {}).items():
             number = page.shown[0]
             page.shown = number, room
@@ -234,14 +261,8 @@ class UnreadTitles:
             self._show(connection, page, number, shown or room, {})
 
     def _show(
-        self,
-        connection: Connection,
-        page: UnreadPage,
-        number: Unread,
-        room: Room,
-        made: dict[tuple[Unread, Look], Made],
+        self, connection: Connection, page: UnreadPage, number: Unread, room: Room, made: Fragments
     ) -> None:
-        """`made` is what other pages of the room were told: most of them are told the same."""
         page.shown = number, room
         mentions = number.mentions + self.elsewhere.titles.mentions(connection)
         key = number._replace(mentions=mentions), connection.look

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from chat.model.mentions import EVERYBODY
-from chat.model.messages import Message
 from chat.model.rooms import Room
 from chat.model.unread import NOTHING, Unread
 from chat.store.my_rooms import COUNTED
@@ -19,6 +18,7 @@ class SaidAfter:
 
     def __init__(self, said: Said) -> None:
         self.room = said.room
+        self.mentions = any(text.mentions for text in said.texts)  # anybody
         self._texts = said.texts
         self._concerned = {seat for text in said.texts for seat in (text.author, *text.mentions)}
         self._counted: dict[tuple[int, Collection[int]], tuple[Unread, int]] = {}
@@ -44,14 +44,6 @@ class SaidAfter:
         return Unread(number, mentions), first
 
 
-class NewTexts:
-    """Texts that came since pages were told: whose they are, and whether they mention anybody."""
-
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self.authors = {message.author or 0 for message in messages}
-        self.mention = any(message.mentions for message in messages)
-
-
 class UnreadPage:
     """`shown` is what its title says, and what the room was called then.
 
@@ -70,17 +62,30 @@ class UnreadPage:
         self.shown: tuple[Unread, Room | None] = NOTHING, None
         self._counted: object = None  # what came of what, when it was counted
 
+    def blur(self) -> None:
+        """What is new counts from now on; what came meanwhile was not added."""
+        self.has_focus, self._counted = False, None
+
     @property
     def has_line(self) -> bool:
         """Whether it stands where something unread begins, and not where that did an earlier time."""
         return self.line > (self.read or 0)
 
-    def stays(self, new: NewTexts, ignored: Collection[int]) -> bool:
-        """Whether new texts change nothing of what it says: it says the most, or none of them is for it."""
-        if self._counted != (self.read, ignored, self.shown[0], self.line):
-            return False
-        is_full = self.shown[0] == FULL and not new.mention
-        return is_full or all(author in self.seats or author in ignored for author in new.authors)
+    def add(self, new: SaidAfter, ignored: Collection[int]) -> tuple[Unread, int] | None:
+        """As `count`, from what it says and what is new since; None if that has to be counted again."""
+        number, line = self.shown[0], self.line
+        if self._counted != (self.read, ignored, number, line):
+            return None
+        if number == FULL and not new.mentions:
+            return number, line
+        more, first = new.count(self.read or 0, self.seats, ignored)
+        if more.texts and number.texts + more.texts >= COUNTED:
+            return None  # what is older counts no more
+        if more.texts and not number.texts:
+            line = first
+        number = Unread(number.texts + more.texts, number.mentions + more.mentions)
+        self._counted = self.read, ignored, number, line
+        return number, line
 
     def count(self, said: SaidAfter, ignored: Collection[int]) -> tuple[Unread, int]:
         """How much is unread, but for what is of ignored seats, and before which message its line belongs.

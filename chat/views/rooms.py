@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from chat.model.codes import grouped
 from chat.model.rooms import Room
@@ -14,8 +14,11 @@ from chat.views.engine import Engine
 from chat.views.look import Look
 from chat.views.numbers import counted
 from chat.views.reader import Reader
+from chat.views.stencils import Stencil
 
 HEADINGS = 1024  # that are kept, each a KiB or two: every page of a room has one
+TITLES = 512  # of windows, for some number of what is unread
+NAME = "\ufdd0name"
 
 
 class Rooms:
@@ -23,6 +26,7 @@ class Rooms:
         self._render = engine.render
         self._page = engine.page
         self._cached = lru_cache(HEADINGS)(self._heading)
+        self._titles = lru_cache(TITLES)(self._title)
 
     def heading(self, room: Room, look: Look) -> Markup:
         """The title and topic at the top of a page."""
@@ -43,8 +47,12 @@ class Rooms:
         return self._unread("", unread, look)
 
     def _unread(self, name: str, unread: Unread, look: Look) -> str:
+        return self._titles(NAME if name else "", unread, look.words).fill({"name": escape(name)})
+
+    def _title(self, name: str, unread: Unread, look: Look) -> Stencil:
         numbers = {"number": counted(unread.texts), "mentions": counted(unread.mentions)}
-        return self._render("room/replace_unread.html", look, name=name, unread=unread, **numbers)
+        html = self._render("room/replace_unread.html", look, name=name, unread=unread, **numbers)
+        return Stencil(html, {"name": NAME})
 
     def form(
         self,

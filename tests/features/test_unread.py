@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from chat.model.mentions import EVERYBODY
 from chat.model.messages import Message
 from chat.model.rooms import Position
 from chat.model.signs import LABEL, Sign
+from chat.model.unread import Unread
 from chat.startup import close_context
 from chat.store import Unavailable, read_positions
 from chat.store import unread as unread_texts
@@ -513,7 +515,7 @@ class FakeFeed:
         self.said += messages
 
     def since(self, cursor: int) -> Part | None:
-        new = [message for message in self.said if message.rev > cursor]
+        new = {message.id: message for message in self.said if message.rev > cursor}.values()
         changed, created = [m for m in new if m.id <= cursor], [m for m in new if m.id > cursor]
         return Part(changed, created, self.position.rev) if cursor >= 9 else None
 
@@ -529,6 +531,9 @@ class Rooms:
         self.feeds = {code: FakeFeed() for code in codes}
         self.asked: Callable[[str], None] = lambda code: None
         self.signs: list[Sign] = []
+        self.stored: list[unread_texts.Text] = [
+            unread_texts.Text(7, 99, ())
+        ]  # of each room, the newest first
         store: Any = SimpleNamespace(read=self._read)
         bus: Any = SimpleNamespace(sign=self.signs.append)
         self.reading = Reading(store)
@@ -548,7 +553,9 @@ class Rooms:
             assert isinstance(readers, list)
             return {seat: unread_texts.Reader(0, frozenset([seat])) for seat in readers}
         room: Any = SimpleNamespace(code=code)
-        return unread_texts.Said(room, [unread_texts.Text(7, 99, ())])
+        [after] = values
+        assert isinstance(after, int)
+        return unread_texts.Said(room, [text for text in self.stored if text.id > after])
 
     def open(self, code: str, seat: int) -> Any:
         page: Any = Page(code, seat)
@@ -653,6 +660,104 @@ async def test_what_one_writes_is_not_counted_again_for_ones_own_page() -> None:
     feed.say(said(15))
     await rooms.titles.tick()
     assert page.shown == ["(1)", "(0)", "(1)"], "it was taken from the title, and is not read yet"
+
+
+async def test_everybody_else_has_a_turn_while_many_pages_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chat.live.unread.SLICE", 0.0)
+    rooms = Rooms("first", "second")
+    pages = [rooms.open(code, seat) for code in rooms.feeds for seat in range(1, 51)]
+    counting, turns = asyncio.create_task(rooms.titles.tick()), 0
+    while not counting.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert all(page.shown == ["(1)"] for page in pages)
+    assert turns > len(pages)
+
+
+async def test_what_came_while_a_page_had_the_focus_is_counted_unless_it_was_read() -> None:
+    rooms = Rooms("room")
+    page, feed = rooms.open("room", 1), rooms.feeds["room"]
+    await rooms.titles.tick()
+    rooms.reading.note("room", 1, 9)
+    await rooms.titles.tick()
+    rooms.titles.focus(page)
+    feed.say(said(10))
+    await rooms.titles.tick()
+    rooms.titles.blur(page)
+    feed.say(said(11))
+    await rooms.titles.tick()
+    assert page.shown == ["(1)", "(0)", "(2)"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_titles_say_what_one_finds_who_counts_from_the_start(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is said, read, deleted, looked at or ignored while they are counted."""
+    monkeypatch.setattr("chat.live.unread.SLICE", 0.0)  # everybody has a turn after each page
+    chance, rooms = random.Random(seed), Rooms("room")
+    feed, pages = rooms.feeds["room"], [rooms.open("room", seat) for seat in (1, 2, 3, 8)]
+    newest = 9
+
+    def say(times: int = 1) -> None:
+        for _ in range(times):
+            say_one()
+
+    def say_one(code: str = "") -> None:
+        nonlocal newest
+        newest += 1
+        mentioned = chance.choice([(), (), (), (2,), (EVERYBODY,)])
+        message = replace(said(newest, meta={"mentions": mentioned}), author=chance.choice([99, 99, 2, 8]))
+        rooms.stored.insert(0, unread_texts.Text(newest, message.author or 0, mentioned))
+        feed.say(message)
+
+    def delete() -> None:
+        nonlocal newest
+        newest += 1
+        known = [one for one in feed.said if one.body is not None][-20:]
+        for gone in known and [chance.choice(known)]:
+            rooms.stored = [text for text in rooms.stored if text.id != gone.id]
+            feed.said = [one for one in feed.said if one.id != gone.id]
+            feed.say(replace(gone, rev=newest, body=None))
+
+    def change() -> None:
+        page, ignored = chance.choice(pages), chance.choice([(), (99,), (2, 8)])
+        acts: dict[str, Callable[[], object]] = {
+            "say": say,
+            "say much": lambda: say(chance.randrange(60)),
+            "delete": delete,
+            "focus": lambda: rooms.titles.focus(page),
+            "blur": lambda: rooms.titles.blur(page),
+            "ignore": lambda: setattr(page, "_member", replace(page.member, meta={"ignored": ignored})),
+            "read": lambda: rooms.reading.note("room", page.member.number, chance.randrange(newest) + 1),
+            "set back": lambda: rooms.titles.set_back("room", page.member.number, chance.randrange(newest)),
+            "open": lambda: pages.append(rooms.open("room", chance.choice([1, 2]))) if len(pages) < 9 else 0,
+        }
+        acts[chance.choice(["say"] * 4 + [*acts])]()
+
+    def check(page: Any) -> None:
+        hidden, called = {page.member.number, *page.member.ignored}, {EVERYBODY, page.member.number}
+        read = rooms.titles.read_up_to(page) or 0
+        new = [text for text in rooms.stored if text.id > read and text.author not in hidden][:COUNTED]
+        mentions = sum(not called.isdisjoint(text.mentions) for text in new)
+        assert rooms.titles._rooms["room"][page].shown[0] == Unread(len(new), mentions)
+        assert (page.shown or ["(0)"])[-1] == f"({len(new)})"
+
+    for _ in range(60):
+        rooms.asked = chance.choice([lambda code: None, say_one])
+        tick = asyncio.create_task(rooms.titles.tick())
+        while not tick.done():
+            if chance.random() < 0.2:
+                change()
+            await asyncio.sleep(0)
+        rooms.asked = lambda code: None
+        say()
+        await rooms.titles.tick()
+        for page in pages:
+            if not rooms.titles._rooms["room"][page].has_focus:
+                check(page)
 
 
 async def test_the_line_waits_until_its_message_is_on_the_page() -> None:
