@@ -206,7 +206,7 @@ class UnreadTitles:
         said = SaidAfter(found)
         for connection, page in pages.items():
             await self._give_way()
-            if not page.has_focus:
+            if not page.has_focus and (page.read or 0) >= after:  # else it is counted the next time
                 self._tell(connection, page, page.count(said, connection.member.ignored), said.room, made)
 
     def _tell(

@@ -691,6 +691,30 @@ async def test_what_came_while_a_page_had_the_focus_is_counted_unless_it_was_rea
     assert page.shown == ["(1)", "(0)", "(2)"]
 
 
+async def test_what_is_marked_as_unread_while_pages_are_counted_is_counted_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chat.live.unread.SLICE", 0.0)
+    rooms = Rooms("room")
+    _, page = (rooms.open("room", seat) for seat in (1, 2))
+    feed = rooms.feeds["room"]
+    await rooms.titles.tick()
+    feed.say(said(10), said(11))
+    for seat in (1, 2):
+        rooms.reading.note("room", seat, 11)
+    await rooms.titles.tick()
+    feed.say(said(12, kind="notice"), said(13))
+    counting, after = asyncio.create_task(rooms.titles.tick()), AsyncMock(wraps=rooms.titles._said.after)
+    rooms.titles._said.after = after  # type: ignore[method-assign]
+    while not after.called:
+        await asyncio.sleep(0)
+    rooms.titles.set_back("room", 2, 9)
+    await counting
+    feed.say(said(14))
+    await rooms.titles.tick()
+    assert page.shown[-1] == "(4)"
+
+
 @pytest.mark.parametrize("seed", range(20))
 async def test_titles_say_what_one_finds_who_counts_from_the_start(
     seed: int, monkeypatch: pytest.MonkeyPatch
@@ -732,10 +756,13 @@ async def test_titles_say_what_one_finds_who_counts_from_the_start(
             "blur": lambda: rooms.titles.blur(page),
             "ignore": lambda: setattr(page, "_member", replace(page.member, meta={"ignored": ignored})),
             "read": lambda: rooms.reading.note("room", page.member.number, chance.randrange(newest) + 1),
-            "set back": lambda: rooms.titles.set_back("room", page.member.number, chance.randrange(newest)),
+            "set back": lambda: set_back("room"),
             "open": lambda: pages.append(rooms.open("room", chance.choice([1, 2]))) if len(pages) < 9 else 0,
         }
         acts[chance.choice(["say"] * 4 + [*acts])]()
+
+    def set_back(code: str) -> None:
+        rooms.titles.set_back(code, chance.choice(pages).member.number, chance.randrange(newest))
 
     def check(page: Any) -> None:
         hidden, called = {page.member.number, *page.member.ignored}, {EVERYBODY, page.member.number}
@@ -746,7 +773,7 @@ async def test_titles_say_what_one_finds_who_counts_from_the_start(
         assert (page.shown or ["(0)"])[-1] == f"({len(new)})"
 
     for _ in range(60):
-        rooms.asked = chance.choice([lambda code: None, say_one])
+        rooms.asked = chance.choice([lambda code: None, say_one, set_back])
         tick = asyncio.create_task(rooms.titles.tick())
         while not tick.done():
             if chance.random() < 0.2:
