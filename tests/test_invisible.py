@@ -16,6 +16,7 @@ BLANK = {
     "white space": " \t\n\u00a0\u2003\u3000\u2028",
     "zero width space": "\u200b",
     "Braille blank": "\u2800",
+    "object replacement": "\ufffc",
     "Hangul filler": "\u3164",
     "half-width Hangul filler": "\uffa0",
     "Hangul jamo fillers": "\u115f\u1160",
@@ -52,7 +53,6 @@ VISIBLE = {
     "an Arabic number sign": "\u0600",
     "younger than this Python": "\U0001fa77",
     "private": "\ue000",
-    "object replacement": "\ufffc",
     "Braille": "\u2801",
     "punctuation": ".",
 }

@@ -51,6 +51,11 @@ def _alike(one: str, other: str) -> bool:
         ("Ann", "A\u034fnn"),
         ("Ann", "\uffa0Ann"),
         ("José", "Jose\u034f\u0301"),
+        ("Ann", "Ann\ufffc"),
+        ("Jim", "Ji\u0307m"),
+        ("Jim", "J\u0456\u0307\u0307m"),
+        ("jim", "j\u0307im"),
+        ("Lịs", "Li\u0323\u0307s"),
     ],
 )
 def test_these_two_could_be_taken_for_one_another(one: str, other: str) -> None:

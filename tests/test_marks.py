@@ -51,6 +51,12 @@ LIKE_MARKS = [
     "A²",
     "👩\u200d🚀②",
     "Ann Lee²",
+    "Ann (З)",
+    "Ann (ƨ)",
+    "Ann (Ƨ)",
+    "Ann (ᒿ)",
+    "Ann (1l)",
+    "Ann [Зƨ]",
 ]
 FINE = [
     "Ann 2",
@@ -67,6 +73,9 @@ FINE = [
     "Ann 2.",
     "Ann (x)",
     "Ann (v2)",
+    "Ann (II)",
+    "Ann (Зоя)",
+    "Ann (OS)",
     "Agent 007",
     "#2",
     "Ann-2",

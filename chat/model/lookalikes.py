@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache
 from typing import NamedTuple
@@ -9,6 +10,12 @@ from typing import NamedTuple
 from confusable_homoglyphs.confusables import confusables_data
 
 from chat.model.invisible import INVISIBLE
+
+# The dot of these letters (Soft_Dotted of PropList.txt, as far as NFKD leaves them) is their own: one more
+# above, be there marks below, does not show.
+_DOTTED = re.compile(
+    "([ij\u0249\u0268\u029d\u03f3\u0456\u0458\u1d96\u1da4\u1da8\u2c7c][\u0316-\u0333]*)\u0307+"
+)
 
 
 class Skeleton(NamedTuple):
@@ -30,9 +37,20 @@ def skeleton(name: str) -> Skeleton:
 
 def _shape(text: str) -> str:
     prototypes = _prototypes()
-    text = unicodedata.normalize("NFD", text)
+    text = _DOTTED.sub(r"\1", unicodedata.normalize("NFD", text))
     joined = "".join(prototypes.get(c, c) for c in text if unicodedata.category(c) != "Cf")
     return " ".join(unicodedata.normalize("NFC", joined).split())
+
+
+def looks_like_a_number(text: str) -> bool:
+    """Whether all are digits or letters that could be taken for them. Latin letters alone are a word."""
+    is_word = not text or (text.isascii() and text.isalpha())
+    return not is_word and all(map(_looks_like_a_digit, text))
+
+
+def _looks_like_a_digit(c: str) -> bool:
+    prototypes = _prototypes()
+    return any(prototypes.get(one, one).isdecimal() for one in (c, c.upper()))
 
 
 @cache

@@ -6,9 +6,10 @@ import re
 import unicodedata
 
 from chat.model.invisible import INVISIBLE
+from chat.model.lookalikes import looks_like_a_number
 
 LABEL = re.compile(r"(.*) \(([0-9]+)\)", re.DOTALL)
-BRACKETED = re.compile(r"(.*)([^\w\s])\s*\d+\s*([^\w\s])", re.DOTALL)
+BRACKETED = re.compile(r"(.*)([^\w\s])\s*(\w+)\s*([^\w\s])", re.DOTALL)
 # Numbers in circles that NFKC leaves as they are, and digits that stand above a letter.
 ENCIRCLED = re.compile("[\u2776-\u2793\u24eb-\u24f4\u24f5-\u24ff\U0001f10b\U0001f10c\ua8e0-\ua8e9]")
 
@@ -48,7 +49,9 @@ def _is_raised(c: str) -> bool:
 def _is_bracketed(text: str) -> bool:
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if unicodedata.category(c) != "Mn")
     found = BRACKETED.fullmatch(plain)
-    return found is not None and found[1].strip() != "" and _is_bracket(found[2]) and _is_bracket(found[3])
+    if found is None or not found[1].strip():
+        return False
+    return _is_bracket(found[2]) and _is_bracket(found[4]) and looks_like_a_number(found[3])
 
 
 def _is_bracket(c: str) -> bool:
