@@ -22,6 +22,9 @@ ADDRESS = """[...document.querySelectorAll("#messages li[id]")]
 IN_VIEW = """(r => r.top >= -1 && r.bottom <= innerHeight + 1)(
   document.querySelector("{0}").getBoundingClientRect())"""
 CURRENT = "[aria-current=true]"
+NAMED = """[...document.querySelectorAll("#earlier > .m:not(.notice)")]
+  .filter(li => li.querySelector(".by bdi").getBoundingClientRect().width > 2)
+  .map(li => li.querySelector(".text").textContent)"""
 COUNT = "document.querySelectorAll('#earlier > li').length"
 TOP = "Math.round(document.querySelector('#{}').getBoundingClientRect().top)"
 
@@ -74,6 +77,13 @@ async def test_more_comes_both_ways_and_nobody_is_moved(visitors: Visitors) -> N
     assert 4 <= oldest <= 6  # the notice that Ann is here stands somewhere
     assert texts == [f"number {n}" for n in range(oldest, 100)]
     assert await ann.window.evaluate("document.querySelector('#older a') !== null")
+
+
+async def test_the_page_of_a_message_shows_who_wrote_it_and_what_it_begins_with(visitors: Visitors) -> None:
+    """Though both go on from what the same person wrote before."""
+    ann = await with_history(visitors, 130)
+    await opened(ann.window, await address_of(ann, "number 100"))
+    assert await ann.window.evaluate(NAMED) == ["number 95", "number 100"]
 
 
 async def test_a_day_begins_at_the_top_and_leads_on(visitors: Visitors) -> None:
