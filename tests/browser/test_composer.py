@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from serving import Server
 
 from browser.people import People, Tab, paused
@@ -221,6 +222,29 @@ async def test_text_of_many_scripts_arrives_as_it_was_typed(people: People) -> N
     assert await bob.style(".text:has-text('שלום')", "direction") == "rtl"
 
 
+@pytest.mark.parametrize("way", ["the switch", "a name"])
+async def test_nothing_is_typed_into_a_field_whose_successor_is_on_its_way(people: People, way: str) -> None:
+    """On a slow line it would be gone with the field."""
+    ann, _ = await people.two()
+    await ann.type("for @bo")
+    button = ann.page.locator("#switch" if way == "the switch" else "#hint button")
+    await expect(ann.page.locator("#hint button")).to_be_visible()
+    answered = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await answered.wait()
+        await route.continue_()
+
+    await ann.page.route("**/composer", wait)
+    await button.click()
+    await expect(ann.field).to_be_disabled()
+    answered.set()
+    await expect(ann.field).to_be_enabled()
+    await expect(ann.field).to_have_value("for @bo" if way == "the switch" else "for @Bob ")
+    await expect(ann.field).to_be_focused()
+    await ann.page.unroute("**/composer")
+
+
 async def test_a_switch_that_the_server_cannot_make_leaves_the_draft_as_it_is(
     people: People,
 ) -> None:
@@ -232,6 +256,7 @@ async def test_a_switch_that_the_server_cannot_make_leaves_the_draft_as_it_is(
         await ann.page.get_by_role("button", name="Write several lines").click()
     await ann.page.unroute("**/composer")
     await expect(ann.field).to_have_value("a precious draft")
+    await expect(ann.field).to_be_enabled()
     await expect(ann.page.get_by_text("Not just now")).not_to_be_attached()
     await ann.page.get_by_role("button", name="Write several lines").click()
     await expect(ann.page.locator("#texts textarea")).to_have_value("a precious draft")
