@@ -475,6 +475,8 @@ def added(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
          "messages.jsonl, line 5: there is no author 9223372036854775807"),
         (ROOMS, lambda data: data.replace(b'"rev":8', b'"rev":6'),
          "messages.jsonl, line 4: the room has not come to rev 7"),
+        (MESSAGES, lambda data: re.sub(rb'"at":\d+', b'"at":253402300800000', data, count=1),
+         "messages.jsonl, line 1: it is of no time"),
         (KEYS, lambda data: data.replace(b'"message":8', b'"message":9', 1),
          "keys.jsonl, line 3: there is no message 9"),
         (MESSAGES, lambda data: data.replace(b'"rev":7', b'"rev":3', 1),

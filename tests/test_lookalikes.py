@@ -53,6 +53,11 @@ def _alike(one: str, other: str) -> bool:
         ("José", "Jose\u034f\u0301"),
         ("Ann", "Ann\ufffc"),
         ("Jim", "Ji\u0307m"),
+        ("Jack", "Ja\u03f2k"),  # a lunate sigma
+        ("Cara", "\u03f9ara"),
+        ("Fred", "\u017fred"),  # a long s
+        ("Weiss", "Wei\u017fs"),
+        ("Ann", "A\u200ann"),  # a hair space
         ("Jim", "J\u0456\u0307\u0307m"),
         ("jim", "j\u0307im"),
         ("Lịs", "Li\u0323\u0307s"),

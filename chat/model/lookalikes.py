@@ -18,6 +18,11 @@ _DOTTED = re.compile(
 )
 
 
+# What NFKC makes of these does not look like them: lunate sigmas, and a long s.
+_LOOKS = str.maketrans("\u03f2\u03f9\u017f", "cCf")
+HAIR_SPACE = "\u200a"
+
+
 class Skeleton(NamedTuple):
     """Two names are look-alikes if either of these is equal.
 
@@ -30,9 +35,16 @@ class Skeleton(NamedTuple):
 
 
 def skeleton(name: str) -> Skeleton:
-    # Before, because an invisible character keeps a letter from its accent; after, for what turns into one.
-    text = INVISIBLE.sub("", unicodedata.normalize("NFKC", INVISIBLE.sub("", name)))
-    return Skeleton(folded=_shape(text.casefold()), shape=_shape(text).casefold())
+    seen = INVISIBLE.sub("", name).replace(HAIR_SPACE, "")
+    return Skeleton(
+        folded=_shape(_compatible(seen).casefold()),
+        shape=_shape(_compatible(seen.translate(_LOOKS))).casefold(),
+    )
+
+
+def _compatible(text: str) -> str:
+    # Before, because an invisible character keeps a letter from its accent; here, for what turns into one.
+    return INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
 
 
 def _shape(text: str) -> str:

@@ -13,11 +13,12 @@ from typing import Any
 from chat.model.drafts import clean_draft
 from chat.model.receipts import read_life
 from chat.store.archive import copying
-from chat.store.archive.parts import DRAFTS, TYPES, Key, Line, Part, line_of
+from chat.store.archive.parts import DRAFTS, MESSAGES, TYPES, VERSIONS, Key, Line, Part, line_of
 from chat.store.queries import LARGEST
 
 LATEST = 2**53  # version of a draft: higher than any clock gives, and far enough from LARGEST to count on
 MOST_DRAFTS = 100  # of a seat; the next that is saved there reduces them to what this release keeps
+YEARS = range(-62_135_596_800_000, 253_402_300_800_000)  # ms of the years 1 to 9999, which have a calendar
 CHUNK_BYTES = 2**26  # of lines that are held together; those of our longest texts and reactions are half
 
 
@@ -69,6 +70,8 @@ class LineCheck:
                 raise ValueError(f"there is no {field} {number}")
         if "room" in record and "rev" in record:
             self._check_rev(record)
+        if self._part in (MESSAGES, VERSIONS):
+            _check_shown(record)
         if self._part is DRAFTS:
             self._drafts = self._drafts + 1 if before[:2] == self._key[:2] else 1
             self._check_draft(record)
@@ -98,6 +101,12 @@ class LineCheck:
         self._number, self._bytes = self._number + 1, self._bytes + len(line)
         if self._bytes > CHUNK_BYTES:
             raise ValueError(f"it and the {self._number - 1} lines before it are too long together")
+
+
+def _check_shown(record: Mapping[str, Any]) -> None:
+    """A page can show when it was."""
+    if record["at"] not in YEARS or (record.get("before_at") or 0) not in YEARS:
+        raise ValueError("it is of no time")
 
 
 def _record(part: Part, line: Line) -> dict[str, Any]:
