@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from asyncio import sleep
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from .client import Member, Sender, Ticket, connect_all, hang_up
 from .parts import SETTLE, Row
 from .servers import Chat, Options, database, sqlite
-from .talk import Bot, Side
+from .talk import Bot, Side, in_turns
 from .visits import Visitor, ticket_of
 
-TURNS = 8  # of each: in every other one the older tree is first, for what is second has another neighbour
+TURNS = 8  # of each tree
 LEAST = 0.9
 LOADS = (  # rooms, people in each, and texts that the one who writes has on their way
     ("{} rooms × 5, window 1", 400, 5, 1, Sender),
@@ -35,20 +35,11 @@ async def before(options: Options) -> list[Row]:
                 await stack.enter_async_context(_side(options, tree, rooms, people, kind)) for tree in trees
             ]
             await sleep(SETTLE)
-            await _in_turns(sides, window, options.seconds(2))
-            older = sides[1].rate if options.tree else None
-            least = LEAST if options.tree else None
+            await in_turns(sides, window, options.seconds(2), turns=1)  # until all is compiled and cached
+            await in_turns(sides, window, options.seconds(2 * TURNS), TURNS)
+            older, least = (sides[1].rate, LEAST) if options.tree else (None, None)
             rows.append(Row(f"z {name.format(rooms)}", sides[0].rate, "", older, least))
     return rows
-
-
-async def _in_turns(sides: Sequence[Side], window: int, seconds: float) -> None:
-    for side in sides:  # everything is compiled, and in the caches
-        await side.talk(window, seconds)
-        side.forget()
-    for turn in range(TURNS):
-        for side in sides if turn % 2 else reversed(sides):
-            await side.talk(window, seconds)
 
 
 @asynccontextmanager

@@ -70,13 +70,13 @@ class Side:
         await asyncio.sleep(0.7)
 
 
-async def in_turns(sides: Sequence[Side], window: int, seconds: float) -> None:
-    """A busy neighbour disturbs both alike."""
+async def in_turns(sides: Sequence[Side], window: int, seconds: float, turns: int = 4) -> None:
+    """A busy neighbour disturbs both alike, and each is the first in every other turn."""
     for side in sides:
         side.forget()
-    for _ in range(4):
-        for side in sides:
-            await side.talk(window, seconds / 4)
+    for turn in range(turns):
+        for side in reversed(sides) if turn % 2 else sides:
+            await side.talk(window, seconds / turns)
 
 
 @asynccontextmanager

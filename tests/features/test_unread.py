@@ -531,9 +531,8 @@ class Rooms:
         self.feeds = {code: FakeFeed() for code in codes}
         self.asked: Callable[[str], None] = lambda code: None
         self.signs: list[Sign] = []
-        self.stored: list[unread_texts.Text] = [
-            unread_texts.Text(7, 99, ())
-        ]  # of each room, the newest first
+        # Of each room, the newest first.
+        self.stored: list[unread_texts.Text] = [unread_texts.Text(7, 99, ())]
         store: Any = SimpleNamespace(read=self._read)
         bus: Any = SimpleNamespace(sign=self.signs.append)
         self.reading = Reading(store)
