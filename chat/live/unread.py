@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 
 from chat.live.bus import Bus
@@ -35,6 +36,7 @@ EVERY = 1.0  # s between what a page is told
 SIGNS = 128  # in one go: half of what a bus takes, so that signs of typing are not crowded out
 AT_ONCE = 100  # people whose positions are asked for in one go
 SLICE = 0.002  # s of counting and telling until everybody else gets a turn
+SPENT = 0.01  # s of each second for that: where many rooms talk at once, each is told less often
 
 log = logging.getLogger("chat")
 
@@ -67,7 +69,8 @@ class UnreadTitles:
         self._seats: dict[Seat, set[Connection]] = {}  # whose pages these are
         self._counted: dict[str, int] = {}  # up to which rev of each room
         self._said = LastSaid(store)
-        self._since = 0.0  # when this slice of the work began
+        self._since = 0.0  # the CPU time when this slice of the work began
+        self._spent = 0.0  # on slices before it
 
     def follow(self, connection: Connection, line: int = 0) -> None:
         """A page with a title that can be changed is open; it has a line before this message."""
@@ -153,28 +156,34 @@ class UnreadTitles:
             await self.elsewhere.tick()
 
     async def tick(self) -> None:
-        """Tell them now."""
-        self._since = time.perf_counter()
+        """Tell them now: where that takes long, those rooms first that were told longest ago."""
+        self._since, self._spent = time.thread_time(), 0.0
         self._lines.put_late()
         risen = self._reading.take_risen()
         for (code, seat), rev in risen.items():
             self._read(code, seat, rev)
         for sign in islice(signs_of(risen), SIGNS):
             self._bus.sign(sign)
-        for code in list(self._rooms):
+        # What somebody has read is told before what is new.
+        for code in sorted(self._rooms, key=self._counted.__contains__):
             feed = self._feeds.get(code)
-            if code not in self._rooms or feed is None or self._counted.get(code) == feed.position.rev:
-                continue
-            self._counted[code] = feed.position.rev
-            try:
+            if code in self._rooms and feed and self._counted.get(code) != feed.position.rev:
+                await self._tell_room(code, feed)
                 await self._give_way()
-                await self._count(code, feed)
-            except Unavailable:
-                self._counted.pop(code, None)
-                self._said.forget(code)  # what was new is looked at again
-            except Exception:  # one room's fault must not silence the others
-                self._said.forget(code)
-                log.exception("unread-titles-failed")
+                if self._spent > SPENT:
+                    return
+
+    async def _tell_room(self, code: str, feed: Feed[Connection]) -> None:
+        self._rooms[code] = self._rooms.pop(code)
+        self._counted[code] = feed.position.rev
+        try:
+            await self._count(code, feed)
+        except Unavailable:
+            self._counted.pop(code, None)
+            self._said.forget(code)  # what was new is looked at again
+        except Exception:  # one room's fault must not silence the others
+            self._said.forget(code)
+            log.exception("unread-titles-failed")
 
     async def _count(self, code: str, feed: Feed[Connection]) -> None:
         pages = {c: page for c, page in self._rooms.get(code, {}).items() if not page.has_focus}
@@ -198,7 +207,8 @@ class UnreadTitles:
         self, code: str, feed: Feed[Connection], pages: Mapping[Connection, UnreadPage], made: Fragments
     ) -> None:
         after = min(page.read or 0 for page in pages.values())
-        found = await self._said.after(code, feed, after)
+        with self._waiting():
+            found = await self._said.after(code, feed, after)
         if code not in self._rooms:
             self._said.forget(code)
         if found is None:
@@ -224,9 +234,18 @@ class UnreadTitles:
             self._show(connection, page, number, room, made)
 
     async def _give_way(self) -> None:
-        if time.perf_counter() > self._since + SLICE:
-            await asyncio.sleep(0)
-            self._since = time.perf_counter()
+        if time.thread_time() > self._since + SLICE:
+            with self._waiting():
+                await asyncio.sleep(0)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """What others do meanwhile is not spent here."""
+        self._spent += time.thread_time() - self._since
+        try:
+            yield
+        finally:
+            self._since = time.thread_time()
 
     async def _learn(self, code: str, pages: Mapping[Connection, UnreadPage]) -> None:
         """Up to where people have read whose pages are new; of those beyond some, the next time."""
@@ -237,7 +256,8 @@ class UnreadTitles:
         for _, page in some:
             page.is_moved = False
         saves = self._reading.saves
-        found = await self._store.read(unread.readers_of, code, [member.number for member, _ in some])
+        with self._waiting():
+            found = await self._store.read(unread.readers_of, code, [member.number for member, _ in some])
         for member, page in some:
             reader = found.get(member.number, unread.NOBODY)
             page.seats = reader.seats

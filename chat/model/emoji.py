@@ -21,7 +21,7 @@ def one_emoji(text: str) -> str | None:
 
 def is_a_few_emoji(text: str) -> bool:
     """Whether a text is nothing else, blanks between them aside."""
-    if len(text) > SHORT or text[:1] not in _first_characters():
+    if text.isascii() or len(text) > SHORT or text[:1] not in _first_characters():
         return False
     rest = "".join(text.replace(AS_PICTURE, "").split())
     for _ in range(A_FEW):

@@ -675,6 +675,25 @@ async def test_everybody_else_has_a_turn_while_many_pages_are_counted(
     assert turns > len(pages)
 
 
+async def test_where_many_rooms_talk_they_are_told_in_turn_and_what_was_read_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chat.live.unread.SLICE", -1.0)
+    monkeypatch.setattr("chat.live.unread.SPENT", 0.0)
+    rooms = Rooms("first", "second", "third")
+    pages = [rooms.open(code, 1) for code in rooms.feeds]
+    for told in (1, 2, 3):
+        await rooms.titles.tick()
+        assert [page.shown for page in pages] == [["(1)"]] * told + [[]] * (3 - told)
+    rooms.stored.insert(0, unread_texts.Text(8, 99, ()))
+    for feed in rooms.feeds.values():
+        feed.say(said(10), said(10, rev=11, meta={"text_rev": 11}))
+    rooms.reading.note("third", 1, 10)
+    for counts in ([1, 1, 2], [2, 1, 2], [2, 2, 2]):
+        await rooms.titles.tick()
+        assert [len(page.shown) for page in pages] == counts
+
+
 async def test_what_came_while_a_page_had_the_focus_is_counted_unless_it_was_read() -> None:
     rooms = Rooms("room")
     page, feed = rooms.open("room", 1), rooms.feeds["room"]
