@@ -14,11 +14,11 @@ from chat import limits
 from chat.context import Context
 from chat.features import posting
 from chat.features.action import NOT_STORED, Failure, check_disk, failure_of
-from chat.features.mention import begin, complete, suggest
+from chat.features.mention import begin, complete, label_of, suggest
 from chat.model.drafts import Note
 from chat.model.errors import RateLimited, Refused
 from chat.model.members import Member
-from chat.model.mentions import begun
+from chat.model.mentions import ALL, begun
 from chat.model.quotes import read_reply
 from chat.store import NotFound, OutcomeUnknown, Unavailable, quota
 from chat.views.forms import Draft
@@ -150,7 +150,8 @@ async def _composed(chat: Context, member: Member, draft: Draft) -> ResponseRetu
     if "HX-Request" in request.headers and "names" in form:
         return await _begin_name(chat, member, text, fields.text(form, "lines") == "one")
     if "at" in form:
-        text = await complete(chat, member, text, fields.number(form.get("at")))
+        at = form.get("at")
+        text = complete(text, ALL if at == ALL else await label_of(chat, member, fields.number(at)))
     if "HX-Request" in request.headers and "at" in form:
         # The switch leads to the other kind of field.
         return chat.render.composer.completed(text, fields.text(form, "lines") == "one", current_look())

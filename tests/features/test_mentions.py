@@ -349,6 +349,11 @@ async def test_names_are_offered_while_one_is_typed(
         assert await offered(live, ["first", "@anto"]) == ["@Anton"]
         assert await offered(live, "@nobody") == []
         assert await offered(live, "@alice") == []  # oneself
+        assert await offered(live, "@a") == [
+            *("@Ann", "@Ann (2)", "@ann lee", "@Annika", "@Anouk", "@Antje"),
+            "@all",
+        ]
+        assert await offered(live, "@aL") == await offered(live, "@all") == ["@all"]  # everybody
         for nothing in ("Hello", "@Bob ", "a@bo", "", None, 7, [], ["@bo", "x"], "@" * 9999):
             assert await offered(live, nothing) == []
         await live.say("marker")
@@ -368,6 +373,8 @@ async def test_a_name_that_is_chosen_is_completed_in_the_field(
         ("Hello @an", "2", "Hello @an @Bob "),
         ("Hello ", "4", "Hello @Ann (2) "),
         ("", "2", "@Bob "),
+        ("Hello @a", "all", "Hello @all "),
+        ("Hello", "all", "Hello @all "),
     ]:
         for lines, kind in (("many", "input"), ("one", "textarea")):  # the kind that it is not
             form = {"body": typed, "at": seat, "lines": lines}
@@ -376,7 +383,7 @@ async def test_a_name_that_is_chosen_is_completed_in_the_field(
             assert reply.page.all(f"{kind}[name=body]")[-1].value == completed
         field = (await alice.post(url, {"body": f"one\n{typed}", "at": seat})).page.one("#texts [name=body]")
         assert (field.tag, field.value) == ("textarea", f"one\n{completed}".replace("\n ", "\n"))
-    for wrong in ("1", "9", "-1", "x", "9" * 30, ""):
+    for wrong in ("1", "9", "-1", "x", "9" * 30, "", "0", "ALL"):
         reply = await alice.post(url, {"body": "@bo", "at": wrong}, hx_request="true")
         assert reply.status == 404, wrong
 
@@ -439,7 +446,7 @@ async def test_without_a_script_somebody_is_chosen_and_nothing_typed_is_lost(
     asked = (await alice.post(url, typed | {"names": ""})).page
     buttons = asked.all("#foot section button")
     assert [(one["name"], one["value"], one.text) for one in buttons] == [
-        *(("at", "3", "@Ann"), ("at", "4", "@Ann (2)"), ("at", "2", "@Bob")),
+        *(("at", "3", "@Ann"), ("at", "4", "@Ann (2)"), ("at", "2", "@Bob"), ("at", "all", "@all")),
     ]
     assert {(one["form"], one["formaction"]) for one in buttons} == {("composer", url)}
     chosen = (await alice.post(url, typed | {"at": "4"})).page
@@ -462,10 +469,10 @@ async def test_without_a_script_the_first_few_are_to_be_chosen_and_the_others_co
         page = (await person.post(url, {"body": "Hello", "names": ""})).page.one("#foot section")
         return [one.text for one in page.all("button")], " ".join(one.words for one in page.all(".more"))
 
-    assert await offered(alice) == (["@Bob", "@Cat", "@Dan"], "and 2 more")
-    assert await offered(zoe) == (["@Alice", "@Bob", "@Cat"], "and 2 more")
+    assert await offered(alice) == (["@Bob", "@Cat", "@Dan", "@all"], "and 2 more")
+    assert await offered(zoe) == (["@Alice", "@Bob", "@Cat", "@all"], "and 2 more")
     monkeypatch.setattr("chat.features.mention.OFFERED", 5)
-    assert [len((await offered(one))[0]) for one in (alice, zoe)] == [5, 5]
+    assert [len((await offered(one))[0]) for one in (alice, zoe)] == [6, 6]
     assert [(await offered(one))[1] for one in (alice, zoe)] == ["", ""]
 
 
