@@ -1,4 +1,7 @@
-"""Those whom a member ignores: hidden by a stylesheet, for the HTML is the same for everybody."""
+"""Those whom a member ignores: hidden by a stylesheet, for the HTML is the same for everybody.
+
+The message that a page is about is shown, whoever wrote it: somebody has asked for this one.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,9 @@ from chat.views.reader import Reader
 from chat.views.rooms import name_of
 
 IGNORED = """\
-.m[data-by="SEAT"]>:not(h2),.m.on[data-by="SEAT"]{display:none}
-.m[data-by="SEAT"]::after{content:var(--hidden,"Hidden message") / "";font-size:.8rem;color:var(--soft)}
+.m[data-by="SEAT"]:not([aria-current])>:not(h2),.m.on[data-by="SEAT"]:not([aria-current]){display:none}
+.m[data-by="SEAT"]:not([aria-current])::after{content:var(--hidden,"Hidden message") / ""}
+.m[data-by="SEAT"]::after{font-size:.8rem;color:var(--soft)}
 .quote[data-of="SEAT"]>*{display:none}
 .quote[data-of="SEAT"]::after{content:var(--hidden,"Hidden message")}
 #by-SEAT{color:var(--soft)}

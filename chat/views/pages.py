@@ -70,6 +70,7 @@ class Pages:
             saved=draft.version,
             others=view.others,
             offered=view.offered,
+            kept=view.kept,
             **values,
         )
 
@@ -98,14 +99,13 @@ class Pages:
 
     def message(self, view: MessageView, reader: Reader) -> str:
         before, after = (Markup("\n".join(part)) for part in view.around[:2])  # noqa: S704
-        hidden = () if view.is_ignored else view.member.ignored
         return self._page(
             "message.html",
             reader,
             code=view.member.code,
             name=name_of(view.room),
             own_style=own_style_url(view.seats),
-            ignored=self._ignored.link(hidden, reader.look),
+            ignored=self._ignored.link(view.member.ignored, reader.look),
             is_ignored=view.is_ignored,
             message=view.message,
             earlier=view.earlier,
