@@ -90,6 +90,10 @@ class ActionForms:
         """The form of an action to this message goes. The message takes the focus if it stays."""
         return self._render("actions/form_done.html", look, id=id, stays=stays)
 
+    def gone(self, id: int, body: str, look: Look) -> str:
+        """The form goes with its message; what was typed in it stays to be copied."""
+        return self._render("actions/gone.html", look, id=id, body=body)
+
     def closed(self, id: int, look: Look) -> str:
         """The palette goes, which this message was chosen for."""
         return self._render("actions/_unpick.html", look, id=id, focused=True)

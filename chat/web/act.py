@@ -143,9 +143,15 @@ async def act_by_frame(chat: Context, connection: Connection, frame: dict[str, A
         connection.answer(slot, answer.fragment)
         return
     shown = await _form(chat, connection, action, call, answer) if call.asks or call.typed else ""
-    connection.answer(
-        slot, shown or chat.render.alerts.notice(answer.text if answer else NOT_THERE, connection.look)
-    )
+    connection.answer(slot, shown or _refused(chat, connection, call, answer))
+
+
+def _refused(chat: Context, connection: Connection, call: Call, failure: Failure | None) -> str:
+    """Why something is not done. A form about a message that is gone would only say so again."""
+    look = connection.look
+    said = chat.render.alerts.notice(failure.text if failure else NOT_THERE, look)
+    is_gone = failure is None or failure.status == 404
+    return said + chat.render.forms.gone(call.id, call.fields.get("body", ""), look) if is_gone else said
 
 
 async def _perform_or_ask(
