@@ -11,7 +11,8 @@ from deployments import ONE, deployed
 from playwright.async_api import expect
 from serving import Server
 
-from browser.people import People, Tab
+from browser.people import People, Tab, paused
+from browser.reading import still
 from browser.test_palette import FORM, SAVE, SHOWN, UNUSED, begin_to_edit, choose, dots
 from browser.visitors import FIELD, UNREACHABLE, Visitors
 
@@ -152,9 +153,68 @@ async def test_two_tabs_of_one_person_show_the_same_and_neither_loses_its_text(p
     acting = second.page.locator("#acting")
     await expect(acting.locator("textarea")).to_have_value("foremost")
     await acting.get_by_role("button", name="Save").click()
-    await expect(acting.locator(".now")).to_have_text("first")
+    await expect(acting.locator(".now blockquote")).to_have_text("first")
     await expect(acting.locator("textarea")).to_have_value("foremost")
     await acting.get_by_role("button", name="Save").click()
     for tab in (ann, second, bob):
         await tab.shows(["foremost"])
         await expect(tab.page.locator("#acting form")).to_have_count(0)
+
+
+async def test_what_is_open_about_a_message_goes_with_it_but_for_what_was_typed(people: People) -> None:
+    ann = await people.newcomer()
+    await ann.open_room("Ann")
+    await ann.say("frist")
+    asking, changing = await people.another_tab(ann), await people.another_tab(ann)
+    for tab in (asking, changing):
+        await tab.page.goto(ann.page.url)
+        await tab.live()
+
+    async def choose(tab: Tab, button: str) -> None:
+        await expect(tab.page.locator(".by > :checked")).to_have_count(0)  # the last choice is answered
+        await tab.page.locator(".by > input").last.check()
+        await tab.page.locator("#pal").get_by_role("button", name=button, exact=True).click()
+
+    await choose(ann, "Edit")
+    await ann.page.locator("#acting textarea").fill("first")
+    await choose(changing, "Edit")
+    acting = changing.page.locator("#acting")
+    await acting.locator("textarea").fill("foremost")
+    await ann.page.locator("#acting").get_by_role("button", name="Save").click()
+    await changing.shows(["first"])
+    await acting.get_by_role("button", name="Save").click()
+    await expect(acting.locator(".now")).to_have_text("It says now:first")
+    await choose(asking, "Delete")
+    await expect(asking.page.locator("#acting q")).to_have_text("first")
+    await choose(ann, "Delete")
+    await ann.page.locator("#acting").get_by_role("button", name="Delete").click()
+    await expect(ann.page.locator("#acting").get_by_text("Message deleted")).to_be_focused()
+    await expect(asking.page.locator("#acting dialog")).to_have_count(0)
+    await expect(acting.locator(".now")).to_have_count(0)
+    await acting.get_by_role("button", name="Save").click()
+    await expect(changing.page.get_by_role("alert")).to_have_text("This message is not there any more.")
+    kept = acting.get_by_role("textbox", name="What you wrote:")
+    await expect(kept).to_be_focused()
+    await expect(kept).to_have_value("foremost")
+    await acting.get_by_role("button", name="Close").click()
+    await expect(acting.locator("*")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("typed", "keeps"), [("", False), ("two", True)])
+async def test_who_types_keeps_the_focus_when_a_form_comes_late(
+    visitors: Visitors, server: Server, typed: str, keeps: bool
+) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await ann.say("one")
+    await ann.window.wait_for("document.querySelectorAll('#texts > *').length === 1")
+    await ann.window.evaluate(f"{dots('one')}.click()")
+    await ann.window.wait_for(SHOWN)
+    await still(ann.window)
+    with paused(server):
+        await ann.window.click("#pal [value='edit?ask']")
+        await ann.type(typed)
+    await ann.window.wait_for(f"{FORM}?.value === 'one' && getComputedStyle({FORM}).visibility === 'visible'")
+    await ann.window.type(" three")
+    now = await ann.window.evaluate(f"[document.querySelector({FIELD!r}).value, {FORM}.value].join('|')")
+    assert now == ("two three|one" if keeps else "|one three")

@@ -9,6 +9,7 @@ from deployments import ONE
 from playwright.async_api import Route, expect
 
 from browser.people import People, Tab
+from browser.visitors import Visitors
 
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
 SCROLL = "document.querySelector('#scroll')"
@@ -67,6 +68,25 @@ async def test_nothing_moves_for_a_reader_who_scrolled_up(people: People) -> Non
     await bob.sees("storm 29")
     assert abs(await eye.evaluate(TOP) - before) < 1
     await expect(bob.message("storm 29")).not_to_be_in_viewport()
+
+
+@pytest.mark.parametrize("deployment", [ONE], scope="module")
+@pytest.mark.parametrize("send", ["by Enter", "by the button"])
+async def test_who_sends_sees_the_newest(visitors: Visitors, send: str) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    for n in range(30):
+        await ann.say(f"number {n}")
+    await ann.window.evaluate(f"({SCROLL}.scrollTop = -1e6, 0)")
+    if send == "by Enter":
+        await ann.say("mine")
+    else:
+        await ann.window.click("#switch")
+        await ann.window.wait_for("document.querySelector('#texts > textarea:last-child') !== null")
+        await ann.type("mine")
+        await ann.window.click("#composer .send")
+    await ann.sees("mine")
+    await ann.window.wait_for(f"Math.abs({SCROLL}.scrollTop) < 1")
 
 
 async def test_older_messages_come_by_scrolling_also_after_they_could_not_be_fetched(people: People) -> None:
