@@ -61,6 +61,7 @@ class RoomView:
     `people`, among them the member, are here, and `away` is as for `People.roster`. `frozen` says that they
     may be out of date. `new` is where that begins which the member has not read. `others` are drafts besides
     the one in the field, `offered` the first of whom one is to be mentioned, and how many more there are.
+    `kept` says that what is in the field was saved as a draft just now.
     """
 
     member: Member
@@ -78,13 +79,14 @@ class RoomView:
     new: NewLine | None = None
     others: Sequence[SavedDraft] = ()
     offered: tuple[Sequence[Member], int] | None = None
+    kept: bool = False
 
     @property
     def is_usual(self) -> bool:
         """Whether its field is empty and of one line, and nothing is wrong."""
         draft = self.draft
         typed = draft.text or draft.acked or draft.posted or draft.quoted
-        asked = self.many_lines or self.offered is not None
+        asked = self.many_lines or self.offered is not None or self.kept
         return not (self.error or asked or typed or self.past not in (None, Past()))
 
 
@@ -127,6 +129,7 @@ EMPTY: Values = {
     "saved": 0,
     "others": (),
     "offered": None,
+    "kept": False,
 }
 
 

@@ -47,7 +47,7 @@ async def draft(code: str) -> ResponseReturnValue:
         await _note(chat, member)
         return "", 204
     failed = await _keep(chat, member)
-    return failed or redirect(f"/rooms/{member.code}", 303)
+    return failed or redirect(f"/rooms/{member.code}?saved", 303)
 
 
 async def _choose(chat: Context, member: Member, choice: str, version: int) -> ResponseReturnValue:

@@ -62,7 +62,9 @@ async def room(code: str) -> ResponseReturnValue:
         first = found.page.messages[:1]
         note_later(chat, found, after)
         return await show_room(chat, found, past=Past(from_start=bool(first) and first[0].id > after))
-    shown = await show_room(chat, found, past=Past() if before else None, visited=before is None)
+    shown = await show_room(
+        chat, found, past=Past() if before else None, visited=before is None, kept="saved" in request.args
+    )
     response = await make_response(shown)
     if forms := repeats.shown(request.cookies.get(repeats.COOKIE, "")):
         remember_forms(response, code, forms)
@@ -121,8 +123,12 @@ async def show_room(
     offered: tuple[Sequence[Member], int] | None = None,
     past: Past | None = None,
     visited: bool = False,
+    kept: bool = False,
 ) -> str:
-    """`visited` says that it is the newest page, and read unless what is new begins before it."""
+    """`visited` says that it is the newest page, and read unless what is new begins before it.
+
+    `kept` says that a draft was saved just now.
+    """
     member, seats, page, known, read = found
     chat.reading.gather(chat.hub.connections.of(member.person))
     others: Sequence[SavedDraft] = ()
@@ -153,6 +159,7 @@ async def show_room(
         away=await chat.presence.away(member.code, here),
         others=others,
         offered=offered,
+        kept=kept,
     )
     if draft.version:
         show_once()

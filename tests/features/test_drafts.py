@@ -548,9 +548,10 @@ async def test_without_javascript_it_is_kept_by_a_button(alice: Person, code: st
     buttons = (await alice.look(code)).all("#foot noscript button[form=composer]")
     assert buttons[0]["formaction"] == f"/rooms/{code}/draft"
     kept = await alice.post(f"/rooms/{code}/draft", {"body": "hello", "key": "key"})
-    assert (kept.status, kept.headers["Location"]) == (303, f"/rooms/{code}")
-    shown = await alice.look(code)
-    assert shown.one(FIELD).value == "hello"
+    assert (kept.status, kept.headers["Location"]) == (303, f"/rooms/{code}?saved")
+    shown = (await alice.get(kept.headers["Location"])).page
+    assert (shown.one(FIELD).value, shown.one("#notice").words) == ("hello", "Saved.")
+    assert not (await alice.look(code)).one("#notice").words
     base = shown.one(BASE).value
     await alice.post(f"/rooms/{code}/draft", {"body": "hello\r\nthere", "key": "other", "draft": base})
     assert await field(alice, code) == "hello\nthere"
