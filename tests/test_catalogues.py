@@ -11,6 +11,7 @@ from catalogues import LOCALES, REPO, everywhere, is_readable, missing, read, tr
 
 from chat.languages import LANGUAGES
 from chat.model.errors import RateLimited
+from chat.model.messages import CUT
 from chat.model.sentences import Sentence
 from chat.views.assets import Assets, folder
 from chat.views.language import locale_of, ngettext, say
@@ -125,7 +126,7 @@ def test_sentences_are_said_in_each_language(language: str, wait: float, said: s
 
 
 def test_numbers_are_written_as_in_each_language() -> None:
-    text = Sentence("The field takes %(n)s characters, so the end of what you pasted is missing.", n=25_000)
+    text = Sentence(CUT, n=25_000)
     assert "25,000" in say(text, Look("en"))
     assert "25.000" in say(text, Look("de"))
     assert "25\u202f000" in say(text, Look("fr"))

@@ -153,7 +153,7 @@ NOT_SAVED = TooLong(
 )
 NOT_THEIRS = "Only the person who wrote a message can change it."
 EXACT = 100  # characters: a longer excess is rounded to two digits
-CUT = "The field takes %(n)s characters, so the end of what you pasted is missing."
+CUT = "The field takes %(n)s characters, so the end of what you pasted may be missing."
 
 
 def clean_body(text: str, too_long: TooLong = NOT_SENT) -> str:

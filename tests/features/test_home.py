@@ -262,10 +262,19 @@ def test_many_unread_messages_are_not_counted_to_the_last(compiled: tuple[object
     message = Message(9, 9, NOON, 2, "Bob", 1, None)
     for unread, shown in [(COUNTED - 1, "99"), (COUNTED, "99+")]:
         mine = MyRoom(Room("BCDFGHJK", "", NOON), somebody, message, unread, 0, 0, False)
-        html = compiled[1].home.rooms([mine], NOON, LOOK, current="BCDFGHJK")
-        assert f'<span class="badge">{shown}<span class="vh"> unread</span>' in html
-        assert 'aria-current="page"' in html
-        assert "Message deleted" in html
+        for current in ("", "BCDFGHJK"):
+            html = compiled[1].home.rooms([mine], NOON, LOOK, current=current)
+            assert f'<span class="badge">{shown}<span class="vh"> unread</span>' in html
+
+
+def test_beside_its_conversation_a_row_repeats_nothing_of_it(compiled: tuple[object, Renderer]) -> None:
+    somebody = Member("CODE", 1, "person", "Ann", 1)
+    message = Message(9, 9, NOON, 2, "Bob", 1, None)
+    mine = MyRoom(Room("BCDFGHJK", "", NOON), somebody, message, 1, 0, 0, False)
+    for current, is_said in [("", True), ("QQQQQQQQ", True), ("BCDFGHJK", False)]:
+        html = compiled[1].home.rooms([mine], NOON, LOOK, current=current)
+        assert ("Message deleted" in html, "<time" in html) == (is_said, is_said)
+        assert ('aria-current="page"' in html) == (current == "BCDFGHJK")
 
 
 @pytest.mark.parametrize(
