@@ -18,7 +18,7 @@ from chat.model.messages import BODY_FIELD, clean_key
 from chat.model.receipts import BODIES, Receipts
 from chat.store import NotFound, OutcomeUnknown, Unavailable
 from chat.store.writes import PendingWrite
-from chat.web.acknowledging import acknowledge
+from chat.web.acknowledging import ACKNOWLEDGE, acknowledge
 from chat.web.drafting import begun_as, note_sent
 from chat.web.pacing import answers_sent, bytes_wait, pace
 from chat.web.reports import report
@@ -107,8 +107,10 @@ class Submitter:
             self._submit(text)
 
     def _show_help(self) -> None:
+        """When the page has done with what it shows no longer once something is sent."""
         connection = self._connection
-        connection.show("help", self._chat.render.help.answer(connection.member.code, connection.look))
+        answer = self._chat.render.help.answer(connection.member.code, connection.look)
+        asyncio.get_running_loop().call_later(ACKNOWLEDGE, connection.show, "help", answer)
 
     def _spend(self, text: Text) -> bool:
         """Whether the rates allow a text now; it counts then."""

@@ -100,6 +100,17 @@ async def test_a_long_text_unfolds(visitors: Visitors) -> None:
     await ann.window.wait_for(f"{height} < {folded + 5}")
 
 
+async def test_the_answer_to_help_goes_when_something_else_is_sent(visitors: Visitors) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    for _ in range(2):  # also the second answer stays, and is not taken for the first
+        await ann.say("/help")
+        await ann.window.wait_for("document.querySelector('#notice a[href^=\"/help\"]') !== null")
+    await ann.say("a text")
+    await ann.sees("a text")
+    await ann.window.wait_for("document.querySelector('#notice').children.length === 0")
+
+
 async def test_the_live_page_without_javascript_shows_and_hides_the_same(visitors: Visitors) -> None:
     ann, bob = await visitors.two()
     await bob.window.evaluate(LIVE_FRAME)
