@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from chat import limits
 from chat.features.action import Action, Answer, Asked, is_on, no_text
 from chat.model.changes import Change
 from chat.model.emoji import one_emoji
 from chat.model.errors import Refused
 from chat.model.members import Member
-from chat.model.messages import Message
+from chat.model.messages import Reactions
 from chat.model.sentences import Sentence
 from chat.store.members import seats_of
 from chat.store.messages import set_meta, text_message
@@ -21,14 +19,6 @@ OWN = 5  # of one person at one message
 MOST = 1000  # of one message altogether
 TOO_MANY = "You have given this message %(n)s reactions. Take one of them back first."
 BYTES = 200  # of disk that one may take, more or less
-
-Given = Mapping[str, Sequence[int]]  # seats by emoji, each in the order of giving
-
-
-def given_to(message: Message) -> Given:
-    """Those of a message; whatever a newer release made of them is none."""
-    given = message.meta.get("reactions")
-    return given if isinstance(given, Mapping) else {}
 
 
 async def run(asked: Asked) -> Answer:
@@ -45,7 +35,7 @@ async def react(tx: Transaction, member: Member, id: int, emoji: str, on: bool) 
     """None if it is so already. Raises NotFound, Forbidden, Refused."""
     message = await text_message(tx, member, id)
     own = set(await seats_of(tx, member.code, member.person))  # under whatever name
-    given = {kind: tuple(seats) for kind, seats in given_to(message).items()}
+    given = dict(message.reactions)
     if own.isdisjoint(given.get(emoji, ())) != on:
         return None
     if on:
@@ -57,7 +47,7 @@ async def react(tx: Transaction, member: Member, id: int, emoji: str, on: bool) 
     return await set_meta(tx, member.code, message, reactions=kept or None)
 
 
-def _check_bounds(given: Given, own: set[int], emoji: str) -> None:
+def _check_bounds(given: Reactions, own: set[int], emoji: str) -> None:
     if sum(not own.isdisjoint(seats) for seats in given.values()) >= OWN:
         raise Refused(Sentence(TOO_MANY, n=OWN), "emoji")
     if (emoji not in given and len(given) >= KINDS) or sum(map(len, given.values())) >= MOST:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from chat.model.errors import Refused
@@ -20,6 +21,8 @@ BODY_TYPED = 4 * BODY_BYTES  # characters of a text as typed, with line ends and
 BODY_FIELD = 25_000  # UTF-16 units that the field takes, so that a frame and a form of it stay in bounds
 KEY_LENGTH = 64  # characters of a one-time key
 RUN_GAP = 5 * 60 * 1000  # ms: a longer silence starts a new group even for the same author
+Reactions = Mapping[str, tuple[int, ...]]  # seats by emoji
+NO_REACTIONS: Reactions = MappingProxyType({})
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # Unicode's Cc and Cs, but \n and \t
 
 
@@ -97,6 +100,14 @@ class Message:
     def told(self) -> tuple[int, ...]:
         """Those that an earlier text of it mentioned."""
         return seats_in(self.meta, "told")
+
+    @property
+    def reactions(self) -> Reactions:
+        """Who gave which emoji, the seats of each in the order of giving."""
+        given = self.meta.get("reactions")
+        if not isinstance(given, Mapping):
+            return NO_REACTIONS
+        return {emoji: seats for emoji in given if (seats := seats_in(given, emoji))}
 
     @property
     def named(self) -> Mapping[str, Named]:

@@ -32,6 +32,10 @@ def with_meta(meta: Meta, **values: Any) -> Meta:
 
 
 def seats_in(meta: Meta, name: str) -> tuple[int, ...]:
-    """The seats that a meta has under this name."""
+    """The seats that a meta has under this name: whatever else a newer release made of it is none."""
     seats = meta.get(name)
-    return tuple(seat for seat in seats if type(seat) is int) if isinstance(seats, tuple) else ()
+    return tuple(filter(_is_seat, seats)) if isinstance(seats, tuple) else ()
+
+
+def _is_seat(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63

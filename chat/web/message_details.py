@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from chat.features.reactions import given_to
 from chat.model.members import Member
 from chat.model.messages import Message, Version
 from chat.store.members import seats_numbered
@@ -25,7 +24,7 @@ async def details_of(tx: Transaction, member: Member, message: Message) -> Detai
     """What it said before, who reacted to it, and whether a member has read it."""
     code = member.code
     earlier = await earlier_texts(tx, code, message.id) if message.edited else []
-    given = given_to(message)
+    given = message.reactions
     seats = [seat for some in given.values() for seat in some[:NAMED]]
     people = await seats_numbered(tx, code, seats) if seats else {}
     return Details(earlier, reacted(given, people), await read_up_to(tx, code, member.number))

@@ -11,8 +11,14 @@ from people import Person, Reply, ids
 from quart import Quart
 
 from chat import limits
+from chat.context import Context
 from chat.features import reactions
+from chat.model.changes import Change
 from chat.model.emoji import emoji_groups, one_emoji
+from chat.model.members import Member
+from chat.store.members import seats_numbered
+from chat.store.messages import set_meta, text_message
+from chat.store.transaction import Transaction
 from chat.views import reactions as views
 from chat.web import message_details
 
@@ -253,6 +259,30 @@ async def test_without_javascript_all_emoji_are_a_page(
         assert (await bob.get(f"{path}?group={query}")).status == status
     await alice.post(f"/rooms/{code}/{id}/delete")
     assert (await bob.get(path)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        *(
+            (odd, {})
+            for odd in ("x", 7, [1], {"👍": 1}, {"👍": "x"}, {"👍": [None, "1", True, -1, 2**63]}, {"👍": {}})
+        ),
+        ({"👍": [1, "x", 2], "❤️": 5}, {"👍": 2}),
+    ],
+)
+async def test_what_an_archive_or_a_newer_release_makes_of_reactions_is_none(
+    alice: Person, code: str, id: int, chat: Context, given: object, shown: dict[str, int]
+) -> None:
+    async def forge(tx: Transaction, member: Member) -> Change:
+        return await set_meta(tx, code, await text_message(tx, member, id), reactions=given)
+
+    await chat.store.write(code, forge, (await chat.store.read(seats_numbered, code, [1]))[1])
+    assert row(await alice.look(code), id) == shown if shown else not (await alice.look(code)).has(".reacts")
+    page = (await alice.get(f"/rooms/{code}/{id}")).page
+    assert page.has("#who") == bool(shown)
+    assert (await react(alice, code, id, "🎉")).status == 303
+    assert row(await alice.look(code), id) == {**shown, "🎉": 1}
 
 
 async def test_another_name_is_the_same_person(alice: Person, bob: Person, code: str, id: int) -> None:

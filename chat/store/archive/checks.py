@@ -13,10 +13,12 @@ from typing import Any
 from chat.model.drafts import clean_draft
 from chat.model.receipts import read_life
 from chat.store.archive import copying
-from chat.store.archive.parts import DRAFTS, MESSAGES, TYPES, VERSIONS, Key, Line, Part, line_of
+from chat.store.archive.parts import DRAFTS, MESSAGES, ROOMS, TYPES, VERSIONS, Key, Line, Part, line_of
 from chat.store.queries import LARGEST
 
-LATEST = 2**53  # version of a draft: higher than any clock gives, and far enough from LARGEST to count on
+LATEST = (
+    2**53
+)  # version of a draft, or rev: higher than any comes to, and far enough from LARGEST to count on
 MOST_DRAFTS = 100  # of a seat; the next that is saved there reduces them to what this release keeps
 YEARS = range(-62_135_596_800_000, 253_402_300_800_000)  # ms of the years 1 to 9999, which have a calendar
 CHUNK_BYTES = 2**26  # of lines that are held together; those of our longest texts and reactions are half
@@ -70,6 +72,8 @@ class LineCheck:
                 raise ValueError(f"there is no {field} {number}")
         if "room" in record and "rev" in record:
             self._check_rev(record)
+        if self._part is ROOMS and not 0 <= record["rev"] <= LATEST:
+            raise ValueError(f"no room comes to rev {record['rev']}")
         if self._part in (MESSAGES, VERSIONS):
             _check_shown(record)
         if self._part is DRAFTS:
@@ -104,7 +108,9 @@ class LineCheck:
 
 
 def _check_shown(record: Mapping[str, Any]) -> None:
-    """A page can show when it was."""
+    """A page can show who wrote it, and when."""
+    if record.get("kind") == "text" and record["author"] is None:
+        raise ValueError("it is of nobody")
     if record["at"] not in YEARS or (record.get("before_at") or 0) not in YEARS:
         raise ValueError("it is of no time")
 
