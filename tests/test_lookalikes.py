@@ -54,6 +54,7 @@ def _alike(one: str, other: str) -> bool:
         ("Ann", "Ann\ufffc"),
         ("Jim", "Ji\u0307m"),
         ("Jack", "Ja\u03f2k"),  # a lunate sigma
+        ("Paul", "Pau\u04cf"),  # a small palochka
         ("Cara", "\u03f9ara"),
         ("Fred", "\u017fred"),  # a long s
         ("Weiss", "Wei\u017fs"),

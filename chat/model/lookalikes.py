@@ -18,8 +18,8 @@ _DOTTED = re.compile(
 )
 
 
-# What NFKC makes of these does not look like them: lunate sigmas, and a long s.
-_LOOKS = str.maketrans("\u03f2\u03f9\u017f", "cCf")
+# What NFKC makes of these does not look like them: lunate sigmas, and a long s. A small palochka is no i.
+_LOOKS = str.maketrans("\u03f2\u03f9\u017f\u04cf", "cCfl")
 HAIR_SPACE = "\u200a"
 
 
