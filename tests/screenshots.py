@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 sys.path.append(str(Path(__file__).parent))  # as pytest does: `serving` lies there
 
 from browser.drivers.chromium import OPTIONS, PROGRAM
-from playwright.async_api import APIRequestContext, Browser, Page, async_playwright
+from playwright.async_api import APIRequestContext, Browser, Page, async_playwright, expect
 from serving import REPO, Server
 
 TITLE, TOPIC = "Saturday regatta", "Sat 28 Nov · Start 11:00 · Harbour radio 72"
@@ -171,6 +171,7 @@ class Camera:
             await page.locator("#hint .names").wait_for()
             await self.shoot(page, f"reply-{kind}")
             await page.locator("#hint .names button").click()
+            await expect(page.locator("#texts > :last-child")).to_have_value(re.compile("@Priya Raman $"))
             await page.locator("#texts > :last-child").press("Enter")
             await page.locator(".m .quote").last.wait_for()
             await page.context.close()
