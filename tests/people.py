@@ -294,6 +294,15 @@ def notices(page: Element) -> list[str]:
     return [notice.all("p")[-1].words.rpartition(" ")[0] for notice in page.all("li.notice")]
 
 
+def window_titles(frame: Element) -> list[str]:
+    """What a frame calls the window, one after the other."""
+    return [
+        new.words
+        for new in frame.walk()
+        if new.tag == "title" or new.attributes.get("hx-target") == "head>title"
+    ]
+
+
 def _spelled(headers: Mapping[str, str]) -> dict[str, str]:
     """Keyword arguments as header names: content_type is Content-Type."""
     return {name.replace("_", "-").title(): value for name, value in headers.items()}

@@ -51,6 +51,22 @@ async def test_it_is_changed_in_place_and_everybody_sees_that(visitors: Visitors
     await is_called(bob, "Saturday regatta", "Start 11:00")
 
 
+async def test_a_new_one_stands_behind_the_number_of_what_is_unread(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await ann.say("before")
+    await bob.sees("before")
+    await bob.window.evaluate("(dispatchEvent(new Event('focus')), dispatchEvent(new Event('blur')), 0)")
+    await ann.say("@Bob tea?")
+    await bob.window.wait_for("document.title.startsWith('(@1) (1) ')")
+    for title in ("Saturday regatta", "Sunday regatta"):
+        await ann.window.click("#retitle")
+        await ann.window.wait_for(f"{FOCUS}.id === 'new-title'")
+        await write(ann, "#new-title", f"{title}\n")
+        await is_called(ann, title)
+        await bob.window.wait_for(f"document.title === '(@1) (1) {title} · Room chat'")
+    assert await bob.window.evaluate("document.querySelectorAll('body title:not(svg *)').length") == 0
+
+
 async def test_it_can_be_left_as_it_is(visitors: Visitors) -> None:
     ann = await visitors.newcomer()
     await ann.open_room("Ann")

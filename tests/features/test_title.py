@@ -7,7 +7,7 @@ from unittest.mock import AsyncMock
 import calls
 import pytest
 from dom import Element
-from people import Person, notices, until
+from people import Person, notices, until, window_titles
 
 from chat import limits
 from chat.context import Context
@@ -64,9 +64,8 @@ async def test_any_member_changes_it_and_everybody_sees_that_at_once(
         for live in (hers, his):
             panel = await live.until("hx-partial[hx-target=#title]")
             assert panel.words == f"{TITLE} {TOPIC}"
-            assert [frame.one("title").words for frame in live.frames if frame.has("title")] == [
-                f"{TITLE} · Room chat"
-            ]
+            titles = [title for frame in live.frames for title in window_titles(frame)]
+            assert titles == [f"{TITLE} · Room chat"]
             said = [text for frame in live.frames for text in notices(frame)]
             assert f"Bob changed the title to “{TITLE}”" in said
     page = await alice.look(code)

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import calls
 import pytest
-from people import Live, Person, ids, until
+from people import Live, Person, ids, until, window_titles
 from quart import Quart
 
 from chat.context import Context
@@ -32,7 +32,7 @@ class Titled(Told):
 
     @property
     def title(self) -> str:
-        titles = [title.words for frame in self.page.frames for title in frame.all("title")]
+        titles = [title for frame in self.page.frames for title in window_titles(frame)]
         return titles[-1] if titles else self._first
 
     @property
