@@ -16,7 +16,7 @@ from chat import logs, server
 from chat.cli import COMMANDS
 from chat.cluster.tasks import end
 from chat.context import Context
-from chat.origins import same_origin
+from chat.origins import is_used_elsewhere, same_origin
 from chat.settings import Misconfigured, Settings
 from chat.startup import close_context, open_context
 from chat.store import OutcomeUnknown, Unavailable
@@ -144,11 +144,18 @@ async def _check_host() -> ResponseReturnValue | None:
 
 async def _check_origin() -> ResponseReturnValue | None:
     if request.method in {"GET", "HEAD", "OPTIONS"}:
-        return None
+        return _check_use() if is_used_elsewhere(request.headers) else None
     client = client_info()
     if same_origin(request.headers, client.scheme, client.host):
         return None
     return _refused("origin", refuse_origin(request.headers, client, current_chat().repeats))
+
+
+def _check_use() -> None:
+    """A page that another site shows or fetches would count as read, and against its reader's rates."""
+    if request.endpoint != "pages.static":
+        current_chat().metrics.refusals.labels("origin").inc()
+        abort(403)
 
 
 def _refused(reason: str, refusal: Refusal) -> ResponseReturnValue:

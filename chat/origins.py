@@ -66,6 +66,17 @@ def same_origin(headers: Headers, scheme: str, host: str, required: bool = False
     return ours is not None and ours == _origin(origin)
 
 
+def is_used_elsewhere(headers: Headers) -> bool:
+    """Whether a page of another origin embeds or fetches what is asked for; a link to it is none of that.
+
+    Browsers say so, but over plain HTTP only of this machine.
+    """
+    if (headers.get("Sec-Fetch-Site") or "none") in {"same-origin", "none"}:
+        return False
+    use = headers.get("Sec-Fetch-Mode") or "navigate", headers.get("Sec-Fetch-Dest") or "document"
+    return use != ("navigate", "document")
+
+
 def behind_unknown_proxy(headers: Headers, host: str) -> bool:
     """Whether a refused request probably is of a page of ours, through a proxy that is not trusted.
 

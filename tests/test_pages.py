@@ -1193,6 +1193,12 @@ FOREIGN = [
     {"origin": "", "sec_fetch_site": "cross-site"},
     {"origin": "", "sec_fetch_site": "same-site"},
 ]
+EMBEDDED = [
+    ("no-cors", "image"),
+    ("no-cors", "empty"),
+    ("cors", "empty"),
+    *(("navigate", use) for use in ("iframe", "object", "embed", "frame")),
+]
 POSTS = ["/", "/rooms/{code}", "/rooms/{code}/messages", "/rooms/{code}/composer", "/rooms/{code}/leave"]
 
 
@@ -1215,6 +1221,25 @@ async def test_a_browser_s_own_fetch_metadata_are_welcome(alice: Person, code: s
 
 async def test_following_a_link_from_another_site_is_welcome(alice: Person, code: str) -> None:
     assert (await alice.get(f"/rooms/{code}", sec_fetch_site="cross-site")).status == 200
+    link = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
+    assert (await alice.get(f"/rooms/{code}", **link)).status == 200
+
+
+@pytest.mark.parametrize("site", ["same-site", "cross-site"])
+@pytest.mark.parametrize("mode_and_use", EMBEDDED, ids="-".join)
+async def test_no_other_site_can_read_a_page_for_somebody(
+    alice: Person, bob: Person, code: str, chat: Context, site: str, mode_and_use: tuple[str, str]
+) -> None:
+    await alice.write(code, "new")
+    mode, use = mode_and_use
+    headers = {"sec_fetch_site": site, "sec_fetch_mode": mode, "sec_fetch_dest": use}
+    for path in ("", "/stream", "?after=0", "/search?q=new", "/earlier?before=9&behind=1"):
+        assert (await bob.get(f"/rooms/{code}{path}", **headers)).status == 403, path
+    assert (await bob.get("/", **headers)).status == 403
+    home = (await bob.get("/")).page
+    assert "1 unread" in home.one("#rooms").words
+    assert (await bob.get(home.one("link[rel=icon]")["href"], **headers)).status == 200
+    assert [one.name for one in await chat.presence.everybody(code)] == []
 
 
 # Limits -----------------------------------------------------------------------------------------------

@@ -88,6 +88,11 @@ USUAL = [
 ]
 
 
+async def test_no_other_site_learns_how_long_somebody_s_cookies_may_be(server: Server) -> None:
+    got = await answer(server, head("GET /", "Cookie: " + "a=1;" * 3000))
+    assert b"\r\ncross-origin-resource-policy: same-origin\r\n" in got.lower()
+
+
 async def test_a_request_with_all_that_a_browser_and_two_proxies_add_is_served(server: Server) -> None:
     got = await answer(server, head("GET /", "Connection: close", *USUAL))
     assert got.startswith(b"HTTP/1.1 200 "), got[:200]

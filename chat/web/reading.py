@@ -40,15 +40,20 @@ async def read(code: str) -> ResponseReturnValue:
 
 
 def note_visit(chat: Context, member: Member, rev: int) -> None:
-    """To go to the newest page is to read it; to fetch it ahead is not.
+    """To go to the newest page is to read it; to fetch it ahead is not."""
+    if is_gone_to():
+        chat.reading.note(member.code, member.number, rev)
 
-    Browsers say which it is, but over plain HTTP only to this machine.
+
+def is_gone_to() -> bool:
+    """Whether somebody goes to what is asked for, and it is not fetched ahead.
+
+    Browsers say so, but over plain HTTP only to this machine.
     """
     headers = request.headers
     ahead = headers.get("Sec-Purpose", "") or headers.get("Purpose", "")
     goes = headers.get("Sec-Fetch-Mode", "navigate") == "navigate" and "HX-Request" not in headers
-    if goes and "prefetch" not in ahead:
-        chat.reading.note(member.code, member.number, rev)
+    return goes and "prefetch" not in ahead
 
 
 def note_later(chat: Context, found: Visit, after: int) -> None:

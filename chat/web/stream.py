@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from itertools import chain
 
-from quart import make_response, request
+from quart import abort, make_response, request
 from quart.typing import ResponseReturnValue
 
 from chat.context import Context
@@ -22,7 +22,7 @@ from chat.views.messages import PAGE, Shown
 from chat.views.reader import Reader
 from chat.views.stream_lines import StreamLines
 from chat.views.unread import NewLine
-from chat.web.reading import line_on, read_by
+from chat.web.reading import is_gone_to, line_on, read_by
 from chat.web.requests import asked_number, current_chat, current_reader, pace_reading, pages, require_member
 from chat.web.sending import has_left
 
@@ -36,6 +36,8 @@ async def stream(code: str) -> ResponseReturnValue:
     member = await require_member(chat, code)
     if request.method == "HEAD":  # Quart would run the page without end
         return ""
+    if not is_gone_to():
+        abort(403)
     if chat.hub.sending.full:
         raise Unavailable("Too much waits for slow readers.")  # the answer to that loads itself again
     pace_reading(chat, member.person)

@@ -127,9 +127,12 @@ async def test_to_go_to_the_newest_page_is_to_read_it(alice: Person, bob: Person
     ):
         await bob.get(f"/rooms/{code}", **headers)
         assert await unread(bob) == "1 unread"
+        if "hx_request" not in headers:
+            assert (await bob.get(f"/rooms/{code}/stream", **headers)).status == 403, "somebody would be here"
+            assert await unread(bob) == "1 unread"
     await bob.get(f"/rooms/{code}?before=1", **NAVIGATION)
     assert await unread(bob) == "1 unread"
-    await bob.get(f"/rooms/{code}", **NAVIGATION)
+    await bob.get(f"/rooms/{code}", **NAVIGATION, sec_fetch_site="cross-site", sec_fetch_dest="document")
     assert await unread(bob) == ""
 
 
