@@ -144,18 +144,15 @@ async def _check_host() -> ResponseReturnValue | None:
 
 async def _check_origin() -> ResponseReturnValue | None:
     if request.method in {"GET", "HEAD", "OPTIONS"}:
-        return _check_use() if is_used_elsewhere(request.headers) else None
+        if is_used_elsewhere(request.headers) and request.endpoint != "pages.static":
+            # It would count as read, and against its reader's rates.
+            current_chat().metrics.refusals.labels("origin").inc()
+            abort(403)
+        return None
     client = client_info()
     if same_origin(request.headers, client.scheme, client.host):
         return None
     return _refused("origin", refuse_origin(request.headers, client, current_chat().repeats))
-
-
-def _check_use() -> None:
-    """A page that another site shows or fetches would count as read, and against its reader's rates."""
-    if request.endpoint != "pages.static":
-        current_chat().metrics.refusals.labels("origin").inc()
-        abort(403)
 
 
 def _refused(reason: str, refusal: Refusal) -> ResponseReturnValue:

@@ -26,6 +26,7 @@ def per_minute(name: str, count: int) -> Rate:
 MESSAGES = Rate("messages", 1 / 5, 10)  # per person
 REACTIONS = Rate("reactions", 1 / 2, 30)  # per person
 REPLIES = Rate("replies", 1 / 2, 30)  # chosen to be written, per person
+LINKS = Rate("links", 1 / 2, 30)  # to messages, without a script, per person
 NAMES = Rate("names", 1 / 2, 20)  # looked up while they are typed, per person; counted by each process
 EDITS = Rate("edits", 1.0, 20)  # per person
 DRAFTS = Rate("drafts", 1.0, 20)  # per person; beyond it they count as messages

@@ -26,13 +26,14 @@ class Surroundings(NamedTuple):
 class MessageView:
     """A message as one member sees it, with what it said before and what they can do to it.
 
-    `seats` are theirs, `key` is for a text that answers it, `forms` are the templates of actions. `failure`
-    is why what they asked for by the form `failed`, with these `fields`, was not done.
+    `link` is its address. `seats` are theirs, `key` is for a text that answers it, `forms` are the templates
+    of actions. `failure` is why what they asked for by the form `failed`, with these `fields`, was not done.
     `drafts` are what they have begun, by the same templates.
     """
 
     member: Member
     room: Room
+    link: str
     seats: Sequence[int]
     message: Message
     earlier: Sequence[Version]

@@ -108,6 +108,7 @@ class Pages:
             ignored=self._ignored.link(view.member.ignored, reader.look),
             is_ignored=view.is_ignored,
             message=view.message,
+            link=view.link,
             earlier=view.earlier,
             reacted=view.reacted,
             is_unread=view.is_unread,

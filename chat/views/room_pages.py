@@ -61,7 +61,7 @@ class RoomView:
     `people`, among them the member, are here, and `away` is as for `People.roster`. `frozen` says that they
     may be out of date. `new` is where that begins which the member has not read. `others` are drafts besides
     the one in the field, `offered` the first of whom one is to be mentioned, and how many more there are.
-    `kept` says that what is in the field was saved as a draft just now.
+    `kept` says that a draft or a setting was saved just now.
     """
 
     member: Member

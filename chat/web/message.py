@@ -32,6 +32,7 @@ from chat.web.requests import (
     current_chat,
     current_look,
     current_reader,
+    link_to,
     pace_reading,
     pages,
     require_member,
@@ -86,6 +87,7 @@ async def message_page(
     view = MessageView(
         member,
         found.room,
+        f"{link_to(member.code)}/{id}",
         found.seats,
         found.message,
         found.details.earlier,

@@ -64,6 +64,12 @@ def client_info() -> ClientInfo:
     return known
 
 
+def link_to(code: str) -> str:
+    """The address of a room, by the address that the browser used for us."""
+    client = client_info()
+    return f"{client.scheme}://{client.host}/rooms/{code}"
+
+
 def found_identity() -> Found | None:
     if "identity" not in _noted():
         _noted()["identity"] = current_chat().identities.find(request.cookies, client_info().scheme)

@@ -40,6 +40,7 @@ from chat.web.requests import (
     current_look,
     current_reader,
     find_visit,
+    link_to,
     pace_reading,
     pages,
     require_member,
@@ -127,7 +128,7 @@ async def show_room(
 ) -> str:
     """`visited` says that it is the newest page, and read unless what is new begins before it.
 
-    `kept` says that a draft was saved just now.
+    `kept` says that something was saved just now.
     """
     member, seats, page, known, read = found
     chat.reading.gather(chat.hub.connections.of(member.person))
@@ -164,12 +165,6 @@ async def show_room(
     if draft.version:
         show_once()
     return chat.render.pages.room(view, reader)
-
-
-def link_to(code: str) -> str:
-    """By the address that the browser used for us."""
-    client = client_info()
-    return f"{client.scheme}://{client.host}/rooms/{code}"
 
 
 @pages.get("/rooms/<code>/qr.svg")

@@ -353,3 +353,15 @@ async def test_reactions_work_without_javascript(people: People) -> None:
     await frame.get_by_role("button", name="👍 1", pressed=True).click()
     await expect(cat.page.locator("[aria-current=true]")).to_be_visible()
     await expect(pressed).to_have_count(0)
+
+
+async def test_link_leads_to_the_page_of_the_message_and_its_address(visitors: Visitors) -> None:
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    for text in ("one", "two"):
+        await ann.say(text)
+    await choose(ann, "one", "[value='link?ask']")
+    await ann.window.wait_for("document.activeElement.matches('#acting a')")
+    await ann.window.press("Enter")
+    await ann.window.wait_for("document.querySelector('[aria-current=true] .text')?.textContent === 'one'")
+    assert await ann.window.evaluate("document.querySelector('#to-link').value === location.href")

@@ -39,7 +39,7 @@ def test_everything_that_goes_wrong_has_one_answer() -> None:
 
 def test_an_action_is_found_under_its_own_name() -> None:
     assert all(action.name == name for name, action in ACTIONS.items())
-    assert list(ACTIONS) == ["reactions", "reply", "edit", "unread", "delete"]
+    assert list(ACTIONS) == ["reactions", "reply", "edit", "unread", "link", "delete"]
 
 
 async def test_what_was_typed_is_kept_while_the_store_is_away(
@@ -78,7 +78,7 @@ async def test_each_action_has_a_form_for_who_asks_by_a_frame(
     async with alice.in_room(code) as live:
         await live.send(act=f"{id}/{name}?ask")
         shown = await live.until("hx-partial")
-        assert shown.has("form") or shown.has("[role=alert]")
+        assert shown.has("dialog") or shown.has("[role=alert]")
         assert "went wrong" not in shown.text
     assert not [record for record in caplog.records if record.exc_info]
 

@@ -264,10 +264,13 @@ async def test_without_javascript_all_emoji_are_a_page(
 @pytest.mark.parametrize(
     ("given", "shown"),
     [
-        *(
-            (odd, {})
-            for odd in ("x", 7, [1], {"👍": 1}, {"👍": "x"}, {"👍": [None, "1", True, -1, 2**63]}, {"👍": {}})
-        ),
+        ("x", {}),
+        (7, {}),
+        ([1], {}),
+        ({"👍": 1}, {}),
+        ({"👍": "x"}, {}),
+        ({"👍": [None, "1", True, -1, 2**63]}, {}),
+        ({"👍": {}}, {}),
         ({"👍": [1, "x", 2], "❤️": 5}, {"👍": 2}),
     ],
 )

@@ -17,6 +17,7 @@ from stored import nothing_stored, stored
 
 from chat.features import ACTIONS, ROOM_ACTIONS
 from chat.features.action import Action
+from chat.features.link import LINK
 from chat.features.reactions import REACTIONS
 from chat.features.reply import REPLY
 from chat.features.unread import UNREAD
@@ -38,7 +39,7 @@ MORE = "?emoji=👍&on=1&body=not+hers"
 FORGED = {"room": "BCDFGHJK", "member": "1", "author": "1", "person": "x", "seat": "1"}  # which no frame has
 REFUSED = {403, 404}
 EACH = pytest.mark.parametrize("action", ACTIONS.values(), ids=list(ACTIONS))
-OF_AUTHORS = [action for action in ACTIONS.values() if action not in (REACTIONS, REPLY, UNREAD)]
+OF_AUTHORS = [action for action in ACTIONS.values() if action not in (REACTIONS, REPLY, UNREAD, LINK)]
 
 
 class Target(NamedTuple):
