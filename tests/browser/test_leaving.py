@@ -49,6 +49,33 @@ async def test_leaving_is_asked_first_and_undone_by_one_button(people: People, j
     await expect(frame.get_by_text("still there?")).to_be_visible()
 
 
+HIT = """(button, since) => {
+  const [wakes] = button.getAnimations();
+  wakes.pause(), wakes.currentTime = since;
+  button.scrollIntoView({block: "center"});
+  const r = button.getBoundingClientRect();
+  return document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2) === button }"""
+
+
+async def test_what_cannot_be_undone_takes_no_click_that_began_on_another_page(people: People) -> None:
+    ann = await people.newcomer()
+    code = await ann.open_room("Ann")
+    await ann.say("mine")
+    room = f"{ann.url}/rooms/{code}"
+    id = await ann.message("mine").get_attribute("id")
+    for address, button in [
+        (f"{room}/leave", "Leave for good"),
+        (f"{room}/{(id or '').removeprefix('message-')}#to-delete", "Delete"),
+        (ann.url, "Log out of this browser"),
+    ]:
+        await ann.page.goto(address)
+        asked = ann.page.get_by_role("button", name=button, exact=True)
+        assert [await asked.evaluate(HIT, ms) for ms in (0, 400, 690, 710)] == [False, False, False, True]
+    await asked.evaluate("button => button.getAnimations().forEach(one => one.play())")
+    await asked.click()
+    await expect(ann.page.get_by_role("button", name="Log out of this browser")).to_have_count(0)
+
+
 @pytest.mark.parametrize("obeys", [True, False], ids=["cleared", "not cleared"])
 async def test_back_after_leaving_shows_nothing_of_the_room(people: People, obeys: bool) -> None:
     """Also in a browser that does not clear what it keeps, as none does over plain http."""

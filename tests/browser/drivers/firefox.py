@@ -130,7 +130,8 @@ class FirefoxWindow(Window):
         await self.wait_for(STYLED)  # a stylesheet that comes now would move what is clicked
         x, y = await self.wait_for(
             f"(e => {{ e.scrollIntoView({{block: 'nearest'}}); const r = e.getBoundingClientRect();"
-            f" return r.width && [r.x + r.width / 2, r.y + r.height / 2] }})"
+            " const takes = r.width && getComputedStyle(e).pointerEvents !== 'none';"
+            f" return takes && [r.x + r.width / 2, r.y + r.height / 2] }})"
             f"(document.querySelector({json.dumps(selector)}))"
         )
         actions = [

@@ -137,6 +137,8 @@ class WebKitWindow(Window):
         await self._ask("POST", "/actions", {"actions": [keys]})
 
     async def click(self, selector: str) -> None:
+        element = f"document.querySelector({json.dumps(selector)})"
+        await self.wait_for(f"{element} === null || getComputedStyle({element}).pointerEvents !== 'none'")
         found = await self._ask("POST", "/element", {"using": "css selector", "value": selector})
         await self._ask("POST", f"/element/{next(iter(found.values()))}/click", {})
 
