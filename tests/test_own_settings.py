@@ -68,7 +68,8 @@ async def test_the_way_back_is_to_the_room(alice: Person, code: str) -> None:
     page = (await alice.get(link["href"].partition("#")[0])).page
     assert {field["value"] for field in page.all("input[name=room]")} == {code}
     reply = await alice.post("/settings", {"room": code, "zone": "Europe/Berlin"})
-    assert reply.headers["Location"] == f"/rooms/{code}"
+    assert reply.headers["Location"] == f"/rooms/{code}?saved"
+    assert (await alice.get(reply.headers["Location"])).page.one("#notice").words == "Saved."
     assert not (await alice.get(f"/rooms/{code}")).page.has("#utc")
 
 

@@ -47,7 +47,7 @@ async def save_settings() -> ResponseReturnValue:
     except ValueError as error:
         typed = current_reader().choices.with_what_fits(given)
         return _page(Shown(room=room, given=typed, failed=str(error), error=Sentence(NOT_OFFERED))), 422
-    response = redirect(f"/rooms/{room}" if room else "/settings?saved", 303)
+    response = redirect(f"/rooms/{room}?saved" if room else "/settings?saved", 303)
     _remember(response, choices)
     return response
 
