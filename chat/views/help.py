@@ -24,14 +24,20 @@ SAMPLES = (
 
 KEYS = (
     (Sentence("Enter"), Sentence("Send what is in the field")),
-    (Sentence("Shift and Tab"), Sentence("From the field to the newest message")),
+    (
+        Sentence("Shift and Tab"),
+        Sentence(
+            "From the field to the newest message. In Firefox to the oldest on the page; Arrow up leads on "
+            "from there to the newest."
+        ),
+    ),
     (Sentence("Arrows"), Sentence("Choose another message")),
     (Sentence("Tab"), Sentence("From a message to what you can do with it")),
     (Sentence("Escape"), Sentence("Close what is open")),
     (Sentence("Page Up, Page Down"), Sentence("Scroll, also while you write")),
     ("S", Sentence("Send")),
-    ("E", Sentence("Edit my last message")),
-    ("F", Sentence("Search this room")),
+    ("L", Sentence("Edit my last message")),
+    ("K", Sentence("Search this room")),
     ("N", Sentence("To the newest")),
 )
 WAYS = (
@@ -53,7 +59,10 @@ WAYS = (
             "other devices too, and nobody else can see it."
         ),
     ),
-    (Sentence("Link to a message"), Sentence("Its time is a link to the page of the message.")),
+    (
+        Sentence("Link to a message"),
+        Sentence("Its time leads to the page of the message, and so does “Link”."),
+    ),
     (
         Sentence("Invite somebody"),
         Sentence("Send the link of the room, or say its code. “Invite” shows both."),
