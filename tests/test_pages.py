@@ -888,6 +888,13 @@ async def test_the_switch_keeps_every_character_of_a_draft(alice: Person, code: 
     assert fragment.one("hx-partial[hx-swap=outerMorph] textarea").value == draft
 
 
+@pytest.mark.parametrize("draft", ["eggs\nmilk", "eggs\r\nmilk", "eggs\nmilk\n"])
+async def test_back_to_one_line_the_words_of_two_stay_apart(alice: Person, code: str, draft: str) -> None:
+    form = {"body": draft, "lines": "one"}
+    fragment = (await alice.post(f"/rooms/{code}/composer", form, hx_request="true")).page
+    assert fragment.one("input[name=body][hx-preserve]").value == "eggs milk"
+
+
 async def test_a_draft_of_several_lines_is_shown_in_a_box_of_several_lines(alice: Person, code: str) -> None:
     reply = await alice.post(f"/rooms/{code}/messages", {"body": "x" * 8000 + "\ny" * 200, "key": "k"})
     assert reply.status == 422

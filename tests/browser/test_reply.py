@@ -129,6 +129,8 @@ async def test_a_long_quote_is_one_line_and_nothing_sticks_out(
     await ann.page.locator(".by > input").last.check()
     await ann.page.locator("#pal").get_by_role("button", name="Reply").click()
     await expect(ann.page.locator("#replies > :last-child .quote")).to_be_visible()
+    names = "all => all.length >= 4 && all.every(e => e.scrollWidth <= e.clientWidth)"
+    assert await ann.page.locator(".quote b").evaluate_all(names), "it says who is answered"
     heights = await ann.page.locator(".quote").evaluate_all("all => all.map(q => q.offsetHeight)")
     assert max(heights) < 36
     assert await ann.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
