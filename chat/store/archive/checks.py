@@ -16,9 +16,7 @@ from chat.store.archive import copying
 from chat.store.archive.parts import DRAFTS, MESSAGES, ROOMS, TYPES, VERSIONS, Key, Line, Part, line_of
 from chat.store.queries import LARGEST
 
-LATEST = (
-    2**53
-)  # version of a draft, or rev: higher than any comes to, and far enough from LARGEST to count on
+LATEST = 2**53  # rev, or version of a draft: none comes so far, and from it one can count on to LARGEST
 MOST_DRAFTS = 100  # of a seat; the next that is saved there reduces them to what this release keeps
 YEARS = range(-62_135_596_800_000, 253_402_300_800_000)  # ms of the years 1 to 9999, which have a calendar
 CHUNK_BYTES = 2**26  # of lines that are held together; those of our longest texts and reactions are half
