@@ -81,7 +81,7 @@ def test_a_page_from_a_stencil_is_the_one_of_its_templates(
 class WithoutStencil(RoomPages):
     def page(self, member: Member, shown: Shown, look: Look, past: Past | None, given: Values) -> str:
         values = {"draft": "", "acked": 0, "life": "", "many_lines": False, "error": "", "quoted": None}
-        values |= {"saved": 0, "others": (), "offered": None}
+        values |= {"saved": 0, "others": (), "offered": None, "kept": False}
         return self._render(look, member=member, page=shown.page, past=past, **values, **given)
 
 

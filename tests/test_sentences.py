@@ -94,7 +94,7 @@ def test_a_text_that_is_too_long_is_refused_in_words_that_can_be_translated() ->
     assert isinstance(many, Sentence)
     assert many.values == {"n": 2}
     cut = refusal("é" * (BODY_FIELD - 1)).text
-    assert cut.endswith("The field takes 25,000 characters, so the end of what you pasted is missing.")
+    assert cut.endswith("The field takes 25,000 characters, so the end of what you pasted may be missing.")
     assert say(cut, OTHER).count("[") == 3
 
 
@@ -102,7 +102,8 @@ def test_every_place_that_shows_a_reason_says_it_in_the_language_of_the_look(ren
     with pytest.raises(Refused) as caught:
         clean_name("x" * 99)
     reason = caught.value.text
-    failure, message = Failure(422, reason, "body"), SimpleNamespace(id=7, body="text", text_rev=7, meta={})
+    failure = Failure(422, reason, "body")
+    message = SimpleNamespace(id=7, body="text", text_rev=7, meta={}, reactions={})
     alerts, pages, forms = render.alerts, render.pages, render.forms
     shown = [
         alerts.notice(reason, OTHER),

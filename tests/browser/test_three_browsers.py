@@ -307,13 +307,13 @@ async def test_writing_goes_on_at_the_end_of_the_draft_after_either_switch(visit
     await switch(ann, "textarea")
     await ann.window.type("\nworld", pace=0)
     await switch(ann, "input")
-    assert await field_of(ann) == ["INPUT", "helloworld", 10]
+    assert await field_of(ann) == ["INPUT", "hello world", 11]
     await ann.window.type("!", pace=0)
     await switch(ann, "textarea")
-    assert await field_of(ann) == ["TEXTAREA", "helloworld!", 11]
+    assert await field_of(ann) == ["TEXTAREA", "hello world!", 12]
     await ann.window.type("\nagain", pace=0)
     await ann.window.click("button.send")
-    await ann.shows(["helloworld!\nagain"])
+    await ann.shows(["hello world!\nagain"])
     await ann.rest()
     assert await ann.window.evaluate("document.querySelectorAll('#spare > :disabled').length") == 1
 
