@@ -61,6 +61,8 @@ async def test_letters_send_edit_search_and_go_to_the_newest(people: People) -> 
     await expect(ann.message("by a keys")).not_to_be_in_viewport()
     await press(ann, "n")
     await expect(ann.message("by a keys")).to_be_in_viewport()
+    await ann.page.keyboard.press("Tab")
+    await expect(ann.field).to_be_focused()
 
     await press(ann, "k")
     await expect(ann.page.get_by_role("searchbox")).to_be_focused()
