@@ -230,7 +230,7 @@ class Tab:
 
     async def told_of(self, name: str) -> None:
         """Wait until the room has been told that somebody entered, which may take a second."""
-        await expect(self.page.locator("#messages .notice", has_text=name)).to_be_attached()
+        await expect(self.page.locator("#messages .notice", has_text=name).first).to_be_attached()
 
     async def notices(self) -> list[str]:
         return list(await self.page.evaluate(NOTICES))
