@@ -1,6 +1,6 @@
 """Those whom a member ignores: hidden by a stylesheet, for the HTML is the same for everybody.
 
-The message that a page is about is shown, whoever wrote it: somebody has asked for this one.
+The message that a page is about is shown all the same: the reader has asked for it.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from chat.context import Context
 from chat.features.mention import mentionable
+from chat.model.changes import Page
 from chat.model.codes import clean_code
 from chat.model.drafts import SavedDraft
 from chat.model.errors import RateLimited, Refused
@@ -28,6 +29,7 @@ from chat.views.messages import PAGE
 from chat.views.people import with_oneself
 from chat.views.qr import qr_code
 from chat.views.room_pages import RoomView
+from chat.views.unread import NewLine
 from chat.web import repeats
 from chat.web.drafting import opened, show_once
 from chat.web.entry import existing_room, invitation
@@ -63,9 +65,7 @@ async def room(code: str) -> ResponseReturnValue:
         first = found.page.messages[:1]
         note_later(chat, found, after)
         return await show_room(chat, found, past=Past(from_start=bool(first) and first[0].id > after))
-    shown = await show_room(
-        chat, found, past=Past() if before else None, visited=before is None, kept="saved" in request.args
-    )
+    shown = await show_room(chat, found, past=Past() if before else None, visited=before is None)
     response = await make_response(shown)
     if forms := repeats.shown(request.cookies.get(repeats.COOKIE, "")):
         remember_forms(response, code, forms)
@@ -124,24 +124,16 @@ async def show_room(
     offered: tuple[Sequence[Member], int] | None = None,
     past: Past | None = None,
     visited: bool = False,
-    kept: bool = False,
 ) -> str:
-    """`visited` says that it is the newest page, and read unless what is new begins before it.
-
-    `kept` says that something was saved just now.
-    """
-    member, seats, page, known, read = found
+    """`visited` says that it is the newest page, and read unless what is new begins before it."""
+    member, seats, page, known, _ = found
     chat.reading.gather(chat.hub.connections.of(member.person))
-    others: Sequence[SavedDraft] = ()
-    if draft is None and past is None:
-        draft, others = await opened(chat, member)
-    draft = draft or Draft(member.code, key=secrets.token_urlsafe(9))
+    draft, others = await _in_field(chat, member, draft, past)
     reader, rendered = current_reader(), chat.hub.rendered
     show = partial(from_start, rendered) if past and past.from_start else rendered.page
     shown = await show(member.code, page, reader.look)
     here = with_oneself(await chat.presence.everybody(member.code), member)
-    read = chat.reading.known(member, read)
-    new = None if past or error else await line_on(chat, member, seats, shown.page, read)
+    new = None if past or error else await _line(chat, found, shown.page)
     if visited and not (new and new.is_beyond):
         note_visit(chat, member, page.position.rev)
     view = RoomView(
@@ -160,11 +152,27 @@ async def show_room(
         away=await chat.presence.away(member.code, here),
         others=others,
         offered=offered,
-        kept=kept,
+        kept="saved" in request.args,
     )
-    if draft.version:
-        show_once()
     return chat.render.pages.room(view, reader)
+
+
+async def _in_field(
+    chat: Context, member: Member, draft: Draft | None, past: Past | None
+) -> tuple[Draft, Sequence[SavedDraft]]:
+    """What stands in the field, and what was begun besides. A page of the past has no field."""
+    others: Sequence[SavedDraft] = ()
+    if draft is None and past is None:
+        draft, others = await opened(chat, member)
+    if draft and draft.version:
+        show_once()
+    return draft or Draft(member.code, key=secrets.token_urlsafe(9)), others
+
+
+async def _line(chat: Context, found: Visit, shown: Page) -> NewLine | None:
+    """Before the first message that is new to who visits the room."""
+    read = chat.reading.known(found.member, found.read)
+    return await line_on(chat, found.member, found.seats, shown, read)
 
 
 @pages.get("/rooms/<code>/qr.svg")
