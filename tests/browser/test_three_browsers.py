@@ -14,6 +14,7 @@ from serving import Server
 
 from browser.conftest import CACHE
 from browser.drivers import Scheme
+from browser.people import paused
 from browser.reading import LIVE_FRAME, SCROLL, at_newest, history, scroll_up, sees_in_frame, still
 from browser.visitors import IDS, UNREACHABLE, Visitor, Visitors
 
@@ -43,6 +44,32 @@ async def test_two_people_talk_and_the_console_is_silent(visitors: Visitors) -> 
     await ann.window.reload()
     await ann.in_room()
     await ann.shows(["Hello Bob", "Hi Ann", "How are you?", "Fine"])
+
+
+HEIGHT = "document.querySelector('#foot').getBoundingClientRect().height"
+# The time before a text on its way is shown does not end.
+MOMENT = """(() => { const sheet = new CSSStyleSheet()
+  sheet.replaceSync("#texts > *, #texts::before { animation: none !important }")
+  document.adoptedStyleSheets.push(sheet)
+  return 0 })()"""
+
+
+async def test_nothing_moves_while_a_text_is_on_its_way_for_a_moment(
+    visitors: Visitors, server: Server
+) -> None:
+    """The field was eight pixels higher and back again with each text that was sent."""
+    ann = await visitors.newcomer()
+    await ann.open_room("Ann")
+    await ann.live()
+    await ann.window.evaluate(MOMENT)
+    before = await ann.window.evaluate(HEIGHT)
+    with paused(server):
+        for count in (2, 3):
+            await ann.say("in flight")
+            await ann.window.wait_for(f"document.querySelectorAll('#texts > *').length === {count}")
+            assert await ann.window.evaluate(HEIGHT) == before
+    await ann.rest()
+    assert await ann.window.evaluate(HEIGHT) == before
 
 
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL"])
