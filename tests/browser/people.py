@@ -198,8 +198,26 @@ class Tab:
 
     # Reading ------------------------------------------------------------------------------------------
 
+    @property
+    def newest(self) -> Locator:
+        """The last message that can be chosen."""
+        return self.page.locator("#messages .m:has(.by > input)").last
+
     def message(self, text: str) -> Locator:
         return self.page.locator("#messages .m").filter(has=self.page.locator(".text", has_text=text))
+
+    async def choose(self, message: Locator, button: str | None = None) -> None:
+        """Click a message's dots, and a button of the palette.
+
+        A click on what moves between the pressing and the letting go does nothing, so the notice of who
+        entered has to be there, the last text stored, and the last choice answered.
+        """
+        await expect(self.page.locator("#messages .notice").first).to_be_attached()
+        await expect(self.page.locator("#texts > *")).to_have_count(1)
+        await expect(self.page.locator(".by > :checked")).to_have_count(0)
+        await message.locator(".by > input").check()
+        if button:
+            await self.page.locator("#pal").get_by_role("button", name=button, exact=True).click()
 
     async def sees(self, text: str) -> None:
         await expect(self.message(text).last).to_be_attached()

@@ -11,7 +11,7 @@ from deployments import ONE, deployed
 from playwright.async_api import expect
 from serving import Server
 
-from browser.people import People, Tab, paused
+from browser.people import People, paused
 from browser.reading import still
 from browser.test_palette import FORM, SAVE, SHOWN, UNUSED, begin_to_edit, choose, dots
 from browser.visitors import FIELD, UNREACHABLE, Visitors
@@ -136,16 +136,11 @@ async def test_two_tabs_of_one_person_show_the_same_and_neither_loses_its_text(p
     await second.page.goto(ann.page.url)
     await second.live()
 
-    async def choose(tab: Tab, button: str) -> None:
-        await expect(tab.page.locator(".by > :checked")).to_have_count(0)  # the last choice is answered
-        await tab.page.locator(".by > input").last.check()
-        await tab.page.locator("#pal").get_by_role("button", name=button).click()
-
-    await choose(ann, "Thumbs up")
+    await ann.choose(ann.newest, "Thumbs up")
     for tab, pressed in ((ann, True), (second, True), (bob, False)):
         await expect(tab.page.get_by_role("button", name="👍 1", pressed=pressed)).to_be_visible()
     for tab, text in ((ann, "first"), (second, "foremost")):
-        await choose(tab, "Edit")
+        await tab.choose(tab.newest, "Edit")
         await tab.page.locator("#acting textarea").fill(text)
     await ann.page.locator("#acting").get_by_role("button", name="Save").click()
     for tab in (ann, second, bob):
@@ -170,23 +165,18 @@ async def test_what_is_open_about_a_message_goes_with_it_but_for_what_was_typed(
         await tab.page.goto(ann.page.url)
         await tab.live()
 
-    async def choose(tab: Tab, button: str) -> None:
-        await expect(tab.page.locator(".by > :checked")).to_have_count(0)  # the last choice is answered
-        await tab.page.locator(".by > input").last.check()
-        await tab.page.locator("#pal").get_by_role("button", name=button, exact=True).click()
-
-    await choose(ann, "Edit")
+    await ann.choose(ann.newest, "Edit")
     await ann.page.locator("#acting textarea").fill("first")
-    await choose(changing, "Edit")
+    await changing.choose(changing.newest, "Edit")
     acting = changing.page.locator("#acting")
     await acting.locator("textarea").fill("foremost")
     await ann.page.locator("#acting").get_by_role("button", name="Save").click()
     await changing.shows(["first"])
     await acting.get_by_role("button", name="Save").click()
     await expect(acting.locator(".now")).to_have_text("It says now:first")
-    await choose(asking, "Delete")
+    await asking.choose(asking.newest, "Delete")
     await expect(asking.page.locator("#acting q")).to_have_text("first")
-    await choose(ann, "Delete")
+    await ann.choose(ann.newest, "Delete")
     await ann.page.locator("#acting").get_by_role("button", name="Delete").click()
     await expect(ann.page.locator("#acting").get_by_text("Message deleted")).to_be_focused()
     await expect(asking.page.locator("#acting dialog")).to_have_count(0)

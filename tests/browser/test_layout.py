@@ -83,7 +83,7 @@ async def test_the_palette_of_an_own_message_has_two_rows(people: People, width:
     ann = await people.newcomer(width=width, height=800)
     await ann.open_room("Ann")
     await ann.write_history(1, "mine")
-    await ann.message("mine").locator(".by > input").check(force=True)
+    await ann.choose(ann.message("mine"))
     await expect(ann.page.get_by_role("button", name="Close")).to_be_visible()
     rows = await ann.page.locator("#pal button:visible").evaluate_all(
         "buttons => new Set(buttons.map(b => Math.round(b.getBoundingClientRect().top / 20))).size"

@@ -6,7 +6,7 @@ import pytest
 from deployments import ONE
 
 from browser.drivers import Window
-from browser.reading import EDGE, SCROLL, at_newest, history, still
+from browser.reading import AT_END, EDGE, SCROLL, at_newest, history, still
 from browser.visitors import FIELD, Visitor, Visitors
 
 # A matter of the browser and the style sheet alone.
@@ -41,7 +41,7 @@ async def test_page_keys_in_the_field_scroll_the_conversation(visitors: Visitors
     await window.type("a dr", pace=0)
     assert await place(window) == up, "typing leaves the reader alone"
     await window.press("PageDown")
-    await window.wait_for(f"Math.abs({SCROLL}.scrollTop) < 1")
+    await window.wait_for(AT_END)
     await ann.say("one more")
     await at_newest(bob, "one more")
     await window.type("aft\n", pace=0)

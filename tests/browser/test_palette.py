@@ -282,9 +282,9 @@ async def test_the_palette_and_the_reactions_fit_the_narrowest_phone(people: Peo
     await ann.live()
     await ann.say("a text " * 12)
     await ann.say("short")
-    for place in range(2):
+    for place, text in enumerate(("a text", "short")):
         for button in ("Thumbs up", "Heart"):
-            await ann.page.locator(".by > input").nth(place).check()
+            await ann.choose(ann.message(text))
             await expect(ann.page.locator("#pal")).to_be_visible()
             assert await ann.page.locator("#pal").evaluate(UNUSABLE) == []
             await ann.page.locator("#pal").get_by_role("button", name=button).click()

@@ -207,6 +207,18 @@ async def test_a_page_at_the_newest_message_follows(visitors: Visitors) -> None:
     await at_newest(bob, "one more")
 
 
+@pytest.mark.parametrize("engine", ["WebKit"], indirect=True, scope="module")
+async def test_a_page_that_stopped_a_pixel_short_of_the_newest_follows(visitors: Visitors) -> None:
+    ann, bob = await visitors.two()
+    await history(ann, 60)
+    await bob.sees("number 59")
+    await bob.window.evaluate(f"({SCROLL}.scrollTop = -1, 0)")
+    assert await bob.window.evaluate(f"{SCROLL}.scrollTop") == -1
+    for text in ("ok", "A longer text that takes two lines on the page. " * 4):
+        await ann.say(text)
+        await at_newest(bob, text.strip())
+
+
 async def test_who_scrolls_up_and_comes_back_is_followed_again(visitors: Visitors) -> None:
     """Three times, because the fractions of the heights differ with each message."""
     ann, bob = await visitors.two()

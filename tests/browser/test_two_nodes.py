@@ -82,20 +82,16 @@ async def test_what_is_done_to_a_message_on_one_node_is_seen_on_the_other(people
         await ann.say(text)
         await bob.sees(text)
 
-    async def choose(tab: Tab, place: int, button: str) -> None:
-        await tab.page.locator(".by > input").nth(place).check()
-        await tab.page.locator("#pal").get_by_role("button", name=button).click()
-
-    await choose(bob, 0, "Thumbs up")
+    await bob.choose(bob.message("frist"), "Thumbs up")
     for tab, pressed in ((bob, True), (ann, False)):
         await expect(tab.page.get_by_role("button", name="👍 1", pressed=pressed)).to_be_visible()
     await ann.page.get_by_role("button", name="👍 1").click()
     for tab in (ann, bob):
         await expect(tab.page.get_by_role("button", name="👍 2", pressed=True)).to_be_visible()
-    await choose(ann, 0, "Edit")
+    await ann.choose(ann.message("frist"), "Edit")
     await ann.page.locator("#acting textarea").fill("first")
     await ann.page.locator("#acting").get_by_role("button", name="Save").click()
-    await choose(ann, 1, "Delete")
+    await ann.choose(ann.message("a slip"), "Delete")
     await ann.page.locator("#acting").get_by_role("button", name="Delete").click()
     for tab in (ann, bob):
         await tab.shows(["first", None])
