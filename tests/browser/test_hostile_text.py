@@ -6,9 +6,10 @@ from itertools import pairwise
 
 import pytest
 from deployments import ONE
-from playwright.async_api import Locator, expect
+from playwright.async_api import FloatRect, Locator, expect
 
 from browser.people import People, Tab
+from browser.pictures import look_the_same, picture
 
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
 # The same code writes the same HTML on both deployments.
@@ -38,11 +39,11 @@ async def drawn_outside(tab: Tab, text: str, part: str) -> bool:
     message = tab.message(text).last
     box = await message.bounding_box()
     assert box
-    around = {"x": 0, "y": 0, "width": 390, "height": box["y"]}
+    around = FloatRect(x=0, y=0, width=390, height=box["y"])
     assert around["height"] > 100, "there is something above to draw over"
-    seen = await tab.page.screenshot(clip=around, caret="hide")  # type: ignore[arg-type]
+    seen = await picture(tab.page, around)
     await message.locator(part).evaluate("e => { e.style.visibility = 'hidden' }")
-    return await tab.page.screenshot(clip=around, caret="hide") != seen  # type: ignore[arg-type]
+    return not await look_the_same(tab.page, await picture(tab.page, around), seen)
 
 
 async def test_marks_piled_on_a_letter_are_drawn_over_their_own_message_only(people: People) -> None:
@@ -90,10 +91,10 @@ async def draws_above(tab: Tab, part: Locator) -> bool:
     """Whether hiding a part of the page changes the picture of what is above it."""
     box = await part.bounding_box()
     assert box
-    above = {"x": 0, "y": 0, "width": 390, "height": box["y"]}
-    seen = await tab.page.screenshot(clip=above, caret="hide")  # type: ignore[arg-type]
+    above = FloatRect(x=0, y=0, width=390, height=box["y"])
+    seen = await picture(tab.page, above)
     await part.evaluate("e => { e.style.visibility = 'hidden' }")
-    return await tab.page.screenshot(clip=above, caret="hide") != seen  # type: ignore[arg-type]
+    return not await look_the_same(tab.page, await picture(tab.page, above), seen)
 
 
 async def test_a_text_is_not_drawn_over_its_author_s_name(people: People) -> None:
@@ -110,9 +111,9 @@ async def test_a_text_is_not_drawn_over_its_author_s_name(people: People) -> Non
     box = await by.bounding_box()
     assert box
     box["height"] -= 2  # the edge of the text begins within the last pixel
-    seen = await ann.page.screenshot(clip=box, caret="hide")
+    seen = await picture(ann.page, box)
     await ann.message("pile").last.locator(".text").evaluate("e => { e.style.visibility = 'hidden' }")
-    assert await ann.page.screenshot(clip=box, caret="hide") == seen
+    assert await look_the_same(ann.page, await picture(ann.page, box), seen)
 
 
 async def test_letters_with_the_marks_of_their_language_are_drawn_whole(people: People) -> None:
@@ -128,13 +129,12 @@ async def test_letters_with_the_marks_of_their_language_are_drawn_whole(people: 
         box = await shown.bounding_box()
         assert box
         for y in (box["y"] - 10, box["y"] + box["height"]):
-            # Within the padding: the round corners are not drawn alike each time, by a 255th.
-            strip = {"x": box["x"] + 14, "y": y, "width": box["width"] - 28, "height": 10}
-            seen = await ann.page.screenshot(clip=strip, caret="hide")  # type: ignore[arg-type]
+            strip = FloatRect(x=box["x"], y=y, width=box["width"], height=10)
+            seen = await picture(ann.page, strip)
             await shown.evaluate("e => { e.style.color = 'transparent' }")
-            unseen = await ann.page.screenshot(clip=strip, caret="hide")  # type: ignore[arg-type]
+            unseen = await picture(ann.page, strip)
             await shown.evaluate("e => { e.style.color = '' }")
-            assert seen == unseen, f"{text} reaches out of its bubble and is cut"
+            assert await look_the_same(ann.page, seen, unseen), f"{text} reaches out of its bubble and is cut"
 
 
 @pytest.mark.parametrize("javascript", [True, False])
