@@ -242,13 +242,11 @@ class Tab:
         url = f"{self.url}/rooms/{self.code}/comings"
         answer = await self.page.context.request.post(url, form={"on": "1"}, max_redirects=0)
         assert answer.status == 303, await answer.text()
-        await expect(self.page.locator("#messages .notice").last).to_contain_text(
-            "everybody who comes and goes"
-        )
+        await self.told_of("everybody who comes and goes")
 
-    async def told_of(self, name: str) -> None:
-        """Wait until the room has been told that somebody entered, which may take a second."""
-        await expect(self.page.locator("#messages .notice", has_text=name).first).to_be_attached()
+    async def told_of(self, what: str) -> None:
+        """Wait for a notice that has these words; the one about who entered may take a second."""
+        await expect(self.page.locator("#messages .notice", has_text=what).first).to_be_attached()
 
     async def notices(self) -> list[str]:
         return list(await self.page.evaluate(NOTICES))

@@ -74,7 +74,7 @@ async def test_leaving_in_one_tab_says_goodbye_in_the_other(people: People) -> N
     await expect(bob.page.get_by_label("Room code")).to_be_visible()
     await expect(second.page.get_by_role("alert")).to_contain_text("You left this room.")
     await expect(second.page.locator("#composer")).to_have_count(0)
-    await expect(ann.page.locator(".notice").last).to_contain_text("Bob left for good")
+    await ann.told_of("Bob left for good")
     await expect(ann.page.locator("#roster li bdi")).to_have_text(["Ann"])
     await asyncio.sleep(3)
     assert await second.page.evaluate("[codes, opened]") == [[1008], 1], "it must not come back by itself"

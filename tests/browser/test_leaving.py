@@ -145,7 +145,7 @@ async def test_logging_out_shows_nothing_of_any_room_any_more(people: People) ->
     await ann.page.wait_for_load_state("domcontentloaded")  # else Chromium may not be ready for the next
     await ann.page.go_back(wait_until="commit")
     await _shows_nothing(ann)
-    await expect(bob.page.locator("#messages .notice").last).to_contain_text("Ann left for good")
+    await bob.told_of("Ann left for good")
 
 
 async def test_a_browser_with_cookies_comes_in_by_the_forms(people: People) -> None:

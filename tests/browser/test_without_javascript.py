@@ -39,7 +39,7 @@ async def test_join_read_live_write_and_leave(people: People) -> None:
 
     await cat.leave()
     await expect(cat.page.get_by_label("Room code")).to_be_visible()
-    await expect(ann.page.locator(".notice").last).to_contain_text("Cat left for good")
+    await ann.told_of("Cat left for good")
     await expect(ann.page.locator("#roster li bdi")).to_have_text(["Ann"])
 
 
