@@ -22,6 +22,7 @@ from browser.drivers.window import TIMEOUT, Engine, NoDocument, Scheme, Window, 
 PROGRAM = shutil.which("firefox-esr") or shutil.which("firefox")
 STYLED = "[...document.querySelectorAll('link[rel=stylesheet]')].every(link => link.sheet)"
 LEAVES, COMES = "browsingContext.navigationStarted", "browsingContext.domContentLoaded"
+START = 60.0  # seconds that it may take to start
 CUT_SHORT = "htmx:error: NetworkError when attempting to fetch"  # by a page that was left meanwhile
 # Nothing of Firefox's own may go out, come up or be remembered.
 PREFERENCES = {
@@ -73,10 +74,17 @@ class Connection:
             window.hear(event, params)
 
     async def ask(self, method: str, **params: Any) -> Any:
+        return await asyncio.wait_for(self._ask(method, params), TIMEOUT)
+
+    async def open_session(self) -> None:
+        """The first command is answered when Firefox has started altogether."""
+        await asyncio.wait_for(self._ask("session.new", {"capabilities": {}}), START)
+
+    async def _ask(self, method: str, params: dict[str, Any]) -> Any:
         number = next(self._numbers)
         self._waiting[number] = answer = asyncio.get_running_loop().create_future()
         await self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
-        return await asyncio.wait_for(answer, TIMEOUT)
+        return await answer
 
     async def close(self) -> None:
         with suppress(Refused, TimeoutError):
@@ -183,11 +191,11 @@ class Process:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
-        address = await asyncio.wait_for(self._address(), 60)
-        self.connection = Connection(await connect(f"{address}/session", max_size=None, ping_interval=None))
-        await self.connection.ask("session.new", capabilities={})
-        await self.connection.ask("session.subscribe", events=["log.entryAdded", LEAVES, COMES])
+        address = await asyncio.wait_for(self._address(), START)
         self._drain = asyncio.create_task(self._process.communicate())
+        self.connection = Connection(await connect(f"{address}/session", max_size=None, ping_interval=None))
+        await self.connection.open_session()
+        await self.connection.ask("session.subscribe", events=["log.entryAdded", LEAVES, COMES])
 
     async def _address(self) -> str:
         assert self._process.stderr is not None
