@@ -196,16 +196,6 @@ class Tab:
         await expect(self.page.locator("#texts > *")).to_have_count(1)
         await expect(self.field).to_have_value("")
 
-    # Reading ------------------------------------------------------------------------------------------
-
-    @property
-    def newest(self) -> Locator:
-        """The last message that can be chosen."""
-        return self.page.locator("#messages .m:has(.by > input)").last
-
-    def message(self, text: str) -> Locator:
-        return self.page.locator("#messages .m").filter(has=self.page.locator(".text", has_text=text))
-
     async def choose(self, message: Locator, button: str | None = None) -> None:
         """Click a message's dots, and a button of the palette.
 
@@ -218,6 +208,16 @@ class Tab:
         await message.locator(".by > input").check()
         if button:
             await self.page.locator("#pal").get_by_role("button", name=button, exact=True).click()
+
+    # Reading ------------------------------------------------------------------------------------------
+
+    @property
+    def newest(self) -> Locator:
+        """The last message that can be chosen."""
+        return self.page.locator("#messages .m:has(.by > input)").last
+
+    def message(self, text: str) -> Locator:
+        return self.page.locator("#messages .m").filter(has=self.page.locator(".text", has_text=text))
 
     async def sees(self, text: str) -> None:
         await expect(self.message(text).last).to_be_attached()

@@ -6,8 +6,8 @@ import base64
 
 from playwright.async_api import FloatRect, Page
 
-# Chromium draws the same round corner now and then by a 255th or two otherwise.
-UNSEEN = 8
+# Chromium draws the same pixel now and then by a 255th otherwise.
+UNSEEN = 1
 FARTHEST = """async pictures => {
   const [one, other] = await Promise.all(pictures.map(async picture => {
     const bytes = Uint8Array.from(atob(picture), c => c.charCodeAt(0))

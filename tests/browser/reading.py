@@ -10,8 +10,11 @@ from browser.drivers import Window
 from browser.visitors import Visitor
 
 SCROLL = "document.querySelector('#scroll')"
-# WebKit's keys stop a pixel short when it has much to do; it follows from there.
-AT_END = f"Math.abs({SCROLL}.scrollTop) <= 1"
+# The keys of WebKit alone stop a pixel short when it has much to do; it follows from there.
+AT_END = (
+    f"(Math.abs({SCROLL}.scrollTop) < 1 || {SCROLL}.scrollTop === -1"
+    " && CSS.supports('selector(:-webkit-autofill-strong-password)'))"
+)
 # Above it messages are seen; below it is the field.
 EDGE = "document.querySelector('#base').getBoundingClientRect().top"
 

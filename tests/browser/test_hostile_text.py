@@ -129,12 +129,13 @@ async def test_letters_with_the_marks_of_their_language_are_drawn_whole(people: 
         box = await shown.bounding_box()
         assert box
         for y in (box["y"] - 10, box["y"] + box["height"]):
-            strip = FloatRect(x=box["x"], y=y, width=box["width"], height=10)
+            # Within the padding: the round corners are not drawn alike each time, by a 255th.
+            strip = FloatRect(x=box["x"] + 14, y=y, width=box["width"] - 28, height=10)
             seen = await picture(ann.page, strip)
             await shown.evaluate("e => { e.style.color = 'transparent' }")
             unseen = await picture(ann.page, strip)
             await shown.evaluate("e => { e.style.color = '' }")
-            assert await look_the_same(ann.page, seen, unseen), f"{text} reaches out of its bubble and is cut"
+            assert seen == unseen, f"{text} reaches out of its bubble and is cut"
 
 
 @pytest.mark.parametrize("javascript", [True, False])

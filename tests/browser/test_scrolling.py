@@ -10,10 +10,10 @@ from deployments import ONE
 from playwright.async_api import Route, expect
 
 from browser.people import People, Tab
+from browser.reading import SCROLL
 from browser.visitors import Visitors
 
 SETTINGS = {"CHAT_RATE_LIMIT": "off"}
-SCROLL = "document.querySelector('#scroll')"
 ABOVE_THE_FIELD = """e => e.getBoundingClientRect().bottom
   <= document.querySelector("#base").getBoundingClientRect().top + 1"""
 TOP = "e => e.getBoundingClientRect().top"
